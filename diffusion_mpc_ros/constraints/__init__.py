@@ -1,0 +1,1 @@
+"""Projections of trajectory batches onto constraint sets."""

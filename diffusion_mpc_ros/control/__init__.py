@@ -1,0 +1,1 @@
+"""PD commands and the mode state machine: what may reach the motors."""

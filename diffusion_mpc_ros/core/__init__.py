@@ -1,0 +1,1 @@
+"""What every other part shares: constants, types, the trajectory layout, rotations, errors. NumPy only."""

@@ -1,0 +1,33 @@
+"""The typed errors of the project; each message names the cause, the value and the valid choices."""
+
+
+class DiffusionMpcError(Exception):
+    """Root of every error that this project raises on purpose."""
+
+
+class JointOrderError(DiffusionMpcError, ValueError):
+    """Foreign joint names do not map one-to-one onto the Go2's joints."""
+
+
+class ConfigurationError(DiffusionMpcError, ValueError):
+    """A configuration file or parameter is missing, unknown, of the wrong type or out of bounds."""
+
+
+class TimingError(ConfigurationError):
+    """Horizon, replan margin, replan interval or plan time do not fit together."""
+
+
+class ArtefactError(DiffusionMpcError):
+    """A model artefact is missing, corrupt (hash), of another schema, or does not fit this robot."""
+
+
+class RewardError(DiffusionMpcError, ValueError):
+    """An unknown reward term, or a weight that is not finite or outside its bounds."""
+
+
+class PlanError(DiffusionMpcError, ValueError):
+    """A plan that is not finite, of the wrong shape, or for the wrong ticks."""
+
+
+class InterfaceError(DiffusionMpcError):
+    """The network interface, the DDS domain or a topic of the robot is not usable."""

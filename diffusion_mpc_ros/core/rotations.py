@@ -1,0 +1,41 @@
+"""Rotations; quaternions are ``(w, x, y, z)`` everywhere in the project, reordered only in ROS messages."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def rotate_inverse(quat_wxyz: np.ndarray, vector_w: np.ndarray) -> np.ndarray:
+    """World vectors ``(..., 3)`` expressed in the base frame whose orientation is ``quat_wxyz (..., 4)``."""
+    w, xyz = quat_wxyz[..., :1], quat_wxyz[..., 1:]
+    return vector_w - 2.0 * w * np.cross(xyz, vector_w) + 2.0 * np.cross(xyz, np.cross(xyz, vector_w))
+
+
+def rotate(quat_wxyz: np.ndarray, vector_b: np.ndarray) -> np.ndarray:
+    """Base-frame vectors ``(..., 3)`` expressed in the world frame."""
+    w, xyz = quat_wxyz[..., :1], quat_wxyz[..., 1:]
+    return vector_b + 2.0 * w * np.cross(xyz, vector_b) + 2.0 * np.cross(xyz, np.cross(xyz, vector_b))
+
+
+def projected_gravity(quat_wxyz: np.ndarray) -> np.ndarray:
+    """Unit gravity direction in the base frame, ``(..., 4) -> (..., 3)``; ``(0, 0, -1)`` when level."""
+    w, x, y, z = np.moveaxis(np.asarray(quat_wxyz), -1, 0)
+    return np.stack(
+        [-2.0 * (x * z - w * y), -2.0 * (y * z + w * x), -(1.0 - 2.0 * (x * x + y * y))], axis=-1
+    )
+
+
+def tilt(projected_gravity_b: np.ndarray) -> np.ndarray:
+    """Angle [rad] between the base's z axis and the vertical, ``(..., 3) -> (...)``."""
+    return np.arccos(np.clip(-projected_gravity_b[..., 2], -1.0, 1.0))
+
+
+def rotation_matrix(quat_wxyz: np.ndarray) -> np.ndarray:
+    """Rotation matrix base -> world ``(3, 3)`` of one quaternion ``(4,)``."""
+    return rotate(np.broadcast_to(quat_wxyz, (3, 4)), np.eye(3)).T
+
+
+def yaw(quat_wxyz: np.ndarray) -> np.ndarray:
+    """Heading [rad] in the world frame, ``(..., 4) -> (...)``."""
+    w, x, y, z = np.moveaxis(np.asarray(quat_wxyz), -1, 0)
+    return np.arctan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))

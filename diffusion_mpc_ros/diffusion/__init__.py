@@ -1,0 +1,1 @@
+"""Noise schedule, normaliser, model artefact, inference backends and the sampler."""

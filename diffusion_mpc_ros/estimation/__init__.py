@@ -1,0 +1,1 @@
+"""Contact-aided estimation of base velocity and height."""

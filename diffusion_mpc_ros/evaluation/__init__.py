@@ -1,0 +1,1 @@
+"""Closed-loop scores in the batch simulator."""

@@ -1,0 +1,1 @@
+"""The border to the Unitree SDK: LowState, LowCmd, CRC, DDS channels."""

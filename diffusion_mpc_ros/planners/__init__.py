@@ -1,0 +1,1 @@
+"""The planner protocol and the planners behind it."""

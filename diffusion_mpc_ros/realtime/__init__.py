@@ -1,0 +1,1 @@
+"""Tick clock, action buffer, asynchronous planning, latency statistics."""

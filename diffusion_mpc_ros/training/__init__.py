@@ -1,0 +1,1 @@
+"""From nothing to a model artefact: demonstrator, collection, pretraining, export."""
