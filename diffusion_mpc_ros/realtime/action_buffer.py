@@ -1,0 +1,94 @@
+"""Which row of which plan is executed at a control tick (arXiv 2510.04234, IV-D and Fig. 3)."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffusion_mpc_ros.core.errors import PlanError
+from diffusion_mpc_ros.core.types import Plan, Timing
+
+
+@dataclass(frozen=True)
+class ExecutedRow:
+    """Row ``index`` of ``plan``: ``joint_targets (..., 12)`` [rad], shaped as the plan without its first axis."""
+
+    joint_targets: np.ndarray
+    plan: Plan
+    index: int
+
+
+class ActionBuffer:
+    """A bounded queue of plans and the rule that picks the executed row.
+
+    At tick ``t`` row ``t - start_tick`` of the newest plan is executed for which ``D <= t - start_tick < H``. Plans
+    newer than that stay queued until their own row D is due, so a replan interval R <= D never starves the buffer.
+    The publisher executes from one buffer, the planner keeps a mirror of it for :meth:`committed`, and the batch
+    simulator uses plans ``(H, B, 12)``. One thread may add while another reads: readers work on an immutable tuple.
+    """
+
+    def __init__(self, timing: Timing) -> None:
+        self._timing = timing
+        self._lock = threading.Lock()
+        self._plans: tuple[Plan, ...] = ()  # newest start_tick first, one plan per start_tick
+        self._now: int | None = None  # the tick last asked for
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    def add(self, plan: Plan) -> bool:
+        """Queue ``plan``; False when it cannot serve: a duplicate, without a row left, or over H ticks ahead.
+
+        Of two plans for the same start tick the first stays, so that what is committed does not change under the
+        planner. Raises :class:`PlanError` when the plan's number of rows or its batch shape does not fit.
+        """
+        horizon = self._timing.horizon
+        if plan.horizon != horizon:
+            raise PlanError(f"the plan for tick {plan.start_tick} has {plan.horizon} rows, H = {horizon} are needed")
+        with self._lock:
+            plans, now = self._plans, self._now
+            if plans and plans[0].joint_targets.shape != plan.joint_targets.shape:
+                raise PlanError(
+                    f"the plan for tick {plan.start_tick} has shape {plan.joint_targets.shape}, "
+                    f"those in the buffer have {plans[0].joint_targets.shape}; clear() the buffer before changing it"
+                )
+            if any(known.start_tick == plan.start_tick for known in plans):
+                return False
+            if now is not None:
+                if not now - horizon < plan.start_tick <= now + horizon:
+                    return False
+                plans = tuple(known for known in plans if known.start_tick > now - horizon)
+            merged = sorted((*plans, plan), key=lambda known: -known.start_tick)
+            self._plans = tuple(merged[: 2 * horizon])
+            return True
+
+    def row(self, tick: int) -> ExecutedRow | None:
+        """The row to execute at ``tick``, or None when no plan has one."""
+        self._now = tick
+        return self._find(tick)
+
+    def committed(self, tick: int) -> np.ndarray | None:
+        """Joint targets ``(D, ..., 12)`` [rad] of ticks ``tick .. tick + D - 1`` under the plans known now.
+
+        None when D = 0 or when one of these ticks has no row: then nothing is committed to.
+        """
+        self._now = tick
+        rows = [self._find(tick + offset) for offset in range(self._timing.replan_margin)]
+        if not rows or any(row is None for row in rows):
+            return None
+        return np.stack([row.joint_targets for row in rows])
+
+    def clear(self) -> None:
+        """Forget every plan (mode change, clock restart)."""
+        with self._lock:
+            self._plans = ()
+            self._now = None
+
+    def _find(self, tick: int) -> ExecutedRow | None:
+        for plan in self._plans:
+            index = tick - plan.start_tick
+            if self._timing.replan_margin <= index < self._timing.horizon:
+                return ExecutedRow(plan.joint_targets[index], plan, index)
+        return None

@@ -1,0 +1,76 @@
+"""A periodic loop with absolute deadlines: 50 Hz stays 50 Hz whatever a step costs."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# A phase correction moves one period by at most this [s], so that alignment never looks like a missed deadline.
+MAX_PHASE_STEP = 0.5e-3
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """One turn of the loop: when it was due [s, monotonic], how late it started [s], deadlines skipped so far."""
+
+    time: float
+    lateness: float
+    skipped: int
+
+
+class PeriodicLoop:
+    """Calls ``step(Deadline)`` at ``start + n * period``; a deadline a whole period past is skipped
+    and counted, a smaller delay is made up for.
+
+    ``monotonic`` and ``wait`` stand in for the clock in tests; ``wait(seconds)`` returns True when the loop shall end.
+    An exception of ``step`` leaves :meth:`run`: what to do then is the owner's decision.
+    """
+
+    def __init__(
+        self,
+        period: float,
+        step: Callable[[Deadline], None],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self._period = period
+        self._step = step
+        self._monotonic = monotonic
+        self._stop = threading.Event()
+        self._wait = wait or self._stop.wait
+        self._target: float | None = None
+        self.skipped = 0
+
+    def align(self, target: float) -> None:
+        """Pull the deadlines towards ``target + n * period`` [s], by at most 0.5 ms a period; follows a drifting clock."""
+        self._target = target
+
+    def run(self) -> None:
+        """Loop in the calling thread until :meth:`stop`."""
+        deadline = self._monotonic()
+        while not self._stop.is_set():
+            if self._wait(max(0.0, deadline - self._monotonic())):
+                return
+            self._step(Deadline(deadline, max(0.0, self._monotonic() - deadline), self.skipped))
+            deadline = self._next(deadline)
+
+    def stop(self) -> None:
+        """End :meth:`run` after the running step; callable from any thread and from ``step``."""
+        self._stop.set()
+
+    def _next(self, deadline: float) -> float:
+        overdue = self._monotonic() - (deadline + self._period)
+        skipped = max(0, math.floor(overdue / self._period))
+        self.skipped += skipped
+        return deadline + (skipped + 1) * self._period + self._phase_step(deadline)
+
+    def _phase_step(self, deadline: float) -> float:
+        if self._target is None:
+            return 0.0
+        # Signed distance to the nearest aligned deadline, in [-period / 2, period / 2].
+        error = math.remainder(self._target - deadline, self._period)
+        return min(max(error, -MAX_PHASE_STEP), MAX_PHASE_STEP)
