@@ -1,0 +1,178 @@
+"""Many simulated Go2s in lock-step, for training and evaluation: ``mujoco.rollout`` over one control tick at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from mujoco import rollout
+
+from diffusion_mpc_ros.core import go2, rotations
+from diffusion_mpc_ros.core.trajectory import make_observation
+from diffusion_mpc_ros.simulation.model import ModelIndices, ModelOptions, build_model
+from diffusion_mpc_ros.simulation.randomization import Randomization, randomize_models
+
+# Four physics steps of 5 ms are too coarse for the feet, ten of 2 ms buy nothing in survival: five of 4 ms.
+PHYSICS_STEPS = 5
+BATCH_TIMESTEP = go2.CONTROL_DT / PHYSICS_STEPS
+EVALUATION_MODEL = ModelOptions(timestep=BATCH_TIMESTEP)
+TRAINING_MODEL = ModelOptions(timestep=BATCH_TIMESTEP, iterations=5, ls_iterations=8, elliptic=False)
+
+
+
+
+
+@dataclass
+class BatchState:
+    """The truth about B robots after a control tick; base frame where the name ends in ``_b``."""
+
+    base_pos: np.ndarray  # (B, 3) [m], world
+    base_quat_wxyz: np.ndarray  # (B, 4)
+    base_lin_vel_b: np.ndarray  # (B, 3) [m/s]
+    base_ang_vel_b: np.ndarray  # (B, 3) [rad/s]
+    projected_gravity_b: np.ndarray  # (B, 3)
+    joint_pos: np.ndarray  # (B, 12) [rad], project order
+    joint_vel: np.ndarray  # (B, 12) [rad/s]
+    joint_torque: np.ndarray  # (B, 12) [N m], mean over the tick
+    mechanical_power: np.ndarray  # (B,) [W], sum of |torque * velocity|, mean over the tick
+    foot_force: np.ndarray  # (B, 4) [N], normal
+    foot_pos: np.ndarray  # (B, 4, 3) [m], world
+    foot_vel: np.ndarray  # (B, 4, 3) [m/s], world
+
+    def fallen(self) -> np.ndarray:
+        """Robots past the fall criterion, ``(B,)`` bool."""
+        tilted = rotations.tilt(self.projected_gravity_b) > go2.FALL_TILT
+        return tilted | (self.base_pos[:, 2] < go2.FALL_HEIGHT)
+
+    def observation(self, command: np.ndarray, previous_action: np.ndarray) -> np.ndarray:
+        """Observations ``(B, 45)`` for commands ``(B, 3)`` and previous joint targets ``(B, 12)``."""
+        return make_observation(
+            base_ang_vel=self.base_ang_vel_b,
+            projected_gravity=self.projected_gravity_b,
+            command=command,
+            joint_pos=self.joint_pos,
+            joint_vel=self.joint_vel,
+            previous_action=previous_action,
+        )
+
+
+class BatchSimulation:
+    """B Go2s, each with its own model, stepped together one control tick at a time.
+
+    The PD law at the walking gains runs inside the physics; ``latency_steps (B,)`` delays new joint targets by whole
+    physics steps.
+    """
+
+    def __init__(
+        self,
+        robots: int,
+        *,
+        seed: int,
+        options: ModelOptions = EVALUATION_MODEL,
+        randomization: Randomization | None = None,
+        threads: int = 2,
+    ) -> None:
+        self.robots = robots
+        self.rng = np.random.default_rng(seed)
+        self._randomization = randomization
+        model = build_model(options)
+        self._indices = ModelIndices.of(model)
+        self.models = (
+            [model] * robots if randomization is None else randomize_models(model, robots, randomization, self.rng)
+        )
+        self._datas = [mujoco.MjData(model) for _ in range(threads)]
+        self._rollout = rollout.Rollout(nthread=threads)
+        self._physics_steps = round(go2.CONTROL_DT / options.timestep)
+        state_size = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+        self._nq, self._nv = model.nq, model.nv
+        if state_size != 1 + model.nq + model.nv:
+            raise RuntimeError(f"unexpected physics state of {state_size} numbers for nq={model.nq}, nv={model.nv}")
+        self._state = np.zeros((robots, state_size))
+        self._strength = np.array(
+            [m.actuator_gainprm[self._indices.actuators, 0] / go2.WALKING_KP for m in self.models]
+        )
+        self.latency_steps = np.zeros(robots, dtype=np.intp)
+        self._history = np.tile(go2.DEFAULT_JOINT_POS, (4, robots, 1))
+        self._control = np.zeros((robots, self._physics_steps, model.nu))
+        self.state: BatchState
+        self.reset(np.ones(robots, dtype=bool))
+
+    def reset(self, mask: np.ndarray, *, settle_height: float = 0.33) -> None:
+        """Put the robots of ``mask (B,)`` back on their feet at the origin, with small random deviations."""
+        count = int(mask.sum())
+        if count == 0:
+            self._read(None)
+            return
+        rng, scale = self.rng, (0.95, 1.05)
+        if self._randomization is not None:
+            scale = self._randomization.initial_joint_pos
+            latency = rng.uniform(*self._randomization.latency, size=count)
+            self.latency_steps[mask] = np.round(latency / go2.CONTROL_DT * self._physics_steps)
+        state = np.zeros((count, self._state.shape[1]))
+        qpos, qvel = state[:, 1 : 1 + self._nq], state[:, 1 + self._nq :]
+        heading = rng.uniform(-np.pi, np.pi, size=count)
+        qpos[:, 2] = settle_height
+        qpos[:, 3], qpos[:, 6] = np.cos(heading / 2), np.sin(heading / 2)
+        joint_pos = go2.DEFAULT_JOINT_POS * rng.uniform(*scale, size=(count, go2.NUM_JOINTS))
+        qpos[:, self._indices.qpos] = go2.clip_joint_targets(joint_pos)
+        qvel[:, :6] = rng.uniform(-0.05, 0.05, size=(count, 6))
+        self._state[mask] = state
+        self._history[:, mask] = go2.DEFAULT_JOINT_POS
+        self._read(None)
+
+    def push(self, delta_lin_vel_w: np.ndarray) -> None:
+        """Kick the bases: add velocities ``(B, 3)`` [m/s], world frame."""
+        self._state[:, 1 + self._nq : 4 + self._nq] += delta_lin_vel_w
+
+    def step(self, joint_targets: np.ndarray) -> BatchState:
+        """Hold joint targets ``(B, 12)`` [rad] (clipped to the position limits) for one control tick."""
+        self._history = np.roll(self._history, 1, axis=0)
+        self._history[0] = go2.clip_joint_targets(joint_targets)
+        steps = np.arange(self._physics_steps)
+        age = np.ceil(np.maximum(self.latency_steps[:, None] - steps, 0) / self._physics_steps).astype(np.intp)
+        delayed = self._history[np.minimum(age, len(self._history) - 1), np.arange(self.robots)[:, None]]
+        self._control[:, :, self._indices.actuators] = delayed
+        states, sensors = self._rollout.rollout(self.models, self._datas, self._state, self._control)
+        self._state[:] = states[:, -1]
+        diverged = ~np.isfinite(self._state).all(axis=1)
+        if diverged.any():
+            # A physics blow-up counts as a fall; the row must stay finite for everyone who computes with it.
+            self._state[diverged] = 0.0
+            self._state[diverged, 4] = 1.0
+        self._read((states, sensors, delayed))
+        return self.state
+
+    def _read(self, stepped: tuple[np.ndarray, np.ndarray, np.ndarray] | None) -> None:
+        state, indices = self._state, self._indices
+        qpos, qvel = state[:, 1 : 1 + self._nq], state[:, 1 + self._nq :]
+        quat = qpos[:, 3:7].copy()
+        torque = np.zeros((self.robots, go2.NUM_JOINTS))
+        power = np.zeros(self.robots)
+        foot_force = np.zeros((self.robots, 4))
+        foot_pos, foot_vel = np.zeros((self.robots, 4, 3)), np.zeros((self.robots, 4, 3))
+        if stepped is not None:
+            states, sensors, delayed = stepped
+            positions = states[:, :, 1:][:, :, indices.qpos]
+            velocities = states[:, :, 1 + self._nq :][:, :, indices.qvel]
+            effort = go2.WALKING_KP * (delayed - positions) - go2.WALKING_KD * velocities
+            effort = np.clip(effort * self._strength[:, None], -go2.JOINT_TORQUE_MAX, go2.JOINT_TORQUE_MAX)
+            torque = effort.mean(axis=1)
+            power = np.abs(effort * velocities).sum(axis=-1).mean(axis=1)
+            last = sensors[:, -1]
+            foot_force = last[:, indices.touch]
+            foot_pos, foot_vel = last[:, indices.foot_position], last[:, indices.foot_velocity]
+        self.state = BatchState(
+            base_pos=qpos[:, :3].copy(),
+            base_quat_wxyz=quat,
+            base_lin_vel_b=rotations.rotate_inverse(quat, qvel[:, :3]),
+            base_ang_vel_b=qvel[:, 3:6].copy(),
+            projected_gravity_b=rotations.projected_gravity(quat),
+            joint_pos=qpos[:, indices.qpos],
+            joint_vel=qvel[:, indices.qvel],
+            joint_torque=torque,
+            mechanical_power=power,
+            foot_force=foot_force,
+            foot_pos=foot_pos,
+            foot_vel=foot_vel,
+        )

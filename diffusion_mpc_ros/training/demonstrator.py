@@ -1,0 +1,183 @@
+"""The PPO demonstrator: trained with rsl-rl, exported as ONNX with its card."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+from contextlib import redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from rsl_rl.runners import OnPolicyRunner
+from tqdm import tqdm
+
+from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
+from diffusion_mpc_ros.training.gait_rewards import GaitWeights
+from diffusion_mpc_ros.training.provenance import sha256, source_commit
+from diffusion_mpc_ros.training.walking_env import ACTION_SCALE, WalkingEnv, WalkingEnvConfig
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stretch of training: iterations, entropy bonus, reward weights."""
+
+    iterations: int
+    entropy_coef: float
+    weights: GaitWeights = field(default_factory=GaitWeights)
+
+
+REFINED = GaitWeights(linear_velocity=2.2, yaw_rate=1.1, linear_velocity_width=0.08, yaw_rate_width=0.12)
+
+
+@dataclass(frozen=True)
+class DemonstratorConfig:
+    """``diffusion-mpc train demonstrator``: PPO on a batch of MuJoCo Go2s, in two stages."""
+
+    run_dir: Path = Path("runs/demonstrator")
+    output: Path = Path("models/demonstrator")
+    seed: int = 1
+    threads: int = 2
+    device: str = "cpu"
+    save_interval: int = 25
+    env: WalkingEnvConfig = field(default_factory=WalkingEnvConfig)
+    stages: tuple[Stage, ...] = (Stage(600, 5e-3), Stage(250, 5e-4, REFINED))
+
+
+def runner_config(config: DemonstratorConfig) -> dict:
+    """The rsl-rl configuration (hyper-parameters: Rudin et al., arXiv 2109.11978, as is common for this task)."""
+    network = {"class_name": "MLPModel", "hidden_dims": [256, 128, 64], "activation": "elu", "obs_normalization": True}
+    return {
+        "num_steps_per_env": config.env.steps_per_iteration,
+        "save_interval": config.save_interval,
+        "logger": "tensorboard",
+        "run_name": "",
+        "obs_groups": {"actor": ["policy"], "critic": ["policy", "privileged"]},
+        "actor": network
+        | {"distribution_cfg": {"class_name": "GaussianDistribution", "init_std": 1.0, "std_type": "scalar"}},
+        "critic": dict(network),
+        "algorithm": {
+            "class_name": "PPO",
+            "num_learning_epochs": 5,
+            "num_mini_batches": 4,
+            "clip_param": 0.2,
+            "gamma": 0.99,
+            "lam": 0.95,
+            "value_loss_coef": 1.0,
+            "entropy_coef": config.stages[0].entropy_coef,
+            "learning_rate": 1e-3,
+            "max_grad_norm": 1.0,
+            "use_clipped_value_loss": True,
+            "schedule": "adaptive",
+            "desired_kl": 0.01,
+        },
+    }
+
+
+def main(config: DemonstratorConfig) -> None:
+    """Train (resuming from the newest checkpoint of ``run_dir``) and export to ``output``."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    env = WalkingEnv(config.env, config.seed, config.threads)
+    config.run_dir.mkdir(parents=True, exist_ok=True)
+    with redirect_stdout(io.StringIO()):
+        runner = OnPolicyRunner(env, runner_config(config), str(config.run_dir), config.device)
+    done = _resume(runner, config.run_dir)
+    env.ticks = done * config.env.steps_per_iteration
+    first = 0
+    for stage in config.stages:
+        last = first + stage.iterations
+        if done < last:
+            _run_stage(runner, env, stage, last - max(done, first))
+            done = last
+        first = last
+    export_demonstrator(runner, config)
+
+
+def _run_stage(runner: OnPolicyRunner, env: WalkingEnv, stage: Stage, iterations: int) -> None:
+    runner.alg.entropy_coef = stage.entropy_coef
+    env.weights = stage.weights
+    bar = tqdm(total=iterations, unit="it", desc="demonstrator")
+    log = runner.logger.log
+
+    def log_with_progress(**values: object) -> None:
+        with redirect_stdout(io.StringIO()):
+            log(**values)
+        buffer = runner.logger.rewbuffer
+        bar.set_postfix(
+            reward=f"{np.mean(buffer):.2f}" if buffer else "-",
+            length=f"{np.mean(runner.logger.lenbuffer):.0f}" if buffer else "-",
+            error=f"{env.simulation_error():.3f}",
+        )
+        bar.update(1)
+
+    runner.logger.log = log_with_progress
+    try:
+        runner.learn(iterations, init_at_random_ep_len=True)
+    finally:
+        runner.logger.log = log
+        bar.close()
+    # `learn` leaves the index of the last iteration; the next stage starts behind it.
+    runner.current_learning_iteration += 1
+
+
+def _resume(runner: OnPolicyRunner, run_dir: Path) -> int:
+    checkpoints = sorted(run_dir.glob("model_*.pt"), key=lambda path: int(path.stem.split("_")[1]))
+    if not checkpoints:
+        return 0
+    checkpoint = torch.load(checkpoints[-1], weights_only=True)
+    runner.alg.load(checkpoint, None, True)
+    runner.current_learning_iteration = int(checkpoint["iter"]) + 1
+    return runner.current_learning_iteration
+
+
+class _ExportedDemonstrator(torch.nn.Module):
+    """``observation (B, 45), base_height (B, 1) -> joint_targets (B, 12)`` [rad], clipped to the position limits."""
+
+    def __init__(self, actor: torch.nn.Module) -> None:
+        super().__init__()
+        self.actor = actor.as_onnx(verbose=False)
+        self.register_buffer("default", torch.tensor(go2.DEFAULT_JOINT_POS, dtype=torch.float32))
+        self.register_buffer("low", torch.tensor(go2.JOINT_POS_MIN, dtype=torch.float32))
+        self.register_buffer("high", torch.tensor(go2.JOINT_POS_MAX, dtype=torch.float32))
+
+    def forward(self, observation: torch.Tensor, base_height: torch.Tensor) -> torch.Tensor:
+        action = self.actor(torch.cat([observation, base_height], dim=1))
+        return torch.clamp(self.default + ACTION_SCALE * action, self.low, self.high)
+
+
+def export_demonstrator(runner: OnPolicyRunner, config: DemonstratorConfig) -> None:
+    """Write ``demonstrator.onnx`` and ``card.json`` to ``config.output``."""
+    if not np.all([torch.isfinite(p).all() for p in runner.alg.get_policy().parameters()]):
+        raise ConfigurationError(f"the policy in {config.run_dir} holds weights that are not finite; start again")
+    config.output.mkdir(parents=True, exist_ok=True)
+    module = _ExportedDemonstrator(runner.get_inference_policy("cpu")).eval()
+    path = config.output / "demonstrator.onnx"
+    batch = torch.export.Dim("batch")
+    inputs = (torch.zeros(2, OBSERVATION_DIM), torch.full((2, 1), 0.28))
+    torch.onnx.export(
+        module,
+        inputs,
+        str(path),
+        input_names=["observation", "base_height"],
+        output_names=["joint_targets"],
+        dynamic_shapes=({0: batch}, {0: batch}),
+        dynamo=True,
+        external_data=False,
+        verbose=False,
+    )
+    card = {
+        "schema_version": 1,
+        "kind": "demonstrator",
+        "joint_order": list(go2.JOINT_NAMES),
+        "base_height_range": list(config.env.base_height),
+        "training": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
+        "iterations": runner.current_learning_iteration,
+        "source_commit": source_commit(),
+        "sha256": {path.name: sha256(path)},
+    }
+    (config.output / "card.json").write_text(json.dumps(card, indent=2) + "\n")
