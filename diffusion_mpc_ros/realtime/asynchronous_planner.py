@@ -117,7 +117,7 @@ class AsynchronousPlanner:
                 self._on_plan(plan)
             self._consecutive = 0
             return True
-        except Exception as error:  # whatever the planner raises must not end the thread
+        except Exception as error:  # noqa: BLE001 - whatever the planner raises must not end the thread
             self._consecutive += 1
             self._report(PlannerFailure(error, request, self._consecutive))
             return False

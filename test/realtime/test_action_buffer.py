@@ -54,7 +54,7 @@ def test_replanning_every_second_tick():
 
 
 @pytest.mark.parametrize("interval", range(1, 9))
-@pytest.mark.parametrize("delay", range(0, 4))
+@pytest.mark.parametrize("delay", range(4))
 def test_every_interval_leaves_no_gap_and_uses_rows_d_to_d_plus_r(interval, delay):
     table = run_timetable(Timing(11, 3, interval), 60, delay)
     assert None not in table[3:]
