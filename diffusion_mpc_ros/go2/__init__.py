@@ -1,1 +1,1 @@
-"""The border to the Unitree SDK: LowState, LowCmd, CRC, DDS channels."""
+"""The border to the robot: Unitree's DDS topics, their wire format and CRC. The only package that imports the SDK."""

@@ -1,0 +1,16 @@
+"""The checksum of Unitree's low-level messages."""
+
+from __future__ import annotations
+
+import numpy as np
+from fastcrc import crc32
+
+
+def low_level_crc(record: np.ndarray) -> int:
+    """CRC of a LowCmd or LowState in the C layout of :mod:`.wire`, its last word (the CRC itself) left out.
+
+    Unitree feeds 32-bit words, most significant bit first, into CRC-32/MPEG-2 (initial value 0xFFFFFFFF, polynomial
+    0x04C11DB7, no reflection, no final xor); on bytes that is the CRC of every little-endian word turned round.
+    """
+    words = np.frombuffer(record.tobytes(), dtype="<u4")[:-1]
+    return crc32.mpeg_2(words.byteswap().tobytes())

@@ -1,0 +1,198 @@
+"""Unitree's low-level messages from and to the project's own types.
+
+``decode_*`` takes a DDS sample and returns a value whose numbers are all finite, or raises :class:`MessageError`;
+``encode_*`` is the inverse and refuses what is not finite. Motor slots 0-11 are the joints in project order, so that no
+reordering takes place here.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffusion_mpc_ros.core.go2 import NUM_JOINTS
+from diffusion_mpc_ros.core.types import JointCommand, LowState
+from diffusion_mpc_ros.go2.crc import low_level_crc
+from diffusion_mpc_ros.go2.wire import LOWCMD, LOWSTATE, SPORTMODESTATE, FloatFields, Layout, MessageError
+
+HEAD = (0xFE, 0xEF)
+LEVEL_FLAG_LOW = 0xFF
+MOTOR_MODE_SERVO = 0x01
+# In place of a position or a velocity: no such command; the gain of that loop then counts as zero.
+POS_STOP = 2.146e9
+VEL_STOP = 16000.0
+REMOTE_BYTES = 40
+_JOINTS = slice(0, NUM_JOINTS)
+_UNIT_QUATERNION_TOLERANCE = 0.05
+
+_LOWSTATE_FLOATS = FloatFields(
+    LOWSTATE,
+    base_quat_wxyz=lambda record: record["imu_state"]["quaternion"],
+    base_ang_vel=lambda record: record["imu_state"]["gyroscope"],
+    base_lin_acc=lambda record: record["imu_state"]["accelerometer"],
+    joint_pos=lambda record: record["motor_state"]["q"][_JOINTS],
+    joint_vel=lambda record: record["motor_state"]["dq"][_JOINTS],
+    joint_torque=lambda record: record["motor_state"]["tau_est"][_JOINTS],
+)
+_LOWCMD_FLOATS = FloatFields(
+    LOWCMD,
+    joint_pos=lambda record: record["motor_cmd"]["q"][_JOINTS],
+    joint_vel=lambda record: record["motor_cmd"]["dq"][_JOINTS],
+    kp=lambda record: record["motor_cmd"]["kp"][_JOINTS],
+    kd=lambda record: record["motor_cmd"]["kd"][_JOINTS],
+    torque=lambda record: record["motor_cmd"]["tau"][_JOINTS],
+)
+_SPORTMODESTATE_FLOATS = FloatFields(
+    SPORTMODESTATE,
+    base_quat_wxyz=lambda record: record["imu_state"]["quaternion"],
+    base_ang_vel=lambda record: record["imu_state"]["gyroscope"],
+    position=lambda record: record["position"],
+    velocity=lambda record: record["velocity"],
+)
+
+
+def _addressed(layout: Layout) -> np.ndarray:
+    record = layout.zeros()
+    record["head"] = HEAD
+    record["level_flag"] = LEVEL_FLAG_LOW
+    return record
+
+
+def _servo_lowstate() -> np.ndarray:
+    record = _addressed(LOWSTATE)
+    record["motor_state"]["mode"][_JOINTS] = MOTOR_MODE_SERVO
+    return record
+
+
+def _idle_lowcmd() -> np.ndarray:
+    """All 20 slots in servo mode with neither a position nor a velocity and zero gains."""
+    record = _addressed(LOWCMD)
+    motors = record["motor_cmd"]
+    motors["mode"] = MOTOR_MODE_SERVO
+    motors["q"], motors["dq"] = POS_STOP, VEL_STOP
+    return record
+
+
+_LOWSTATE_TEMPLATE = _servo_lowstate()
+_LOWCMD_TEMPLATE = _idle_lowcmd()
+
+
+@dataclass(frozen=True)
+class SportModeState:
+    """What ``rt/sportmodestate`` says of the base; from the simulator it is the truth, velocity in the world frame."""
+
+    time: float  # [s], the robot's clock
+    base_quat_wxyz: np.ndarray  # (4,)
+    base_ang_vel: np.ndarray  # (3,) [rad/s], base frame
+    position: np.ndarray  # (3,) [m], world frame
+    velocity: np.ndarray  # (3,) [m/s], world frame
+    body_height: float  # [m]
+
+
+def decode_lowstate(sample: bytes, receive_time: float) -> LowState:
+    """Decode ``rt/lowstate``; ``receive_time`` [s] is the local monotonic clock. A wrong CRC only clears ``crc_ok``."""
+    record = LOWSTATE.unpack(sample)
+    floats = _LOWSTATE_FLOATS.read(record)
+    _check_unit(floats["base_quat_wxyz"])
+    return LowState(
+        tick_ms=int(record["tick"]),
+        receive_time=receive_time,
+        **floats,
+        foot_force=record["foot_force"].astype(np.float64),
+        motor_temperature=record["motor_state"]["temperature"][_JOINTS].astype(np.float64),
+        battery_soc=float(record["bms_state"]["soc"]),
+        wireless_remote=record["wireless_remote"].tobytes(),
+        crc_ok=low_level_crc(record) == int(record["crc"]),
+    )
+
+
+def encode_lowstate(state: LowState) -> bytes:
+    """The ``rt/lowstate`` sample of a state, checksum filled in."""
+    record = LOWSTATE.copy(_LOWSTATE_TEMPLATE)
+    _LOWSTATE_FLOATS.write(record, state)
+    record["imu_state"]["rpy"] = _roll_pitch_yaw(state.base_quat_wxyz)
+    record["motor_state"]["temperature"][_JOINTS] = np.rint(state.motor_temperature).clip(0, 255)
+    record["foot_force"] = np.rint(state.foot_force).clip(-(2**15), 2**15 - 1)
+    record["bms_state"]["soc"] = min(max(round(state.battery_soc), 0), 100)
+    record["tick"] = state.tick_ms % 2**32
+    record["wireless_remote"] = np.frombuffer(state.wireless_remote.ljust(REMOTE_BYTES, b"\0"), dtype=np.uint8)
+    record["crc"] = low_level_crc(record)
+    return LOWSTATE.pack(record)
+
+
+def encode_lowcmd(command: JointCommand) -> bytes:
+    """The ``rt/lowcmd`` sample of a command: servo mode, unused slots told to do nothing, checksum filled in.
+
+    Raises :class:`MessageError` when a number is not finite in single precision.
+    """
+    record = LOWCMD.copy(_LOWCMD_TEMPLATE)
+    _LOWCMD_FLOATS.write(record, command)
+    record["crc"] = low_level_crc(record)
+    return LOWCMD.pack(record)
+
+
+def decode_lowcmd(sample: bytes) -> JointCommand:
+    """What a ``rt/lowcmd`` sample tells the joints; raises :class:`MessageError` on a wrong CRC or address.
+
+    A motor in stop mode, or whose position or velocity means "no command", gets the corresponding gain zero.
+    """
+    record = LOWCMD.unpack(sample)
+    expected = low_level_crc(record)
+    if int(record["crc"]) != expected:
+        raise MessageError(f"LowCmd with CRC 0x{int(record['crc']):08X}, its bytes give 0x{expected:08X}")
+    if record["head"].tobytes() != bytes(HEAD) or record["level_flag"] != LEVEL_FLAG_LOW:
+        raise MessageError(
+            f"LowCmd with head {record['head'].tobytes().hex()} and level flag 0x{int(record['level_flag']):02X}; "
+            f"low-level control needs {bytes(HEAD).hex()} and 0x{LEVEL_FLAG_LOW:02X}"
+        )
+    floats = _LOWCMD_FLOATS.read(record)
+    servo = record["motor_cmd"]["mode"][_JOINTS] == MOTOR_MODE_SERVO
+    position_loop = servo & (floats["joint_pos"] != POS_STOP)
+    velocity_loop = servo & (floats["joint_vel"] != VEL_STOP)
+    return JointCommand(
+        joint_pos=np.where(position_loop, floats["joint_pos"], 0.0),
+        joint_vel=np.where(velocity_loop, floats["joint_vel"], 0.0),
+        kp=np.where(position_loop, floats["kp"], 0.0),
+        kd=np.where(velocity_loop, floats["kd"], 0.0),
+        torque=np.where(servo, floats["torque"], 0.0),
+    )
+
+
+def encode_sportmodestate(state: SportModeState) -> bytes:
+    """The ``rt/sportmodestate`` sample of the base's state."""
+    record = SPORTMODESTATE.zeros()
+    _SPORTMODESTATE_FLOATS.write(record, state)
+    record["imu_state"]["rpy"] = _roll_pitch_yaw(state.base_quat_wxyz)
+    nanoseconds = round(state.time * 1e9)
+    record["stamp"]["sec"], record["stamp"]["nanosec"] = divmod(nanoseconds, 10**9)
+    record["yaw_speed"] = state.base_ang_vel[2]
+    record["body_height"] = state.body_height
+    return SPORTMODESTATE.pack(record)
+
+
+def decode_sportmodestate(sample: bytes) -> SportModeState:
+    """Decode ``rt/sportmodestate``; raises :class:`MessageError` when a number is not finite."""
+    record = SPORTMODESTATE.unpack(sample)
+    floats = _SPORTMODESTATE_FLOATS.read(record)
+    _check_unit(floats["base_quat_wxyz"])
+    return SportModeState(
+        time=int(record["stamp"]["sec"]) + int(record["stamp"]["nanosec"]) * 1e-9,
+        **floats,
+        body_height=float(record["body_height"]),
+    )
+
+
+def _check_unit(quat_wxyz: np.ndarray) -> None:
+    norm = math.sqrt(quat_wxyz @ quat_wxyz)
+    if abs(norm - 1.0) > _UNIT_QUATERNION_TOLERANCE:
+        raise MessageError(f"orientation {quat_wxyz} has norm {norm:.3f}, a unit quaternion is needed")
+
+
+def _roll_pitch_yaw(quat_wxyz: np.ndarray) -> tuple[float, float, float]:
+    """Roll, pitch, yaw [rad] about x, y, z (yaw applied first in the world), as Unitree's IMU gives them."""
+    w, x, y, z = quat_wxyz.tolist()
+    roll = math.atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y))
+    pitch = math.asin(min(max(2.0 * (w * y - z * x), -1.0), 1.0))
+    return roll, pitch, math.atan2(2.0 * (w * z + x * y), 1.0 - 2.0 * (y * y + z * z))

@@ -1,0 +1,49 @@
+"""The one place where the Unitree SDK and its DDS library are imported.
+
+The ``unitree-sdk2`` wheel lacks its own sub-package ``b2``, which its ``__init__`` imports. An empty module under that
+name, registered before the first import and only where the real one is absent, lets the rest load.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import sys
+import types
+from pathlib import Path
+
+from diffusion_mpc_ros.core.errors import InterfaceError
+
+
+def _register_missing_b2() -> None:
+    sdk = importlib.util.find_spec("unitree_sdk2py")
+    if sdk is None or sdk.origin is None:
+        raise InterfaceError("the Unitree SDK is missing: install the package unitree-sdk2 (module unitree_sdk2py)")
+    name = "unitree_sdk2py.b2"
+    if name not in sys.modules and not (Path(sdk.origin).parent / "b2").is_dir():
+        module = types.ModuleType(name, "Stands in for the sub-package that the SDK's wheel lacks.")
+        module.__spec__ = importlib.machinery.ModuleSpec(name, loader=None)
+        sys.modules[name] = module
+
+
+_register_missing_b2()
+
+from cyclonedds.core import DDSException, Listener  # noqa: E402
+from cyclonedds.domain import Domain, DomainParticipant  # noqa: E402
+from cyclonedds.pub import DataWriter  # noqa: E402
+from cyclonedds.sub import DataReader  # noqa: E402
+from cyclonedds.topic import Topic  # noqa: E402
+from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_, SportModeState_  # noqa: E402
+
+__all__ = [
+    "DDSException",
+    "DataReader",
+    "DataWriter",
+    "Domain",
+    "DomainParticipant",
+    "Listener",
+    "LowCmd_",
+    "LowState_",
+    "SportModeState_",
+    "Topic",
+]
