@@ -25,8 +25,8 @@ PLANNERS = ("diffusion_mpc",)
 # The convention of Unitree's own simulator; the robot itself is in domain 0.
 SIMULATION_INTERFACE, SIMULATION_DOMAIN = "lo", 1
 ROBOT_DOMAIN = 0
-# Highest DDS domain whose default ports fit into 16 bits.
-MAX_DOMAIN = 232
+# Highest DDS domain that leaves ports for every participant.
+MAX_DOMAIN = 230
 
 _NAMESPACE = re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 

@@ -1,0 +1,107 @@
+"""The command ``diffusion-mpc``: finds the sub-command, loads its module only then, and reports errors in one line."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Union
+
+from diffusion_mpc_ros.core.errors import ConfigurationError, DiffusionMpcError
+
+PROGRAM = "diffusion-mpc"
+_PACKAGE = "diffusion_mpc_ros"
+
+
+@dataclass(frozen=True)
+class Command:
+    """One sub-command: ``module`` holds ``config``, what its options are parsed into, and ``main``, which takes it."""
+
+    summary: str
+    module: str
+    main: str = "main"
+    config: str = "Config"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Sub-commands under one word."""
+
+    summary: str
+    commands: Mapping[str, Union[Command, Group]]  # noqa: UP007 (a forward reference in an alias, Python 3.10)
+
+
+COMMANDS = Group(
+    "Diffusion-MPC for the Unitree Go2.",
+    {
+        "run": Command("start the simulated robot and the controller, walk, measure", "commands.run"),
+        "launch": Command("start the processes and nothing else, as ros2 launch does", "commands.launch"),
+        "simulate": Command("start the simulated Go2 alone", "commands.simulate"),
+        "rewards": Group(
+            "see and change the reward weights of a running planner",
+            {
+                "get": Command("show weights, bounds, presets, constraints", "commands.rewards", "get", "GetConfig"),
+                "set": Command("change weights: energy=0.5", "commands.rewards", "set_weights", "SetConfig"),
+                "presets": Command("list the presets of config/rewards.yaml", "commands.rewards", "presets", "PresetsConfig"),
+                "undo": Command("go back to the settings before the last change", "commands.rewards", "undo", "UndoConfig"),
+            },
+        ),
+        "doctor": Command("check interface, domain, middleware, interfaces, model", "commands.doctor"),
+        "bench": Group(
+            "measure the parts on this machine",
+            {"planner": Command("plan latency p50 and p99 of an artefact", "commands.bench")},
+        ),
+    },
+)
+
+EXAMPLES = """examples:
+  diffusion-mpc run                                        walk in simulation until Ctrl-C
+  diffusion-mpc run --duration 60 --cmd-vel 0.5 0 0 --headless --json run.json
+  diffusion-mpc rewards set energy=0.5                     while it walks, in a second terminal
+  diffusion-mpc launch --no-sim --network-interface eth0   the real robot
+  diffusion-mpc run --help                                 the options of one sub-command"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the sub-command of ``argv``; 2 after an error of the project's own types, told in one line."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    try:
+        return _dispatch(COMMANDS, arguments, [PROGRAM])
+    except DiffusionMpcError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _dispatch(group: Group, arguments: list[str], words: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview(group, words))
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    if name not in group.commands:
+        raise ConfigurationError(f"unknown command {' '.join([*words[1:], name])!r}; there is {list(group.commands)}")
+    command = group.commands[name]
+    if isinstance(command, Group):
+        return _dispatch(command, rest, [*words, name])
+    return _execute(command, rest, [*words, name])
+
+
+def _execute(command: Command, arguments: list[str], words: list[str]) -> int:
+    import tyro
+
+    module = importlib.import_module(f"{_PACKAGE}.{command.module}")
+    config = tyro.cli(getattr(module, command.config), args=arguments, prog=" ".join(words), description=module.__doc__)
+    return int(getattr(module, command.main)(config) or 0)
+
+
+def _overview(group: Group, words: list[str]) -> str:
+    width = max(len(name) for name in group.commands)
+    lines = [f"  {name:<{width}}  {command.summary}" for name, command in group.commands.items()]
+    usage = f"usage: {' '.join(words)} COMMAND [options]\n\n{group.summary}\n\n" + "\n".join(lines)
+    return f"{usage}\n\n{EXAMPLES}" if group is COMMANDS else usage
+
+
+if __name__ == "__main__":
+    sys.exit(main())

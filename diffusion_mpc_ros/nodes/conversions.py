@@ -1,0 +1,139 @@
+"""The project's own messages from and to the dataclasses of :mod:`diffusion_mpc_ros.core.types`.
+
+Messages of this project carry joints in the SDK's motor order, which is the project's own; nothing is reordered here.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diffusion_mpc_msgs import msg as messages
+from geometry_msgs.msg import Quaternion, Twist, Vector3
+
+from diffusion_mpc_ros.core import types
+from diffusion_mpc_ros.core.errors import PlanError
+from diffusion_mpc_ros.core.go2 import NUM_JOINTS
+
+
+def vector_message(vector: np.ndarray) -> Vector3:
+    """``(3,)`` -> Vector3."""
+    x, y, z = (float(value) for value in vector)
+    return Vector3(x=x, y=y, z=z)
+
+
+def quaternion_message(quat_wxyz: np.ndarray) -> Quaternion:
+    """``(w, x, y, z)`` -> the ROS quaternion."""
+    w, x, y, z = (float(value) for value in quat_wxyz)
+    return Quaternion(w=w, x=x, y=y, z=z)
+
+
+def vector(message: Vector3) -> np.ndarray:
+    """Vector3 -> ``(3,)``."""
+    return np.array([message.x, message.y, message.z])
+
+
+def command(message: Twist, bound: np.ndarray) -> np.ndarray:
+    """The velocity command ``(vx, vy, yaw rate)`` [m/s, m/s, rad/s], clipped to ``+-bound (3,)``; not finite -> zero."""
+    asked = np.array([message.linear.x, message.linear.y, message.angular.z])
+    return np.clip(asked, -bound, bound) if np.isfinite(asked).all() else np.zeros(3)
+
+
+def robot_state_message(
+    state: types.RobotState, lowstate: types.LowState, stamp: Time, frame_id: str
+) -> messages.RobotState:
+    """RobotState with the raw sample it was made from."""
+    message = messages.RobotState()
+    message.header.stamp = stamp
+    message.header.frame_id = frame_id
+    message.tick = state.tick
+    message.lowstate_tick_ms = lowstate.tick_ms
+    message.orientation = quaternion_message(state.base_quat_wxyz)
+    message.angular_velocity = vector_message(state.base_ang_vel)
+    message.linear_acceleration = vector_message(lowstate.base_lin_acc)
+    message.linear_velocity = vector_message(state.base_lin_vel)
+    message.base_height = float(state.base_height)
+    message.joint_pos = _float64(state.joint_pos)
+    message.joint_vel = _float64(state.joint_vel)
+    message.joint_torque = _float64(state.joint_torque)
+    message.previous_action = _float64(state.previous_action)
+    message.foot_force = _float64(lowstate.foot_force)
+    message.foot_contact = [bool(contact) for contact in state.foot_contact]
+    return message
+
+
+def robot_state(message: messages.RobotState) -> types.RobotState:
+    """The inverse of :func:`robot_state_message`, without the raw sample."""
+    orientation = message.orientation
+    return types.RobotState(
+        tick=message.tick,
+        base_ang_vel=vector(message.angular_velocity),
+        base_quat_wxyz=np.array([orientation.w, orientation.x, orientation.y, orientation.z]),
+        joint_pos=_float64(message.joint_pos),
+        joint_vel=_float64(message.joint_vel),
+        joint_torque=_float64(message.joint_torque),
+        previous_action=_float64(message.previous_action),
+        foot_contact=np.array(message.foot_contact, dtype=bool),
+        base_lin_vel=vector(message.linear_velocity),
+        base_height=message.base_height,
+    )
+
+
+def plan_message(plan: types.Plan, artefact: str, stamp: Time) -> messages.Plan:
+    """Plan of one robot; ``artefact`` is the SHA-256 of the model that made it."""
+    message = messages.Plan()
+    message.header.stamp = stamp
+    message.start_tick = plan.start_tick
+    message.horizon = plan.horizon
+    message.joint_targets = plan.joint_targets.ravel().tolist()
+    message.reward = float(plan.reward)
+    message.reward_revision = plan.reward_revision
+    message.denoising_steps = plan.denoising_steps
+    message.plan_time = float(plan.plan_time)
+    message.artefact = artefact
+    return message
+
+
+def plan(message: messages.Plan) -> types.Plan:
+    """The inverse of :func:`plan_message`; raises PlanError when rows and numbers do not fit or are not finite."""
+    if len(message.joint_targets) != message.horizon * NUM_JOINTS:
+        raise PlanError(
+            f"the plan for tick {message.start_tick} has {len(message.joint_targets)} joint targets, "
+            f"{message.horizon} rows x {NUM_JOINTS} are needed"
+        )
+    return types.Plan(
+        start_tick=message.start_tick,
+        joint_targets=np.array(message.joint_targets).reshape(message.horizon, NUM_JOINTS),
+        reward=message.reward,
+        reward_revision=message.reward_revision,
+        denoising_steps=message.denoising_steps,
+        plan_time=message.plan_time,
+    )
+
+
+def reward_weights_message(settings: types.RewardSettings, stamp: Time) -> messages.RewardWeights:
+    """RewardSettings -> RewardWeights."""
+    message = messages.RewardWeights()
+    message.header.stamp = stamp
+    message.revision = settings.revision
+    message.names = list(settings.weights)
+    message.weights = [float(weight) for weight in settings.weights.values()]
+    message.parameters = [
+        messages.RewardParameter(name=name, values=np.ravel(values).tolist())
+        for name, values in settings.parameters.items()
+    ]
+    message.constraints = list(settings.constraints)
+    return message
+
+
+def reward_settings(message: messages.RewardWeights) -> types.RewardSettings:
+    """The inverse of :func:`reward_weights_message`."""
+    return types.RewardSettings(
+        revision=message.revision,
+        weights=dict(zip(message.names, message.weights, strict=True)),
+        parameters={parameter.name: np.array(parameter.values) for parameter in message.parameters},
+        constraints=tuple(message.constraints),
+    )
+
+
+def _float64(values: np.ndarray) -> np.ndarray:
+    return np.asarray(values, dtype=np.float64)

@@ -1,0 +1,73 @@
+"""How every node process starts, spins and ends: one single-threaded executor, no traceback for a foreseen error.
+
+Exit status: 0 after SIGINT or SIGTERM, 2 after an error of the project's own types, 1 after anything else.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from diffusion_mpc_ros.core.errors import DiffusionMpcError
+
+# How long a stop request may wait for the executor [s].
+SPIN_TIMEOUT = 0.1
+
+
+class ManagedNode(Node):
+    """A node whose threads can end its process: :meth:`fail` from any thread, clean-up in :meth:`close`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.failure: BaseException | None = None
+
+    def fail(self, error: BaseException) -> None:
+        """End the process because of ``error``; the first error counts."""
+        self.failure = self.failure or error
+
+    def close(self) -> None:
+        """Stop threads and release what the node holds; called once, also after an error."""
+
+
+def run(make_node: Callable[[], ManagedNode]) -> None:
+    """Run one node until SIGINT, SIGTERM or an error, then close it and exit the process."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    # rclpy's own handlers would invalidate the context before the node could close in order.
+    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        sys.exit(_spin(make_node, stop))
+    finally:
+        rclpy.try_shutdown()
+
+
+def _spin(make_node: Callable[[], ManagedNode], stop: threading.Event) -> int:
+    node = None
+    try:
+        node = make_node()
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        while not stop.is_set() and node.failure is None:
+            executor.spin_once(timeout_sec=SPIN_TIMEOUT)
+        if node.failure is not None:
+            raise node.failure
+        return 0
+    except DiffusionMpcError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 2
+    except Exception:
+        traceback.print_exc()
+        return 1
+    finally:
+        if node is not None:
+            node.close()
+            node.destroy_node()
