@@ -1,1 +1,1 @@
-"""Projections of trajectory batches onto constraint sets."""
+"""Constraints as projections of trajectories onto sets."""

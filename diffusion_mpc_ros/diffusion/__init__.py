@@ -1,1 +1,1 @@
-"""Noise schedule, normaliser, model artefact, inference backends and the sampler."""
+"""Diffusion sampling: noise schedule, normaliser, model artefact, inference, Algorithm 1."""

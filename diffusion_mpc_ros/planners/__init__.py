@@ -1,1 +1,1 @@
-"""The planner protocol and the planners behind it."""
+"""Planners: one protocol, one file per planner."""

@@ -1,1 +1,1 @@
-"""Reward terms, their registry and composition."""
+"""Reward terms, their registry, and the composition of terms into what the operator asks for."""

@@ -25,8 +25,8 @@ class GuidedStep(nn.Module):
         self.terms = tuple(terms)
         self.parameter_names = tuple(parameter.name for parameter in term_parameters(self.terms))
         self.x0_clip = x0_clip
-        self.register_buffer("mean", torch.as_tensor(normalizer.mean, dtype=torch.float32))
-        self.register_buffer("std", torch.as_tensor(normalizer.std, dtype=torch.float32))
+        self.register_buffer("mean", torch.tensor(normalizer.mean, dtype=torch.float32))
+        self.register_buffer("std", torch.tensor(normalizer.std, dtype=torch.float32))
 
     def reverse(self, tau, row_features, transition, noise):
         """Line 4: ``tau (B, T, 57)``, ``row_features (T, 3)``, ``transition (T, 4)`` -> ``tau (B, T, 57)``."""

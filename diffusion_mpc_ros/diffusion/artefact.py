@@ -1,0 +1,213 @@
+"""The model artefact: a folder with ``model.onnx`` and ``card.json``; nothing in it is unpickled.
+
+The card's ``model`` part is everything that sampling depends on (:class:`ModelDescription`) and is also stored inside
+the ONNX file, so the SHA-256 of ``model.onnx`` is the artefact's identity: scores may be added to the card later
+without making it another model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES, WALKING_KD, WALKING_KP
+from diffusion_mpc_ros.core.trajectory import OBSERVATION_FIELDS, ROW_DIM
+from diffusion_mpc_ros.diffusion.normalizer import Normalizer
+from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
+
+SCHEMA_VERSION = 1
+CARD_FILE, MODEL_FILE = "card.json", "model.onnx"
+METADATA_KEY = "diffusion_mpc_ros.model"
+ACTION_MEANING = "absolute joint position target [rad]"
+
+# Inputs of the guided step before the reward parameters; "batch" is the number of trajectories.
+STEP_INPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+    "tau": ("float32", ("batch", "rows", ROW_DIM)),
+    "row_features": ("float32", ("rows", 3)),
+    "transition": ("float32", ("rows", 4)),
+    "noise": ("float32", ("batch", "rows", ROW_DIM)),
+    "known": ("float32", ("batch", "rows", ROW_DIM)),
+    "known_mask": ("bool", ("rows", ROW_DIM)),
+    "guidance_scale": ("float32", ()),
+    "reward_weights": ("float32", ("terms",)),
+    "lower": ("float32", ("rows", ROW_DIM)),
+    "upper": ("float32", ("rows", ROW_DIM)),
+}
+STEP_OUTPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+    "tau_next": ("float32", ("batch", "rows", ROW_DIM)),
+    "trajectory": ("float32", ("batch", "rows", ROW_DIM)),
+    "reward": ("float32", ("batch",)),
+}
+
+
+@dataclass(frozen=True)
+class ModelDescription:
+    """What sampling needs to know of a model; read from and written to the card.
+
+    ``replan_margin`` is the number of committed actions the denoiser was trained to be conditioned on.
+    ``parameters`` maps each reward parameter to its length, in the order of the graph's inputs.
+    ``noise_scale`` is the sampling temperature found best for this model.
+    """
+
+    horizon: int
+    replan_margin: int
+    normalizer: Normalizer
+    schedule: NoiseSchedule
+    reward_terms: tuple[str, ...]
+    parameters: dict[str, int]
+    x0_clip: float = 5.0
+    noise_scale: float = 1.0
+
+    @property
+    def rows(self) -> int:
+        """Trajectory rows ``T = H + 1``."""
+        return self.horizon + 1
+
+    def tensors(self, signature: Mapping[str, tuple[str, tuple]], batch: int | str) -> dict[str, tuple[str, tuple]]:
+        """Name -> (dtype, shape) of :data:`STEP_INPUTS` or :data:`STEP_OUTPUTS` with the sizes filled in."""
+        sizes = {"batch": batch, "rows": self.rows, "terms": len(self.reward_terms)}
+        return {
+            name: (dtype, tuple(sizes.get(size, size) for size in shape)) for name, (dtype, shape) in signature.items()
+        }
+
+    def inputs(self, batch: int | str = "batch") -> dict[str, tuple[str, tuple]]:
+        """Name -> (dtype, shape) of every input of the graph, in order."""
+        parameters = {name: ("float32", (size,)) for name, size in self.parameters.items()}
+        return {**self.tensors(STEP_INPUTS, batch), **parameters}
+
+    def outputs(self, batch: int | str = "batch") -> dict[str, tuple[str, tuple]]:
+        """Name -> (dtype, shape) of every output of the graph, in order."""
+        return self.tensors(STEP_OUTPUTS, batch)
+
+    def to_json(self) -> dict[str, Any]:
+        """The card's ``model`` part."""
+        as_json = lambda tensors: [  # noqa: E731
+            {"name": name, "dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in tensors.items()
+        ]
+        schedule = {"type": "cosine", "steps": self.schedule.steps, "offset": self.schedule.offset,
+                    "max_beta": self.schedule.max_beta}
+        return {
+            "horizon": self.horizon, "rows": self.rows, "replan_margin": self.replan_margin, "control_dt": CONTROL_DT,
+            "observation": dict(OBSERVATION_FIELDS), "action": ACTION_MEANING, "joint_order": list(JOINT_NAMES),
+            "gains": {"kp": WALKING_KP, "kd": WALKING_KD}, "schedule": schedule, "x0_clip": self.x0_clip,
+            "noise_scale": self.noise_scale, "reward_terms": list(self.reward_terms),
+            "parameters": dict(self.parameters), "normalizer": self.normalizer.to_json(),
+            "inputs": as_json(self.inputs()), "outputs": as_json(self.outputs()),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> ModelDescription:
+        """Inverse of :meth:`to_json`; raises :class:`ArtefactError` naming what is missing or does not fit."""
+        try:
+            schedule = dict(data["schedule"])
+            if schedule.pop("type") != "cosine":
+                raise ArtefactError(f"noise schedule {data['schedule']['type']!r} is not supported; valid: cosine")
+            description = cls(
+                horizon=int(data["horizon"]), replan_margin=int(data["replan_margin"]),
+                normalizer=Normalizer.from_json(data["normalizer"]), schedule=NoiseSchedule(**schedule),
+                reward_terms=tuple(data["reward_terms"]),
+                parameters={name: int(size) for name, size in data["parameters"].items()},
+                x0_clip=float(data["x0_clip"]), noise_scale=float(data["noise_scale"]),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError, ConfigurationError) as error:
+            raise ArtefactError(f"the card's model part is not readable: {error!r}") from None
+        for key, expected in description.to_json().items():
+            if data.get(key) != expected:
+                raise ArtefactError(f"the card's {key!r} is {data.get(key)!r}, this controller needs {expected!r}")
+        return description
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """A checked artefact: ``description`` to sample with, ``card`` as read, ``identity`` = SHA-256 of the ONNX file."""
+
+    path: Path
+    card: dict[str, Any]
+    description: ModelDescription
+    identity: str
+
+    @property
+    def name(self) -> str:
+        """The artefact's name."""
+        return self.card["name"]
+
+    @property
+    def model_path(self) -> Path:
+        """The guided step's ONNX file."""
+        return self.path / MODEL_FILE
+
+
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        for block in iter(lambda: file.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def canonical_json(data: Any) -> str:
+    """One text per value: sorted keys, no spaces, exact floats; refuses NaN and infinity with ValueError."""
+    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def load(path: str | Path) -> Artefact:
+    """Read and check the artefact in folder ``path``.
+
+    Raises :class:`ArtefactError` for a missing or unreadable card, another schema, a file whose SHA-256 differs, or a
+    layout, joint order, gain, shape or normaliser that does not fit this controller.
+    """
+    path = Path(path)
+    try:
+        card = json.loads((path / CARD_FILE).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ArtefactError(f"no readable card in the model artefact {str(path)!r}: {error}") from None
+    except ValueError as error:
+        raise ArtefactError(f"{path / CARD_FILE} is not valid JSON: {error}") from None
+    missing = [key for key in ("schema_version", "name", "model", "files") if not isinstance(card, dict) or key not in card]
+    if missing:
+        raise ArtefactError(f"{path / CARD_FILE} lacks {', '.join(missing)}")
+    if card["schema_version"] != SCHEMA_VERSION:
+        raise ArtefactError(f"{path} has card schema {card['schema_version']!r}, this version reads {SCHEMA_VERSION}")
+    if not isinstance(card["files"], dict) or MODEL_FILE not in card["files"]:
+        raise ArtefactError(f"{path / CARD_FILE} does not list the file {MODEL_FILE!r}")
+    for name, expected in card["files"].items():
+        if Path(name).name != name or not (path / name).is_file():
+            raise ArtefactError(f"the model artefact {str(path)!r} lacks its file {name!r}")
+        actual = file_sha256(path / name)
+        if actual != expected:
+            raise ArtefactError(f"{path / name} is corrupt: SHA-256 {actual}, its card says {expected}")
+    return Artefact(path, card, ModelDescription.from_json(card["model"]), card["files"][MODEL_FILE])
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Replace ``path`` with ``text`` in one step."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def write_card(path: Path, card: Mapping[str, Any]) -> None:
+    """Write ``card`` into the folder ``path``, atomically."""
+    write_text_atomically(Path(path) / CARD_FILE, json.dumps(card, indent=1, allow_nan=False) + "\n")
+
+
+def add_scores(path: str | Path, scores: Mapping[str, Any]) -> None:
+    """Merge measured ``scores`` into the card; the artefact's identity stays."""
+    artefact = load(path)
+    write_card(artefact.path, {**artefact.card, "scores": {**artefact.card.get("scores", {}), **scores}})

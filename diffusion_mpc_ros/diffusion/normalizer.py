@@ -1,0 +1,64 @@
+"""Per-feature z-score between physical units and the network's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from diffusion_mpc_ros.core.errors import ArtefactError
+from diffusion_mpc_ros.core.trajectory import ROW_DIM
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """``z = clip((x - mean) / std, -clamp, clamp)`` with ``mean (57,)`` and ``std (57,)`` in physical units.
+
+    Raises :class:`ArtefactError` unless shapes fit, all numbers are finite, and ``std`` and ``clamp`` are positive.
+    """
+
+    mean: np.ndarray
+    std: np.ndarray
+    clamp: float = 6.0
+
+    def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            array = np.array(getattr(self, name), dtype=np.float64)
+            if array.shape != (ROW_DIM,) or not np.isfinite(array).all():
+                raise ArtefactError(
+                    f"normaliser {name} must be {ROW_DIM} finite numbers, got shape {array.shape}, "
+                    f"finite: {bool(np.isfinite(array).all())}"
+                )
+            array.setflags(write=False)
+            object.__setattr__(self, name, array)
+        if not (self.std > 0.0).all():
+            raise ArtefactError(f"normaliser std must be positive, the smallest is {self.std.min()}")
+        if not (np.isfinite(self.clamp) and self.clamp > 0.0):
+            raise ArtefactError(f"normaliser clamp must be positive and finite, got {self.clamp}")
+
+    @classmethod
+    def fit(cls, rows: np.ndarray, clamp: float = 6.0, min_std: float = 1e-2) -> Normalizer:
+        """Statistics of ``rows (..., 57)``; features that hardly vary get ``min_std``."""
+        flat = np.asarray(rows, dtype=np.float64).reshape(-1, ROW_DIM)
+        return cls(flat.mean(axis=0), np.maximum(flat.std(axis=0), min_std), clamp)
+
+    def normalize(self, values: np.ndarray) -> np.ndarray:
+        """Physical ``(..., 57)`` -> normalised, clamped."""
+        return np.clip((values - self.mean) / self.std, -self.clamp, self.clamp)
+
+    def unnormalize(self, values: np.ndarray) -> np.ndarray:
+        """Normalised ``(..., 57)`` -> physical."""
+        return values * self.std + self.mean
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain lists; ``json`` writes floats in their shortest exact form, so the round trip loses nothing."""
+        return {"mean": self.mean.tolist(), "std": self.std.tolist(), "clamp": self.clamp}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Normalizer:
+        """Inverse of :meth:`to_json`; raises :class:`ArtefactError` when a field is missing or not numeric."""
+        try:
+            return cls(np.asarray(data["mean"], float), np.asarray(data["std"], float), float(data["clamp"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtefactError(f"normaliser of the card is not readable: {error!r}") from None

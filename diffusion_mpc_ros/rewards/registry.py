@@ -1,0 +1,83 @@
+"""The reward terms by name. Adding a term is one function in :mod:`rewards.terms` and one entry here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from diffusion_mpc_ros.core.errors import RewardError
+from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_POS_MAX, JOINT_POS_MIN, JOINT_TORQUE_MAX, NUM_JOINTS
+from diffusion_mpc_ros.core.parameters import JOINT_RANGE_MAX, JOINT_RANGE_MIN, Parameter
+from diffusion_mpc_ros.rewards import terms
+from diffusion_mpc_ros.rewards.terms import Array, Parameters
+
+
+@dataclass(frozen=True)
+class RewardTerm:
+    """A term of the composed reward ``R = sum_i weight_i R_i`` (arXiv 2510.04234, IV-B).
+
+    ``sign`` is -1 for a penalty (``R_i <= 0``); a weight lies in ``[min_weight, max_weight]``, in 1/``unit``. The
+    upper bound keeps one guided step at guidance scale 1 short of overshooting for joint statistics of a trot.
+    """
+
+    name: str
+    function: Callable[[Array, Parameters], Array]
+    unit: str
+    max_weight: float
+    description: str
+    parameters: tuple[Parameter, ...] = ()
+    min_weight: float = 0.0
+    default_weight: float = 0.0
+    sign: int = -1
+
+    def __call__(self, trajectory: Array, parameters: Parameters) -> Array:
+        """``(N, T, 57)`` physical and parameters by their full names -> ``(N,)``."""
+        own = {parameter.name.split(".", 1)[1]: parameters[parameter.name] for parameter in self.parameters}
+        return self.function(trajectory, own)
+
+
+POSTURE_TARGET = Parameter(
+    "posture.target", tuple(DEFAULT_JOINT_POS.tolist()), tuple(JOINT_POS_MIN.tolist()), tuple(JOINT_POS_MAX.tolist()),
+    "rad", "joint positions to be attracted to",
+)
+POSTURE_MASK = Parameter("posture.mask", (1.0,) * NUM_JOINTS, 0.0, 1.0, "-", "which joints are attracted, 0 to 1")
+ALIGN_DIRECTION = Parameter(
+    "align.direction", (0.0, 0.0, -1.0), -1.0, 1.0, "-", "wanted direction of gravity in the base frame"
+)
+ENERGY_TORQUE_MAX = Parameter(
+    "energy.torque_max", tuple(JOINT_TORQUE_MAX.tolist()), 0.0, tuple(JOINT_TORQUE_MAX.tolist()),
+    "N m", "torque at which the motors saturate",
+)
+
+_ALL = (
+    RewardTerm("posture", terms.posture, "rad^2", 200.0, "attraction to a joint posture",
+               (POSTURE_TARGET, POSTURE_MASK)),
+    RewardTerm("joint_range", terms.joint_range, "rad^2", 200.0, "joint positions outside a range",
+               (JOINT_RANGE_MIN, JOINT_RANGE_MAX)),
+    RewardTerm("joint_velocity", terms.joint_velocity, "rad^2/s^2", 0.2, "joint speeds"),
+    RewardTerm("joint_acceleration", terms.joint_acceleration, "rad^2/s^4", 2e-5, "joint accelerations"),
+    RewardTerm("align", terms.align, "1", 1000.0, "base orientation away from the wanted one", (ALIGN_DIRECTION,)),
+    RewardTerm("smooth", terms.smooth, "1", 100.0, "total variation of the base orientation"),
+    RewardTerm("energy", terms.energy, "J", 5.0, "mechanical work of the joints", (ENERGY_TORQUE_MAX,)),
+)
+TERMS: dict[str, RewardTerm] = {term.name: term for term in _ALL}
+
+
+def get_term(name: str) -> RewardTerm:
+    """The term called ``name``; :class:`RewardError` lists the valid names."""
+    if name not in TERMS:
+        raise RewardError(f"unknown reward term {name!r}; valid terms: {', '.join(TERMS)}")
+    return TERMS[name]
+
+
+def term_parameters(names: Iterable[str]) -> tuple[Parameter, ...]:
+    """All parameters of the terms ``names``, in their order."""
+    return tuple(parameter for name in names for parameter in get_term(name).parameters)
+
+
+def composed_reward(names: Iterable[str], trajectory: Array, weights: Array, parameters: Parameters) -> Array:
+    """``R_alpha(tau) = sum_i alpha_i R_i(tau)``: ``(N, T, 57)`` physical, ``weights (n_terms,)`` -> ``(N,)``."""
+    values = [weights[i] * get_term(name)(trajectory, parameters) for i, name in enumerate(names)]
+    if not values:
+        raise RewardError(f"a composed reward needs at least one term of: {', '.join(TERMS)}")
+    return sum(values[1:], values[0])

@@ -1,0 +1,187 @@
+"""Export of the guided step (:mod:`training.guided_step`) to ONNX, with its card."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from torch import nn
+from torch._decomp import core_aten_decompositions
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from diffusion_mpc_ros.core.errors import ArtefactError
+from diffusion_mpc_ros.diffusion.artefact import (
+    METADATA_KEY, MODEL_FILE, SCHEMA_VERSION, ModelDescription, canonical_json, file_sha256, write_card,
+)
+from diffusion_mpc_ros.diffusion.inference import session_options
+from diffusion_mpc_ros.diffusion.normalizer import Normalizer
+from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
+from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
+from diffusion_mpc_ros.training.guided_step import GuidedStep
+
+# Largest |ONNX - torch|, relative to 1 + |torch|, that an export may show.
+PARITY_TOLERANCE = 1e-4
+MAX_BATCH = 65536
+# Batch that the gradient is traced with: a prime, so that the tracer takes no other size for the batch.
+_TRACE_BATCH = 17
+
+
+@dataclass(frozen=True)
+class ArtefactMetadata:
+    """What the card says beside the model: ``replan_margin`` D trained for, configuration, commit, scores, seeds."""
+
+    name: str
+    horizon: int
+    replan_margin: int
+    noise_scale: float = 1.0
+    x0_clip: float = 5.0
+    reward_terms: Sequence[str] = tuple(TERMS)
+    training: Mapping[str, Any] = field(default_factory=dict)
+    commit: str = ""
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    seeds: Mapping[str, int] = field(default_factory=dict)
+
+
+def _slice_backward(grad, sizes, dim, start, end, step):
+    """Gradient of a unit-stride slice as one Pad: ATen's own decomposition becomes a chain of scatters in ONNX."""
+    size = sizes[dim]
+    start = max(start + size, 0) if start < 0 else start
+    end = min(end + size if end < 0 else end, size)
+    if start == 0 and end == size:
+        return grad
+    return torch.ops.aten.constant_pad_nd.default(grad, [0, 0] * (grad.dim() - 1 - dim) + [start, size - end], 0.0)
+
+
+class _ExportedStep(nn.Module):
+    """The guided step with its reward gradient already traced into plain operators; skipped at guidance scale 0."""
+
+    def __init__(self, step: GuidedStep, gradient: torch.fx.GraphModule) -> None:
+        super().__init__()
+        self.step, self.gradient = step, gradient
+
+    def forward(
+        self, tau, row_features, transition, noise, known, known_mask, guidance_scale, reward_weights, lower, upper,
+        *parameters,
+    ):
+        step = self.step
+        reverse = step.reverse(tau, row_features, transition, noise)
+        gradient = self.gradient(reverse, step.mean, step.std, reward_weights, *parameters)
+        tau_next = step.finish(reverse, gradient, transition, known, known_mask, guidance_scale, lower, upper)
+        reward = step.reward(tau_next, step.mean, step.std, reward_weights, *parameters)
+        return tau_next, tau_next * step.std + step.mean, reward
+
+
+def example_inputs(description: ModelDescription, batch: int, seed: int) -> dict[str, torch.Tensor]:
+    """Random inputs of the guided step of ordinary size, by name."""
+    generator = np.random.default_rng(seed)
+    arrays = {}
+    for name, (dtype, shape) in description.inputs(batch).items():
+        arrays[name] = generator.random(shape) < 0.3 if dtype == "bool" else generator.standard_normal(shape)
+    levels = generator.integers(1, description.schedule.steps + 1, size=description.rows)
+    arrays["row_features"] = description.schedule.row_features(levels, levels % 2)
+    arrays["transition"] = description.schedule.transition(levels, levels - 1)
+    # Every term steers by a comparable amount: weights at a small part of their bounds.
+    arrays["reward_weights"] = 0.02 * np.array([TERMS[name].max_weight for name in description.reward_terms])
+    arrays["guidance_scale"] = np.asarray(0.7)
+    arrays["lower"], arrays["upper"] = -1.0 - np.abs(arrays["lower"]), 1.0 + np.abs(arrays["upper"])
+    for parameter in term_parameters(description.reward_terms):
+        arrays[parameter.name] = parameter.default_array + 0.1 * arrays[parameter.name]
+    return {
+        name: torch.as_tensor(array) if array.dtype == bool else torch.as_tensor(array, dtype=torch.float32)
+        for name, array in arrays.items()
+    }
+
+
+def _trace_gradient(step: GuidedStep, inputs: Mapping[str, torch.Tensor]) -> torch.fx.GraphModule:
+    table = {**core_aten_decompositions(), torch.ops.aten.slice_backward.default: _slice_backward}
+    parameters = [inputs[name] for name in step.parameter_names]
+    trace = make_fx(step.reward_gradient, decomposition_table=table, tracing_mode="symbolic")
+    return trace(inputs["tau"], step.mean, step.std, inputs["reward_weights"], *parameters)
+
+
+def export_onnx(step: GuidedStep, description: ModelDescription, path: Path) -> None:
+    """Write the guided step as one self-contained ONNX file with a dynamic batch; the description goes inside."""
+    inputs = example_inputs(description, _TRACE_BATCH, seed=0)
+    batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
+    dynamic = [{0: batch} if "batch" in shape else None for _, shape in description.inputs().values()]
+    fixed, parameters = dynamic[: -len(description.parameters) or None], dynamic[len(dynamic) - len(description.parameters):]
+    logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations; the parity check judges the result
+        program = torch.export.export(
+            _ExportedStep(step, _trace_gradient(step, inputs)), tuple(inputs.values()),
+            dynamic_shapes=(*fixed, tuple(parameters)),
+        )
+        exported = torch.onnx.export(
+            program, dynamo=True, input_names=list(description.inputs()), output_names=list(description.outputs()),
+            optimize=True, verbose=False,
+        )
+    model = exported.model_proto
+    onnx.helper.set_model_props(model, {METADATA_KEY: canonical_json(description.to_json())})
+    onnx.save_model(model, str(path))
+
+
+def parity_error(step: GuidedStep, description: ModelDescription, path: Path, batch: int, seed: int) -> float:
+    """Largest ``|ONNX - torch| / (1 + |torch|)`` over all outputs for random inputs."""
+    session = onnxruntime.InferenceSession(str(path), session_options(threads=1), providers=["CPUExecutionProvider"])
+    inputs = example_inputs(description, batch, seed)
+    actual = session.run(list(description.outputs()), {name: value.numpy() for name, value in inputs.items()})
+    with torch.no_grad():
+        expected = [value.numpy() for value in step(*inputs.values())]
+    return max(float(np.max(np.abs(a - e) / (1.0 + np.abs(e)))) for a, e in zip(actual, expected))
+
+
+def export_artefact(
+    denoiser: nn.Module, normalizer: Normalizer, schedule: NoiseSchedule, metadata: ArtefactMetadata,
+    out_dir: str | Path,
+) -> str:
+    """Write ``model.onnx`` and ``card.json`` into ``out_dir`` (replaced as a whole); returns the artefact's identity.
+
+    ``denoiser``: ``(tau (B, T, 57) normalised, row_features (B, T, 3)) -> x0``, on the CPU. Raises
+    :class:`ArtefactError`, and leaves ``out_dir`` as it was, when ONNX Runtime and torch differ by more than
+    :data:`PARITY_TOLERANCE`.
+    """
+    parameters = term_parameters(metadata.reward_terms)
+    description = ModelDescription(
+        horizon=metadata.horizon, replan_margin=metadata.replan_margin, normalizer=normalizer, schedule=schedule,
+        reward_terms=tuple(metadata.reward_terms), parameters={p.name: p.shape[0] for p in parameters},
+        x0_clip=metadata.x0_clip, noise_scale=metadata.noise_scale,
+    )
+    step = GuidedStep(denoiser.eval(), normalizer, description.reward_terms, description.x0_clip).eval()
+    out_dir = Path(out_dir)
+    out_dir.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
+    try:
+        staging.chmod(0o755)
+        model_path = staging / MODEL_FILE
+        export_onnx(step, description, model_path)
+        error = max(parity_error(step, description, model_path, batch, seed=batch) for batch in (1, 10))
+        if not error <= PARITY_TOLERANCE:
+            raise ArtefactError(
+                f"the exported graph differs from torch by {error:.2e}, {PARITY_TOLERANCE:.0e} is allowed; "
+                f"{out_dir} is left as it was"
+            )
+        identity = file_sha256(model_path)
+        write_card(staging, {
+            "schema_version": SCHEMA_VERSION, "name": metadata.name, "model": description.to_json(),
+            "training": {"configuration": dict(metadata.training), "commit": metadata.commit},
+            "scores": dict(metadata.scores), "seeds": dict(metadata.seeds), "parity_error": error,
+            "files": {MODEL_FILE: identity},
+        })
+        if out_dir.exists():
+            shutil.rmtree(out_dir)
+        staging.rename(out_dir)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return identity
