@@ -1,0 +1,257 @@
+"""Diffusion-MPC sampling (arXiv 2510.04234, Algorithm 1) for a batch of robots, with early-step caching (IV-D)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError
+from diffusion_mpc_ros.core.go2 import NUM_JOINTS, clip_joint_targets
+from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, OBSERVATION_DIM, PREVIOUS_ACTION, ROW_DIM
+from diffusion_mpc_ros.diffusion.artefact import ModelDescription
+from diffusion_mpc_ros.diffusion.inference import StepBackend
+from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
+
+# Stands for "no bound" in the graph, in standard deviations.
+FREE_BOUND = 1e6
+
+
+@dataclass(frozen=True)
+class SamplingOptions:
+    """How to sample; raises :class:`ConfigurationError` for values that make no sense.
+
+    ``candidates`` N; ``sampler`` ddpm or ddim; ``steps`` denoising steps (strided when fewer than the schedule's K);
+    ``cached_steps`` m: so many early steps are replaced by the shifted last plan; ``refresh_ticks``: a full run at
+    least this often; ``command_tolerance``: a larger change of any command component [m/s, rad/s] refreshes;
+    ``noise_scale``: sampling temperature, factor on all noise (None: the artefact's); ``guidance_scale``: lambda.
+    """
+
+    candidates: int = 10
+    sampler: str = "ddpm"
+    steps: int = 10
+    cached_steps: int = 0
+    refresh_ticks: int = 50
+    command_tolerance: float = 0.05
+    noise_scale: float | None = None
+    guidance_scale: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise ConfigurationError(f"unknown sampler {self.sampler!r}; valid samplers: {', '.join(SAMPLERS)}")
+        if self.candidates < 1 or self.steps < 1 or self.refresh_ticks < 1:
+            raise ConfigurationError(
+                f"candidates, steps and refresh_ticks must be at least 1, got {self.candidates}, {self.steps} "
+                f"and {self.refresh_ticks}"
+            )
+        if not 0 <= self.cached_steps < self.steps:
+            raise ConfigurationError(
+                f"cached_steps m = {self.cached_steps} does not fit {self.steps} steps: 0 <= m < steps is needed"
+            )
+        for name in ("command_tolerance", "noise_scale", "guidance_scale"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value >= 0.0):
+                raise ConfigurationError(f"{name} must be finite and at least 0, got {value}")
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What steers the sampling, in the artefact's order of terms.
+
+    ``weights (n_terms,)``; ``parameters`` by full name; ``lower, upper (T, 57)`` physical, infinite where free.
+    ``key`` changes when the operator changes something: cached plans are then refreshed.
+    """
+
+    weights: np.ndarray
+    parameters: dict[str, np.ndarray]
+    lower: np.ndarray
+    upper: np.ndarray
+    key: Hashable = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The best candidate of each of B robots."""
+
+    joint_targets: np.ndarray  # (H, B, 12) [rad], within the joint limits
+    trajectory: np.ndarray  # (B, T, 57), physical units
+    reward: np.ndarray  # (B,)
+    denoising_steps: int  # how many ran
+
+
+@dataclass
+class _Cache:
+    """The last sample, what it was sampled for, and the tick of the last full run."""
+
+    tau: np.ndarray  # (B, T, 57) normalised
+    tick: int
+    full_run_tick: int
+    command: np.ndarray  # (B, 3)
+    key: Hashable
+
+
+@dataclass
+class _Steps:
+    """A denoising run worked out once: how it starts and the coefficients of each step."""
+
+    signal: np.ndarray  # (T, 1), factor of the cached sample at the start
+    noise: np.ndarray  # (T, 1), factor of the noise at the start
+    row_features: np.ndarray = field(repr=False)  # (S, T, 3)
+    transitions: np.ndarray = field(repr=False)  # (S, T, 4)
+
+
+class DiffusionSampler:
+    """Samples trajectories with a guided-step backend; keeps the last sample for early-step caching.
+
+    One instance serves one group of B robots at a time; arrays are allocated once per batch size.
+    """
+
+    def __init__(self, description: ModelDescription, backend: StepBackend, options: SamplingOptions) -> None:
+        self.description, self.options = description, options
+        self._levels = description.schedule.levels(options.steps)
+        self._noise_scale = description.noise_scale if options.noise_scale is None else options.noise_scale
+        self._backend = backend
+        self._bound = {}
+        self._steps: dict[tuple[int, int], _Steps] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the last sample and restart the random numbers from the seed."""
+        self._cache: _Cache | None = None
+        self._random = np.random.Generator(np.random.SFC64(self.options.seed))
+
+    def sample(
+        self, tick: int, observation: np.ndarray, committed_actions: np.ndarray | None, guidance: Guidance
+    ) -> Sample:
+        """Algorithm 1 from ``observation (B, 45)`` of ``tick``, physical units.
+
+        ``committed_actions (d, B, 12)`` [rad]: joint targets already decided for ``tick .. tick + d - 1``, held
+        fixed; None for none. Raises :class:`PlanError` when shapes do not fit or the sample is not finite.
+        """
+        committed = np.zeros((0, len(observation), NUM_JOINTS)) if committed_actions is None else committed_actions
+        self._check(observation, committed)
+        elapsed = self._elapsed(tick, observation[:, COMMAND], guidance.key)
+        full_run_tick = tick if elapsed < 0 else self._cache.full_run_tick
+        steps = self._get_steps(len(committed), elapsed)
+        step = self._step(len(observation) * self.options.candidates)
+        self._write_known(step.inputs, observation, committed)
+        self._write_guidance(step.inputs, guidance)
+        self._write_start(step.inputs, steps, elapsed)
+        self._cache = None  # stays so when something below fails
+        for row_features, transition in zip(steps.row_features, steps.transitions):
+            step.inputs["row_features"][...] = row_features
+            step.inputs["transition"][...] = transition
+            if transition[:, 2].any():
+                self._write_noise(step.inputs["noise"])
+            step.run()
+            step.inputs["tau"][...] = step.outputs["tau_next"]
+        reward, trajectory, tau = self._best(step.outputs, len(observation))
+        if not (np.isfinite(trajectory).all() and np.isfinite(reward).all()):
+            raise PlanError(f"the sample for tick {tick} is not finite; reward weights and parameters are the suspects")
+        if self.options.cached_steps:
+            self._cache = _Cache(tau, tick, full_run_tick, observation[:, COMMAND].copy(), guidance.key)
+        targets = np.moveaxis(trajectory[:, : self.description.horizon, ACTION], 0, 1).astype(np.float64)
+        targets[: len(committed)] = committed
+        return Sample(clip_joint_targets(targets), trajectory, reward, len(steps.transitions))
+
+    def _check(self, observation: np.ndarray, committed: np.ndarray) -> None:
+        if observation.ndim != 2 or observation.shape[1] != OBSERVATION_DIM:
+            raise PlanError(f"observation must be (B, {OBSERVATION_DIM}), got {observation.shape}")
+        expected = (len(committed), len(observation), NUM_JOINTS)
+        if len(committed) > self.description.horizon or committed.shape != expected:
+            raise PlanError(
+                f"committed actions must be (d, {expected[1]}, {expected[2]}) with d <= H = {self.description.horizon}, "
+                f"got {committed.shape}"
+            )
+
+    def _elapsed(self, tick: int, command: np.ndarray, key: Hashable) -> int:
+        """Ticks since the cached sample, or -1 when a full run is needed."""
+        cache, options = self._cache, self.options
+        if cache is None or options.cached_steps == 0 or cache.key != key or cache.command.shape != command.shape:
+            return -1
+        elapsed = tick - cache.tick
+        if not 0 <= elapsed < self.description.rows or tick - cache.full_run_tick >= options.refresh_ticks:
+            return -1
+        return -1 if np.abs(command - cache.command).max() > options.command_tolerance else elapsed
+
+    def _get_steps(self, committed: int, elapsed: int) -> _Steps:
+        if (committed, elapsed) not in self._steps:
+            self._steps[committed, elapsed] = self._make_steps(committed, elapsed)
+        return self._steps[committed, elapsed]
+
+    def _make_steps(self, committed: int, elapsed: int) -> _Steps:
+        """Levels of every row at every step; warm rows enter at level ``levels[m]``, rows without predecessor at K."""
+        schedule, rows, skipped = self.description.schedule, self.description.rows, self.options.cached_steps
+        if elapsed < 0:
+            warm, levels = np.zeros(rows, dtype=bool), np.repeat(self._levels[:, None], rows, axis=1)
+        else:
+            warm = np.arange(rows) < rows - elapsed
+            cold_levels = schedule.levels(self.options.steps - skipped)
+            levels = np.where(warm, self._levels[skipped:, None], cold_levels[:, None])
+        flags = (np.arange(rows) < committed).astype(np.float64)
+        alpha_bar = schedule.alphas_cumprod[levels[0]]
+        return _Steps(
+            signal=(np.sqrt(alpha_bar) * warm)[:, None].astype(np.float32),
+            noise=np.where(warm, np.sqrt(1.0 - alpha_bar), 1.0)[:, None].astype(np.float32),
+            row_features=np.stack([schedule.row_features(a, flags) for a in levels[:-1]]).astype(np.float32),
+            transitions=np.stack(
+                [schedule.transition(a, b, self.options.sampler) for a, b in zip(levels[:-1], levels[1:])]
+            ).astype(np.float32),
+        )
+
+    def _step(self, batch: int):
+        if batch not in self._bound:
+            self._bound = {batch: self._backend.bind(batch)}
+        return self._bound[batch]
+
+    def _per_robot(self, array: np.ndarray) -> np.ndarray:
+        """View ``(B * N, T, 57)`` as ``(B, N, T, 57)``."""
+        return array.reshape(-1, self.options.candidates, self.description.rows, ROW_DIM)
+
+    def _write_known(self, inputs: dict[str, np.ndarray], observation: np.ndarray, committed: np.ndarray) -> None:
+        """Row 0's observation, the command of every row, and the committed actions (and their echo one row later)."""
+        count = len(committed)
+        mask = inputs["known_mask"]
+        mask[...] = False
+        mask[0, OBSERVATION], mask[:, COMMAND] = True, True
+        mask[:count, ACTION], mask[1 : count + 1, PREVIOUS_ACTION] = True, True
+        known = np.zeros((len(observation), 1, self.description.rows, ROW_DIM))
+        known[:, 0, 0, OBSERVATION] = observation
+        known[:, 0, :, COMMAND] = observation[:, None, COMMAND]
+        by_robot = np.moveaxis(committed, 0, 1)
+        known[:, 0, :count, ACTION] = by_robot
+        known[:, 0, 1 : count + 1, PREVIOUS_ACTION] = by_robot
+        self._per_robot(inputs["known"])[...] = self.description.normalizer.normalize(known)
+
+    def _write_guidance(self, inputs: dict[str, np.ndarray], guidance: Guidance) -> None:
+        normalizer = self.description.normalizer
+        inputs["reward_weights"][...] = guidance.weights
+        inputs["guidance_scale"][...] = self.options.guidance_scale if np.any(guidance.weights) else 0.0
+        for name in self.description.parameters:
+            inputs[name][...] = guidance.parameters[name]
+        for name, bound in (("lower", guidance.lower), ("upper", guidance.upper)):
+            normalised = (bound - normalizer.mean) / normalizer.std
+            np.clip(normalised, -FREE_BOUND, FREE_BOUND, out=inputs[name], casting="same_kind")
+
+    def _write_noise(self, noise: np.ndarray) -> None:
+        self._random.standard_normal(out=noise, dtype=np.float32)
+        noise *= np.float32(self._noise_scale)
+
+    def _write_start(self, inputs: dict[str, np.ndarray], steps: _Steps, elapsed: int) -> None:
+        """Line 2: noise, or the shifted last sample re-noised; known entries put back."""
+        tau = inputs["tau"]
+        self._write_noise(tau)
+        tau *= steps.noise
+        if elapsed >= 0:
+            warm_rows = self.description.rows - elapsed
+            shifted = self._cache.tau[:, None, elapsed:] * steps.signal[:warm_rows]
+            self._per_robot(tau)[:, :, :warm_rows] += shifted
+        np.copyto(tau, inputs["known"], where=inputs["known_mask"])
+
+    def _best(self, outputs: dict[str, np.ndarray], batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Line 9: reward ``(B,)``, trajectory and normalised sample ``(B, T, 57)`` of each robot's best candidate."""
+        rewards = outputs["reward"].reshape(batch, -1)
+        index = np.arange(batch), np.argmax(rewards, axis=1)
+        return rewards[index], self._per_robot(outputs["trajectory"])[index], self._per_robot(outputs["tau_next"])[index]
