@@ -1,0 +1,212 @@
+"""One simulated Go2: the same class steps in lock-step (evaluation, tests) and in real time (behind DDS)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+import mujoco
+import numpy as np
+
+from diffusion_mpc_ros.core import go2, rotations
+from diffusion_mpc_ros.core.errors import ConfigurationError, JointOrderError
+from diffusion_mpc_ros.core.types import JointCommand, LowState
+from diffusion_mpc_ros.simulation import motors
+from diffusion_mpc_ros.simulation.model import ModelIndices, ModelOptions, build_spec
+
+# A robot that has not heard a LowCmd for this long [s] goes limp.
+COMMAND_TIMEOUT = 0.5
+_PAYLOAD_BODY = "payload"
+# A massless payload still needs a positive mass for the compiler [kg].
+_NO_PAYLOAD = 1e-6
+_PAYLOAD_RADIUS = 0.05
+_CLEARANCE = 0.002
+_LIMP = JointCommand.position(np.zeros(go2.NUM_JOINTS), 0.0, 0.0)
+
+
+class Pose(Enum):
+    """Where :meth:`Go2Simulation.reset` puts the joints."""
+
+    LYING = "lying"
+    STANDING = "standing"
+
+
+_POSES = {Pose.LYING: go2.LYING_JOINT_POS, Pose.STANDING: go2.DEFAULT_JOINT_POS}
+
+
+@dataclass(frozen=True)
+class BaseTruth:
+    """The true state of the base, which no sensor of the robot gives."""
+
+    time: float  # [s]
+    position: np.ndarray  # (3,) [m], world
+    quat_wxyz: np.ndarray  # (4,), base -> world
+    lin_vel_w: np.ndarray  # (3,) [m/s], world
+    lin_vel_b: np.ndarray  # (3,) [m/s], base frame
+    ang_vel_b: np.ndarray  # (3,) [rad/s], base frame
+
+    @property
+    def height(self) -> float:
+        """Height of the base above the flat ground [m]."""
+        return float(self.position[2])
+
+
+class Go2Simulation:
+    """One Go2 on flat ground, its motors under the PD law of the last command, evaluated at every physics step.
+
+    Joints in project order throughout. Without a command, or ``command_timeout`` [s] after the last one, it is limp.
+    """
+
+    def __init__(self, options: ModelOptions | None = None, *, command_timeout: float = COMMAND_TIMEOUT) -> None:
+        options = options or ModelOptions()
+        self._steps_per_tick = round(go2.CONTROL_DT / options.timestep)
+        if abs(self._steps_per_tick * options.timestep - go2.CONTROL_DT) > 1e-9:
+            raise ConfigurationError(
+                f"physics timestep {options.timestep} s does not divide the control tick of {go2.CONTROL_DT} s"
+            )
+        spec = build_spec(options)
+        spec.body("base").add_body(name=_PAYLOAD_BODY, mass=_NO_PAYLOAD, inertia=[1e-9] * 3, explicitinertial=True)
+        self.model = spec.compile()
+        self.data = mujoco.MjData(self.model)
+        self._indices = ModelIndices.of(self.model)
+        self._actuators = _actuators_by_joint(self.model)
+        self._command_timeout = command_timeout
+        self.reset(Pose.LYING)
+
+    @property
+    def timestep(self) -> float:
+        """Physics timestep [s]."""
+        return self.model.opt.timestep
+
+    @property
+    def time(self) -> float:
+        """Simulated time since the last reset [s]."""
+        return self.data.time
+
+    def reset(self, pose: Pose = Pose.LYING, *, yaw: float = 0.0) -> None:
+        """Put the robot at the origin, at rest, feet on the ground, without command or push; full battery, cold motors."""
+        data, indices = self.data, self._indices
+        mujoco.mj_resetData(self.model, data)
+        data.qpos[:7] = [0.0, 0.0, 0.0, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        data.qpos[indices.qpos] = _POSES[pose]
+        mujoco.mj_kinematics(self.model, data)
+        data.qpos[2] = go2.FOOT_RADIUS + _CLEARANCE - data.geom_xpos[indices.feet, 2].min()
+        self._command, self._command_expires = _LIMP, np.inf
+        self._push_ends = 0.0
+        self._motor_temperature = np.full(go2.NUM_JOINTS, motors.AMBIENT_TEMPERATURE)
+        self._battery_soc = 100.0
+        mujoco.mj_forward(self.model, data)
+
+    def set_command(self, command: JointCommand) -> None:
+        """The command that the motors follow from the next physics step on; raises ConfigurationError if not finite."""
+        numbers = (command.joint_pos, command.joint_vel, command.kp, command.kd, command.torque)
+        if not np.isfinite(np.concatenate(numbers)).all():
+            raise ConfigurationError(f"a joint command holds numbers that are not finite: {command}")
+        self._command, self._command_expires = command, self.time + self._command_timeout
+
+    def step_physics(self) -> None:
+        """Advance by one physics timestep."""
+        data = self.data
+        if self.time >= self._command_expires:
+            self._command, self._command_expires = _LIMP, np.inf
+        if self._push_ends and self.time >= self._push_ends - 0.5 * self.timestep:
+            data.xfrc_applied[self._indices.base] = 0.0
+            self._push_ends = 0.0
+        self._drive(self._command)
+        mujoco.mj_step(self.model, data)
+        torque, joint_vel = data.actuator_force[self._actuators], data.qvel[self._indices.qvel]
+        self._motor_temperature = motors.heated(self._motor_temperature, torque, self.timestep)
+        self._battery_soc = motors.discharged(self._battery_soc, torque, joint_vel, self.timestep)
+
+    def step_control_tick(self, command: JointCommand) -> LowState:
+        """Lock-step: hold ``command`` for one control tick, then read the sensors."""
+        self.set_command(command)
+        for _ in range(self._steps_per_tick):
+            self.step_physics()
+        return self.lowstate(self.time)
+
+    def lowstate(self, receive_time: float) -> LowState:
+        """What the robot's sensors say now; the accelerometer is that of the last physics step, as it is integrated."""
+        data, indices = self.data, self._indices
+        return LowState(
+            tick_ms=round(self.time * 1e3),
+            receive_time=receive_time,
+            base_quat_wxyz=data.qpos[3:7].copy(),
+            base_ang_vel=data.qvel[3:6].copy(),
+            base_lin_acc=data.sensordata[indices.accelerometer].copy(),
+            joint_pos=data.qpos[indices.qpos],
+            joint_vel=data.qvel[indices.qvel],
+            joint_torque=data.actuator_force[self._actuators],
+            # One raw unit a newton: 37 a foot when standing, above the contact threshold of 20.
+            foot_force=data.sensordata[indices.touch],
+            motor_temperature=self._motor_temperature,
+            battery_soc=self._battery_soc,
+        )
+
+    def truth(self) -> BaseTruth:
+        """The true state of the base now."""
+        quat, lin_vel_w = self.data.qpos[3:7].copy(), self.data.qvel[:3].copy()
+        return BaseTruth(
+            time=self.time,
+            position=self.data.qpos[:3].copy(),
+            quat_wxyz=quat,
+            lin_vel_w=lin_vel_w,
+            lin_vel_b=rotations.rotate_inverse(quat, lin_vel_w),
+            ang_vel_b=self.data.qvel[3:6].copy(),
+        )
+
+    def fallen(self) -> bool:
+        """Whether the base is past the fall criterion of :mod:`core.go2`: tilt or height."""
+        tilt = rotations.tilt(rotations.projected_gravity(self.data.qpos[3:7]))
+        return bool(tilt > go2.FALL_TILT or self.data.qpos[2] < go2.FALL_HEIGHT)
+
+    def push(self, force_w: np.ndarray, duration: float) -> None:
+        """Push the base's centre of mass with ``force_w (3,)`` [N, world] for ``duration`` [s]; replaces a running push."""
+        force = np.asarray(force_w, dtype=np.float64)
+        if force.shape != (3,) or not np.isfinite(force).all() or not 0.0 < duration < np.inf:
+            raise ConfigurationError(f"a push is three finite newtons for a positive time, got {force_w}, {duration} s")
+        self.data.xfrc_applied[self._indices.base, :3] = force
+        self._push_ends = self.time + duration
+
+    def set_friction(self, friction: float) -> None:
+        """Sliding friction coefficient of the ground, from now on."""
+        if not 0.0 < friction < np.inf:
+            raise ConfigurationError(f"friction must be a positive number, got {friction}")
+        self.model.geom("floor").friction[0] = friction
+
+    def set_payload(self, mass: float, position_b: np.ndarray = np.zeros(3)) -> None:
+        """Fix a payload of ``mass`` [kg] to the base at ``position_b (3,)`` [m]; zero takes it off."""
+        position = np.asarray(position_b, dtype=np.float64)
+        if not 0.0 <= mass < np.inf or position.shape != (3,) or not np.isfinite(position).all():
+            raise ConfigurationError(f"a payload has a mass >= 0 and three coordinates, got {mass} kg at {position_b}")
+        body = self.model.body(_PAYLOAD_BODY)
+        body.mass[0] = max(mass, _NO_PAYLOAD)
+        # A solid ball.
+        body.inertia[:] = 0.4 * body.mass[0] * _PAYLOAD_RADIUS**2
+        body.pos[:] = position
+        # Recomputes the constants that follow from the masses; a scratch state, as it overwrites the one it is given.
+        mujoco.mj_setConst(self.model, mujoco.MjData(self.model))
+
+    def _drive(self, command: JointCommand) -> None:
+        """Hand the PD law and this instant's torque limits to MuJoCo, which evaluates it within the physics step.
+
+        ``kp (q* - q) + kd (dq* - dq) + tau`` as an affine actuator: implicit in the joint velocity, hence stable with a
+        high kd on the light hips, where an explicit PD at the same timestep is not.
+        """
+        model, actuators = self.model, self._actuators
+        model.actuator_gainprm[actuators, 0] = 1.0
+        model.actuator_biasprm[actuators, 1] = -command.kp
+        model.actuator_biasprm[actuators, 2] = -command.kd
+        self.data.ctrl[actuators] = command.kp * command.joint_pos + command.kd * command.joint_vel + command.torque
+        lower, upper = motors.torque_limits(self.data.qvel[self._indices.qvel])
+        model.actuator_forcerange[actuators, 0] = lower
+        model.actuator_forcerange[actuators, 1] = upper
+
+
+def _actuators_by_joint(model: mujoco.MjModel) -> np.ndarray:
+    """Actuator ids ``(12,)`` in project order, from the names of the joints that they drive."""
+    joints = [model.joint(model.actuator_trnid[actuator, 0]).name for actuator in range(model.nu)]
+    actuators = go2.joint_permutation(joints)
+    if model.nu != go2.NUM_JOINTS:
+        raise JointOrderError(f"the model drives {model.nu} joints {joints}, the Go2 has {go2.NUM_JOINTS} motors")
+    return actuators
