@@ -1,0 +1,204 @@
+"""The safety supervisor: the last word on what the motors are told, every tick.
+
+Pure and deterministic: the same inputs in the same order give the same outputs; no clock, no thread, no ROS.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffusion_mpc_ros.control import checks
+from diffusion_mpc_ros.control.checks import Violation
+from diffusion_mpc_ros.control.limits import limit_command
+from diffusion_mpc_ros.control.modes import REQUESTS, Event, Mode, next_mode
+from diffusion_mpc_ros.control.motions import PoseMotion
+from diffusion_mpc_ros.control.settings import SafetySettings
+from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, DEFAULT_JOINT_POS, LYING_JOINT_POS, NUM_JOINTS
+from diffusion_mpc_ros.core.types import JointCommand, LowState
+
+
+@dataclass(frozen=True)
+class SupervisorInput:
+    """What is known at one control tick."""
+
+    tick: int
+    lowstate: LowState | None  # the newest one
+    lowstate_age: float  # [s]
+    joint_targets: np.ndarray | None  # (12,) [rad], the row the action buffer has for this tick
+    request: Event | None = None  # one of REQUESTS
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Why the robot is in FAULT: what was measured against which limit, and when."""
+
+    cause: str
+    tick: int
+    value: float
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.cause} {self.value:.4g} (limit {self.limit:.4g}) at tick {self.tick}"
+
+
+@dataclass(frozen=True)
+class SupervisorOutput:
+    """What to send and to report. ``message`` says in words why a request was refused or the mode changed by itself.
+
+    ``following_plan``: the command follows a plan's row. ``clamped``: number of joints whose command was limited.
+    """
+
+    mode: Mode
+    command: JointCommand
+    fault: Fault | None
+    message: str
+    following_plan: bool
+    clamped: int
+
+
+class Supervisor:
+    """State machine DAMPING -> STANDING_UP -> STANDING -> WALKING -> SITTING_DOWN -> DAMPING, any -> FAULT.
+
+    Call :meth:`step` once every control tick; scripted motions advance by one ``CONTROL_DT`` a call.
+    """
+
+    def __init__(self, settings: SafetySettings) -> None:
+        self._settings = settings
+        self._enter(Mode.DAMPING)
+        self._fault: Fault | None = None
+        self._violation_ticks = 0
+        self._kp, self._kd = 0.0, go2.DAMPING_KD
+        self._targets: np.ndarray | None = None  # (12,) [rad], last position target sent; None while damping
+
+    @property
+    def mode(self) -> Mode:
+        """The mode after the last step."""
+        return self._mode
+
+    def step(self, inputs: SupervisorInput) -> SupervisorOutput:
+        """One control tick; the command is finite and within limits whatever ``inputs`` holds."""
+        violation, wear = self._check(inputs)
+        message = self._change_mode(inputs, violation, wear)
+        if self._mode in (Mode.DAMPING, Mode.FAULT):
+            return self._damp(message)
+        return self._move(inputs, message)
+
+    def _check(self, inputs: SupervisorInput) -> tuple[Violation | None, Violation | None]:
+        """The violation that forbids moving now, and the wear that forbids going on for long."""
+        untrusted = checks.trust_violation(inputs.lowstate, inputs.lowstate_age, self._settings)
+        if untrusted is not None:
+            return untrusted, None
+        violation = next(checks.motion_violations(inputs.lowstate, self._settings), None)
+        self._violation_ticks = 0 if violation is None else self._violation_ticks + 1
+        return violation, checks.wear_violation(inputs.lowstate, self._settings)
+
+    def _change_mode(self, inputs: SupervisorInput, violation: Violation | None, wear: Violation | None) -> str:
+        """Apply at most one event: a fault before a request, a request before what follows by itself."""
+        if self._mode not in (Mode.DAMPING, Mode.FAULT):
+            if violation is not None and self._is_fault(violation):
+                self._fault = Fault(violation.cause, inputs.tick, violation.value, violation.limit)
+                return self._apply(Event.FAULT, inputs, str(self._fault))
+            if inputs.request is Event.DAMP:
+                return self._apply(Event.DAMP, inputs)
+            if wear is not None and next_mode(self._mode, Event.WEAR):
+                return self._apply(Event.WEAR, inputs, str(wear))
+        if inputs.request is not None:
+            return self._request(inputs, violation or wear)
+        if self._motion is not None and self._elapsed >= self._motion.duration:
+            if next_mode(self._mode, Event.MOTION_DONE):
+                return self._apply(Event.MOTION_DONE, inputs)
+        if self._ticks_without_plan * CONTROL_DT >= self._settings.plan_timeout:
+            return self._apply(Event.PLAN_LOST, inputs, f"no plan for {self._settings.plan_timeout} s")
+        return ""
+
+    def _is_fault(self, violation: Violation) -> bool:
+        return violation.at_once or self._violation_ticks >= self._settings.violation_ticks
+
+    def _request(self, inputs: SupervisorInput, obstacle: Violation | None) -> str:
+        request = inputs.request
+        if request not in REQUESTS or next_mode(self._mode, request) is None:
+            name = getattr(request, "value", request)
+            valid = [event.value for event in REQUESTS if next_mode(self._mode, event)]
+            return f"{name} refused in mode {self._mode.value}; possible: {valid}"
+        if obstacle is not None and request not in (Event.DAMP, Event.SIT_DOWN):
+            return f"{request.value} refused: {obstacle}"
+        return self._apply(request, inputs)
+
+    def _apply(self, event: Event, inputs: SupervisorInput, reason: str = "") -> str:
+        """Enter the mode that ``event`` leads to; the reason when the mode has changed."""
+        mode = next_mode(self._mode, event)
+        if mode is self._mode:
+            return ""
+        if self._mode is Mode.FAULT:
+            self._fault = None
+        previous = self._mode
+        self._enter(mode, self._motion_into(mode, inputs.lowstate))
+        text = f"{previous.value} -> {mode.value}"
+        return f"{text}: {reason}" if reason else text
+
+    def _enter(self, mode: Mode, motion: PoseMotion | None = None) -> None:
+        self._mode = mode
+        self._motion, self._elapsed = motion, 0.0
+        self._ticks_without_plan = 0
+
+    def _motion_into(self, mode: Mode, lowstate: LowState | None) -> PoseMotion | None:
+        """The scripted motion of ``mode``, from the last target, or from the measured pose when there is none."""
+        if mode in (Mode.DAMPING, Mode.FAULT):
+            return None
+        settings = self._settings
+        start = go2.clip_joint_targets(lowstate.joint_pos) if self._targets is None else self._targets
+        settle = (DEFAULT_JOINT_POS, settings.settle_time)
+        waypoints = {
+            Mode.STANDING_UP: [(LYING_JOINT_POS, settings.fold_time), (DEFAULT_JOINT_POS, settings.stand_up_time)],
+            Mode.STANDING: [settle],
+            Mode.WALKING: [settle],
+            Mode.SITTING_DOWN: [settle, (LYING_JOINT_POS, settings.sit_down_time)],
+        }
+        return PoseMotion(start, waypoints[mode])
+
+    def _move(self, inputs: SupervisorInput, message: str) -> SupervisorOutput:
+        row = self._usable_row(inputs.joint_targets) if self._mode is Mode.WALKING else None
+        targets = self._scripted_targets(inputs.lowstate) if row is None else row
+        self._ticks_without_plan = self._ticks_without_plan + 1 if self._mode is Mode.WALKING and row is None else 0
+        self._ramp_gains()
+        lowstate = inputs.lowstate
+        limited = limit_command(
+            targets,
+            self._kp,
+            self._kd,
+            previous_targets=lowstate.joint_pos if self._targets is None else self._targets,
+            joint_pos=lowstate.joint_pos,
+            joint_vel=lowstate.joint_vel,
+            settings=self._settings,
+        )
+        self._targets = limited.command.joint_pos
+        clamped = int(limited.clamped.sum())
+        return SupervisorOutput(self._mode, limited.command, None, message, row is not None, clamped)
+
+    def _scripted_targets(self, lowstate: LowState) -> np.ndarray:
+        """The next pose ``(12,)`` [rad] of the motion; WALKING settles anew whenever it loses its plan."""
+        if self._mode is Mode.WALKING and self._ticks_without_plan == 0:
+            self._motion, self._elapsed = self._motion_into(Mode.WALKING, lowstate), 0.0
+        self._elapsed += CONTROL_DT
+        return self._motion.at(self._elapsed)
+
+    @staticmethod
+    def _usable_row(joint_targets: np.ndarray | None) -> np.ndarray | None:
+        if joint_targets is None or np.shape(joint_targets) != (NUM_JOINTS,) or not np.isfinite(joint_targets).all():
+            return None
+        return joint_targets
+
+    def _ramp_gains(self) -> None:
+        walking = self._mode is Mode.WALKING
+        kp, kd = (go2.WALKING_KP, go2.WALKING_KD) if walking else (go2.STANDING_KP, go2.STANDING_KD)
+        kp_step, kd_step = self._settings.kp_rate * CONTROL_DT, self._settings.kd_rate * CONTROL_DT
+        self._kp += min(max(kp - self._kp, -kp_step), kp_step)
+        self._kd += min(max(kd - self._kd, -kd_step), kd_step)
+
+    def _damp(self, message: str) -> SupervisorOutput:
+        """Zero stiffness: dissipates whatever is measured, so it needs neither LowState nor torque clamp."""
+        self._kp, self._kd, self._targets = 0.0, go2.DAMPING_KD, None
+        return SupervisorOutput(self._mode, JointCommand.damping(go2.DAMPING_KD), self._fault, message, False, 0)

@@ -1,0 +1,315 @@
+"""The supervisor's state machine, its checks, and its output under any input."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from diffusion_mpc_ros.control.modes import REQUESTS, TRANSITIONS, Event, Mode, next_mode
+from diffusion_mpc_ros.control.settings import load_safety_settings
+from diffusion_mpc_ros.control.supervisor import Supervisor, SupervisorInput
+from diffusion_mpc_ros.core.go2 import (
+    CONTROL_DT,
+    DAMPING_KD,
+    DEFAULT_JOINT_POS,
+    JOINT_POS_MAX,
+    JOINT_POS_MIN,
+    JOINT_TORQUE_MAX,
+    LYING_JOINT_POS,
+)
+from diffusion_mpc_ros.core.resources import config_file
+from diffusion_mpc_ros.core.types import LowState
+
+SETTINGS = load_safety_settings(config_file("safety.yaml"))
+STAND_UP_TICKS = round((SETTINGS.fold_time + SETTINGS.stand_up_time) / CONTROL_DT)
+PLAN_TIMEOUT_TICKS = round(SETTINGS.plan_timeout / CONTROL_DT)
+
+
+def make_lowstate(**changes):
+    """A healthy robot at rest in the standing pose; ``roll`` [rad] tilts it."""
+    roll = changes.pop("roll", 0.0)
+    values = {
+        "tick_ms": 0,
+        "receive_time": 0.0,
+        "base_quat_wxyz": np.array([np.cos(roll / 2), np.sin(roll / 2), 0.0, 0.0]),
+        "base_ang_vel": np.zeros(3),
+        "base_lin_acc": np.array([0.0, 0.0, 9.81]),
+        "joint_pos": DEFAULT_JOINT_POS.copy(),
+        "joint_vel": np.zeros(12),
+        "joint_torque": np.zeros(12),
+        "foot_force": np.full(4, 40.0),
+        "motor_temperature": np.full(12, 40.0),
+        "battery_soc": 80.0,
+    }
+    return LowState(**{**values, **changes})
+
+
+def make_input(tick=0, *, request=None, joint_targets=None, age=0.002, lowstate=..., **changes):
+    """A supervisor input; keyword ``changes`` go to the LowState."""
+    return SupervisorInput(
+        tick, make_lowstate(**changes) if lowstate is ... else lowstate, age, joint_targets, request
+    )
+
+
+def follow(supervisor, ticks, **options):
+    """Step ``ticks`` times with joints that follow their targets at once; returns the outputs."""
+    outputs, joint_pos = [], options.pop("joint_pos", LYING_JOINT_POS.copy())
+    for tick in range(ticks):
+        outputs.append(supervisor.step(make_input(tick, joint_pos=joint_pos, **options)))
+        options.pop("request", None)
+        if outputs[-1].mode not in (Mode.DAMPING, Mode.FAULT):
+            joint_pos = outputs[-1].command.joint_pos
+    return outputs
+
+
+def standing():
+    supervisor = Supervisor(SETTINGS)
+    follow(supervisor, STAND_UP_TICKS + 2, request=Event.STAND_UP)
+    assert supervisor.mode is Mode.STANDING
+    return supervisor
+
+
+def walking():
+    supervisor = standing()
+    output = supervisor.step(make_input(request=Event.WALK, joint_targets=DEFAULT_JOINT_POS))
+    assert output.mode is Mode.WALKING and output.following_plan
+    return supervisor
+
+
+def is_damping(command):
+    return (
+        not command.kp.any() and not command.torque.any() and not command.joint_vel.any()
+        and (command.kd == DAMPING_KD).all() and np.isfinite(command.joint_pos).all()
+    )
+
+
+def test_the_transition_table():
+    assert set(TRANSITIONS) == set(Mode)
+    assert all(next_mode(mode, Event.FAULT) is Mode.FAULT for mode in Mode if mode is not Mode.FAULT)
+    assert all(next_mode(mode, Event.DAMP) in (Mode.DAMPING, Mode.FAULT) for mode in Mode)
+    # Only standing leads to walking, and only clearing leads out of a fault.
+    assert [mode for mode in Mode if next_mode(mode, Event.WALK) and mode is not Mode.WALKING] == [Mode.STANDING]
+    assert {event for event in Event if next_mode(Mode.FAULT, event) not in (None, Mode.FAULT)} == {Event.CLEAR_FAULT}
+
+
+def test_starts_in_damping_and_stays_there():
+    outputs = follow(Supervisor(SETTINGS), 5)
+    assert all(output.mode is Mode.DAMPING and is_damping(output.command) for output in outputs)
+
+
+def test_stands_up_from_the_measured_pose_with_ramped_gains():
+    start = LYING_JOINT_POS + 0.05
+    outputs = follow(Supervisor(SETTINGS), STAND_UP_TICKS + 20, request=Event.STAND_UP, joint_pos=start)
+    # kp_rate 200 N m/rad/s * 0.02 s = 4 a tick from 0: 4, 8, ..., 60 at the 15th tick; kd is 5 from damping on.
+    assert [output.command.kp[0] for output in outputs[:16]] == [min(4.0 * n, 60.0) for n in range(1, 17)]
+    assert all((output.command.kd == 5.0).all() for output in outputs)
+    assert np.abs(outputs[0].command.joint_pos - start).max() < 0.01
+    steps = np.abs(np.diff([output.command.joint_pos for output in outputs], axis=0))
+    # Smoothstep peaks at 1.5 times the mean speed: 1.5 * 1.15 rad / 1.5 s * 0.02 s = 0.023 rad a tick.
+    assert steps.max() < 0.024
+    assert outputs[STAND_UP_TICKS - 2].mode is Mode.STANDING_UP
+    assert outputs[-1].mode is Mode.STANDING
+    assert outputs[-1].command.joint_pos == pytest.approx(DEFAULT_JOINT_POS)
+
+
+def test_walking_follows_the_rows_untouched_at_the_walking_gains():
+    supervisor = walking()
+    rng, joint_pos = np.random.default_rng(0), DEFAULT_JOINT_POS.copy()
+    for tick in range(10):
+        # Leads of up to 0.45 rad and jumps of up to 0.5 rad, as a trot's: 40 * 0.45 = 18 N m < 23.7.
+        target = np.clip(joint_pos + rng.uniform(-0.45, 0.45, 12), JOINT_POS_MIN, JOINT_POS_MAX)
+        output = supervisor.step(make_input(tick, joint_pos=joint_pos, joint_targets=target))
+        joint_pos = joint_pos + np.clip(target - joint_pos, -0.05, 0.05)
+        if tick >= 4:  # kp 60 -> 40 in 5 ticks, kd 5 -> 1 in 5 ticks
+            assert (output.command.kp == 40.0).all() and output.command.kd == pytest.approx(1.0)
+            assert (output.command.joint_pos == target).all() and output.clamped == 0
+
+
+def test_losing_the_plan_settles_then_stands():
+    supervisor = walking()
+    row = DEFAULT_JOINT_POS + 0.3
+    supervisor.step(make_input(joint_targets=row))
+    outputs = [supervisor.step(make_input(tick)) for tick in range(PLAN_TIMEOUT_TICKS + 1)]
+    assert not any(output.following_plan for output in outputs)
+    assert all(output.mode is Mode.WALKING for output in outputs[:-1])
+    assert outputs[-1].mode is Mode.STANDING and "no plan" in outputs[-1].message
+    assert np.abs(outputs[0].command.joint_pos - row).max() < 0.02  # begins where the plan ended
+    assert outputs[round(0.3 / CONTROL_DT)].command.joint_pos == pytest.approx(DEFAULT_JOINT_POS)
+    # A plan that comes back does not set a standing robot walking.
+    assert not supervisor.step(make_input(joint_targets=row)).following_plan
+
+
+def test_a_short_gap_is_bridged():
+    supervisor = walking()
+    assert supervisor.step(make_input()).mode is Mode.WALKING
+    assert supervisor.step(make_input(joint_targets=DEFAULT_JOINT_POS)).following_plan
+
+
+@pytest.mark.parametrize("row", [np.full(12, np.nan), np.full(12, np.inf), np.zeros(11), np.zeros((1, 12))])
+def test_an_unusable_row_is_no_row(row):
+    output = walking().step(make_input(joint_targets=row))
+    assert not output.following_plan and np.isfinite(output.command.joint_pos).all()
+
+
+def test_sits_down_by_way_of_the_standing_pose_then_damps():
+    supervisor = walking()
+    ticks = round((SETTINGS.settle_time + SETTINGS.sit_down_time) / CONTROL_DT)
+    outputs = follow(supervisor, ticks + 2, request=Event.SIT_DOWN, joint_pos=DEFAULT_JOINT_POS)
+    assert outputs[0].mode is Mode.SITTING_DOWN
+    moving = [output for output in outputs if output.mode is Mode.SITTING_DOWN]
+    assert moving[-1].command.joint_pos == pytest.approx(LYING_JOINT_POS)
+    assert outputs[-1].mode is Mode.DAMPING and is_damping(outputs[-1].command)
+
+
+AT_ONCE = {
+    "no LowState": {"lowstate": None},
+    "LowState age": {"age": 0.11},
+    "LowState age [s] nan": {"age": float("nan")},
+    "LowState CRC": {"crc_ok": False},
+    "joint position numbers": {"joint_pos": np.full(12, np.nan)},
+    "joint velocity numbers": {"joint_vel": np.full(12, np.inf)},
+    "base angular velocity numbers": {"base_ang_vel": np.array([0.0, np.nan, 0.0])},
+    "motor temperature numbers": {"motor_temperature": np.full(12, np.nan)},
+    "battery numbers": {"battery_soc": float("nan")},
+    "quaternion": {"base_quat_wxyz": np.zeros(4)},
+    "implausible joint position": {"joint_pos": np.full(12, 1e6)},
+    "implausible joint velocity": {"joint_vel": np.full(12, 1e9)},
+}
+
+
+@pytest.mark.parametrize("cause", AT_ONCE)
+@pytest.mark.parametrize("make", [standing, walking])
+def test_untrusted_state_is_a_fault_at_once(make, cause):
+    output = make().step(make_input(7, joint_targets=DEFAULT_JOINT_POS, **AT_ONCE[cause]))
+    assert output.mode is Mode.FAULT and is_damping(output.command)
+    assert output.fault.cause in cause or cause in output.fault.cause or "quaternion" in output.fault.cause
+    assert output.fault.tick == 7 and output.fault.cause in output.message
+
+
+@pytest.mark.parametrize(
+    ("cause", "change", "value"),
+    [
+        ("tilt", {"roll": 1.2}, 1.2),
+        ("FR_calf_joint beyond", {"joint_pos": DEFAULT_JOINT_POS + np.eye(12)[2] * 1.0}, -1.5 + 1.0 + 0.83776),
+        ("RL_hip_joint speed", {"joint_vel": np.eye(12)[9] * 60.2}, 2.0),
+    ],
+)
+def test_motion_violations_are_a_fault_after_three_ticks(cause, change, value):
+    supervisor = walking()
+    modes = [supervisor.step(make_input(tick, joint_targets=DEFAULT_JOINT_POS, **change)).mode for tick in range(2)]
+    assert modes == [Mode.WALKING] * 2
+    supervisor.step(make_input(2, joint_targets=DEFAULT_JOINT_POS))  # one good sample starts the count anew
+    outputs = [supervisor.step(make_input(tick, joint_targets=DEFAULT_JOINT_POS, **change)) for tick in (3, 4, 5)]
+    assert [output.mode for output in outputs] == [Mode.WALKING, Mode.WALKING, Mode.FAULT]
+    fault = outputs[-1].fault
+    assert fault.cause.startswith(cause) and fault.value == pytest.approx(value) and fault.tick == 5
+
+
+def test_a_fault_stays_until_cleared_and_clearing_needs_a_sound_robot():
+    supervisor = walking()
+    fault = supervisor.step(make_input(9, age=5.0)).fault
+    for request in (None, Event.STAND_UP, Event.WALK, Event.SIT_DOWN, Event.DAMP):
+        output = supervisor.step(make_input(20, request=request, joint_targets=DEFAULT_JOINT_POS))
+        assert output.mode is Mode.FAULT and output.fault == fault and is_damping(output.command)
+    refused = supervisor.step(make_input(21, request=Event.CLEAR_FAULT, roll=1.5))
+    assert refused.mode is Mode.FAULT and "tilt" in refused.message
+    cleared = supervisor.step(make_input(22, request=Event.CLEAR_FAULT))
+    assert cleared.mode is Mode.DAMPING and cleared.fault is None
+
+
+@pytest.mark.parametrize("change", [{"battery_soc": 9.0}, {"motor_temperature": np.full(12, 90.0)}])
+def test_wear_sits_down_and_refuses_to_stand(change):
+    supervisor = walking()
+    output = supervisor.step(make_input(joint_targets=DEFAULT_JOINT_POS, **change))
+    assert output.mode is Mode.SITTING_DOWN and not is_damping(output.command) and output.message
+    outputs = follow(supervisor, 200, joint_pos=DEFAULT_JOINT_POS, **change)
+    assert outputs[-1].mode is Mode.DAMPING and outputs[-1].fault is None
+    assert "refused" in supervisor.step(make_input(request=Event.STAND_UP, **change)).message
+
+
+def test_refusals_name_the_possible_requests():
+    output = Supervisor(SETTINGS).step(make_input(request=Event.WALK))
+    assert output.mode is Mode.DAMPING
+    assert output.message == "walk refused in mode damping; possible: ['stand_up', 'damp']"
+    assert "refused" in Supervisor(SETTINGS).step(make_input(request="fly")).message
+    assert "tilt" in Supervisor(SETTINGS).step(make_input(request=Event.STAND_UP, roll=1.0)).message
+
+
+def test_internal_events_cannot_be_requested():
+    supervisor = standing()
+    assert supervisor.step(make_input(request=Event.PLAN_LOST)).mode is Mode.STANDING
+
+
+WILD = st.floats(allow_nan=True, allow_infinity=True)
+
+
+@st.composite
+def inputs(draw):
+    """Mostly a sound robot, often a bad one, sometimes garbage."""
+    seed, kind = draw(st.integers(0, 2**31)), draw(st.sampled_from(["sound", "sound", "sound", "fast", "wild"]))
+    rng = np.random.default_rng(seed)
+    changes = {"joint_pos": rng.uniform(JOINT_POS_MIN, JOINT_POS_MAX), "joint_vel": rng.normal(0.0, 3.0, 12)}
+    targets = rng.uniform(JOINT_POS_MIN - 1.0, JOINT_POS_MAX + 1.0) if rng.random() < 0.7 else None
+    if kind == "fast":
+        changes["joint_vel"] = rng.normal(0.0, 40.0, 12)
+        changes["roll"] = rng.uniform(-3.0, 3.0)
+    if kind == "wild":
+        name = draw(st.sampled_from(["joint_pos", "joint_vel", "base_quat_wxyz", "motor_temperature", "battery_soc"]))
+        value = draw(WILD)
+        changes[name] = value if name == "battery_soc" else np.full(4 if name == "base_quat_wxyz" else 12, value)
+        targets = np.full(12, draw(WILD))
+    request = draw(st.sampled_from([None, None, *REQUESTS]))
+    age = draw(st.sampled_from([0.001, 0.001, 0.001, 0.05, 0.2]))
+    lowstate = None if rng.random() < 0.02 else make_lowstate(**changes)
+    return SupervisorInput(draw(st.integers(0, 10**9)), lowstate, age, targets, request)
+
+
+def assert_within_limits(output, previous_targets, lowstate):
+    command = output.command
+    assert all(np.isfinite(getattr(command, field.name)).all() for field in dataclasses.fields(command))
+    assert (command.kp >= 0).all() and (command.kd >= 0).all()
+    if output.mode in (Mode.DAMPING, Mode.FAULT):
+        assert is_damping(command)
+        return
+    assert (command.joint_pos >= JOINT_POS_MIN).all() and (command.joint_pos <= JOINT_POS_MAX).all()
+    reach = SETTINGS.joint_target_rate_max * CONTROL_DT
+    assert (np.abs(command.joint_pos - previous_targets) <= reach + 1e-12).all()
+    torque = command.kp * (command.joint_pos - lowstate.joint_pos) - command.kd * lowstate.joint_vel
+    assert (np.abs(torque) <= JOINT_TORQUE_MAX * SETTINGS.torque_factor * (1 + 1e-12)).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(inputs(), min_size=1, max_size=30), st.sampled_from([None, standing, walking]))
+def test_whatever_arrives_the_output_is_finite_and_within_limits(sequence, make):
+    supervisor = make() if make else Supervisor(SETTINGS)
+    twin = make() if make else Supervisor(SETTINGS)
+    previous_targets, faulted = None if make is None else DEFAULT_JOINT_POS, False
+    for item in sequence:
+        output = supervisor.step(item)
+        again = twin.step(item)
+        assert output.mode is again.mode and (output.command.joint_pos == again.command.joint_pos).all()
+        if previous_targets is None and item.lowstate is not None:
+            previous_targets = np.clip(item.lowstate.joint_pos, JOINT_POS_MIN, JOINT_POS_MAX)
+        assert_within_limits(output, previous_targets, item.lowstate)
+        if faulted and item.request is not Event.CLEAR_FAULT:
+            assert output.mode is Mode.FAULT
+        faulted = output.mode is Mode.FAULT
+        assert (output.fault is not None) == faulted
+        passive = output.mode in (Mode.DAMPING, Mode.FAULT)
+        previous_targets = None if passive else output.command.joint_pos
+
+
+def test_a_thousand_ticks_of_noise_never_leave_the_limits():
+    supervisor, rng = standing(), np.random.default_rng(3)
+    previous = DEFAULT_JOINT_POS
+    for tick in range(1000):
+        lowstate = make_lowstate(
+            joint_pos=rng.uniform(JOINT_POS_MIN, JOINT_POS_MAX), joint_vel=rng.normal(0.0, 8.0, 12).clip(-20, 20)
+        )
+        request = Event.WALK if tick % 50 == 0 else None
+        output = supervisor.step(SupervisorInput(tick, lowstate, 0.0, rng.normal(0.0, 3.0, 12), request))
+        assert output.mode is Mode.WALKING
+        assert_within_limits(output, previous, lowstate)
+        previous = output.command.joint_pos
