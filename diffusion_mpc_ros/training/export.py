@@ -62,6 +62,10 @@ def _slice_backward(grad, sizes, dim, start, end, step):
     return torch.ops.aten.constant_pad_nd.default(grad, [0, 0] * (grad.dim() - 1 - dim) + [start, size - end], 0.0)
 
 
+def _zero_gradient(tau, *_):
+    return torch.zeros_like(tau)
+
+
 class _ExportedStep(nn.Module):
     """The guided step with its reward gradient already traced into plain operators; skipped at guidance scale 0."""
 
@@ -75,7 +79,8 @@ class _ExportedStep(nn.Module):
     ):
         step = self.step
         reverse = step.reverse(tau, row_features, transition, noise)
-        gradient = self.gradient(reverse, step.mean, step.std, reward_weights, *parameters)
+        operands = (reverse, step.mean, step.std, reward_weights, *parameters)
+        gradient = torch.cond(guidance_scale > 0.0, self.gradient, _zero_gradient, operands)
         tau_next = step.finish(reverse, gradient, transition, known, known_mask, guidance_scale, lower, upper)
         reward = step.reward(tau_next, step.mean, step.std, reward_weights, *parameters)
         return tau_next, tau_next * step.std + step.mean, reward

@@ -1,0 +1,188 @@
+"""What the operator asks for: validated, bounded, atomic, revisioned, ramped, undoable (arXiv 2510.04234, IV-B)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import yaml
+
+from diffusion_mpc_ros.core.errors import ConfigurationError, RewardError
+from diffusion_mpc_ros.core.parameters import Parameter
+from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.rewards.registry import TERMS, RewardTerm
+
+# How many changes can be undone.
+UNDO_DEPTH = 32
+
+
+class NamedConstraint(Protocol):
+    """What the composer needs to know of a constraint."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named setting; what it does not mention is at its default."""
+
+    name: str
+    description: str
+    weights: dict[str, float] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+
+
+def load_presets(path: str | Path) -> dict[str, Preset]:
+    """Presets of ``rewards.yaml`` by name; raises :class:`ConfigurationError` for an unreadable or unknown entry."""
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"reward presets {str(path)!r} are not readable: {error}") from None
+    if not isinstance(data, dict) or not isinstance(data.get("presets"), dict):
+        raise ConfigurationError(f"{path} needs a mapping 'presets' of name to weights, parameters, constraints")
+    presets = {}
+    for name, entry in data["presets"].items():
+        fields = {"description", "weights", "parameters", "constraints"}
+        if not isinstance(entry, dict) or not set(entry) <= fields:
+            raise ConfigurationError(f"preset {name!r} of {path} may have {', '.join(sorted(fields))}, got {entry!r}")
+        presets[name] = Preset(
+            name, str(entry.get("description", "")), dict(entry.get("weights") or {}),
+            dict(entry.get("parameters") or {}), tuple(entry.get("constraints") or ()),
+        )
+    return presets
+
+
+class RewardComposer:
+    """Keeps the current settings. A change is applied as a whole or not at all; numbers ramp, constraints switch.
+
+    Time is handed in as ``now`` [s] on any monotonic clock. ``constraints``: the valid constraints by name;
+    ``ramp_time`` [s] from the settings in effect to the new ones. Presets are checked at once:
+    :class:`RewardError` names the one that does not fit.
+    """
+
+    def __init__(
+        self, presets: Mapping[str, Preset], constraints: Mapping[str, NamedConstraint], ramp_time: float = 1.0,
+        terms: Mapping[str, RewardTerm] = TERMS,
+    ) -> None:
+        self.terms, self.presets, self.constraints = dict(terms), dict(presets), dict(constraints)
+        owners = [*self.terms.values(), *self.constraints.values()]
+        self.parameters: dict[str, Parameter] = {p.name: p for owner in owners for p in owner.parameters}
+        self._ramp_time = self._validate_ramp(ramp_time)
+        self._target = RewardSettings(0, self._default_weights(), self._default_parameters(), ())
+        self._from, self._start, self._ramp = self._target, 0.0, 0.0
+        self._history: deque[RewardSettings] = deque(maxlen=UNDO_DEPTH)
+        for preset in self.presets.values():
+            try:
+                self._compose(self._defaults(), preset.weights, preset.parameters, preset.constraints)
+            except RewardError as error:
+                raise RewardError(f"preset {preset.name!r}: {error}") from None
+
+    @property
+    def target(self) -> RewardSettings:
+        """The settings asked for last, where the ramp ends."""
+        return self._target
+
+    def at(self, now: float) -> RewardSettings:
+        """The settings in effect at ``now``: weights and parameters on the linear ramp to :attr:`target`."""
+        fraction = 1.0 if self._ramp <= 0.0 else float(np.clip((now - self._start) / self._ramp, 0.0, 1.0))
+        if fraction >= 1.0:
+            return self._target
+        blend = lambda old, new: old + fraction * (new - old)  # noqa: E731
+        old, new = self._from, self._target
+        return RewardSettings(
+            new.revision, {name: blend(old.weights[name], weight) for name, weight in new.weights.items()},
+            {name: blend(old.parameters[name], value) for name, value in new.parameters.items()}, new.constraints,
+        )
+
+    def apply(
+        self, now: float, weights: Mapping[str, float] | None = None, parameters: Mapping[str, Any] | None = None,
+        constraints: Iterable[str] | None = None, ramp_time: float | None = None,
+    ) -> RewardSettings:
+        """Change some weights and parameters; ``constraints``, when given, replaces the active ones.
+
+        -> the new target. Raises :class:`RewardError`, changing nothing, for an unknown name or a bad number.
+        """
+        names = self._target.constraints if constraints is None else constraints
+        return self._change(now, self._compose(self._target, weights or {}, parameters or {}, names), ramp_time)
+
+    def apply_preset(self, now: float, name: str, ramp_time: float | None = None) -> RewardSettings:
+        """Replace everything by the preset ``name``. Raises :class:`RewardError` listing the valid presets."""
+        if name not in self.presets:
+            raise RewardError(f"unknown preset {name!r}; valid presets: {', '.join(self.presets)}")
+        preset = self.presets[name]
+        settings = self._compose(self._defaults(), preset.weights, preset.parameters, preset.constraints)
+        return self._change(now, settings, ramp_time)
+
+    def undo(self, now: float, ramp_time: float | None = None) -> RewardSettings:
+        """Go back to the settings before the last change, as a new revision. Raises :class:`RewardError` if none."""
+        if not self._history:
+            raise RewardError("there is no change to undo")
+        ramp = self._validate_ramp(self._ramp_time if ramp_time is None else ramp_time)
+        self._begin(now, self._history.pop(), ramp)
+        return self._target
+
+    def _change(self, now: float, settings: RewardSettings, ramp_time: float | None) -> RewardSettings:
+        ramp = self._validate_ramp(self._ramp_time if ramp_time is None else ramp_time)
+        previous = self._target
+        self._begin(now, settings, ramp)
+        self._history.append(previous)
+        return self._target
+
+    def _begin(self, now: float, settings: RewardSettings, ramp: float) -> None:
+        if not np.isfinite(now):
+            raise RewardError(f"the time of a change must be finite, got {now!r}")
+        self._from, self._start, self._ramp = self.at(now), now, ramp
+        revision = self._target.revision + 1
+        self._target = RewardSettings(revision, settings.weights, settings.parameters, settings.constraints)
+
+    def _compose(
+        self, base: RewardSettings, weights: Mapping[str, Any], parameters: Mapping[str, Any], names: Iterable[str]
+    ) -> RewardSettings:
+        """``base`` with the changes, all validated; its revision is meaningless."""
+        new_weights = {**base.weights, **{name: self._validate_weight(name, value) for name, value in weights.items()}}
+        new_parameters = dict(base.parameters)
+        for name, value in parameters.items():
+            if name not in self.parameters:
+                raise RewardError(f"unknown parameter {name!r}; valid parameters: {', '.join(self.parameters)}")
+            new_parameters[name] = self.parameters[name].validate(value)
+        for name, low in new_parameters.items():
+            high = new_parameters.get(f"{name.removesuffix('.min')}.max") if name.endswith(".min") else None
+            if high is not None and (low > high).any():
+                raise RewardError(f"{name!r} = {low.tolist()} is above its '.max' = {high.tolist()}")
+        active = tuple(dict.fromkeys([names] if isinstance(names, str) else names))
+        unknown = [name for name in active if name not in self.constraints]
+        if unknown:
+            raise RewardError(f"unknown constraints {unknown}; valid constraints: {', '.join(self.constraints)}")
+        return RewardSettings(0, new_weights, new_parameters, active)
+
+    def _validate_weight(self, name: str, value: Any) -> float:
+        if name not in self.terms:
+            raise RewardError(f"unknown reward term {name!r}; valid terms: {', '.join(self.terms)}")
+        term = self.terms[name]
+        valid = f"[{term.min_weight:g}, {term.max_weight:g}] 1/({term.unit}) is valid"
+        if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+            raise RewardError(f"the weight of {name!r} must be a number, got {value!r}; {valid}")
+        if not (np.isfinite(value) and term.min_weight <= value <= term.max_weight):
+            raise RewardError(f"the weight of {name!r} = {value} is not within bounds: {valid}")
+        return float(value)
+
+    @staticmethod
+    def _validate_ramp(ramp_time: float) -> float:
+        if not (np.isfinite(ramp_time) and 0.0 <= ramp_time <= 60.0):
+            raise RewardError(f"ramp time must be within [0, 60] s, got {ramp_time!r}")
+        return float(ramp_time)
+
+    def _default_weights(self) -> dict[str, float]:
+        return {name: term.default_weight for name, term in self.terms.items()}
+
+    def _default_parameters(self) -> dict[str, np.ndarray]:
+        return {name: parameter.validate(parameter.default) for name, parameter in self.parameters.items()}
+
+    def _defaults(self) -> RewardSettings:
+        return RewardSettings(0, self._default_weights(), self._default_parameters(), ())
