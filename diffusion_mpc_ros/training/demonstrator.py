@@ -17,8 +17,9 @@ from tqdm import tqdm
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
+from diffusion_mpc_ros.diffusion.artefact import file_sha256
 from diffusion_mpc_ros.training.gait_rewards import GaitWeights
-from diffusion_mpc_ros.training.provenance import sha256, source_commit
+from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.walking_env import ACTION_SCALE, WalkingEnv, WalkingEnvConfig
 
 
@@ -178,6 +179,6 @@ def export_demonstrator(runner: OnPolicyRunner, config: DemonstratorConfig) -> N
         "training": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
         "iterations": runner.current_learning_iteration,
         "source_commit": source_commit(),
-        "sha256": {path.name: sha256(path)},
+        "sha256": {path.name: file_sha256(path)},
     }
     (config.output / "card.json").write_text(json.dumps(card, indent=2) + "\n")

@@ -1,15 +1,9 @@
-"""Where an artefact comes from: the source commit and the hashes of its files."""
+"""Where an artefact comes from."""
 
 from __future__ import annotations
 
-import hashlib
 import subprocess
 from pathlib import Path
-
-
-def sha256(path: Path) -> str:
-    """Hex SHA-256 of a file."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def source_commit() -> str:
