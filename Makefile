@@ -1,0 +1,40 @@
+# The whole project from a fresh clone: `make run`, `make test`. `make help` lists the targets.
+
+# Another Python than the first one on PATH that fits: make setup PYTHON=python3.12
+PYTHON ?=
+# Arguments of `diffusion-mpc run` for `make run`, of `diffusion-mpc train` for `make train`, of pytest for `make test`.
+ARGS ?=
+RUN_ARGS := $(or $(ARGS),--duration 30 --cmd-vel 0.5 0.0 0.0 --headless)
+
+SETUP := python3 tools/setup_env.py $(if $(PYTHON),--python $(PYTHON))
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-test setup-train run test lint train clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
+
+setup:  ## set up .venv: ROS 2 wheels, requirements, interfaces, this package
+	@$(SETUP)
+
+setup-train:  ## like setup, and what training needs (torch)
+	@$(SETUP) train
+
+setup-test:  ## like setup, and what the tests need (torch too)
+	@$(SETUP) train test
+
+run: setup  ## a simulated Go2 stands up and walks; ARGS="..." goes to `diffusion-mpc run`
+	@$(BIN)/diffusion-mpc run $(RUN_ARGS)
+
+test: setup-test  ## run all tests; ARGS="..." goes to pytest
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: setup-test  ## check style and imports with ruff
+	@$(BIN)/ruff check .
+
+train: setup-train  ## ARGS="..." goes to `diffusion-mpc train`
+	@$(BIN)/diffusion-mpc train $(or $(ARGS),--help)
+
+clean:  ## remove the environment and everything built
+	rm -rf .venv build install log .pytest_cache .ruff_cache .hypothesis *.egg-info
