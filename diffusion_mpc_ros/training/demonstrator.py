@@ -46,7 +46,7 @@ class DemonstratorConfig:
     device: str = "cpu"
     save_interval: int = 25
     env: WalkingEnvConfig = field(default_factory=WalkingEnvConfig)
-    stages: tuple[Stage, ...] = (Stage(600, 5e-3), Stage(250, 5e-4, REFINED))
+    stages: tuple[Stage, ...] = (Stage(400, 5e-3), Stage(200, 5e-4, REFINED))
 
 
 def runner_config(config: DemonstratorConfig) -> dict:

@@ -1,0 +1,144 @@
+"""``diffusion-mpc evaluate walk``: survival, tracking and effort of the asynchronous loop in the batch simulator."""
+
+from __future__ import annotations
+
+import json
+import platform
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from diffusion_mpc_ros.core.resources import model_folder
+from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, WalkScores, run_closed_loop
+from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
+from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.simulation.batch import BatchSimulation
+
+# (vx, vy) [m/s], yaw rate [rad/s].
+COMMANDS = (
+    (0.5, 0.0, 0.0),
+    (0.7, 0.0, 0.0),
+    (1.0, 0.0, 0.0),
+    (-0.5, 0.0, 0.0),
+    (0.0, 0.4, 0.0),
+    (0.0, 0.0, 0.8),
+    (0.0, 0.0, 0.0),
+    (-0.5, 0.2, 0.5),
+)
+# Base height [m] that the demonstrator is asked for when its own figures are measured.
+DEMONSTRATOR_HEIGHT = 0.29
+
+
+@dataclass(frozen=True)
+class WalkConfig:
+    """Which loops are evaluated: every pair of ``delays`` (D) and ``replans`` (R; 0 stands for the paper's H - D).
+
+    ``robots`` robots per command for ``ticks`` control ticks; all commands run side by side in one batch.
+    """
+
+    artefact: str = "go2"
+    demonstrator: str = "demonstrator"
+    commands: tuple[tuple[float, float, float], ...] = COMMANDS
+    delays: tuple[int, ...] = (0, 3, 3)
+    replans: tuple[int, ...] = (1, Timing().replan_interval, 0)
+    robots: int = 256
+    ticks: int = 1000
+    seed: int = 11
+    threads: int = 2
+    with_demonstrator: bool = True
+    sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(candidates=1))
+    hold_committed: bool = True
+    json: Path | None = None
+
+
+class _DemonstratorController:
+    """The demonstrator as a batch controller at a constant height."""
+
+    def __init__(self, policy: DemonstratorPolicy, robots: int) -> None:
+        self._policy, self._height = policy, np.full(robots, DEMONSTRATOR_HEIGHT)
+
+    def joint_targets(self, tick: int, observation: np.ndarray) -> np.ndarray:
+        return self._policy(observation, self._height)
+
+
+def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
+    """The report as a dictionary: ``artefact`` (SHA-256), ``machine``, ``config`` and ``rows``."""
+    artefact = load(model_folder(config.artefact))
+    rows = []
+    if config.with_demonstrator:
+        policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
+        controller = _DemonstratorController(policy, config.robots * len(config.commands))
+        rows += _rows(config, _run(config, controller, "demonstrator"), controller="demonstrator")
+    for delay, replan in zip(config.delays, config.replans, strict=True):
+        horizon = artefact.description.horizon
+        timing = Timing(horizon, delay, replan or horizon - delay)
+        planner = DiffusionMpcPlanner(
+            artefact, DiffusionMpcConfig(timing, config.sampling, config.hold_committed, config.threads)
+        )
+        scores = _run(config, AsynchronousController(planner), f"D={delay} R={timing.replan_interval}")
+        rows += _rows(config, scores, controller="diffusion_mpc", delay=delay, replan=timing.replan_interval)
+    return {
+        "artefact": artefact.identity,
+        "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
+        "config": {
+            "robots": config.robots,
+            "ticks": config.ticks,
+            "seed": config.seed,
+            "candidates": config.sampling.candidates,
+            "sampler": config.sampling.sampler,
+            "steps": config.sampling.steps,
+            "hold_committed": config.hold_committed,
+        },
+        "rows": rows,
+    }
+
+
+def _run(config: WalkConfig, controller: Any, label: str) -> WalkScores:
+    commands = np.repeat(np.array(config.commands, dtype=float), config.robots, axis=0)
+    simulation = BatchSimulation(len(commands), seed=config.seed, threads=config.threads)
+    return run_closed_loop(controller, simulation, commands, config.ticks, label)
+
+
+def _rows(config: WalkConfig, scores: WalkScores, **labels: Any) -> list[dict[str, Any]]:
+    rows = []
+    for index, command in enumerate(config.commands):
+        mask = np.zeros(len(scores.command), dtype=bool)
+        mask[index * config.robots : (index + 1) * config.robots] = True
+        rows.append({"command": list(command), "delay": None, "replan": None, **labels, **scores.summary(mask)})
+    return rows
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """The rows as a table."""
+    config = report["config"]
+    title = f"{config['robots']} robots x {config['ticks']} ticks, N = {config['candidates']}, seed {config['seed']}"
+    columns = {
+        "survival": "{:.1%}", "velocity_error": "{:.3f}", "velocity_error_raw": "{:.3f}", "yaw_rate_error": "{:.3f}",
+        "tracking_score": "{:.3f}", "base_height": "{:.3f}", "torque_rms": "{:.2f}", "power": "{:.0f}",
+        "joint_vel_squared": "{:.1f}",
+    }  # fmt: skip
+    table = Table(title=title)
+    for heading in ("controller", "D", "R", "command", *columns):
+        table.add_column(heading.replace("_", " "), justify="right")
+    for row in report["rows"]:
+        command = " ".join(f"{value:+.1f}" for value in row["command"])
+        delay, replan = ("-" if row[key] is None else str(row[key]) for key in ("delay", "replan"))
+        values = [form.format(row[name]) for name, form in columns.items()]
+        table.add_row(row["controller"], delay, replan, command, *values)
+    Console(width=150).print(table)
+
+
+def main(config: WalkConfig) -> None:
+    """Evaluate, print, and write the JSON report when asked."""
+    report = evaluate_walk(config)
+    print_report(report)
+    if config.json is not None:
+        config.json.parent.mkdir(parents=True, exist_ok=True)
+        config.json.write_text(json.dumps(report, indent=2) + "\n")
