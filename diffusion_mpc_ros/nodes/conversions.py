@@ -5,14 +5,25 @@ Messages of this project carry joints in the SDK's motor order, which is the pro
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from builtin_interfaces.msg import Time
 from diffusion_mpc_msgs import msg as messages
 from geometry_msgs.msg import Quaternion, Twist, Vector3
 
+from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core import types
 from diffusion_mpc_ros.core.errors import PlanError
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
+
+if TYPE_CHECKING:
+    # Who only reads messages need not load the robot's border.
+    from diffusion_mpc_ros.nodes.control_loop import ControlStep
+
+# Operating mode <-> the constants of JointCommand.msg.
+MODE_VALUES = {mode: getattr(messages.JointCommand, mode.name) for mode in Mode}
+MODES = {value: mode for mode, value in MODE_VALUES.items()}
 
 
 def vector_message(vector: np.ndarray) -> Vector3:
@@ -108,6 +119,22 @@ def plan(message: messages.Plan) -> types.Plan:
         denoising_steps=message.denoising_steps,
         plan_time=message.plan_time,
     )
+
+
+def joint_command_message(step: ControlStep, stamp: Time) -> messages.JointCommand:
+    """What one turn of the control loop sent, and why."""
+    output, row = step.output, step.row
+    message = messages.JointCommand()
+    message.header.stamp = stamp
+    message.tick = step.tick
+    message.mode = MODE_VALUES[output.mode]
+    message.fault = str(output.fault or "")
+    for name in ("joint_pos", "joint_vel", "kp", "kd", "torque"):
+        setattr(message, name, _float64(getattr(output.command, name)))
+    message.plan_start_tick = row.plan.start_tick if row else -1
+    message.plan_row = row.index if row else -1
+    message.lateness = step.lateness
+    return message
 
 
 def reward_weights_message(settings: types.RewardSettings, stamp: Time) -> messages.RewardWeights:

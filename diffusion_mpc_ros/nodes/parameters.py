@@ -37,6 +37,25 @@ class Parameter:
 NETWORK_INTERFACE = Parameter("network_interface", "lo", "Network card of the Unitree topics; lo in simulation.")
 DOMAIN_ID = Parameter("domain_id", 1, "DDS domain of the Unitree topics: 0 on the robot, 1 in simulation.", 0, 230)
 
+HORIZON = Parameter("horizon", 11, "Horizon H: rows of a plan [control ticks].", 1, 64)
+REPLAN_MARGIN = Parameter("replan_margin", 3, "Replan margin D: first executed row of a plan [control ticks].", 0, 63)
+
+PLANNER_PARAMETERS = (
+    Parameter("artefact", "go2", "Model artefact: its name in models/, or a path to its folder."),
+    Parameter("replan_interval", 2, "Replan interval R: a new plan every R control ticks; R <= H - D.", 1, 64),
+    Parameter("candidates", 10, "Number of candidates N that are sampled and ranked.", 1, 256),
+    Parameter("sampler", "ddpm", "Reverse process: ddpm or ddim."),
+    Parameter("steps", 10, "Denoising steps.", 1, 100),
+    Parameter("cached_steps", 0, "Early denoising steps m that the shifted last plan replaces; 0: none.", 0, 99),
+    Parameter("refresh_ticks", 50, "With cached steps: a full run at least this often [control ticks].", 1, 10_000),
+    Parameter("guidance_scale", 1.0, "Guidance scale lambda of the reward gradient.", 0.0, 100.0),
+    Parameter("hold_committed", True, "Hold the actions that are already committed fixed while sampling."),
+    Parameter("threads", 1, "Threads of ONNX Runtime.", 1, 64),
+    Parameter("seed", 0, "Seed of the sampling noise.", 0, 2**31 - 1),
+    Parameter("max_command", [1.0, 0.5, 1.0], "Bounds of vx, vy [m/s] and yaw rate [rad/s] that are asked for."),
+    Parameter("cmd_vel_timeout", 0.5, "Age [s] from which a velocity command counts as zero.", 0.05, 5.0),
+)
+
 
 def declare(node: Node, *parameters: Parameter) -> dict[str, Any]:
     """Declare ``parameters`` and return their values by name; raises ConfigurationError for a value that does not fit."""

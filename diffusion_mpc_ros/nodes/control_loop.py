@@ -1,0 +1,155 @@
+"""The 50 Hz loop from the newest LowState and the plans to ``rt/lowcmd``; it needs neither a planner nor the ROS graph."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from diffusion_mpc_ros.control.modes import Event, next_mode
+from diffusion_mpc_ros.control.settings import SafetySettings
+from diffusion_mpc_ros.control.supervisor import Supervisor, SupervisorInput, SupervisorOutput
+from diffusion_mpc_ros.core.errors import TimingError
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, DAMPING_KD
+from diffusion_mpc_ros.core.types import JointCommand, LowState, Timing
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Go2Domain, Publisher, Subscriber
+from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer, ExecutedRow
+from diffusion_mpc_ros.realtime.latency import LatencyStatistics
+from diffusion_mpc_ros.realtime.periodic import Deadline, PeriodicLoop
+from diffusion_mpc_ros.realtime.tick_clock import TickClock
+
+# The loop wakes this long [s] after a tick begins: by then the tick's first LowState is there, and a small error of
+# the clock cannot put the command into the tick before.
+PHASE = 1e-3
+# A command sent this long [s] after its deadline is late.
+LATE = 5e-3
+# The last word is said this often: the topic is not a reliable one.
+LAST_COMMANDS = 3
+
+
+@dataclass(frozen=True)
+class ControlStep:
+    """One turn of the loop: what was sent for ``tick``, from which row, ``lateness`` [s] after the deadline."""
+
+    tick: int
+    output: SupervisorOutput
+    row: ExecutedRow | None
+    lowstate: LowState | None
+    lateness: float
+
+
+@dataclass
+class _Request:
+    event: Event
+    done: threading.Event
+    accepted: bool = False
+    message: str = ""
+
+
+class ControlLoop:
+    """Owns the loop's thread. Whatever ends it, the last LowCmd on the wire is damping.
+
+    ``on_step`` runs in that thread after the command was sent; ``on_failure`` gets the exception that ended the loop.
+    """
+
+    def __init__(
+        self,
+        domain: Go2Domain,
+        settings: SafetySettings,
+        timing: Timing,
+        on_step: Callable[[ControlStep], None],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self.buffer = ActionBuffer(timing)
+        self.lateness = LatencyStatistics(LATE)
+        self._supervisor = Supervisor(settings)
+        self._clock = TickClock()
+        self._on_step, self._on_failure = on_step, on_failure
+        self._request: _Request | None = None
+        self._lowstates = Subscriber(domain, LOWSTATE)
+        # Counts who commands the motors; its samples are this loop's own.
+        self._lowcmds = Subscriber(domain, LOWCMD)
+        self._publisher = Publisher(domain, LOWCMD)
+        self._loop = PeriodicLoop(CONTROL_DT, self._step)
+        self._thread = threading.Thread(target=self._run, name="control", daemon=True)
+        self._thread.start()
+
+    @property
+    def skipped(self) -> int:
+        """Deadlines that passed without a command since the start."""
+        return self._loop.skipped
+
+    def request(self, event: Event, timeout: float = 0.2) -> tuple[bool, str]:
+        """Hand the operator's request to the next tick; whether it was accepted, and why not or what changed."""
+        obstacle = self._obstacle() if event is Event.STAND_UP else ""
+        if obstacle:
+            return False, f"{event.value} refused: {obstacle}"
+        request = self._request = _Request(event, threading.Event())
+        if not request.done.wait(timeout):
+            return False, f"{event.value}: the control loop did not take the request within {timeout} s"
+        return request.accepted, request.message
+
+    def close(self) -> None:
+        """Stop the loop, damp, release the topics."""
+        self._loop.stop()
+        self._thread.join(timeout=1.0)
+        for entity in (self._lowstates, self._lowcmds, self._publisher):
+            entity.close()
+
+    def _run(self) -> None:
+        try:
+            self._loop.run()
+        except Exception as error:  # damping first, then whoever owns the process ends it
+            self._on_failure(error)
+        finally:
+            for _ in range(LAST_COMMANDS):
+                self._publisher.publish(JointCommand.damping(DAMPING_KD))
+
+    def _step(self, deadline: Deadline) -> None:
+        now = time.monotonic()
+        lowstate = self._lowstates.latest()
+        tick = self._tick(lowstate, now)
+        row = self.buffer.row(tick)
+        request, self._request = self._request, None
+        before = self._supervisor.mode
+        output = self._supervisor.step(
+            SupervisorInput(
+                tick=tick,
+                lowstate=lowstate,
+                lowstate_age=now - lowstate.receive_time if lowstate else math.inf,
+                joint_targets=row.joint_targets if row else None,
+                request=request.event if request else None,
+            )
+        )
+        self._publisher.publish(output.command)
+        lateness = time.monotonic() - deadline.time
+        self.lateness.add(lateness)
+        if request:
+            request.accepted = next_mode(before, request.event) is output.mode
+            request.message = output.message
+            request.done.set()
+        self._on_step(ControlStep(tick, output, row if output.following_plan else None, lowstate, lateness))
+
+    def _tick(self, lowstate: LowState | None, now: float) -> int:
+        if lowstate is None:
+            return 0
+        if self._clock.update(lowstate.tick_ms, lowstate.receive_time).restarted:
+            self.buffer.clear()
+        tick = self._clock.tick_at(now)
+        self._loop.align(self._clock.time_of(tick) + PHASE)
+        return max(tick, 0)
+
+    def _obstacle(self) -> str:
+        """Why standing up must not begin: somebody else commands the motors, or the robot's clock is not understood."""
+        commanders = self._lowcmds.num_publishers()
+        if commanders > 1:
+            return f"{commanders - 1} other program(s) publish rt/lowcmd; stop them first (two controllers, one robot)"
+        lowstate = self._lowstates.latest()
+        try:
+            if lowstate is not None:
+                self._clock.check_rate(lowstate.receive_time)
+        except TimingError as error:
+            return str(error)
+        return ""

@@ -1,0 +1,79 @@
+"""The node ``go2_simulator``: a MuJoCo Go2 in real time behind ``rt/lowcmd``, ``rt/lowstate``, ``rt/sportmodestate``.
+
+It starts lying and limp, as the robot does. ``external_wrench`` (geometry_msgs/WrenchStamped, force in the world
+frame) pushes its base for as long as messages come; the parameters ``friction`` and ``payload`` can change while it runs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from geometry_msgs.msg import WrenchStamped
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter as RosParameter
+from std_srvs.srv import Trigger
+
+from diffusion_mpc_ros.go2.channels import open_domain
+from diffusion_mpc_ros.nodes import conversions
+from diffusion_mpc_ros.nodes.parameters import DOMAIN_ID, NETWORK_INTERFACE, Parameter, declare
+from diffusion_mpc_ros.nodes.qos import RELIABLE
+from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
+from diffusion_mpc_ros.simulation.model import ModelOptions
+from diffusion_mpc_ros.simulation.render import Viewer
+from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose
+
+# One message pushes this long [s]; a stream of them pushes without a gap.
+PUSH_DURATION = 0.1
+VIEWER = Parameter("viewer", False, "Open MuJoCo's viewer; needs a display.")
+FRICTION = Parameter("friction", 0.8, "Sliding friction coefficient of the ground.", 0.05, 3.0, read_only=False)
+PAYLOAD = Parameter("payload", 0.0, "Payload fixed to the base [kg].", 0.0, 20.0, read_only=False)
+
+
+class Go2SimulatorNode(ManagedNode):
+    """Hands pushes and parameters to the :class:`SimulationLoop`."""
+
+    def __init__(self) -> None:
+        super().__init__("go2_simulator")
+        values = declare(self, NETWORK_INTERFACE, DOMAIN_ID, VIEWER, FRICTION, PAYLOAD)
+        simulation = Go2Simulation(ModelOptions(friction=values["friction"], visual=values["viewer"]))
+        simulation.set_payload(values["payload"])
+        viewer = Viewer(simulation) if values["viewer"] else None
+        self._domain = open_domain(values["network_interface"], values["domain_id"])
+        self._loop = SimulationLoop(self._domain, simulation, viewer, self.fail)
+        self.create_subscription(WrenchStamped, "external_wrench", self._on_wrench, RELIABLE)
+        self.create_service(Trigger, "~/reset", self._on_reset)
+        self.add_on_set_parameters_callback(self._on_parameters)
+
+    def close(self) -> None:
+        """Stop the physics, leave the topics."""
+        self._loop.close()
+        self._domain.close()
+
+    def _on_wrench(self, message: WrenchStamped) -> None:
+        force = conversions.vector(message.wrench.force)
+        if np.isfinite(force).all():
+            self._loop.post(lambda simulation: simulation.push(force, PUSH_DURATION))
+        else:
+            self.get_logger().error(f"push rejected, not finite: {force}")
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._loop.post(lambda simulation: simulation.reset(Pose.LYING))
+        response.success, response.message = True, "the robot lies at the origin"
+        return response
+
+    def _on_parameters(self, parameters: list[RosParameter]) -> SetParametersResult:
+        values = {parameter.name: parameter.value for parameter in parameters}
+        if "friction" in values:
+            self._loop.post(lambda simulation: simulation.set_friction(values["friction"]))
+        if "payload" in values:
+            self._loop.post(lambda simulation: simulation.set_payload(values["payload"]))
+        return SetParametersResult(successful=True)
+
+
+def main() -> None:
+    """Console entry point."""
+    run(Go2SimulatorNode)
+
+
+if __name__ == "__main__":
+    main()

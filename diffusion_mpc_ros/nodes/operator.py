@@ -1,0 +1,165 @@
+"""The operator's side of the ROS graph: service calls, velocity commands, recording what is measured."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import contextmanager
+
+import numpy as np
+import rclpy
+from diffusion_mpc_msgs.msg import JointCommand, Plan, RobotState
+from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
+from geometry_msgs.msg import Twist
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.signals import SignalHandlerOptions
+from rclpy.time import Time
+from std_srvs.srv import Trigger
+
+from diffusion_mpc_ros.commands.measurement import CommandSample, Recording, TruthSample
+from diffusion_mpc_ros.control.modes import Mode
+from diffusion_mpc_ros.core import rotations
+from diffusion_mpc_ros.core.errors import DiffusionMpcError, RewardError
+from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber, open_domain
+from diffusion_mpc_ros.go2.messages import SportModeState
+from diffusion_mpc_ros.nodes.conversions import MODES
+from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+
+CMD_VEL_PERIOD = 0.05
+SERVICE_TIMEOUT = 5.0
+
+
+class OperatorError(DiffusionMpcError):
+    """A node did not answer, or refused what was asked."""
+
+
+class Operator:
+    """A node that asks the five others for things and records their topics; spins in a thread of its own."""
+
+    def __init__(self, namespace: str = "") -> None:
+        self.recording = Recording()
+        self.mode: Mode | None = None
+        self.fault = ""
+        self._command = np.zeros(3)
+        self._changed = threading.Condition()
+        self._context = rclpy.Context()
+        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node(
+            "operator", namespace=namespace, context=self._context, enable_rosout=False, start_parameter_services=False
+        )
+        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor.add_node(self._node)
+        self._thread = threading.Thread(target=self._executor.spin, name="operator", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Leave the ROS graph."""
+        self._executor.shutdown(timeout_sec=1.0)
+        self._thread.join(timeout=2.0)
+        self._node.destroy_node()
+        rclpy.try_shutdown(context=self._context)
+
+    def __enter__(self) -> Operator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def record(self) -> None:
+        """Begin to record commands, plans and robot states."""
+        self._node.create_subscription(JointCommand, "joint_command", self._on_command, STREAM)
+        self._node.create_subscription(RobotState, "robot_state", self._on_state, STREAM)
+        self._node.create_subscription(Plan, "plan", self._on_plan, RELIABLE)
+
+    @contextmanager
+    def record_truth(self, network_interface: str, domain_id: int):
+        """Record the simulator's true base state while the context lasts; raises InterfaceError."""
+        with open_domain(network_interface, domain_id) as domain:
+            subscriber = Subscriber(domain, SPORTMODESTATE, self._on_truth)
+            try:
+                yield
+            finally:
+                subscriber.close()
+
+    def drive(self) -> None:
+        """Begin to publish the velocity command of :meth:`command`, 20 times a second."""
+        publisher = self._node.create_publisher(Twist, "cmd_vel", RELIABLE)
+
+        def publish() -> None:
+            message = Twist()
+            message.linear.x, message.linear.y, message.angular.z = (float(value) for value in self._command)
+            publisher.publish(message)
+
+        self._node.create_timer(CMD_VEL_PERIOD, publish)
+
+    def command(self, cmd_vel: np.ndarray) -> None:
+        """Ask for ``cmd_vel (3,)``: vx, vy [m/s], yaw rate [rad/s], from now on."""
+        self._command = np.asarray(cmd_vel, dtype=np.float64)
+
+    def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait at most ``timeout`` [s] until ``condition`` holds; looked at whenever a message comes."""
+        with self._changed:
+            return self._changed.wait_for(condition, timeout)
+
+    def request(self, name: str) -> None:
+        """Call one of command_publisher's services (``stand_up``, ``walk``, ...); raises OperatorError when refused."""
+        answer = self._call(Trigger, f"command_publisher/{name}", Trigger.Request())
+        if not answer.success:
+            raise OperatorError(f"{name} was refused: {answer.message}")
+
+    def set_rewards(self, request: SetRewardWeights.Request) -> SetRewardWeights.Response:
+        """Change reward weights; raises RewardError with the composer's reason when it refuses."""
+        answer = self._call(SetRewardWeights, "set_reward_weights", request)
+        if not answer.success:
+            raise RewardError(answer.message)
+        return answer
+
+    def get_rewards(self) -> GetRewardWeights.Response:
+        """The reward weights in force and what can be set."""
+        return self._call(GetRewardWeights, "get_reward_weights", GetRewardWeights.Request())
+
+    def _call(self, service_type, name: str, request):
+        client = self._node.create_client(service_type, name)
+        try:
+            if not client.wait_for_service(timeout_sec=SERVICE_TIMEOUT):
+                raise OperatorError(
+                    f"no service {client.service_name!r} within {SERVICE_TIMEOUT:.0f} s: is the robot or the simulation "
+                    "running, in this ROS_DOMAIN_ID and namespace?"
+                )
+            done = threading.Event()
+            future = client.call_async(request)
+            future.add_done_callback(lambda _: done.set())
+            if not done.wait(SERVICE_TIMEOUT):
+                raise OperatorError(f"service {client.service_name!r} did not answer within {SERVICE_TIMEOUT:.0f} s")
+            return future.result()
+        finally:
+            self._node.destroy_client(client)
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _on_command(self, message: JointCommand) -> None:
+        self.mode, self.fault = MODES[message.mode], message.fault
+        sent = Time.from_msg(message.header.stamp).nanoseconds * 1e-9
+        self.recording.commands.append(CommandSample(time.monotonic(), sent, message.tick, message.lateness))
+        self._notify()
+
+    def _on_state(self, message: RobotState) -> None:
+        self.recording.joint_vel.append((time.monotonic(), float(np.sum(np.square(message.joint_vel)))))
+
+    def _on_plan(self, message: Plan) -> None:
+        self.recording.plan_times.append((time.monotonic(), message.plan_time))
+        self._notify()
+
+    def _on_truth(self, state: SportModeState) -> None:
+        sample = TruthSample(
+            time=time.monotonic(),
+            lin_vel_b=rotations.rotate_inverse(state.base_quat_wxyz, state.velocity),
+            yaw_rate=float(state.base_ang_vel[2]),
+            height=float(state.position[2]),
+            tilt=float(rotations.tilt(rotations.projected_gravity(state.base_quat_wxyz))),
+        )
+        self.recording.truth.append(sample)
+        self._notify()

@@ -1,0 +1,121 @@
+"""The node ``planner``: robot states, velocity commands and reward weights in, plans out.
+
+Publishes ``plan``, ``predicted_trajectory`` (trajectory_msgs/JointTrajectory), ``predicted_feet`` (MarkerArray) and
+``/diagnostics`` with the plan latency. Refuses to start when this machine plans too slowly for the timing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diffusion_mpc_msgs import msg as messages
+from geometry_msgs.msg import Twist
+from trajectory_msgs.msg import JointTrajectory
+
+from diffusion_mpc_ros.core.resources import model_folder
+from diffusion_mpc_ros.core.types import Plan, RewardSettings, Timing
+from diffusion_mpc_ros.diffusion import artefact as artefacts
+from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.nodes import conversions, standard_messages
+from diffusion_mpc_ros.nodes.parameters import HORIZON, PLANNER_PARAMETERS, REPLAN_MARGIN, declare
+from diffusion_mpc_ros.nodes.planning import PlanningLoop, VelocityCommand
+from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
+from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.latency import plan_times
+from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
+
+DIAGNOSTICS_PERIOD = 1.0
+WARM_UP_PLANS = 50
+
+
+class PlannerNode(ManagedNode):
+    """Decodes the inputs for the :class:`PlanningLoop` and publishes what it plans."""
+
+    def __init__(self) -> None:
+        super().__init__("planner")
+        values = declare(self, HORIZON, REPLAN_MARGIN, *PLANNER_PARAMETERS)
+        self._planner = make_planner(values)
+        self._check_plan_time()
+        self._bound = np.array(values["max_command"])
+        self._command = VelocityCommand(values["cmd_vel_timeout"])
+        self._rewards = RewardSettings()
+        self._failures = 0
+        self._plans = self.create_publisher(messages.Plan, "plan", RELIABLE)
+        self._predictions = self.create_publisher(JointTrajectory, "predicted_trajectory", LATEST)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self._loop = PlanningLoop(self._planner, self._on_plan, self._on_failure)
+        self.create_subscription(messages.RobotState, "robot_state", self._on_state, LATEST)
+        self.create_subscription(messages.RewardWeights, "reward_weights", self._on_rewards, SETTINGS)
+        self.create_subscription(Twist, "cmd_vel", self._on_command, RELIABLE)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._every_second)
+
+    def close(self) -> None:
+        """Stop planning."""
+        self._loop.close()
+
+    def _check_plan_time(self) -> None:
+        times = plan_times(self._planner, WARM_UP_PLANS, RewardSettings())
+        p50, p99 = np.percentile(times, [50, 99])
+        self._planner.timing.check_plan_time(float(p99))
+        artefact = self._planner.artefact
+        self.get_logger().info(f"{artefact.name}: plan time p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms")
+
+    def _on_state(self, message: messages.RobotState) -> None:
+        self._loop.update(conversions.robot_state(message), self._command.get(), self._rewards)
+
+    def _on_rewards(self, message: messages.RewardWeights) -> None:
+        self._rewards = conversions.reward_settings(message)
+
+    def _on_command(self, message: Twist) -> None:
+        self._command.set(conversions.command(message, self._bound))
+
+    def _on_plan(self, plan: Plan) -> None:
+        """In the planner's thread."""
+        stamp = self.get_clock().now().to_msg()
+        self._plans.publish(conversions.plan_message(plan, self._planner.artefact.identity, stamp))
+        if self._predictions.get_subscription_count():
+            self._predictions.publish(standard_messages.joint_trajectory_message(plan, stamp))
+
+    def _on_failure(self, failure: PlannerFailure) -> None:
+        """In the planner's thread."""
+        self._failures += 1
+        text = f"no plan for tick {failure.request.tick}: {failure.error!r} ({failure.consecutive} in a row)"
+        self.get_logger().error(text, throttle_duration_sec=1.0)
+
+    def _every_second(self) -> None:
+        summary = self._loop.latency.summary()
+        late = summary.count and summary.p99 > self._loop.latency.limit
+        values = {
+            "plan_time_p50_ms": summary.p50 * 1e3,
+            "plan_time_p99_ms": summary.p99 * 1e3,
+            "plan_time_max_ms": summary.max * 1e3,
+            "plans": summary.count,
+            "misses": summary.misses,
+            "failures": self._failures,
+        }
+        level = DiagnosticStatus.WARN if late or self._failures else DiagnosticStatus.OK
+        text = f"plans of up to {self._loop.latency.limit * 1e3:.0f} ms are in time"
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(standard_messages.diagnostics_message(self.get_name(), level, text, values, stamp))
+
+
+def make_planner(values: dict) -> DiffusionMpcPlanner:
+    """The planner that the node's parameters describe; raises ArtefactError, ConfigurationError or TimingError."""
+    options = ("candidates", "sampler", "steps", "cached_steps", "refresh_ticks", "guidance_scale", "seed")
+    config = DiffusionMpcConfig(
+        timing=Timing(values["horizon"], values["replan_margin"], values["replan_interval"]),
+        sampling=SamplingOptions(**{name: values[name] for name in options}),
+        hold_committed=values["hold_committed"],
+        threads=values["threads"],
+    )
+    return DiffusionMpcPlanner(artefacts.load(model_folder(values["artefact"])), config)
+
+
+def main() -> None:
+    """Console entry point."""
+    run(PlannerNode)
+
+
+if __name__ == "__main__":
+    main()

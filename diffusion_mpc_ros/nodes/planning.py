@@ -1,0 +1,102 @@
+"""From robot states to plans: when to plan, from what, and with which actions already committed. No ROS here."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from diffusion_mpc_ros.core import rotations
+from diffusion_mpc_ros.core.trajectory import make_observation
+from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState
+from diffusion_mpc_ros.planners.base import Planner
+from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer
+from diffusion_mpc_ros.realtime.asynchronous_planner import AsynchronousPlanner, PlannerFailure
+from diffusion_mpc_ros.realtime.latency import LatencyStatistics
+from diffusion_mpc_ros.realtime.replan import ReplanSchedule
+
+# A joint target on the wire further than this [rad] from the mirrored buffer's is somebody else's (standing, sitting).
+FOLLOWED_WITHIN = 0.2
+
+
+class VelocityCommand:
+    """The newest velocity command; zero once it is older than ``timeout`` [s]."""
+
+    def __init__(self, timeout: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._timeout, self._monotonic = timeout, monotonic
+        self._command, self._received = np.zeros(3), -np.inf
+
+    def set(self, command: np.ndarray) -> None:
+        """Take ``command (3,)``: vx, vy [m/s], yaw rate [rad/s]."""
+        self._command, self._received = command, self._monotonic()
+
+    def get(self) -> np.ndarray:
+        """The command to plan for now."""
+        return self._command if self._monotonic() - self._received <= self._timeout else np.zeros(3)
+
+
+class PlanningLoop:
+    """Starts a plan from the robot states that the replan schedule picks; keeps a mirror of the publisher's buffer.
+
+    ``on_plan`` and ``on_failure`` run in the planner's thread.
+    """
+
+    def __init__(
+        self,
+        planner: Planner,
+        on_plan: Callable[[Plan], None],
+        on_failure: Callable[[PlannerFailure], None],
+    ) -> None:
+        timing = planner.timing
+        self.latency = LatencyStatistics(max(timing.replan_margin, 1) * timing.control_dt)
+        self._planner, self._on_plan = planner, on_plan
+        self._buffer = ActionBuffer(timing)
+        self._schedule = ReplanSchedule(timing)
+        self._tick = -1
+        self._followed = False
+        self._worker = AsynchronousPlanner(self, self._take, on_failure, self.latency)
+
+    def update(self, state: RobotState, command: np.ndarray, rewards: RewardSettings) -> None:
+        """Take the robot's state at a tick; plans from it when a plan is due."""
+        if state.tick < self._tick:
+            self._restart()
+        self._tick = state.tick
+        if not self._schedule.due(state.tick):
+            return
+        self._followed = self._is_followed(state)
+        observation = make_observation(
+            base_ang_vel=state.base_ang_vel,
+            projected_gravity=rotations.projected_gravity(state.base_quat_wxyz),
+            command=command,
+            joint_pos=state.joint_pos,
+            joint_vel=state.joint_vel,
+            previous_action=state.previous_action,
+        )
+        self._schedule.start(state.tick)
+        self._worker.request(PlanRequest(state.tick, observation, None, rewards))
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """Called in the planner's thread: what is committed is asked for only now, when the last plan is known."""
+        committed = self._buffer.committed(request.tick) if self._followed else None
+        return self._planner.plan(dataclasses.replace(request, committed_actions=committed))
+
+    def close(self) -> None:
+        """Stop planning."""
+        self._worker.close()
+
+    def _take(self, plan: Plan) -> None:
+        self._buffer.add(plan)
+        self._on_plan(plan)
+
+    def _restart(self) -> None:
+        """The robot's clock began anew: nothing planned before has a meaning."""
+        self._worker.discard()
+        self._buffer.clear()
+        self._schedule.reset()
+
+    def _is_followed(self, state: RobotState) -> bool:
+        """Whether the publisher executes the plans; while it stands or sits, nothing of them is committed to."""
+        row = self._buffer.row(state.tick - 1)
+        return row is not None and bool(np.abs(row.joint_targets - state.previous_action).max() <= FOLLOWED_WITHIN)

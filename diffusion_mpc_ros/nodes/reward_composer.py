@@ -1,0 +1,119 @@
+"""The node ``reward_composer``: reward weights, parameters and constraints of the planner, changed while it runs.
+
+Services ``set_reward_weights`` and ``get_reward_weights``; the weights are also the ROS parameters ``weights.<term>``.
+Publishes ``reward_weights``, transient-local: the settings in force, at every tick of a ramp.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from diffusion_mpc_msgs.msg import RewardWeights
+from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.parameter import Parameter as RosParameter
+
+from diffusion_mpc_ros.constraints.boxes import CONSTRAINTS
+from diffusion_mpc_ros.core.errors import RewardError
+from diffusion_mpc_ros.core.go2 import CONTROL_DT
+from diffusion_mpc_ros.core.resources import config_file
+from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.nodes import conversions, reward_requests
+from diffusion_mpc_ros.nodes.parameters import Parameter, declare
+from diffusion_mpc_ros.nodes.qos import SETTINGS
+from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+from diffusion_mpc_ros.rewards.composition import RewardComposer, load_presets
+from diffusion_mpc_ros.rewards.registry import TERMS
+
+PREFIX = "weights."
+RAMP_TIME = Parameter("ramp_time", 1.0, "Time [s] over which weights move to new values.", 0.0, 60.0)
+
+
+def weight_parameters() -> list[Parameter]:
+    """One ROS parameter per reward term, with the term's bounds."""
+    return [
+        Parameter(
+            PREFIX + term.name,
+            float(term.default_weight),
+            f"Weight of {term.name} [1/({term.unit})]: {term.description}.",
+            term.min_weight,
+            term.max_weight,
+            read_only=False,
+        )
+        for term in TERMS.values()
+    ]
+
+
+class RewardComposerNode(ManagedNode):
+    """Decodes requests for the :class:`RewardComposer`, publishes what it composes, mirrors the weights."""
+
+    def __init__(self) -> None:
+        super().__init__("reward_composer")
+        values = declare(self, RAMP_TIME, *weight_parameters())
+        presets = load_presets(config_file("rewards.yaml"))
+        self._composer = RewardComposer(presets, CONSTRAINTS, values["ramp_time"])
+        initial = {name.removeprefix(PREFIX): value for name, value in values.items() if name.startswith(PREFIX)}
+        if initial != self._composer.target.weights:
+            self._composer.apply(time.monotonic(), initial, ramp_time=0.0)
+        self._mirroring = False
+        self.add_on_set_parameters_callback(self._on_parameters)
+        self._publisher = self.create_publisher(RewardWeights, "reward_weights", SETTINGS)
+        self._ramp = self.create_timer(CONTROL_DT, self._publish)
+        self.create_service(SetRewardWeights, "set_reward_weights", self._on_set)
+        self.create_service(GetRewardWeights, "get_reward_weights", self._on_get)
+
+    def _publish(self) -> None:
+        """The settings in force now; the timer rests once a ramp has ended."""
+        settings = self._composer.at(time.monotonic())
+        self._publisher.publish(conversions.reward_weights_message(settings, self.get_clock().now().to_msg()))
+        if settings is self._composer.target:
+            self._ramp.cancel()
+
+    def _change(self, change: Callable[[], RewardSettings]) -> RewardSettings:
+        """Apply ``change`` and start publishing its ramp; raises RewardError, changing nothing."""
+        settings = change()
+        self.get_logger().info(f"reward revision {settings.revision}: {reward_requests.describe(settings)}")
+        self._ramp.reset()
+        return settings
+
+    def _on_set(self, request: SetRewardWeights.Request, response: SetRewardWeights.Response):
+        try:
+            settings = self._change(lambda: reward_requests.apply(self._composer, request, time.monotonic()))
+            response.success, response.message = True, reward_requests.describe(settings)
+            self._mirror(settings)
+        except RewardError as error:
+            response.success, response.message = False, str(error)
+        response.revision = self._composer.target.revision
+        return response
+
+    def _on_get(self, _: GetRewardWeights.Request, response: GetRewardWeights.Response):
+        stamp = self.get_clock().now().to_msg()
+        current = conversions.reward_weights_message(self._composer.at(time.monotonic()), stamp)
+        return reward_requests.fill(response, current, self._composer)
+
+    def _mirror(self, settings: RewardSettings) -> None:
+        """Show the new target in the ROS parameters."""
+        self._mirroring = True
+        try:
+            self.set_parameters([RosParameter(PREFIX + name, value=value) for name, value in settings.weights.items()])
+        finally:
+            self._mirroring = False
+
+    def _on_parameters(self, parameters: list[RosParameter]) -> SetParametersResult:
+        weights = {p.name.removeprefix(PREFIX): p.value for p in parameters if p.name.startswith(PREFIX)}
+        if weights and not self._mirroring:
+            try:
+                self._change(lambda: self._composer.apply(time.monotonic(), weights))
+            except RewardError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+        return SetParametersResult(successful=True)
+
+
+def main() -> None:
+    """Console entry point."""
+    run(RewardComposerNode)
+
+
+if __name__ == "__main__":
+    main()

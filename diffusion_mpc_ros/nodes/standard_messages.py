@@ -1,0 +1,111 @@
+"""Messages of the standard ROS packages from the project's dataclasses; frames as in REP 105, joints by name."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+from builtin_interfaces.msg import Duration, Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import Point
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import Imu, JointState
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from diffusion_mpc_ros.core import trajectory as layout
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES
+from diffusion_mpc_ros.core.types import LowState, Plan, RobotState
+from diffusion_mpc_ros.nodes.conversions import quaternion_message, vector_message
+
+if TYPE_CHECKING:
+    # Who only reads messages need not load the robot's border.
+    from diffusion_mpc_ros.nodes.control_loop import ControlStep
+
+
+def optional_module(name: str) -> ModuleType | None:
+    """A message package that not every installation has, or None."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError:
+        return None
+
+
+def joint_state_message(state: RobotState, stamp: Time) -> JointState:
+    """Positions [rad], velocities [rad/s] and torques [N m]."""
+    message = JointState(name=list(JOINT_NAMES))
+    message.header.stamp = stamp
+    message.position = state.joint_pos.tolist()
+    message.velocity = state.joint_vel.tolist()
+    message.effort = state.joint_torque.tolist()
+    return message
+
+
+def imu_message(lowstate: LowState, stamp: Time, frame_id: str) -> Imu:
+    """Orientation, angular velocity and specific force of the base-aligned IMU."""
+    message = Imu(
+        orientation=quaternion_message(lowstate.base_quat_wxyz),
+        angular_velocity=vector_message(lowstate.base_ang_vel),
+        linear_acceleration=vector_message(lowstate.base_lin_acc),
+    )
+    message.header.stamp = stamp
+    message.header.frame_id = frame_id
+    return message
+
+
+def odometry_message(state: RobotState, position: np.ndarray, stamp: Time, frames: tuple[str, str]) -> Odometry:
+    """Pose of the base in the odometry frame, ``position (3,)`` [m]; twist in the base frame. ``frames``: odom, base."""
+    message = Odometry(child_frame_id=frames[1])
+    message.header.stamp = stamp
+    message.header.frame_id = frames[0]
+    message.pose.pose.position = Point(x=float(position[0]), y=float(position[1]), z=float(position[2]))
+    message.pose.pose.orientation = quaternion_message(state.base_quat_wxyz)
+    message.twist.twist.linear = vector_message(state.base_lin_vel)
+    message.twist.twist.angular = vector_message(state.base_ang_vel)
+    return message
+
+
+def joint_trajectory_message(plan: Plan, stamp: Time) -> JointTrajectory:
+    """The predicted joint positions and velocities of a plan; without a prediction, its joint targets."""
+    message = JointTrajectory(joint_names=list(JOINT_NAMES))
+    message.header.stamp = stamp
+    predicted = plan.trajectory
+    positions = plan.joint_targets if predicted is None else predicted[:, layout.JOINT_POS]
+    for row, joint_pos in enumerate(positions):
+        point = JointTrajectoryPoint(positions=joint_pos.tolist(), time_from_start=_duration(row * CONTROL_DT))
+        if predicted is not None:
+            point.velocities = predicted[row, layout.JOINT_VEL].tolist()
+        message.points.append(point)
+    return message
+
+
+def controller_state_message(package: ModuleType, step: ControlStep, stamp: Time):
+    """``control_msgs/JointTrajectoryControllerState``: reference, feedback and error of the joints."""
+    message = package.JointTrajectoryControllerState(joint_names=list(JOINT_NAMES))
+    message.header.stamp = stamp
+    command, lowstate = step.output.command, step.lowstate
+    message.reference.positions = command.joint_pos.tolist()
+    message.reference.velocities = command.joint_vel.tolist()
+    if lowstate is not None:
+        message.feedback.positions = lowstate.joint_pos.tolist()
+        message.feedback.velocities = lowstate.joint_vel.tolist()
+        message.error.positions = (command.joint_pos - lowstate.joint_pos).tolist()
+        message.error.velocities = (command.joint_vel - lowstate.joint_vel).tolist()
+    return message
+
+
+def diagnostics_message(name: str, level: bytes, text: str, values: Mapping[str, object], stamp: Time) -> DiagnosticArray:
+    """One diagnostic status; ``level`` is one of DiagnosticStatus's."""
+    status = DiagnosticStatus(name=name, hardware_id="go2", level=level, message=text)
+    status.values = [KeyValue(key=key, value=f"{value:.6g}" if isinstance(value, float) else str(value))
+                     for key, value in values.items()]
+    message = DiagnosticArray(status=[status])
+    message.header.stamp = stamp
+    return message
+
+
+def _duration(seconds: float) -> Duration:
+    whole = int(seconds)
+    return Duration(sec=whole, nanosec=round((seconds - whole) * 1e9))
