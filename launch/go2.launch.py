@@ -1,0 +1,131 @@
+"""Start Diffusion-MPC on the simulated or the real Go2: the processes that ``diffusion_mpc_ros.bringup`` lists.
+
+ros2 launch diffusion_mpc_ros go2.launch.py sim:=true
+ros2 launch diffusion_mpc_ros go2.launch.py sim:=false network_interface:=eth0
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+from launch import LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
+from launch_ros.actions import Node
+
+from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.resources import share_directory
+
+BOOLEANS = ["true", "false"]
+ARGUMENTS = (
+    DeclareLaunchArgument(
+        "sim", default_value="true", choices=BOOLEANS, description="the simulated Go2 instead of the real one"
+    ),
+    DeclareLaunchArgument("rviz", default_value="false", choices=BOOLEANS, description="open rviz2"),
+    DeclareLaunchArgument(
+        "record", default_value="false", choices=BOOLEANS, description="record the robot's topics to an MCAP bag"
+    ),
+    DeclareLaunchArgument(
+        "planner", default_value="diffusion_mpc", choices=list(bringup.PLANNERS), description="the planner to use"
+    ),
+    DeclareLaunchArgument("namespace", default_value="", description="ROS namespace of this robot; empty: none"),
+    DeclareLaunchArgument(
+        "network_interface",
+        default_value="",
+        description="network card of the Unitree topics; empty: lo in simulation, must be named for the real robot",
+    ),
+    DeclareLaunchArgument(
+        "domain_id",
+        default_value="",
+        description="DDS domain of the Unitree topics; empty: 1 in simulation, 0 for the real robot",
+    ),
+    DeclareLaunchArgument(
+        "viewer", default_value="false", choices=BOOLEANS, description="open MuJoCo's viewer (simulation only)"
+    ),
+    DeclareLaunchArgument(
+        "autostart",
+        default_value=LaunchConfiguration("sim"),
+        choices=BOOLEANS,
+        description="stand the simulated robot up without being asked; the real one always waits for its operator",
+    ),
+)
+# Relative names: they follow the namespace.
+RECORDED_TOPICS = (
+    "robot_state",
+    "plan",
+    "joint_command",
+    "reward_weights",
+    "cmd_vel",
+    "joint_states",
+    "imu/data",
+    "odom",
+)
+
+
+def start(context: LaunchContext) -> list[Node | ExecuteProcess]:
+    """The actions for the arguments as given; raises ConfigurationError in words for what does not fit."""
+    value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
+    options = bringup.BringupOptions(
+        sim=value["sim"] == "true",
+        planner=value["planner"],
+        namespace=value["namespace"],
+        network_interface=value["network_interface"],
+        domain_id=_domain(value["domain_id"]),
+        viewer=value["viewer"] == "true",
+        autostart=value["autostart"] == "true",
+    )
+    environment = bringup.environment(options)
+    actions = [node_action(spec, environment) for spec in bringup.processes(options)]
+    if value["rviz"] == "true":
+        configuration = str(share_directory() / "rviz" / "go2.rviz")
+        actions.append(
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                namespace=options.namespace,
+                arguments=["-d", configuration],
+                additional_env=environment,
+            )
+        )
+    if value["record"] == "true":
+        actions.append(_record(options.namespace, environment))
+    return actions
+
+
+def node_action(spec: bringup.ProcessSpec, environment: dict[str, str]) -> Node:
+    """One process of the list as a launch action."""
+    return Node(
+        package=bringup.PACKAGE,
+        executable=spec.executable,
+        name=spec.name,
+        namespace=spec.namespace,
+        parameters=[spec.parameters],
+        remappings=list(spec.remappings),
+        additional_env=environment,
+        output="screen",
+    )
+
+
+def _domain(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal():
+        raise ConfigurationError(f"domain_id {text!r} is no DDS domain: 0 .. {bringup.MAX_DOMAIN}")
+    return int(text)
+
+
+def _record(namespace: str, environment: dict[str, str]) -> ExecuteProcess:
+    prefix = f"/{namespace.strip('/')}" if namespace else ""
+    folder = f"go2_{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
+    topics = [*(f"{prefix}/{topic}" for topic in RECORDED_TOPICS), "/diagnostics"]
+    return ExecuteProcess(
+        cmd=["ros2", "bag", "record", "--storage", "mcap", "--output", folder, *topics],
+        additional_env=environment,
+        output="screen",
+    )
+
+
+def generate_launch_description() -> LaunchDescription:
+    """What ``ros2 launch`` asks for."""
+    return LaunchDescription([*ARGUMENTS, OpaqueFunction(function=start)])

@@ -1,0 +1,125 @@
+"""The manifest, setup.py, the changelog, the launch file and the configuration agree with each other."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ElementTree
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import pytest
+import yaml
+
+import diffusion_mpc_ros
+from diffusion_mpc_ros import bringup
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = "diffusion_mpc_ros"
+LAUNCH_FILE = ROOT / "launch" / "go2.launch.py"
+REQUIREMENTS = ROOT / "requirements"
+
+
+def manifest(folder: Path) -> ElementTree.Element:
+    return ElementTree.parse(folder / "package.xml").getroot()
+
+
+def keyword_of_setup(name: str) -> object:
+    """The literal value of a keyword argument of setup() in setup.py."""
+    calls = [node for node in ast.walk(ast.parse((ROOT / "setup.py").read_text())) if isinstance(node, ast.Call)]
+    keywords = [keyword for call in calls if ast.unparse(call.func) == "setup" for keyword in call.keywords]
+    return next(ast.literal_eval(keyword.value) for keyword in keywords if keyword.arg == name)
+
+
+def console_scripts() -> dict[str, str]:
+    return {entry.name: entry.value for entry in entry_points(group="console_scripts") if PACKAGE in entry.value}
+
+
+def test_one_version_everywhere() -> None:
+    changelog = re.search(r"^(\d+\.\d+\.\d+) \(", (ROOT / "CHANGELOG.rst").read_text(), re.MULTILINE)
+    assert changelog is not None
+    versions = {
+        "package.xml": manifest(ROOT).findtext("version"),
+        "diffusion_mpc_msgs": manifest(ROOT / "interfaces" / "diffusion_mpc_msgs").findtext("version"),
+        "setup.py": keyword_of_setup("version"),
+        "CHANGELOG.rst": changelog.group(1),
+    }
+    assert versions == dict.fromkeys(versions, diffusion_mpc_ros.__version__)
+
+
+def test_every_imported_ros_package_is_declared() -> None:
+    declared = {element.text for element in manifest(ROOT).iter("exec_depend")}
+    sources = "\n".join(path.read_text() for path in [*(ROOT / PACKAGE).rglob("*.py"), LAUNCH_FILE])
+    imported = set(re.findall(r"^\s*(?:from|import) (\w+)(?:\.msg|\.srv|\.action) ", sources, re.MULTILINE))
+    imported |= {"rclpy", "launch", "launch_ros", "control_msgs"}
+    assert imported <= declared
+
+
+def test_every_console_script_resolves() -> None:
+    scripts = console_scripts()
+    assert set(scripts) == {*bringup.EXECUTABLES, "diffusion-mpc"}
+    for name, value in scripts.items():
+        module, function = value.split(":")
+        assert callable(getattr(importlib.import_module(module), function)), name
+
+
+def test_a_console_script_runs_from_an_empty_environment() -> None:
+    script = Path(sys.executable).with_name("diffusion-mpc")
+    done = subprocess.run([script, "--help"], env={"PATH": os.defpath}, capture_output=True, text=True, cwd="/")
+    assert done.returncode == 0, done.stderr
+    assert "run" in done.stdout
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "config").rglob("*.yaml")), ids=lambda path: path.name)
+def test_every_configuration_file_parses(path: Path) -> None:
+    assert yaml.safe_load(path.read_text())
+
+
+@pytest.mark.parametrize("name", bringup.EXECUTABLES)
+def test_every_node_has_its_parameter_file(name: str) -> None:
+    assert bringup.load_parameters(name)
+
+
+def test_pins_are_exact_and_name_no_host() -> None:
+    for file in sorted(REQUIREMENTS.glob("*.txt")):
+        for line in file.read_text().splitlines():
+            requirement = line.split("#")[0].strip()
+            if requirement:
+                assert re.fullmatch(r"[\w.-]+==[\w.+-]+(; python_version [<>=]+ \"[\d.]+\")?", requirement), line
+            assert "://" not in line
+
+
+def test_run_time_installs_no_torch() -> None:
+    for name in ("run.txt", "run-no-deps.txt", "ros.txt"):
+        assert not re.search(r"^(torch|rsl)", (REQUIREMENTS / name).read_text(), re.MULTILINE)
+
+
+def colcon(*arguments: str, log: Path) -> str:
+    command = [Path(sys.executable).with_name("colcon"), "--log-base", str(log), *arguments]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_colcon_finds_both_packages_and_no_other(tmp_path: Path) -> None:
+    listed = colcon("list", "--base-paths", ".", "interfaces", log=tmp_path / "log")
+    packages = {tuple(line.split("\t")[index] for index in (0, 2)) for line in listed.splitlines()}
+    assert packages == {(PACKAGE, "(ros.ament_python)"), ("diffusion_mpc_msgs", "(ros.ament_cmake)")}
+
+
+def test_colcon_installs_executables_and_shared_files(tmp_path: Path) -> None:
+    bases = ("--build-base", str(tmp_path / "build"), "--install-base", str(tmp_path / "install"))
+    colcon("build", "--base-paths", ".", "--packages-select", PACKAGE, *bases, log=tmp_path / "log")
+    prefix = tmp_path / "install" / PACKAGE
+    for name in (*bringup.EXECUTABLES, "diffusion-mpc"):
+        assert os.access(prefix / "lib" / PACKAGE / name, os.X_OK), name
+    share = prefix / "share" / PACKAGE
+    for folder in ("launch", "config", "rviz", "models"):
+        shipped = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file()}
+        shipped = {path for path in shipped if "__pycache__" not in path.parts}
+        assert shipped
+        assert {path.relative_to(share) for path in (share / folder).rglob("*") if path.is_file()} == shipped
