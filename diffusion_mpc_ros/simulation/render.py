@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib
 import os
-import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
 import mujoco
 import numpy as np
+from PIL import Image
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.simulation.model import BASE_BODY
@@ -118,20 +117,7 @@ def strip(pictures: Sequence[np.ndarray]) -> np.ndarray:
 
 def write_png(path: Path, picture: np.ndarray) -> None:
     """Write a picture ``(height, width, 3)`` uint8 as a PNG file."""
-    height, width = picture.shape[:2]
-    # Each row begins with its filter type: none.
-    rows = np.concatenate([np.zeros((height, 1), np.uint8), picture.reshape(height, 3 * width)], axis=1)
-
-    def chunk(kind: bytes, content: bytes) -> bytes:
-        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    path.write_bytes(
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(rows.tobytes(), 9))
-        + chunk(b"IEND", b"")
-    )
+    Image.fromarray(picture).save(path, format="PNG", optimize=True)
 
 
 class Viewer:

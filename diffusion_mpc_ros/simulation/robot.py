@@ -13,6 +13,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError, JointOrderError
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.simulation import motors
 from diffusion_mpc_ros.simulation.model import ModelIndices, ModelOptions, build_spec
+from diffusion_mpc_ros.simulation.scenery import add_scenery
 
 # A robot that has not heard a LowCmd for this long [s] goes limp.
 COMMAND_TIMEOUT = 0.5
@@ -66,6 +67,8 @@ class Go2Simulation:
             )
         spec = build_spec(options)
         spec.body("base").add_body(name=_PAYLOAD_BODY, mass=_NO_PAYLOAD, inertia=[1e-9] * 3, explicitinertial=True)
+        if options.visual:
+            add_scenery(spec)
         self.model = spec.compile()
         self.data = mujoco.MjData(self.model)
         self._indices = ModelIndices.of(self.model)
