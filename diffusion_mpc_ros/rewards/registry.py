@@ -17,7 +17,7 @@ class RewardTerm:
     """A term of the composed reward ``R = sum_i weight_i R_i`` (arXiv 2510.04234, IV-B).
 
     ``sign`` is -1 for a penalty (``R_i <= 0``); a weight lies in ``[min_weight, max_weight]``, in 1/``unit``. The
-    upper bound keeps one guided step at guidance scale 1 short of overshooting for joint statistics of a trot.
+    upper bounds are where one guided step at guidance scale 1 begins to overshoot for the joint statistics of a trot.
     """
 
     name: str
@@ -50,15 +50,15 @@ ENERGY_TORQUE_MAX = Parameter(
 )
 
 _ALL = (
-    RewardTerm("posture", terms.posture, "rad^2", 200.0, "attraction to a joint posture",
+    RewardTerm("posture", terms.posture, "rad^2", 150.0, "attraction to a joint posture",
                (POSTURE_TARGET, POSTURE_MASK)),
-    RewardTerm("joint_range", terms.joint_range, "rad^2", 200.0, "joint positions outside a range",
+    RewardTerm("joint_range", terms.joint_range, "rad^2", 150.0, "joint positions outside a range",
                (JOINT_RANGE_MIN, JOINT_RANGE_MAX)),
-    RewardTerm("joint_velocity", terms.joint_velocity, "rad^2/s^2", 0.2, "joint speeds"),
-    RewardTerm("joint_acceleration", terms.joint_acceleration, "rad^2/s^4", 2e-5, "joint accelerations"),
+    RewardTerm("joint_velocity", terms.joint_velocity, "rad^2/s^2", 0.1, "joint speeds"),
+    RewardTerm("joint_acceleration", terms.joint_acceleration, "rad^2/s^4", 1e-5, "joint accelerations"),
     RewardTerm("align", terms.align, "1", 1000.0, "base orientation away from the wanted one", (ALIGN_DIRECTION,)),
-    RewardTerm("smooth", terms.smooth, "1", 100.0, "total variation of the base orientation"),
-    RewardTerm("energy", terms.energy, "J", 5.0, "mechanical work of the joints", (ENERGY_TORQUE_MAX,)),
+    RewardTerm("smooth", terms.smooth, "1", 20.0, "total variation of the base orientation"),
+    RewardTerm("energy", terms.energy, "J", 2.0, "mechanical work of the joints", (ENERGY_TORQUE_MAX,)),
 )
 TERMS: dict[str, RewardTerm] = {term.name: term for term in _ALL}
 

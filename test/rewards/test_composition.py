@@ -1,0 +1,155 @@
+"""The composer: all or nothing, bounded, revisioned, ramped, undone; the shipped presets."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion_mpc_ros.constraints.boxes import CONSTRAINTS, box_bounds
+from diffusion_mpc_ros.core.errors import ConfigurationError, RewardError
+from diffusion_mpc_ros.rewards.composition import Preset, RewardComposer, load_presets
+from diffusion_mpc_ros.rewards.registry import TERMS
+
+PRESETS = load_presets(Path(__file__).parents[2] / "config" / "rewards.yaml")
+
+
+@pytest.fixture
+def composer():
+    return RewardComposer(PRESETS, CONSTRAINTS, ramp_time=2.0)
+
+
+def test_it_starts_with_the_prior_alone(composer):
+    settings = composer.at(0.0)
+    assert settings.revision == 0
+    assert settings.weights == dict.fromkeys(TERMS, 0.0)
+    assert settings.constraints == ()
+
+
+def test_a_change_ramps_linearly_and_counts_one_revision(composer):
+    composer.apply(10.0, {"energy": 0.4}, {"joint_velocity.max": 10.1})
+    assert composer.at(10.0).weights["energy"] == 0.0
+    # A quarter of the 2 s ramp: 0.25 * 0.4 = 0.1; 30.1 + 0.25 * (10.1 - 30.1) = 25.1.
+    halfway = composer.at(10.5)
+    assert halfway.weights["energy"] == pytest.approx(0.1)
+    assert halfway.parameters["joint_velocity.max"][0] == pytest.approx(25.1)
+    assert halfway.revision == 1
+    assert composer.at(12.0).weights["energy"] == 0.4
+    assert composer.at(1e6) is composer.target
+
+
+def test_a_change_during_a_ramp_starts_from_what_is_in_effect(composer):
+    composer.apply(0.0, {"energy": 0.4})
+    composer.apply(1.0, {"energy": 0.0})  # 0.2 in effect
+    assert composer.at(1.0).weights["energy"] == pytest.approx(0.2)
+    assert composer.at(2.0).weights["energy"] == pytest.approx(0.1)
+    assert composer.at(2.0).revision == 2
+
+
+def test_undo_restores_the_settings_before_as_a_new_revision(composer):
+    composer.apply(0.0, {"energy": 0.4}, constraints=["joint_range"])
+    composer.apply_preset(5.0, "balance")
+    composer.undo(10.0, ramp_time=0.0)
+    assert composer.target.revision == 3
+    assert composer.target.weights == {**dict.fromkeys(TERMS, 0.0), "energy": 0.4}
+    assert composer.target.constraints == ("joint_range",)
+    composer.undo(10.0)
+    assert composer.target.constraints == ()
+    with pytest.raises(RewardError, match="no change to undo"):
+        composer.undo(10.0)
+
+
+def test_a_preset_replaces_everything(composer):
+    composer.apply(0.0, {"energy": 0.4}, {"posture.mask": 0.0}, ["joint_velocity"])
+    composer.apply_preset(0.0, "joint_velocity", ramp_time=0.0)
+    settings = composer.at(0.0)
+    assert settings.weights["energy"] == 0.0
+    assert settings.weights["joint_velocity"] > 0.0
+    assert settings.parameters["posture.mask"].tolist() == [1.0] * 12
+    assert settings.constraints == ()
+
+
+BAD_CHANGES = [
+    ({"weights": {"height": 1.0}}, "unknown reward term 'height'; valid terms: posture"),
+    ({"weights": {"energy": float("nan")}}, "not within bounds"),
+    ({"weights": {"energy": float("inf")}}, "not within bounds"),
+    ({"weights": {"energy": -0.1}}, r"\[0, 2\] 1/\(J\) is valid"),
+    ({"weights": {"energy": 2.1}}, "not within bounds"),
+    ({"weights": {"energy": "much"}}, "must be a number"),
+    ({"weights": {"energy": True}}, "must be a number"),
+    ({"parameters": {"posture.goal": 0.0}}, "unknown parameter 'posture.goal'; valid parameters: posture.target"),
+    ({"parameters": {"posture.target": [0.0, 1.0]}}, r"has shape \(12,\)"),
+    ({"parameters": {"posture.mask": float("nan")}}, "must be finite"),
+    ({"parameters": {"posture.mask": "all"}}, "must be 12 numbers"),
+    ({"parameters": {"joint_velocity.max": 99.0}}, "out of bounds"),
+    ({"parameters": {"joint_range.min": [1.0, 1, -1] * 4, "joint_range.max": [0.5, 2, -0.9] * 4}}, "above its '.max'"),
+    ({"constraints": ["torque"]}, r"unknown constraints \['torque'\]; valid constraints: joint_range"),
+    ({"ramp_time": float("nan")}, "ramp time"),
+    ({"now": float("nan"), "weights": {"energy": 0.1}}, "time of a change"),
+]
+
+
+@pytest.mark.parametrize(("change", "message"), BAD_CHANGES)
+def test_a_bad_change_is_refused_as_a_whole(composer, change, message):
+    composer.apply(0.0, {"align": 3.0})
+    before, now = composer.target, change.get("now", 1.0)
+    weights = {"joint_velocity": 0.01, **change.get("weights", {})}
+    with pytest.raises(RewardError, match=message):
+        composer.apply(now, weights, change.get("parameters"), change.get("constraints"), change.get("ramp_time"))
+    assert composer.target is before
+    composer.undo(1.0)
+    with pytest.raises(RewardError, match="no change to undo"):
+        composer.undo(1.0)
+
+
+def test_an_unknown_preset_lists_the_valid_ones(composer):
+    with pytest.raises(RewardError, match="valid presets: none, joint_velocity"):
+        composer.apply_preset(0.0, "gallop")
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.0, 5.0), st.sampled_from(sorted(PRESETS))), max_size=6), st.floats(0.0, 20.0)
+)
+def test_what_is_in_effect_is_always_within_bounds(changes, later):
+    composer, now = RewardComposer(PRESETS, CONSTRAINTS, ramp_time=2.0), 0.0
+    for wait, preset in changes:
+        now += wait
+        composer.apply_preset(now, preset)
+    settings = composer.at(now + later)
+    assert settings.revision == len(changes)
+    for name, weight in settings.weights.items():
+        assert TERMS[name].min_weight <= weight <= TERMS[name].max_weight
+    for name, value in settings.parameters.items():
+        composer.parameters[name].validate(value)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_shipped_presets_are_described_and_feasible(composer, name):
+    assert PRESETS[name].description
+    settings = composer.apply_preset(0.0, name)
+    lower, upper = box_bounds(settings.constraints, settings.parameters, 12)
+    assert (lower <= upper).all()
+
+
+def test_a_preset_that_does_not_fit_is_named():
+    with pytest.raises(RewardError, match="preset 'wild': the weight of 'energy'"):
+        RewardComposer({"wild": Preset("wild", "", {"energy": 99.0})}, CONSTRAINTS)
+
+
+@pytest.mark.parametrize("text", ["presets: [", "terms: {}", "presets: {a: {weight: 1}}"])
+def test_an_unreadable_preset_file_is_refused(tmp_path, text):
+    path = tmp_path / "rewards.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=str(path)):
+        load_presets(path)
+
+
+def test_a_missing_preset_file_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match="not readable"):
+        load_presets(tmp_path / "absent.yaml")
+
+
+def test_settings_cannot_be_changed_from_outside(composer):
+    with pytest.raises(ValueError, match="read-only"):
+        composer.target.parameters["posture.target"][0] = np.nan

@@ -1,0 +1,136 @@
+"""Reward terms: values by hand, gradients by finite differences, one function for NumPy and torch."""
+
+import numpy as np
+import pytest
+import torch
+
+from diffusion_mpc_ros.core.errors import RewardError
+from diffusion_mpc_ros.core.trajectory import ACTION, JOINT_POS, JOINT_VEL, PROJECTED_GRAVITY
+from diffusion_mpc_ros.rewards.registry import TERMS, composed_reward, get_term, term_parameters
+
+DEFAULTS = {parameter.name: parameter.default_array for parameter in term_parameters(TERMS)}
+
+
+def still(rows=4):
+    """One robot at the default pose, level and at rest; actions hold the pose. H = rows - 1."""
+    trajectory = np.zeros((1, rows, 57))
+    trajectory[..., PROJECTED_GRAVITY] = [0.0, 0.0, -1.0]
+    trajectory[..., JOINT_POS] = trajectory[..., ACTION] = DEFAULTS["posture.target"]
+    return trajectory
+
+
+def value(name, trajectory, **parameters):
+    overrides = {f"{name}.{key}": np.asarray(array) for key, array in parameters.items()}
+    return TERMS[name](trajectory, {**DEFAULTS, **overrides})[0]
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_a_robot_at_rest_costs_nothing(name):
+    assert value(name, still()) == pytest.approx(0.0, abs=1e-8)
+
+
+def test_posture_is_the_mean_squared_distance_of_the_masked_joints():
+    trajectory = still()
+    trajectory[0, 0, JOINT_POS] += 0.3
+    mask = np.zeros(12)
+    mask[:2] = 1.0
+    # One of H = 3 rows is off by 0.3 in two joints that count: -(2 * 0.09) / 3 = -0.06.
+    assert value("posture", trajectory, mask=mask) == pytest.approx(-0.06)
+
+
+def test_the_last_row_is_beyond_the_horizon():
+    trajectory = still()
+    trajectory[0, 3, JOINT_POS] += 0.3
+    assert value("posture", trajectory) == 0.0
+
+
+def test_joint_range_counts_only_what_is_outside():
+    trajectory = still()
+    trajectory[..., JOINT_POS] = 0.0
+    trajectory[0, 1, JOINT_POS][:3] = [0.7, -0.9, 0.2]
+    # Range -0.5 .. 0.5, H = 3: -(0.2^2 + 0.4^2) / 3 = -0.2 / 3.
+    assert value("joint_range", trajectory, min=[-0.5] * 12, max=[0.5] * 12) == pytest.approx(-0.2 / 3)
+
+
+def test_joint_velocity_is_the_sum_of_squares():
+    trajectory = still()
+    trajectory[0, 1, JOINT_VEL] = 2.0
+    assert value("joint_velocity", trajectory) == pytest.approx(-12 * 4.0)
+
+
+def test_joint_acceleration_is_the_sum_of_squared_differences():
+    trajectory = still()
+    trajectory[0, 1, JOINT_VEL][0] = 0.1
+    # Up and down again: (0.1 / 0.02)^2 = 25, twice.
+    assert value("joint_acceleration", trajectory) == pytest.approx(-50.0)
+
+
+def test_align_is_one_minus_the_cosine():
+    trajectory = still()
+    trajectory[0, :, PROJECTED_GRAVITY] = [0.0, 2.0, 0.0]  # on its side; the length does not count
+    assert value("align", trajectory) == pytest.approx(-1.0)
+    assert value("align", trajectory, direction=[0.0, 3.0, 0.0]) == pytest.approx(0.0, abs=1e-8)
+
+
+def test_smooth_is_the_total_variation():
+    trajectory = still()
+    trajectory[0, 1, PROJECTED_GRAVITY] = [0.0, 0.6, -0.8]
+    # To (0, .6, -.8) and back: 2 * (0.6 + 0.2).
+    assert value("smooth", trajectory) == pytest.approx(-1.6)
+
+
+def test_energy_is_the_work_of_the_pd_law_with_saturated_motors():
+    trajectory = still()
+    trajectory[0, 0, ACTION][0] += 0.2
+    trajectory[0, 0, JOINT_VEL][0] = 3.0
+    # Torque 40 * 0.2 - 1 * 3 = 5 N m, work |5 * 3| * 0.02 = 0.3 J.
+    assert value("energy", trajectory) == pytest.approx(-0.3)
+    trajectory[0, 0, ACTION][0] += 2.0
+    # 40 * 2.2 - 3 = 85 N m saturates at 23.7: 23.7 * 3 * 0.02 = 1.422 J.
+    assert value("energy", trajectory) == pytest.approx(-1.422)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_terms_are_penalties_and_equal_in_numpy_and_torch(name):
+    trajectory = np.random.default_rng(5).normal(size=(6, 12, 57))
+    values = TERMS[name](trajectory, DEFAULTS)
+    in_torch = TERMS[name](torch.as_tensor(trajectory), {k: torch.as_tensor(v) for k, v in DEFAULTS.items()})
+    assert values.shape == (6,)
+    assert TERMS[name].sign == -1
+    assert (values <= 0.0).all()
+    np.testing.assert_allclose(in_torch.numpy(), values, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", TERMS)
+def test_gradient_equals_finite_differences(name):
+    rng = np.random.default_rng(7)
+    trajectory = rng.normal(size=(1, 5, 57))
+    parameters = {key: torch.as_tensor(array) for key, array in DEFAULTS.items()}
+    gradient = torch.func.grad(lambda x: TERMS[name](x, parameters).sum())(torch.as_tensor(trajectory))
+    for direction in rng.normal(size=(4, 1, 5, 57)):
+        h = 1e-6
+        plus, minus = (TERMS[name](trajectory + s * h * direction, DEFAULTS)[0] for s in (1, -1))
+        expected = (plus - minus) / (2 * h)
+        assert (gradient.numpy() * direction).sum() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", TERMS)
+@pytest.mark.parametrize("fill", [0.0, 1e4])
+def test_gradient_is_finite_everywhere(name, fill):
+    parameters = {key: torch.as_tensor(array, dtype=torch.float32) for key, array in DEFAULTS.items()}
+    gradient = torch.func.grad(lambda x: TERMS[name](x, parameters).sum())(torch.full((2, 12, 57), fill))
+    assert torch.isfinite(gradient).all()
+
+
+def test_the_composed_reward_is_the_weighted_sum():
+    trajectory = np.random.default_rng(9).normal(size=(3, 12, 57))
+    names, weights = ("posture", "align", "energy"), np.array([2.0, 0.0, 0.5])
+    expected = 2.0 * TERMS["posture"](trajectory, DEFAULTS) + 0.5 * TERMS["energy"](trajectory, DEFAULTS)
+    np.testing.assert_allclose(composed_reward(names, trajectory, weights, DEFAULTS), expected)
+
+
+def test_an_unknown_term_lists_the_valid_ones():
+    with pytest.raises(RewardError, match="valid terms: posture, joint_range"):
+        get_term("height")
+    with pytest.raises(RewardError, match="at least one term"):
+        composed_reward((), np.zeros((1, 2, 57)), np.zeros(0), {})
