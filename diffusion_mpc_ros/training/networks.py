@@ -69,9 +69,9 @@ class TemporalUnet(nn.Module):
         channels = [ROW_DIM + ROW_FEATURES, *(width * m for m in multipliers)]
         pairs = list(zip(channels[:-1], channels[1:], strict=True))
         self.down = nn.ModuleList(_ConvBlock(i, o, kernel) for i, o in pairs)
-        self.halve = nn.ModuleList(nn.Conv1d(o, o, 3, stride=2, padding=1) for _, o in pairs[:-1])
+        self.downsample = nn.ModuleList(nn.Conv1d(o, o, 3, stride=2, padding=1) for _, o in pairs[:-1])
         self.middle = _ConvBlock(channels[-1], channels[-1], kernel)
-        self.double = nn.ModuleList(
+        self.upsample = nn.ModuleList(
             nn.ConvTranspose1d(o, i, 4, stride=2, padding=1) for i, o in reversed(pairs[1:])
         )
         self.up = nn.ModuleList(_ConvBlock(2 * i, i, kernel) for i, _ in reversed(pairs[1:]))
@@ -83,12 +83,12 @@ class TemporalUnet(nn.Module):
         skips = []
         for level, block in enumerate(self.down):
             x = block(x)
-            if level < len(self.halve):
+            if level < len(self.downsample):
                 skips.append(x)
-                x = self.halve[level](x)
+                x = self.downsample[level](x)
         x = self.middle(x)
-        for double, block in zip(self.double, self.up, strict=True):
-            x = block(torch.cat([double(x), skips.pop()], dim=1))
+        for upsample, block in zip(self.upsample, self.up, strict=True):
+            x = block(torch.cat([upsample(x), skips.pop()], dim=1))
         return self.exit(x).transpose(1, 2)
 
 

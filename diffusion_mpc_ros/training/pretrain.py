@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,7 +184,7 @@ def learning_rate_factor(iteration: int, config: PretrainConfig) -> float:
     if iteration < config.warmup:
         return (iteration + 1) / config.warmup
     progress = (iteration - config.warmup) / max(config.iterations - config.warmup, 1)
-    return 0.02 + 0.98 * 0.5 * (1.0 + np.cos(np.pi * min(progress, 1.0)))
+    return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
 
 def fit_normalizer(arrays: dict[str, np.ndarray]) -> Normalizer:

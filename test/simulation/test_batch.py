@@ -1,0 +1,118 @@
+"""The batch simulator: dynamics by hand, latency, randomisation, resets."""
+
+import mujoco
+import numpy as np
+import pytest
+
+from diffusion_mpc_ros.core import go2, trajectory
+from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.simulation.model import ModelIndices, build_model
+from diffusion_mpc_ros.simulation.randomization import Randomization, add_payload, randomize_models
+
+
+def stand(simulation: BatchSimulation, ticks: int) -> None:
+    for _ in range(ticks):
+        simulation.step(np.tile(go2.DEFAULT_JOINT_POS, (simulation.robots, 1)))
+
+
+def test_standing_robot_carries_its_weight():
+    simulation = BatchSimulation(2, seed=0, threads=1)
+    stand(simulation, 75)
+    state = simulation.state
+    assert not state.fallen().any()
+    # 15.206 kg * 9.81 m/s^2 = 149.2 N on four feet.
+    np.testing.assert_allclose(state.foot_force.sum(axis=1), 149.2, rtol=0.05)
+    np.testing.assert_allclose(np.linalg.norm(state.base_lin_vel_b, axis=1), 0.0, atol=0.05)
+
+
+def test_same_seed_same_motion():
+    first, second = (BatchSimulation(3, seed=5, randomization=Randomization(), threads=1) for _ in range(2))
+    stand(first, 5)
+    stand(second, 5)
+    np.testing.assert_array_equal(first.state.joint_pos, second.state.joint_pos)
+
+
+def test_targets_are_clipped_to_the_joint_limits():
+    simulation = BatchSimulation(1, seed=0, threads=1)
+    for _ in range(20):
+        simulation.step(np.full((1, go2.NUM_JOINTS), 100.0))
+    within = simulation.state.joint_pos <= go2.JOINT_POS_MAX + 0.15
+    assert within.all()
+
+
+def test_latency_delays_the_targets_by_physics_steps():
+    simulation = BatchSimulation(3, seed=0, threads=1)
+    simulation.latency_steps[:] = (0, 5, 7)
+    before = simulation.state.joint_pos.copy()
+    moved = go2.DEFAULT_JOINT_POS.copy()
+    moved[2] += 0.3
+    commands = []
+    original = simulation._rollout.rollout
+
+    def spy(models, datas, state, control):
+        commands.append(control[:, :, simulation._indices.actuators[2]].copy())
+        return original(models, datas, state, control)
+
+    simulation._rollout.rollout = spy
+    for _ in range(2):
+        simulation.step(np.tile(moved, (3, 1)))
+    assert before.shape == (3, 12)
+    seen = np.concatenate(commands, axis=1) == moved[2]
+    # 5 physics steps a tick: the new target is there from physics step 0, 5 and 7 on.
+    np.testing.assert_array_equal(seen.argmax(axis=1), [0, 5, 7])
+    assert all(row[start:].all() for row, start in zip(seen, (0, 5, 7), strict=True))
+
+
+def test_push_adds_velocity():
+    simulation = BatchSimulation(1, seed=0, threads=1)
+    stand(simulation, 50)
+    simulation.push(np.array([[0.0, 0.5, 0.0]]))
+    simulation.reset(np.zeros(1, dtype=bool))
+    assert np.linalg.norm(simulation.state.base_lin_vel_b[0]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_observation_packs_the_state_by_name():
+    simulation = BatchSimulation(2, seed=0, threads=1)
+    command, previous = np.array([[0.5, 0.1, -0.2]] * 2), np.tile(go2.DEFAULT_JOINT_POS, (2, 1))
+    observation = simulation.state.observation(command, previous)
+    assert observation.shape == (2, trajectory.OBSERVATION_DIM)
+    np.testing.assert_array_equal(observation[:, trajectory.COMMAND], command)
+    np.testing.assert_array_equal(observation[:, trajectory.JOINT_POS], simulation.state.joint_pos)
+    np.testing.assert_array_equal(observation[:, trajectory.PREVIOUS_ACTION], previous)
+
+
+def test_upside_down_robot_has_fallen():
+    simulation = BatchSimulation(2, seed=0, threads=1)
+    simulation._state[1, 4:8] = (0.0, 1.0, 0.0, 0.0)
+    simulation._state[1, 3] = 0.5
+    simulation.reset(np.zeros(2, dtype=bool))
+    np.testing.assert_array_equal(simulation.state.fallen(), [False, True])
+
+
+def test_payload_moves_mass_and_centre_by_hand():
+    model = build_model()
+    body = ModelIndices.of(model).base
+    mass, centre = model.body_mass[body], model.body_ipos[body].copy()
+    inertia = model.body_inertia[body].sum()
+    add_payload(model, body, 2.0, np.array([0.1, 0.0, 0.0]))
+    assert model.body_mass[body] == pytest.approx(mass + 2.0)
+    np.testing.assert_allclose(model.body_ipos[body], (mass * centre + 2.0 * np.array([0.1, 0, 0])) / (mass + 2.0))
+    # The trace grows by 2 * m1 m2 / (m1 + m2) * d^2 (two-body parallel axis theorem).
+    distance = np.sum((centre - [0.1, 0.0, 0.0]) ** 2)
+    assert model.body_inertia[body].sum() - inertia == pytest.approx(2.0 * mass * 2.0 / (mass + 2.0) * distance)
+    with pytest.raises(ValueError, match="leaves body"):
+        add_payload(model, body, -100.0, np.zeros(3))
+
+
+def test_randomised_models_stay_in_their_ranges():
+    model = build_model()
+    ranges = Randomization(nominal_fraction=0.25)
+    models = randomize_models(model, 16, ranges, np.random.default_rng(0))
+    floor, body = model.geom("floor").id, ModelIndices.of(model).base
+    added = np.array([m.body_mass[body] - model.body_mass[body] for m in models])
+    assert np.all(added[:4] == 0.0) and np.all((added[4:] >= 1.0) & (added[4:] <= 3.0))
+    friction = np.array([m.geom_friction[floor, 0] for m in models[4:]])
+    assert np.all((friction >= ranges.friction[0]) & (friction <= ranges.friction[1]))
+    strength = np.array([m.actuator_gainprm[:, 0] / go2.WALKING_KP for m in models[4:]])
+    assert np.all((strength >= 0.9) & (strength <= 1.1))
+    assert isinstance(models[0], mujoco.MjModel)

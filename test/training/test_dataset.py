@@ -1,0 +1,75 @@
+"""Windows never join two lives; datasets resume and refuse foreign settings."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.trajectory import ACTION_DIM, OBSERVATION_DIM
+from diffusion_mpc_ros.training.dataset import TrajectoryDataset, window_starts
+
+
+def part(value: float, episodes: int = 2, length: int = 5) -> dict[str, np.ndarray]:
+    fresh = np.zeros((episodes, length), dtype=bool)
+    fresh[:, 0] = True
+    shape = (episodes, length)
+    return {
+        "observation": np.full((*shape, OBSERVATION_DIM), value),
+        "action": np.full((*shape, ACTION_DIM), value),
+        "executed": np.full((*shape, ACTION_DIM), value),
+        "fresh": fresh,
+    }
+
+
+def test_window_starts_by_hand():
+    fresh = np.zeros((1, 6), dtype=bool)
+    fresh[0, 0] = fresh[0, 3] = True
+    # Windows of three ticks: 0-2 and 3-5 are whole lives, 1-3 and 2-4 hold the reset at 3.
+    np.testing.assert_array_equal(window_starts(fresh, 3), [[0, 0], [0, 3]])
+
+
+@given(hnp.arrays(bool, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=30)), st.integers(1, 12))
+def test_windows_have_no_reset_inside_and_none_is_missed(fresh, rows):
+    if fresh.shape[1] < rows:
+        return
+    found = {tuple(start) for start in window_starts(fresh, rows)}
+    expected = {
+        (episode, tick)
+        for episode in range(fresh.shape[0])
+        for tick in range(fresh.shape[1] - rows + 1)
+        if not fresh[episode, tick + 1 : tick + rows].any()
+    }
+    assert found == expected
+
+
+def test_parts_accumulate_and_survive_reopening(tmp_path):
+    dataset = TrajectoryDataset(tmp_path / "data", {"seed": 1})
+    dataset.append(part(1.0))
+    TrajectoryDataset(tmp_path / "data", {"seed": 1}).append(part(2.0))
+    reopened = TrajectoryDataset.open(tmp_path / "data")
+    assert reopened.parts == 2 and reopened.attributes == {"seed": 1}
+    np.testing.assert_array_equal(np.unique(reopened.load()["action"]), [1.0, 2.0])
+
+
+def test_other_settings_are_refused_by_name(tmp_path):
+    TrajectoryDataset(tmp_path / "data", {"seed": 1, "robots": 4})
+    with pytest.raises(ConfigurationError, match="seed"):
+        TrajectoryDataset(tmp_path / "data", {"seed": 2, "robots": 4})
+
+
+def test_a_killed_part_does_not_count(tmp_path):
+    dataset = TrajectoryDataset(tmp_path / "data", {"seed": 1})
+    incomplete = part(1.0)
+    del incomplete["fresh"]
+    with pytest.raises(KeyError):
+        dataset.append(incomplete)
+    assert dataset.parts == 0
+    dataset.append(part(1.0))
+    assert dataset.parts == 1
+
+
+def test_missing_dataset_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match="train collect"):
+        TrajectoryDataset.open(tmp_path / "nothing")
