@@ -20,6 +20,7 @@ LOOPBACK = "lo"
 MAX_DOMAIN_ID = 230
 # Without multicast, participants are found by asking this many ports of the peer, one per process in the domain.
 _MAX_PARTICIPANT_INDEX = 31
+_DISCOVERY_POLL = 0.01  # [s]
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -161,6 +162,15 @@ class Publisher(Generic[T]):
     def num_subscribers(self) -> int:
         """How many subscribers listen."""
         return len(self._writer.get_matched_subscriptions()) if self._writer is not None else 0
+
+    def wait_for_subscriber(self, timeout: float) -> bool:
+        """Wait at most ``timeout`` [s] until somebody listens; whether somebody does."""
+        deadline = time.monotonic() + timeout
+        while self.num_subscribers() == 0:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_DISCOVERY_POLL)
+        return True
 
     def close(self) -> None:
         """Stop publishing; may be called twice."""

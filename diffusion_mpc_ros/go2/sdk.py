@@ -33,6 +33,16 @@ from cyclonedds.domain import Domain, DomainParticipant  # noqa: E402
 from cyclonedds.pub import DataWriter  # noqa: E402
 from cyclonedds.sub import DataReader  # noqa: E402
 from cyclonedds.topic import Topic  # noqa: E402
+from unitree_sdk2py.idl.unitree_api.msg.dds_ import (  # noqa: E402
+    Request_,
+    RequestHeader_,
+    RequestIdentity_,
+    RequestLease_,
+    RequestPolicy_,
+    Response_,
+    ResponseHeader_,
+    ResponseStatus_,
+)
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_, SportModeState_  # noqa: E402
 
 __all__ = [
@@ -44,6 +54,14 @@ __all__ = [
     "Listener",
     "LowCmd_",
     "LowState_",
+    "RequestHeader_",
+    "RequestIdentity_",
+    "RequestLease_",
+    "RequestPolicy_",
+    "Request_",
+    "ResponseHeader_",
+    "ResponseStatus_",
+    "Response_",
     "SportModeState_",
     "Topic",
 ]

@@ -1,0 +1,195 @@
+"""The robot's motion switcher: which of its own controllers commands the motors, and how to make it let go.
+
+Two programs that command the motors at once throw the robot over. Before arming, a low-level controller must see that no
+mode is active; :meth:`MotionSwitcher.active_mode` fails rather than guesses. The simulator answers through
+:class:`MotionSwitcherServer`, so that one check serves both.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+
+from diffusion_mpc_ros.core.errors import InterfaceError
+from diffusion_mpc_ros.go2 import sdk
+from diffusion_mpc_ros.go2.channels import Channel, Go2Domain, Publisher, Subscriber
+
+CHECK_MODE, RELEASE_MODE = 1001, 1003
+# Of the sport service: lie down, so that releasing does not drop the robot.
+STAND_DOWN = 1005
+_MOTION_SWITCHER, _SPORT = "motion_switcher", "sport"
+_OK, _NOT_IMPLEMENTED = 0, 3203
+_STAND_DOWN_TIME = 3.0  # [s]
+
+
+def _request_channel(service: str) -> Channel[sdk.Request_]:
+    return Channel(
+        f"rt/api/{service}/request",
+        sdk.Request_,
+        lambda request: request.serialize(),
+        lambda sample, _: sdk.Request_.deserialize(sample),
+    )
+
+
+def _response_channel(service: str) -> Channel[sdk.Response_]:
+    return Channel(
+        f"rt/api/{service}/response",
+        sdk.Response_,
+        lambda response: response.serialize(),
+        lambda sample, _: sdk.Response_.deserialize(sample),
+    )
+
+
+class _Service:
+    """Calls one service of the robot; one call at a time."""
+
+    def __init__(self, domain: Go2Domain, name: str, timeout: float) -> None:
+        self._name = name
+        self._timeout = timeout
+        self._responses: queue.SimpleQueue[sdk.Response_] = queue.SimpleQueue()
+        self._publisher = Publisher(domain, _request_channel(name))
+        self._subscriber = Subscriber(domain, _response_channel(name), self._responses.put)
+
+    def call(self, api_id: int, attempts: int = 3) -> str:
+        """The answer's data; raises :class:`InterfaceError` on an error code or when none comes in time."""
+        if not self._publisher.wait_for_subscriber(self._timeout):
+            raise InterfaceError(
+                f"nobody serves rt/api/{self._name}/request within {self._timeout} s: is the robot (or the simulator) "
+                f"on, on this network interface and DDS domain?"
+            )
+        for _ in range(attempts):
+            response = self._ask(api_id)
+            if response is not None:
+                code = response.header.status.code
+                if code != _OK:
+                    raise InterfaceError(f"service {self._name!r} refused request {api_id} with error code {code}")
+                return response.data
+        raise InterfaceError(
+            f"service {self._name!r} did not answer request {api_id} within {attempts} times {self._timeout} s"
+        )
+
+    def _ask(self, api_id: int) -> sdk.Response_ | None:
+        identity = sdk.RequestIdentity_(time.monotonic_ns(), api_id)
+        header = sdk.RequestHeader_(identity, sdk.RequestLease_(0), sdk.RequestPolicy_(0, False))
+        self._publisher.publish(sdk.Request_(header, "{}", []))
+        deadline = time.monotonic() + self._timeout
+        while (remaining := deadline - time.monotonic()) > 0.0:
+            try:
+                response = self._responses.get(timeout=remaining)
+            except queue.Empty:
+                return None
+            if response.header.identity.id == identity.id:
+                return response
+        return None
+
+    def close(self) -> None:
+        self._subscriber.close()
+        self._publisher.close()
+
+
+class MotionSwitcher:
+    """Asks and releases the robot's own controller; ``timeout`` [s] bounds each answer. Use it in a ``with`` statement."""
+
+    def __init__(self, domain: Go2Domain, timeout: float = 2.0) -> None:
+        self._switcher = _Service(domain, _MOTION_SWITCHER, timeout)
+        self._sport = _Service(domain, _SPORT, timeout)
+
+    def active_mode(self) -> str:
+        """Name of the controller that commands the motors (normal, ai, advanced, mcf), ``""`` when none does.
+
+        Raises :class:`InterfaceError` when the robot does not say.
+        """
+        data = self._switcher.call(CHECK_MODE)
+        try:
+            return str(json.loads(data)["name"] or "")
+        except (ValueError, TypeError, KeyError) as error:
+            raise InterfaceError(f"the motion switcher answered {data!r}, not the name of a mode") from error
+
+    def release(
+        self, attempts: int = 5, interval: float = 1.0, wait: Callable[[float], object] = time.sleep
+    ) -> str:
+        """Make the robot lie down and its controller let go; the name of the mode that was active.
+
+        Newer firmware needs several tries, ``interval`` [s] apart. Raises :class:`InterfaceError` when a mode is still
+        active after ``attempts``, naming it. Takes seconds: never from the control path.
+        """
+        first = mode = self.active_mode()
+        if not mode:
+            return first
+        self._sport.call(STAND_DOWN)
+        wait(_STAND_DOWN_TIME)
+        for _ in range(attempts):
+            self._switcher.call(RELEASE_MODE)
+            wait(interval)
+            mode = self.active_mode()
+            if not mode:
+                return first
+        raise InterfaceError(
+            f"the robot's own controller {mode!r} still commands the motors after {attempts} releases; lay the robot "
+            f"down and end that mode in Unitree's app, or restart the robot, then try again"
+        )
+
+    def close(self) -> None:
+        """Leave the services; may be called twice."""
+        self._switcher.close()
+        self._sport.close()
+
+    def __enter__(self) -> MotionSwitcher:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class MotionSwitcherServer:
+    """The robot's side, for the simulator: by default no mode is active.
+
+    ``mode`` is the active one; it ends with the ``releases_needed``-th release after a stand-down.
+    """
+
+    def __init__(self, domain: Go2Domain, mode: str = "", releases_needed: int = 1) -> None:
+        self.requests: list[int] = []
+        self._mode = mode
+        self._releases_left = releases_needed
+        self._queue: queue.SimpleQueue[tuple[str, sdk.Request_] | None] = queue.SimpleQueue()
+        self._publishers = {name: Publisher(domain, _response_channel(name)) for name in (_MOTION_SWITCHER, _SPORT)}
+        self._subscribers = [
+            Subscriber(domain, _request_channel(name), lambda request, name=name: self._queue.put((name, request)))
+            for name in (_MOTION_SWITCHER, _SPORT)
+        ]
+        # A thread of its own: DDS forbids writing from within a receive callback.
+        self._thread = threading.Thread(target=self._serve, name="motion_switcher_server", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop answering."""
+        for subscriber in self._subscribers:
+            subscriber.close()
+        self._queue.put(None)
+        self._thread.join()
+        for publisher in self._publishers.values():
+            publisher.close()
+
+    def _serve(self) -> None:
+        while (item := self._queue.get()) is not None:
+            service, request = item
+            code, data = self._answer(service, request.header.identity.api_id)
+            header = sdk.ResponseHeader_(request.header.identity, sdk.ResponseStatus_(code))
+            self._publishers[service].publish(sdk.Response_(header, data, []))
+
+    def _answer(self, service: str, api_id: int) -> tuple[int, str]:
+        self.requests.append(api_id)
+        if (service, api_id) == (_MOTION_SWITCHER, CHECK_MODE):
+            return _OK, json.dumps({"form": "0", "name": self._mode})
+        if (service, api_id) == (_MOTION_SWITCHER, RELEASE_MODE):
+            self._releases_left -= 1
+            if self._releases_left <= 0:
+                self._mode = ""
+            return _OK, ""
+        if (service, api_id) == (_SPORT, STAND_DOWN):
+            return _OK, ""
+        return _NOT_IMPLEMENTED, ""
