@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import rclpy
-from diffusion_mpc_msgs.msg import JointCommand, Plan, RobotState
+from diffusion_mpc_msgs.msg import JointCommand, Plan, RewardParameter, RobotState
 from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
 from geometry_msgs.msg import Twist
 from rclpy.executors import SingleThreadedExecutor
@@ -17,7 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from std_srvs.srv import Trigger
 
-from diffusion_mpc_ros.commands.measurement import CommandSample, Recording, TruthSample
+from diffusion_mpc_ros.realtime.measurement import CommandSample, Recording, TruthSample
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.errors import DiffusionMpcError, RewardError
@@ -32,6 +32,31 @@ SERVICE_TIMEOUT = 5.0
 
 class OperatorError(DiffusionMpcError):
     """A node did not answer, or refused what was asked."""
+
+
+def reward_request(
+    *,
+    preset: str = "",
+    weights: Mapping[str, float] | None = None,
+    parameters: Mapping[str, Sequence[float]] | None = None,
+    enable: Sequence[str] = (),
+    disable: Sequence[str] = (),
+    ramp: float = -1.0,
+    undo: bool = False,
+) -> SetRewardWeights.Request:
+    """A request for :meth:`Operator.set_rewards`; ``ramp`` [s], negative for the composer's own."""
+    weights = weights or {}
+    values = [RewardParameter(name=name, values=list(value)) for name, value in (parameters or {}).items()]
+    return SetRewardWeights.Request(
+        preset=preset,
+        names=list(weights),
+        weights=list(weights.values()),
+        parameters=values,
+        enable_constraints=list(enable),
+        disable_constraints=list(disable),
+        ramp_duration=float(ramp),
+        undo=undo,
+    )
 
 
 class Operator:
@@ -143,7 +168,10 @@ class Operator:
     def _on_command(self, message: JointCommand) -> None:
         self.mode, self.fault = MODES[message.mode], message.fault
         sent = Time.from_msg(message.header.stamp).nanoseconds * 1e-9
-        self.recording.commands.append(CommandSample(time.monotonic(), sent, message.tick, message.lateness))
+        from_plan = message.plan_row >= 0
+        self.recording.commands.append(
+            CommandSample(time.monotonic(), sent, message.tick, message.lateness, from_plan)
+        )
         self._notify()
 
     def _on_state(self, message: RobotState) -> None:

@@ -12,16 +12,13 @@ from diffusion_mpc_msgs import msg as messages
 from geometry_msgs.msg import Twist
 from trajectory_msgs.msg import JointTrajectory
 
-from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.types import Plan, RewardSettings, Timing
-from diffusion_mpc_ros.diffusion import artefact as artefacts
-from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.core.types import Plan, RewardSettings
 from diffusion_mpc_ros.nodes import conversions, standard_messages
 from diffusion_mpc_ros.nodes.parameters import HORIZON, PLANNER_PARAMETERS, REPLAN_MARGIN, declare
 from diffusion_mpc_ros.nodes.planning import PlanningLoop, VelocityCommand
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.configuration import make_planner
 from diffusion_mpc_ros.planners.latency import plan_times
 from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
 
@@ -98,18 +95,6 @@ class PlannerNode(ManagedNode):
         text = f"plans of up to {self._loop.latency.limit * 1e3:.0f} ms are in time"
         stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(standard_messages.diagnostics_message(self.get_name(), level, text, values, stamp))
-
-
-def make_planner(values: dict) -> DiffusionMpcPlanner:
-    """The planner that the node's parameters describe; raises ArtefactError, ConfigurationError or TimingError."""
-    options = ("candidates", "sampler", "steps", "cached_steps", "refresh_ticks", "guidance_scale", "seed")
-    config = DiffusionMpcConfig(
-        timing=Timing(values["horizon"], values["replan_margin"], values["replan_interval"]),
-        sampling=SamplingOptions(**{name: values[name] for name in options}),
-        hold_committed=values["hold_committed"],
-        threads=values["threads"],
-    )
-    return DiffusionMpcPlanner(artefacts.load(model_folder(values["artefact"])), config)
 
 
 def main() -> None:

@@ -56,7 +56,10 @@ def imu_message(lowstate: LowState, stamp: Time, frame_id: str) -> Imu:
 
 
 def odometry_message(state: RobotState, position: np.ndarray, stamp: Time, frames: tuple[str, str]) -> Odometry:
-    """Pose of the base in the odometry frame, ``position (3,)`` [m]; twist in the base frame. ``frames``: odom, base."""
+    """Pose of the base in the odometry frame, ``position (3,)`` [m]; twist in the base frame.
+
+    ``frames``: names of the odometry and the base frame.
+    """
     message = Odometry(child_frame_id=frames[1])
     message.header.stamp = stamp
     message.header.frame_id = frames[0]
@@ -96,7 +99,9 @@ def controller_state_message(package: ModuleType, step: ControlStep, stamp: Time
     return message
 
 
-def diagnostics_message(name: str, level: bytes, text: str, values: Mapping[str, object], stamp: Time) -> DiagnosticArray:
+def diagnostics_message(
+    name: str, level: bytes, text: str, values: Mapping[str, object], stamp: Time
+) -> DiagnosticArray:
     """One diagnostic status; ``level`` is one of DiagnosticStatus's."""
     status = DiagnosticStatus(name=name, hardware_id="go2", level=level, message=text)
     status.values = [KeyValue(key=key, value=f"{value:.6g}" if isinstance(value, float) else str(value))

@@ -1,4 +1,4 @@
-"""What ``diffusion-mpc run`` measures: recorded samples in, the report's numbers out. No ROS, no clocks."""
+"""What ``diffusion-mpc run`` measures: recorded samples in, the report's numbers out; no clock is read here."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ class CommandSample:
     sent: float
     tick: int
     lateness: float
+    from_plan: bool
 
 
 @dataclass
@@ -69,11 +70,12 @@ class Window:
         return [sample for time, sample in times if self.start <= time < self.end]
 
 
-def report(recording: Recording, window: Window, cmd_vel: np.ndarray) -> dict[str, Any]:
+def report(recording: Recording, walked: Window, window: Window, cmd_vel: np.ndarray) -> dict[str, Any]:
     """The numbers of ``run --json``; ``cmd_vel (3,)`` [m/s, m/s, rad/s]. Raises MeasurementError without samples.
 
-    A tick is late when its command was sent more than 5 ms after its deadline, or not at all. ``velocity_error`` is
-    the mean length of the planar difference between true and commanded base velocity [m/s].
+    ``walked``: from the start of walking, where falls count; ``window``: what is measured of it. A tick is late when its
+    command was sent more than 5 ms after its deadline, or not at all. ``velocity_error`` is the mean length of the
+    planar difference between true and commanded base velocity [m/s].
     """
     commands = _some(window.of(recording.commands), "joint commands (topic joint_command)")
     plan_times = np.array(_some(window.of(recording.plan_times), "plans (topic plan)"))[:, 1]
@@ -81,7 +83,7 @@ def report(recording: Recording, window: Window, cmd_vel: np.ndarray) -> dict[st
     missing = ticks - len({command.tick for command in commands})
     p50, p99 = np.percentile(plan_times, [50, 99]) * 1e3
     return {
-        "fell": any(sample.fallen for sample in recording.truth),
+        "fell": any(sample.fallen for sample in walked.of(recording.truth)),
         "duration": window.end - window.start,
         "command_rate_hz": (len(commands) - 1) / (commands[-1].sent - commands[0].sent),
         "late_ticks": missing + sum(command.lateness > LATE for command in commands),
@@ -90,6 +92,7 @@ def report(recording: Recording, window: Window, cmd_vel: np.ndarray) -> dict[st
         "plan_ms": {"p50": float(p50), "p99": float(p99)},
         "max_lateness_ms": max(command.lateness for command in commands) * 1e3,
         "plans": len(plan_times),
+        "plan_followed": sum(command.from_plan for command in commands) / len(commands),
         **gait(recording, window, cmd_vel),
     }
 

@@ -1,0 +1,69 @@
+"""``diffusion-mpc launch`` as a child process, its output in a file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from diffusion_mpc_ros.commands.launch import Config
+from diffusion_mpc_ros.core.errors import DiffusionMpcError
+
+# The processes get 5 s from their manager before they are killed.
+STOP_TIMEOUT = 15.0
+TAIL_LINES = 25
+
+
+class ProcessDied(DiffusionMpcError):
+    """One of the processes ended by itself."""
+
+
+class Child:
+    """The processes of ``config`` while a ``with`` statement lasts."""
+
+    def __init__(self, config: Config) -> None:
+        handle, name = tempfile.mkstemp(prefix="diffusion-mpc-", suffix=".log")
+        self.log = Path(name)
+        # A session of its own: Ctrl-C is for the parent, which lets the robot sit down before it ends the processes.
+        with os.fdopen(handle, "wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "diffusion_mpc_ros.cli", "launch", *_arguments(config)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def check(self) -> None:
+        """Raise ProcessDied when the processes have ended."""
+        if self._process.poll() is not None:
+            raise ProcessDied(f"a process died and the others were stopped (exit status {self._process.returncode})")
+
+    def tail(self) -> str:
+        """The last lines of the output."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+
+    def __enter__(self) -> Child:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Tell all processes to end and wait for them."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def _arguments(config: Config) -> list[str]:
+    """The command line that :class:`Config` is parsed from."""
+    arguments = ["--sim" if config.sim else "--no-sim", "--viewer" if config.viewer else "--no-viewer"]
+    for option, value in (("--namespace", config.namespace), ("--network-interface", config.network_interface)):
+        arguments += [option, value] if value else []
+    arguments += [] if config.domain_id is None else ["--domain-id", str(config.domain_id)]
+    return arguments + (["--parameters", *config.parameters] if config.parameters else [])

@@ -1,0 +1,97 @@
+"""Start the processes of the controller (and of the simulated Go2) and nothing else; Ctrl-C ends them all.
+
+Where ROS 2 is installed ``ros2 launch diffusion_mpc_ros go2.launch.py`` starts the same list. When one process ends,
+the others are told to end too: command_publisher then leaves the robot damped.
+
+examples:
+  diffusion-mpc launch --autostart
+  diffusion-mpc launch --no-sim --network-interface eth0
+  diffusion-mpc launch --parameters planner.candidates=5 go2_simulator.friction=0.4
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+from honcho.manager import Manager
+
+from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.core.errors import ConfigurationError
+
+# honcho's return codes for SIGINT and SIGTERM: the user's wish, no failure.
+STOPPED = (0, 130, 143)
+
+
+@dataclass(frozen=True)
+class Config:
+    """Which processes to start, and where the robot is."""
+
+    sim: bool = True
+    """The simulated Go2 instead of the real one."""
+    network_interface: str = ""
+    """Network card of the Unitree topics; default lo in simulation, must be named for the real robot."""
+    domain_id: int | None = None
+    """DDS domain of the Unitree topics; default 1 in simulation, 0 for the real robot."""
+    namespace: str = ""
+    """ROS namespace of this robot."""
+    planner: str = "diffusion_mpc"
+    """The planner to use."""
+    viewer: bool = False
+    """Open MuJoCo's viewer (simulation)."""
+    autostart: bool = False
+    """Stand up and walk without being asked (simulation)."""
+    parameters: tuple[str, ...] = ()
+    """Node parameters: NODE.PARAMETER=VALUE, as in config/NODE.yaml."""
+
+    def options(self) -> bringup.BringupOptions:
+        """Checked options; raises ConfigurationError."""
+        return bringup.BringupOptions(
+            sim=self.sim,
+            planner=self.planner,
+            namespace=self.namespace,
+            network_interface=self.network_interface,
+            domain_id=self.domain_id,
+            viewer=self.viewer,
+            autostart=self.autostart,
+            parameters=parse_parameters(self.parameters),
+        )
+
+
+def main(config: Config) -> int:
+    """Run until Ctrl-C or until one process ends; its exit status."""
+    options = config.options()
+    return run_processes(bringup.processes(options), bringup.environment(options))
+
+
+def run_processes(specs: Sequence[bringup.ProcessSpec], environment: dict[str, str]) -> int:
+    """Run ``specs`` with one output, each line with its process's name; the exit status of the first that ended."""
+    manager = Manager()
+    # One thread for numerics in each process: the machine's cores belong to five of them.
+    variables = {"OMP_NUM_THREADS": "1", **os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+    for spec in specs:
+        module = f"{bringup.PACKAGE}.nodes.{spec.executable}"
+        command = shlex.join([sys.executable, "-m", module, *bringup.ros_arguments(spec)])
+        manager.add_process(spec.name, f"exec {command}", env=variables)
+    manager.loop()
+    return 0 if manager.returncode in STOPPED else manager.returncode
+
+
+def parse_parameters(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """``NODE.PARAMETER=VALUE`` (YAML values) by node and parameter; raises ConfigurationError."""
+    parameters: dict[str, dict[str, Any]] = {}
+    for assignment in assignments:
+        target, equals, text = assignment.partition("=")
+        node, dot, name = target.partition(".")
+        if not (node and dot and name and equals):
+            raise ConfigurationError(f"{assignment!r} is no parameter; write NODE.PARAMETER=VALUE: planner.candidates=5")
+        try:
+            parameters.setdefault(node, {})[name] = yaml.safe_load(text)
+        except yaml.YAMLError as error:
+            raise ConfigurationError(f"the value of {target} is no YAML: {error}") from None
+    return parameters

@@ -1,0 +1,218 @@
+"""Start the simulated Go2 and the controller, stand up, walk, measure, sit down; the exit status says whether it fell.
+
+Velocity and height are measured from the simulator's true state, the command rate from what was sent to the motors.
+Exit status: 0 walked, 1 fell or a process died, 2 a setting does not fit.
+
+examples:
+  diffusion-mpc run                                   walk at 0.5 m/s until Ctrl-C
+  diffusion-mpc run --duration 60 --cmd-vel 0.5 0 0 --headless --json run.json
+  diffusion-mpc run --duration 40 --reward-preset joint_velocity --reward-at 20 --headless
+  diffusion-mpc run --parameters planner.candidates=5 go2_simulator.payload=2.0
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.commands import launch
+from diffusion_mpc_ros.commands.child import Child, ProcessDied
+from diffusion_mpc_ros.commands.report import Progress, print_report
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.realtime.measurement import Window, gait, report
+
+
+@dataclass(frozen=True)
+class Config:
+    """How to walk and what to measure."""
+
+    duration: float | None = None
+    """Measure for so many seconds, then sit down; without it walk until Ctrl-C."""
+    cmd_vel: tuple[float, float, float] = (0.5, 0.0, 0.0)
+    """Velocity command: VX VY [m/s] and yaw rate WZ [rad/s]."""
+    headless: bool = False
+    """Open no viewer, even where there is a display."""
+    json: Path | None = None
+    """Write the report to this file."""
+    reward_preset: str = ""
+    """Switch to this preset of config/rewards.yaml while walking and compare before and after."""
+    reward_at: float | None = None
+    """When to switch [s] after the start of measuring; default half of the duration."""
+    domain_id: int | None = None
+    """DDS domain of the simulated robot's topics; default 1."""
+    namespace: str = ""
+    """ROS namespace of the robot."""
+    parameters: tuple[str, ...] = ()
+    """Node parameters: NODE.PARAMETER=VALUE, as in config/NODE.yaml."""
+
+    def __post_init__(self) -> None:
+        if self.duration is not None and not (math.isfinite(self.duration) and self.duration > 0.0):
+            raise ConfigurationError(f"duration {self.duration} s is not a positive time")
+        if not all(math.isfinite(value) for value in self.cmd_vel):
+            raise ConfigurationError(f"the velocity command {self.cmd_vel} must be three finite numbers")
+        if self.reward_preset and self.duration is None:
+            raise ConfigurationError("comparing before and after a reward preset needs a --duration")
+        if self.reward_at is not None and not self.reward_preset:
+            raise ConfigurationError("--reward-at says when; name the --reward-preset to switch to as well")
+        if self.reward_at is not None and not 0.0 < self.reward_at < self.duration:
+            raise ConfigurationError(f"--reward-at {self.reward_at} s is not within the duration of {self.duration} s")
+
+
+def main(config: Config) -> int:
+    """Walk as ``config`` says; 1 when the robot fell or a process died."""
+    console = Console()
+    processes = _processes(config, console)
+    options = processes.options()
+    os.environ.update(bringup.environment(options))
+    # A request to end is treated as Ctrl-C: the robot sits down first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    result, failure = None, ""
+    with Child(processes) as child:
+        console.print(f"output of the processes: {child.log}")
+        try:
+            result = Walk(config, options, child, console).run()
+        except ProcessDied as error:
+            failure = str(error)
+    if failure:
+        console.print(f"error: {failure}\n{child.tail()}", markup=False)
+        return 1
+    print_report(result, config.cmd_vel, console)
+    if config.json is not None:
+        config.json.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    return 1 if result["fell"] else 0
+
+
+def _processes(config: Config, console: Console) -> launch.Config:
+    display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    if not config.headless and not display:
+        console.print("no display (DISPLAY, WAYLAND_DISPLAY): going on without the viewer")
+    processes = launch.Config(namespace=config.namespace, domain_id=config.domain_id, parameters=config.parameters)
+    return replace(processes, viewer=display and not config.headless)
+
+
+class Walk:
+    """One walk with the running processes: stand up, walk, measure, sit down."""
+
+    STARTED, STOOD, SAT, REACTED = 60.0, 10.0, 6.0, 5.0  # [s], how long each may take
+    # Walking begins this long [s] before measuring: the robot accelerates from standing.
+    SETTLE = 2.0
+    # After a change of reward the weights ramp; the gait is compared from this long [s] after it.
+    REWARD_SETTLE = 2.0
+
+    def __init__(self, config: Config, options: bringup.BringupOptions, child: Child, console: Console) -> None:
+        self._config, self._child, self._console = config, child, console
+        self._cmd_vel = np.array(config.cmd_vel)
+        specs = {spec.name: spec for spec in bringup.processes(options)}
+        link = specs["go2_simulator"].parameters
+        self._interface, self._domain = link["network_interface"], link["domain_id"]
+        self._namespace = options.namespace
+        self._walk_start = self._start = self._end = 0.0
+        self._switched: float | None = None
+
+    def run(self) -> dict[str, Any]:
+        """The report; raises ProcessDied, OperatorError or MeasurementError."""
+        from diffusion_mpc_ros.nodes.operator import Operator
+
+        with Operator(self._namespace) as operator, operator.record_truth(self._interface, self._domain):
+            self._operator, self._recording = operator, operator.recording
+            with Progress(self._console, self._config.duration) as progress:
+                self._stand_up(progress)
+                self._walk(progress)
+                progress.phase("sitting down")
+                self._sit_down()
+            return self._report()
+
+    def _stand_up(self, progress: Progress) -> None:
+        from diffusion_mpc_ros.control.modes import Mode
+
+        operator, recording = self._operator, self._recording
+        operator.record()
+        progress.phase("starting the processes")
+        self._await(lambda: recording.commands and recording.plan_times and recording.truth, self.STARTED, "plans")
+        progress.phase("standing up")
+        operator.drive()
+        operator.request("stand_up")
+        self._await(lambda: operator.mode is Mode.STANDING, self.STOOD, "standing")
+        operator.request("walk")
+
+    def _walk(self, progress: Progress) -> None:
+        """Walk and wait; notes when walking and measuring began and ended, and when the reward was switched."""
+        progress.phase("walking")
+        self._walk_start = time.monotonic()
+        self._operator.command(self._cmd_vel)
+        try:
+            self._wait_until(self._walk_start + self.SETTLE, progress)
+            # A robot that falls at once is measured from its first step.
+            self._start = self._walk_start if self._fell() else time.monotonic()
+            progress.measure(self._start)
+            self._measure(progress)
+        except KeyboardInterrupt:
+            self._console.print("interrupted: sitting down")
+        self._end = time.monotonic()
+
+    def _measure(self, progress: Progress) -> None:
+        config = self._config
+        if config.reward_preset:
+            at = config.reward_at or 0.5 * config.duration
+            self._wait_until(self._start + at, progress)
+            self._switched = self._switch_reward()
+        self._wait_until(self._start + (config.duration or math.inf), progress)
+
+    def _switch_reward(self) -> float:
+        from diffusion_mpc_ros.nodes.operator import reward_request
+
+        self._operator.set_rewards(reward_request(preset=self._config.reward_preset))
+        return time.monotonic()
+
+    def _sit_down(self) -> None:
+        """Stop, sit down; damp a robot that has fallen."""
+        from diffusion_mpc_ros.control.modes import Mode
+
+        self._operator.command(np.zeros(3))
+        if self._fell() or self._operator.mode not in (Mode.WALKING, Mode.STANDING):
+            self._operator.request("damp")
+            return
+        self._operator.request("sit_down")
+        self._await(lambda: self._operator.mode is Mode.DAMPING, self.SAT, "the robot lying")
+
+    def _report(self) -> dict[str, Any]:
+        walked, window = Window(self._walk_start, self._end), Window(self._start, self._end)
+        result = report(self._recording, walked, window, self._cmd_vel)
+        if self._switched is not None and not result["fell"]:
+            after = Window(self._switched + self.REWARD_SETTLE, self._end)
+            result["reward"] = {
+                "preset": self._config.reward_preset,
+                "before": gait(self._recording, Window(self._start, self._switched), self._cmd_vel),
+                "after": gait(self._recording, after, self._cmd_vel),
+            }
+        return result
+
+    def _fell(self) -> bool:
+        truth = self._recording.truth
+        return bool(truth) and truth[-1].fallen
+
+    def _await(self, condition, timeout: float, what: str) -> None:
+        from diffusion_mpc_ros.nodes.operator import OperatorError
+
+        deadline = time.monotonic() + timeout
+        while not self._operator.wait(condition, 0.2):
+            self._child.check()
+            if time.monotonic() > deadline:
+                raise OperatorError(f"waited {timeout:.0f} s in vain for {what}; mode {self._operator.mode}")
+
+    def _wait_until(self, end: float, progress: Progress) -> None:
+        """Walk on until ``end`` [s, monotonic] or until the robot falls."""
+        while time.monotonic() < end and not self._fell():
+            self._child.check()
+            self._operator.wait(self._fell, min(0.1, max(end - time.monotonic(), 0.0)))
+            progress.update()

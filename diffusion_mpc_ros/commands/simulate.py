@@ -1,0 +1,41 @@
+"""Start the simulated Go2 alone: rt/lowstate and rt/sportmodestate out, rt/lowcmd in, in real time.
+
+examples:
+  diffusion-mpc simulate --viewer
+  diffusion-mpc simulate --parameters friction=0.4 payload=3.0
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.commands.launch import parse_parameters, run_processes
+
+NODE = "go2_simulator"
+
+
+@dataclass(frozen=True)
+class Config:
+    """The simulated robot and where its topics are."""
+
+    network_interface: str = ""
+    """Network card of the Unitree topics; default lo."""
+    domain_id: int | None = None
+    """DDS domain of the Unitree topics; default 1."""
+    viewer: bool = False
+    """Open MuJoCo's viewer."""
+    parameters: tuple[str, ...] = ()
+    """Parameters of the simulator: NAME=VALUE, as in config/go2_simulator.yaml."""
+
+
+def main(config: Config) -> int:
+    """Run until Ctrl-C."""
+    options = bringup.BringupOptions(
+        network_interface=config.network_interface,
+        domain_id=config.domain_id,
+        viewer=config.viewer,
+        parameters=parse_parameters([f"{NODE}.{assignment}" for assignment in config.parameters]),
+    )
+    specs = [spec for spec in bringup.processes(options) if spec.name == NODE]
+    return run_processes(specs, bringup.environment(options))

@@ -1,0 +1,82 @@
+"""From LowStates to one robot state per control tick. No ROS here."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffusion_mpc_ros.core.types import JointCommand, LowState, RobotState
+from diffusion_mpc_ros.estimation.base_estimator import BaseEstimate, BaseEstimator
+from diffusion_mpc_ros.realtime.tick_clock import TickClock
+
+# A LowCmd that comes this long [s] after a tick's beginning belongs to that tick, not to the one before: half of the
+# publisher's phase after it (nodes/control_loop.py).
+COMMAND_MARGIN = 0.5e-3
+# LowCmds that are remembered; two are enough unless LowState stalls.
+COMMANDS = 8
+
+
+@dataclass(frozen=True)
+class TickSnapshot:
+    """One tick: the state, the LowState it was made from, the base's position in the odometry frame ``(3,)`` [m]."""
+
+    state: RobotState
+    lowstate: LowState
+    position: np.ndarray
+
+
+class StateSampler:
+    """Filters every LowState; at the first one of a tick it returns the robot's state.
+
+    :meth:`note_command` and :meth:`update` are called from the thread that receives DDS samples.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._clock = TickClock()
+        self._estimator = BaseEstimator()
+        self._commands: deque[tuple[float, JointCommand]] = deque(maxlen=COMMANDS)
+        self._tick = -1
+
+    def note_command(self, command: JointCommand) -> None:
+        """Remember a LowCmd seen on the wire, whoever sent it."""
+        self._commands.append((self._monotonic(), command))
+
+    def update(self, lowstate: LowState) -> TickSnapshot | None:
+        """Take the next LowState; a snapshot when it is the first of its tick."""
+        sample = self._clock.update(lowstate.tick_ms, lowstate.receive_time)
+        if not sample.fresh:
+            return None
+        if sample.restarted:
+            self._tick = -1
+        estimate = self._estimator.update(lowstate)
+        if sample.tick <= self._tick:
+            return None
+        self._tick = sample.tick
+        return TickSnapshot(self._state(lowstate, estimate), lowstate, estimate.base_pos_w)
+
+    def _state(self, lowstate: LowState, estimate: BaseEstimate) -> RobotState:
+        return RobotState(
+            tick=self._tick,
+            base_ang_vel=lowstate.base_ang_vel,
+            base_quat_wxyz=lowstate.base_quat_wxyz,
+            joint_pos=lowstate.joint_pos,
+            joint_vel=lowstate.joint_vel,
+            joint_torque=lowstate.joint_torque,
+            previous_action=self._previous_action(lowstate),
+            foot_contact=estimate.foot_contact,
+            base_lin_vel=estimate.base_lin_vel_b,
+            base_height=estimate.base_height,
+        )
+
+    def _previous_action(self, lowstate: LowState) -> np.ndarray:
+        """The joint target in force until this tick; where a joint has none (damping), its measured position."""
+        before = self._clock.time_of(self._tick) + COMMAND_MARGIN
+        for received, command in reversed(self._commands):
+            if received < before:
+                return np.where(command.kp > 0.0, command.joint_pos, lowstate.joint_pos)
+        return lowstate.joint_pos

@@ -1,0 +1,91 @@
+"""The node ``state_estimator``: ``rt/lowstate`` in, one atomic ``robot_state`` per control tick out.
+
+Also publishes ``joint_states``, ``imu/data``, ``odom`` and, where tf2_msgs is installed, the transform odom -> base.
+Everything is published from the thread that receives LowState, as soon as a tick's first one is there.
+"""
+
+from __future__ import annotations
+
+from diffusion_mpc_msgs.msg import RobotState
+from geometry_msgs.msg import TransformStamped
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import Imu, JointState
+
+from diffusion_mpc_ros.core.types import LowState
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber, open_domain
+from diffusion_mpc_ros.nodes import conversions, standard_messages
+from diffusion_mpc_ros.nodes.estimation import StateSampler, TickSnapshot
+from diffusion_mpc_ros.nodes.parameters import DOMAIN_ID, NETWORK_INTERFACE, Parameter, declare
+from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+
+ODOM_FRAME = Parameter("odom_frame", "odom", "Odometry frame (REP 105).")
+BASE_FRAME = Parameter("base_frame", "base", "Frame of the robot's base; IMU and joints are given in it.")
+
+
+class StateEstimator(ManagedNode):
+    """Hands every LowState to the :class:`StateSampler` and publishes what it returns."""
+
+    def __init__(self) -> None:
+        super().__init__("state_estimator")
+        values = declare(self, NETWORK_INTERFACE, DOMAIN_ID, ODOM_FRAME, BASE_FRAME)
+        self._odom_frame, self._base_frame = values["odom_frame"], values["base_frame"]
+        self._states = self.create_publisher(RobotState, "robot_state", STREAM)
+        self._joint_states = self.create_publisher(JointState, "joint_states", RELIABLE)
+        self._imu = self.create_publisher(Imu, "imu/data", RELIABLE)
+        self._odometry = self.create_publisher(Odometry, "odom", RELIABLE)
+        self._tf2_msgs = standard_messages.optional_module("tf2_msgs.msg")
+        if self._tf2_msgs is None:
+            self.get_logger().info("tf2_msgs is not installed: no /tf")
+        else:
+            self._transforms = self.create_publisher(self._tf2_msgs.TFMessage, "/tf", RELIABLE)
+        self._sampler = StateSampler()
+        self._domain = open_domain(values["network_interface"], values["domain_id"])
+        self._lowcmds = Subscriber(self._domain, LOWCMD, self._sampler.note_command)
+        self._lowstates = Subscriber(self._domain, LOWSTATE, self._on_lowstate)
+
+    def close(self) -> None:
+        """Leave the robot's topics."""
+        self._lowstates.close()
+        self._lowcmds.close()
+        self._domain.close()
+
+    def _on_lowstate(self, lowstate: LowState) -> None:
+        """In the thread of the DDS library."""
+        try:
+            snapshot = self._sampler.update(lowstate)
+            if snapshot is not None:
+                self._publish(snapshot)
+        except Exception as error:  # it would only be logged there; a dead estimator has to be seen
+            self.fail(error)
+
+    def _publish(self, snapshot: TickSnapshot) -> None:
+        stamp = self.get_clock().now().to_msg()
+        state, lowstate = snapshot.state, snapshot.lowstate
+        self._states.publish(conversions.robot_state_message(state, lowstate, stamp, self._base_frame))
+        self._joint_states.publish(standard_messages.joint_state_message(state, stamp))
+        self._imu.publish(standard_messages.imu_message(lowstate, stamp, self._base_frame))
+        frames = (self._odom_frame, self._base_frame)
+        odometry = standard_messages.odometry_message(state, snapshot.position, stamp, frames)
+        self._odometry.publish(odometry)
+        if self._tf2_msgs is not None:
+            self._transforms.publish(self._tf2_msgs.TFMessage(transforms=[_transform(odometry)]))
+
+
+def _transform(odometry: Odometry) -> TransformStamped:
+    transform = TransformStamped(header=odometry.header, child_frame_id=odometry.child_frame_id)
+    position = odometry.pose.pose.position
+    transform.transform.translation.x = position.x
+    transform.transform.translation.y = position.y
+    transform.transform.translation.z = position.z
+    transform.transform.rotation = odometry.pose.pose.orientation
+    return transform
+
+
+def main() -> None:
+    """Console entry point."""
+    run(StateEstimator)
+
+
+if __name__ == "__main__":
+    main()
