@@ -10,12 +10,14 @@ from collections.abc import Callable
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.simulation.robot import BaseTruth, Go2Simulation
 
+# The truth serves evaluation, not control: once in this many physics steps, 50 times a second, is enough.
+TRUTH_INTERVAL = 10
 # Behind by more than this [s], the loop gives up the lost time instead of hurrying after it.
 _MAX_LAG = 0.1
 
 
 class RealtimeLoop:
-    """Steps a :class:`Go2Simulation` with the wall clock and publishes its state after every physics step.
+    """Steps a :class:`Go2Simulation` with the wall clock and publishes its state after every physics step, the truth less often.
 
     ``publish_lowstate`` and ``publish_truth`` are called on the loop's thread; ``after_step``, if given, also (a
     viewer). :meth:`command` and :meth:`apply` may be called from any thread.
@@ -35,6 +37,7 @@ class RealtimeLoop:
         self._after_step = after_step
         self._requests: queue.SimpleQueue[Callable[[Go2Simulation], None]] = queue.SimpleQueue()
         self._command: JointCommand | None = None
+        self._steps = 0
 
     def command(self, command: JointCommand) -> None:
         """The newest command; it acts from the next physics step on."""
@@ -53,7 +56,9 @@ class RealtimeLoop:
             self._simulation.set_command(command)
         self._simulation.step_physics()
         self._publish_lowstate(self._simulation.lowstate(time.monotonic()))
-        self._publish_truth(self._simulation.truth())
+        self._steps += 1
+        if self._steps % TRUTH_INTERVAL == 0:
+            self._publish_truth(self._simulation.truth())
         if self._after_step is not None:
             self._after_step()
 
