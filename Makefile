@@ -19,10 +19,10 @@ setup:  ## set up .venv: ROS 2 wheels, requirements, interfaces, this package
 	@$(SETUP)
 
 setup-train:  ## like setup, and what training needs (torch)
-	@$(SETUP) train
+	@$(SETUP) --with train
 
 setup-test:  ## like setup, and what the tests need (torch too)
-	@$(SETUP) train test
+	@$(SETUP) --with train test
 
 run: setup  ## a simulated Go2 stands up and walks; ARGS="..." goes to `diffusion-mpc run`
 	@$(BIN)/diffusion-mpc run $(RUN_ARGS)

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import ast
 import importlib
+import importlib.util
 import os
 import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Mapping
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 import yaml
 
 import diffusion_mpc_ros
 from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.core.errors import ConfigurationError
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "diffusion_mpc_ros"
@@ -57,6 +62,82 @@ def test_every_imported_ros_package_is_declared() -> None:
     imported = set(re.findall(r"^\s*(?:from|import) (\w+)(?:\.msg|\.srv|\.action) ", sources, re.MULTILINE))
     imported |= {"rclpy", "launch", "launch_ros", "control_msgs"}
     assert imported <= declared
+
+
+class Recorded:
+    """Stands in for any class of launch and launch_ros, which no wheel carries: keeps what it was made with."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self.name = arguments[0] if arguments else keywords.get("name")
+        self.keywords = keywords
+
+    def perform(self, context: Mapping[str, str]) -> str:
+        return context[self.name]
+
+
+@pytest.fixture
+def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """launch/go2.launch.py, loaded over recording stand-ins."""
+    classes = {
+        "launch": ("LaunchContext", "LaunchDescription"),
+        "launch.actions": ("DeclareLaunchArgument", "ExecuteProcess", "OpaqueFunction"),
+        "launch.substitutions": ("LaunchConfiguration",),
+        "launch_ros": (),
+        "launch_ros.actions": ("Node",),
+    }
+    for name, members in classes.items():
+        module = ModuleType(name)
+        for member in members:
+            setattr(module, member, Recorded)
+        monkeypatch.setitem(sys.modules, name, module)
+    spec = importlib.util.spec_from_file_location("go2_launch", LAUNCH_FILE)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+SIMULATION = {"sim": "true", "rviz": "false", "record": "false", "planner": "diffusion_mpc", "namespace": "",
+              "network_interface": "", "domain_id": "", "viewer": "false", "autostart": "true"}  # fmt: skip
+ROBOT = {**SIMULATION, "sim": "false", "network_interface": "eth0", "domain_id": "3", "autostart": "false"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options"),
+    [
+        (SIMULATION, bringup.BringupOptions(autostart=True)),
+        ({**SIMULATION, "namespace": "alpha"}, bringup.BringupOptions(autostart=True, namespace="alpha")),
+        (ROBOT, bringup.BringupOptions(sim=False, network_interface="eth0", domain_id=3)),
+    ],
+)
+def test_launch_file_starts_what_bringup_lists(
+    launch_file: ModuleType, arguments: dict[str, str], options: bringup.BringupOptions
+) -> None:
+    assert {argument.name for argument in launch_file.ARGUMENTS} == set(arguments)
+    started = [
+        bringup.ProcessSpec(
+            name=action.keywords["name"],
+            executable=action.keywords["executable"],
+            parameters=action.keywords["parameters"][0],
+            namespace=action.keywords["namespace"],
+            remappings=tuple(action.keywords["remappings"]),
+        )
+        for action in launch_file.start(arguments)
+    ]
+    assert started == bringup.processes(options)
+
+
+def test_launch_file_opens_rviz_and_records_on_demand(launch_file: ModuleType) -> None:
+    plain = launch_file.start(SIMULATION)
+    arguments = {**SIMULATION, "rviz": "true", "record": "true", "namespace": "alpha"}
+    rviz, record = launch_file.start(arguments)[len(plain) :]
+    assert rviz.keywords["executable"] == "rviz2"
+    assert Path(rviz.keywords["arguments"][1]).is_file()
+    assert {"/alpha/robot_state", "/alpha/plan", "/diagnostics"} <= set(record.keywords["cmd"])
+
+
+def test_launch_file_refuses_a_domain_that_is_no_number(launch_file: ModuleType) -> None:
+    with pytest.raises(ConfigurationError, match="abc"):
+        launch_file.start({**SIMULATION, "domain_id": "abc"})
 
 
 def test_every_console_script_resolves() -> None:

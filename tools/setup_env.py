@@ -222,15 +222,17 @@ def setup(options):
     package_state = digest(ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "pyproject.toml") + str(ROOT)
     environment.step("package", package_state, "installing diffusion_mpc_ros (editable)", environment.install_package)
     for name in options.extras:
-        file = REQUIREMENTS / f"{name}.txt"
-        constraints = ["-c", REQUIREMENTS / "run.txt", "-c", REQUIREMENTS / "ros.txt"]
-        environment.step(name, digest(file) + run_state, f"requirements of {name}",
-                         lambda file=file: environment.pip_install("-r", file, *constraints))  # fmt: skip
+        # What is pinned for the run time stays as it is.
+        arguments = ["-r", REQUIREMENTS / f"{name}.txt", "-c", REQUIREMENTS / "run.txt", "-c", REQUIREMENTS / "ros.txt"]
+        state = digest(REQUIREMENTS / f"{name}.txt") + run_state
+        environment.step(name, state, f"requirements of {name}", lambda given=arguments: environment.pip_install(*given))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("extras", nargs="*", choices=["train", "test", []], help="further requirements to install")
+    parser.add_argument(
+        "--with", nargs="+", dest="extras", choices=["train", "test"], default=[], help="further requirements"
+    )
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where the environment goes")
     parser.add_argument("--python", default="", help="the Python to use; default: the first on PATH that fits")
     options = parser.parse_args()
