@@ -43,8 +43,8 @@ COMMANDS = Group(
             {
                 "get": Command("show weights, bounds, presets, constraints", "commands.rewards", "get", "GetConfig"),
                 "set": Command("change weights: energy=0.5", "commands.rewards", "set_weights", "SetConfig"),
-                "presets": Command("list the presets of config/rewards.yaml", "commands.rewards", "presets", "PresetsConfig"),
-                "undo": Command("go back to the settings before the last change", "commands.rewards", "undo", "UndoConfig"),
+                "presets": Command("list the presets", "commands.rewards", "presets", "PresetsConfig"),
+                "undo": Command("go back by one change", "commands.rewards", "undo", "UndoConfig"),
             },
         ),
         "doctor": Command("check interface, domain, middleware, interfaces, model", "commands.doctor"),

@@ -89,7 +89,7 @@ def parse_parameters(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
         target, equals, text = assignment.partition("=")
         node, dot, name = target.partition(".")
         if not (node and dot and name and equals):
-            raise ConfigurationError(f"{assignment!r} is no parameter; write NODE.PARAMETER=VALUE: planner.candidates=5")
+            raise ConfigurationError(f"{assignment!r} is no NODE.PARAMETER=VALUE, such as planner.candidates=5")
         try:
             parameters.setdefault(node, {})[name] = yaml.safe_load(text)
         except yaml.YAMLError as error:

@@ -74,7 +74,8 @@ def get(config: GetConfig) -> None:
         table.add_row(name, f"{weights[name]:g}", f"{low:g} .. {high:g}", unit)
     console = Console()
     console.print(table)
-    console.print(f"constraints: {', '.join(answer.current.constraints) or 'none'} (of {', '.join(answer.constraints)})")
+    active = ", ".join(answer.current.constraints) or "none"
+    console.print(f"constraints: {active} (of {', '.join(answer.constraints)})")
     console.print(f"presets: {', '.join(answer.presets)}")
 
 

@@ -24,6 +24,9 @@ from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 
 DIAGNOSTICS_PERIOD = 1.0
 AUTOSTART = Parameter("autostart", False, "Stand up and walk without being asked; for simulation.")
+PRIORITY = Parameter(
+    "realtime_priority", 50, "SCHED_FIFO priority of the control thread where the system grants it; 0: none.", 0, 98
+)
 # What an autostart asks for in a mode, until the robot walks.
 AUTOSTART_REQUESTS = {Mode.DAMPING: Event.STAND_UP, Mode.STANDING: Event.WALK}
 
@@ -33,7 +36,7 @@ class CommandPublisher(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("command_publisher")
-        values = declare(self, NETWORK_INTERFACE, DOMAIN_ID, HORIZON, REPLAN_MARGIN, AUTOSTART)
+        values = declare(self, NETWORK_INTERFACE, DOMAIN_ID, HORIZON, REPLAN_MARGIN, AUTOSTART, PRIORITY)
         timing = Timing(values["horizon"], values["replan_margin"], replan_interval=1)
         self._commands = self.create_publisher(JointCommand, "joint_command", STREAM)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
@@ -48,7 +51,9 @@ class CommandPublisher(ManagedNode):
         self._last: ControlStep | None = None
         settings = load_safety_settings(config_file("safety.yaml"))
         self._domain = open_domain(values["network_interface"], values["domain_id"])
-        self._loop = ControlLoop(self._domain, settings, timing, self._on_step, self.fail)
+        self._loop = ControlLoop(
+            self._domain, settings, timing, self._on_step, self.fail, priority=values["realtime_priority"]
+        )
         self.create_subscription(Plan, "plan", self._on_plan, RELIABLE)
         for event in REQUESTS:
             self.create_service(Trigger, f"~/{event.value}", self._handler(event))
@@ -101,6 +106,7 @@ class CommandPublisher(ManagedNode):
             "lateness_p50_ms": lateness.p50 * 1e3,
             "lateness_p99_ms": lateness.p99 * 1e3,
             "lateness_max_ms": lateness.max * 1e3,
+            "realtime_scheduling": self._loop.realtime,
             "rejected_plans": self._rejected_plans,
             "clamped_joints": self._last.output.clamped,
         }

@@ -1,8 +1,9 @@
-"""The 50 Hz loop from the newest LowState and the plans to ``rt/lowcmd``; it needs neither a planner nor the ROS graph."""
+"""The 50 Hz loop from the newest LowState and the plans to ``rt/lowcmd``; it needs neither planner nor ROS graph."""
 
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -52,6 +53,7 @@ class ControlLoop:
     """Owns the loop's thread. Whatever ends it, the last LowCmd on the wire is damping.
 
     ``on_step`` runs in that thread after the command was sent; ``on_failure`` gets the exception that ended the loop.
+    ``priority`` > 0 asks for real-time scheduling (SCHED_FIFO) of the thread; ``realtime`` says whether it was granted.
     """
 
     def __init__(
@@ -61,7 +63,11 @@ class ControlLoop:
         timing: Timing,
         on_step: Callable[[ControlStep], None],
         on_failure: Callable[[Exception], None],
+        *,
+        priority: int = 0,
     ) -> None:
+        self.realtime = False
+        self._priority = priority
         self.buffer = ActionBuffer(timing)
         self.lateness = LatencyStatistics(LATE)
         self._supervisor = Supervisor(settings)
@@ -100,6 +106,7 @@ class ControlLoop:
 
     def _run(self) -> None:
         try:
+            self.realtime = _schedule_realtime(self._priority)
             self._loop.run()
         except Exception as error:  # damping first, then whoever owns the process ends it
             self._on_failure(error)
@@ -153,3 +160,14 @@ class ControlLoop:
         except TimingError as error:
             return str(error)
         return ""
+
+
+def _schedule_realtime(priority: int) -> bool:
+    """Ask for SCHED_FIFO for the calling thread; False where the system does not grant it."""
+    if priority == 0:
+        return False
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
+    except (OSError, AttributeError):  # no permission; not Linux
+        return False
+    return True

@@ -44,7 +44,7 @@ def vector(message: Vector3) -> np.ndarray:
 
 
 def command(message: Twist, bound: np.ndarray) -> np.ndarray:
-    """The velocity command ``(vx, vy, yaw rate)`` [m/s, m/s, rad/s], clipped to ``+-bound (3,)``; not finite -> zero."""
+    """The velocity command ``(vx, vy, yaw rate)`` [m/s, m/s, rad/s], clipped to ``+-bound``; not finite -> zero."""
     asked = np.array([message.linear.x, message.linear.y, message.angular.z])
     return np.clip(asked, -bound, bound) if np.isfinite(asked).all() else np.zeros(3)
 

@@ -1,7 +1,7 @@
 """The node ``go2_simulator``: a MuJoCo Go2 in real time behind ``rt/lowcmd``, ``rt/lowstate``, ``rt/sportmodestate``.
 
 It starts lying and limp, as the robot does. ``external_wrench`` (geometry_msgs/WrenchStamped, force in the world
-frame) pushes its base for as long as messages come; the parameters ``friction`` and ``payload`` can change while it runs.
+frame) pushes its base for as long as messages come; the parameters ``friction`` and ``payload`` can change meanwhile.
 """
 
 from __future__ import annotations

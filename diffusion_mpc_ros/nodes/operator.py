@@ -17,7 +17,6 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from std_srvs.srv import Trigger
 
-from diffusion_mpc_ros.realtime.measurement import CommandSample, Recording, TruthSample
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.errors import DiffusionMpcError, RewardError
@@ -25,6 +24,7 @@ from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber, open_doma
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.nodes.conversions import MODES
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+from diffusion_mpc_ros.realtime.measurement import CommandSample, Recording, TruthSample
 
 CMD_VEL_PERIOD = 0.05
 SERVICE_TIMEOUT = 5.0
@@ -149,7 +149,7 @@ class Operator:
         try:
             if not client.wait_for_service(timeout_sec=SERVICE_TIMEOUT):
                 raise OperatorError(
-                    f"no service {client.service_name!r} within {SERVICE_TIMEOUT:.0f} s: is the robot or the simulation "
+                    f"no service {client.service_name!r} within {SERVICE_TIMEOUT:.0f} s: is robot or simulation "
                     "running, in this ROS_DOMAIN_ID and namespace?"
                 )
             done = threading.Event()

@@ -58,7 +58,7 @@ PLANNER_PARAMETERS = (
 
 
 def declare(node: Node, *parameters: Parameter) -> dict[str, Any]:
-    """Declare ``parameters`` and return their values by name; raises ConfigurationError for a value that does not fit."""
+    """Declare ``parameters``; their values by name. Raises ConfigurationError for a value that does not fit."""
     values = {}
     for parameter in parameters:
         try:

@@ -20,7 +20,8 @@ def apply(composer: RewardComposer, request: SetRewardWeights.Request, now: floa
             raise RewardError("undo goes back by one change; leave everything else of the request empty")
         return composer.undo(now, ramp_time)
     if not (request.preset or request.names or request.parameters or _constraints(request)):
-        raise RewardError(f"nothing is asked for; name a preset of {list(composer.presets)} or a term of {list(composer.terms)}")
+        presets, terms = list(composer.presets), list(composer.terms)
+        raise RewardError(f"nothing is asked for; name a preset of {presets} or a term of {terms}")
     weights, parameters, active = _base(composer, request.preset)
     weights.update(_mapping(request.names, request.weights))
     parameters.update(_mapping([p.name for p in request.parameters], [list(p.values) for p in request.parameters]))

@@ -20,6 +20,8 @@ from diffusion_mpc_ros.core.errors import DiffusionMpcError
 
 # How long a stop request may wait for the executor [s].
 SPIN_TIMEOUT = 0.1
+# A thread with a deadline waits at most this long [s] for another one to give up the interpreter.
+SWITCH_INTERVAL = 0.5e-3
 
 
 class ManagedNode(Node):
@@ -42,6 +44,7 @@ def run(make_node: Callable[[], ManagedNode]) -> None:
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
+    sys.setswitchinterval(SWITCH_INTERVAL)
     # rclpy's own handlers would invalidate the context before the node could close in order.
     rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     try:

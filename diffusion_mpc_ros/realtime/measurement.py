@@ -73,8 +73,8 @@ class Window:
 def report(recording: Recording, walked: Window, window: Window, cmd_vel: np.ndarray) -> dict[str, Any]:
     """The numbers of ``run --json``; ``cmd_vel (3,)`` [m/s, m/s, rad/s]. Raises MeasurementError without samples.
 
-    ``walked``: from the start of walking, where falls count; ``window``: what is measured of it. A tick is late when its
-    command was sent more than 5 ms after its deadline, or not at all. ``velocity_error`` is the mean length of the
+    ``walked``: from the start of walking, where falls count; ``window``: what is measured of it. A tick is late when
+    its command was sent more than 5 ms after its deadline, or not at all. ``velocity_error`` is the mean length of the
     planar difference between true and commanded base velocity [m/s].
     """
     commands = _some(window.of(recording.commands), "joint commands (topic joint_command)")
