@@ -225,7 +225,9 @@ def setup(options):
         # What is pinned for the run time stays as it is.
         arguments = ["-r", REQUIREMENTS / f"{name}.txt", "-c", REQUIREMENTS / "run.txt", "-c", REQUIREMENTS / "ros.txt"]
         state = digest(REQUIREMENTS / f"{name}.txt") + run_state
-        environment.step(name, state, f"requirements of {name}", lambda given=arguments: environment.pip_install(*given))
+        environment.step(
+            name, state, f"requirements of {name}", lambda given=arguments: environment.pip_install(*given)
+        )
 
 
 def main():
