@@ -1,7 +1,7 @@
 """The robot's motion switcher: which of its own controllers commands the motors, and how to make it let go.
 
-Two programs that command the motors at once throw the robot over. Before arming, a low-level controller must see that no
-mode is active; :meth:`MotionSwitcher.active_mode` fails rather than guesses. The simulator answers through
+Two programs that command the motors at once throw the robot over. Before arming, a low-level controller must see that
+no mode is active; :meth:`MotionSwitcher.active_mode` fails rather than guesses. The simulator answers through
 :class:`MotionSwitcherServer`, so that one check serves both.
 """
 
@@ -92,7 +92,7 @@ class _Service:
 
 
 class MotionSwitcher:
-    """Asks and releases the robot's own controller; ``timeout`` [s] bounds each answer. Use it in a ``with`` statement."""
+    """Asks and releases the robot's own controller; ``timeout`` [s] bounds each answer. Close it after use."""
 
     def __init__(self, domain: Go2Domain, timeout: float = 2.0) -> None:
         self._switcher = _Service(domain, _MOTION_SWITCHER, timeout)

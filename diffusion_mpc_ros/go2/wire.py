@@ -107,7 +107,7 @@ class Layout:
         if len(sample) < self._sample_size or bytes(sample[:2]) not in _LITTLE_ENDIAN:
             raise MessageError(
                 f"a {self.name} sample has {self._sample_size} bytes or a few more in one of "
-                f"{sorted(_LITTLE_ENDIAN.values())}; got {len(sample)} bytes that begin with 0x{bytes(sample[:2]).hex()}"
+                f"{sorted(_LITTLE_ENDIAN.values())}; got {len(sample)} bytes that begin 0x{bytes(sample[:2]).hex()}"
             )
         raw = np.zeros(self.dtype.itemsize, dtype=np.uint8)
         raw[self._c_index] = np.frombuffer(sample, dtype=np.uint8)[self._sample_index]

@@ -34,7 +34,7 @@ def torque_limits(joint_vel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def heated(temperature: np.ndarray, torque: np.ndarray, duration: float) -> np.ndarray:
-    """Motor temperatures ``(12,)`` [deg C] after ``duration`` [s] at ``torque (12,)`` [N m]: copper loss and cooling."""
+    """Motor temperatures ``(12,)`` [deg C] after ``duration`` [s] at ``torque (12,)`` [N m]: copper loss, cooling."""
     return temperature + duration * (_HEATING * torque**2 - (temperature - AMBIENT_TEMPERATURE) / _COOLING_TIME)
 
 

@@ -17,7 +17,7 @@ _MAX_LAG = 0.1
 
 
 class RealtimeLoop:
-    """Steps a :class:`Go2Simulation` with the wall clock and publishes its state after every physics step, the truth less often.
+    """Steps a :class:`Go2Simulation` with the wall clock and publishes its state after every one.
 
     ``publish_lowstate`` and ``publish_truth`` are called on the loop's thread; ``after_step``, if given, also (a
     viewer). :meth:`command` and :meth:`apply` may be called from any thread.

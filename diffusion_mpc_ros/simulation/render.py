@@ -126,7 +126,7 @@ class Viewer:
     def __init__(self, simulation: Go2Simulation) -> None:
         """Open the window; raises :class:`ConfigurationError` where there is no display."""
         if not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-            raise ConfigurationError("the viewer needs a display (DISPLAY or WAYLAND_DISPLAY); start with viewer:=false")
+            raise ConfigurationError("the viewer needs a display (DISPLAY, WAYLAND_DISPLAY); start with viewer:=false")
         from mujoco import viewer
 
         self._simulation = simulation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -87,7 +88,7 @@ class Go2Simulation:
         return self.data.time
 
     def reset(self, pose: Pose = Pose.LYING, *, yaw: float = 0.0) -> None:
-        """Put the robot at the origin, at rest, feet on the ground, without command or push; full battery, cold motors."""
+        """Put the robot at the origin, at rest, feet on the ground, no command, no push, battery full, motors cold."""
         data, indices = self.data, self._indices
         mujoco.mj_resetData(self.model, data)
         data.qpos[:7] = [0.0, 0.0, 0.0, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
@@ -164,7 +165,7 @@ class Go2Simulation:
         return bool(tilt > go2.FALL_TILT or self.data.qpos[2] < go2.FALL_HEIGHT)
 
     def push(self, force_w: np.ndarray, duration: float) -> None:
-        """Push the base's centre of mass with ``force_w (3,)`` [N, world] for ``duration`` [s]; replaces a running push."""
+        """Push the base's centre of mass with ``force_w (3,)`` [N, world] for ``duration`` [s]; ends a running push."""
         force = np.asarray(force_w, dtype=np.float64)
         if force.shape != (3,) or not np.isfinite(force).all() or not 0.0 < duration < np.inf:
             raise ConfigurationError(f"a push is three finite newtons for a positive time, got {force_w}, {duration} s")
@@ -177,7 +178,7 @@ class Go2Simulation:
             raise ConfigurationError(f"friction must be a positive number, got {friction}")
         self.model.geom("floor").friction[0] = friction
 
-    def set_payload(self, mass: float, position_b: np.ndarray = np.zeros(3)) -> None:
+    def set_payload(self, mass: float, position_b: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
         """Fix a payload of ``mass`` [kg] to the base at ``position_b (3,)`` [m]; zero takes it off."""
         position = np.asarray(position_b, dtype=np.float64)
         if not 0.0 <= mass < np.inf or position.shape != (3,) or not np.isfinite(position).all():

@@ -156,4 +156,4 @@ def test_a_domain_is_joined_once_and_can_be_joined_again_after_closing():
     with channels.open_domain("lo", DOMAIN) as again:
         assert again.participant is not None
     with pytest.raises(InterfaceError, match="closed"):
-        again.participant
+        channels.Publisher(again, channels.LOWCMD)

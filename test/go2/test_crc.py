@@ -33,7 +33,9 @@ def damped():
 
 
 @pytest.mark.parametrize(
-    ("make", "expected"), [(zero, 0x4B5A4880), (stopped, 0x06E577CD), (damped, 0xF5682BD8)], ids=lambda v: getattr(v, "__name__", "")
+    ("make", "expected"),
+    [(zero, 0x4B5A4880), (stopped, 0x06E577CD), (damped, 0xF5682BD8)],
+    ids=["zero", "stopped", "damped"],
 )
 def test_lowcmd_equals_unitrees_library(make, expected):
     assert low_level_crc(make()) == expected

@@ -30,7 +30,8 @@ def idl_value(record, idl_class):
 
 def nested_name(field) -> str:
     """``MotorState_`` out of the type annotation of a nested message or of an array of them."""
-    return next(part for part in str(field.type).replace("'", ".").split(".") if part.endswith("_") and part[0].isupper())
+    parts = str(field.type).replace("'", ".").split(".")
+    return next(part for part in parts if part.endswith("_") and part[0].isupper())
 
 
 def random_record(layout, seed: int):
@@ -81,7 +82,7 @@ def test_a_misspelt_field_raises():
 def test_padding_in_a_sample_is_ignored():
     record = random_record(wire.LOWCMD, 3)
     sample = bytearray(wire.LOWCMD.pack(record))
-    used = {index for index in wire.LOWCMD._sample_index.tolist()}
+    used = set(wire.LOWCMD._sample_index.tolist())
     padding = [index for index in range(4, len(sample)) if index not in used]
     assert padding
     for index in padding:
