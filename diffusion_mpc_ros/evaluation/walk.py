@@ -120,7 +120,7 @@ def print_report(report: dict[str, Any]) -> None:
     config = report["config"]
     title = f"{config['robots']} robots x {config['ticks']} ticks, N = {config['candidates']}, seed {config['seed']}"
     columns = {
-        "survival": "{:.1%}", "velocity_error": "{:.3f}", "velocity_error_raw": "{:.3f}", "yaw_rate_error": "{:.3f}",
+        "survival": "{:.1%}", "velocity_error": "{:.3f}", "yaw_rate_error": "{:.3f}",
         "tracking_score": "{:.3f}", "base_height": "{:.3f}", "torque_rms": "{:.2f}", "power": "{:.0f}",
         "joint_vel_squared": "{:.1f}",
     }  # fmt: skip

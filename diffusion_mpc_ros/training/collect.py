@@ -44,7 +44,7 @@ class CollectConfig:
     output: Path = Path("runs/dataset")
     seed: int = 7
     threads: int = 2
-    parts: int = 8
+    parts: int = 12
     robots: int = 256
     ticks: int = 500
     base_height: tuple[float, float] = (0.22, 0.32)
