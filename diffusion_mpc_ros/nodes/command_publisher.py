@@ -18,15 +18,20 @@ from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.go2.channels import open_domain
 from diffusion_mpc_ros.nodes import conversions, standard_messages
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop, ControlStep
-from diffusion_mpc_ros.nodes.parameters import DOMAIN_ID, HORIZON, NETWORK_INTERFACE, REPLAN_MARGIN, Parameter, declare
+from diffusion_mpc_ros.nodes.parameters import (
+    DOMAIN_ID,
+    HORIZON,
+    NETWORK_INTERFACE,
+    REALTIME_PRIORITY,
+    REPLAN_MARGIN,
+    Parameter,
+    declare,
+)
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 
 DIAGNOSTICS_PERIOD = 1.0
 AUTOSTART = Parameter("autostart", False, "Stand up and walk without being asked; for simulation.")
-PRIORITY = Parameter(
-    "realtime_priority", 50, "SCHED_FIFO priority of the control thread where the system grants it; 0: none.", 0, 98
-)
 # What an autostart asks for in a mode, until the robot walks.
 AUTOSTART_REQUESTS = {Mode.DAMPING: Event.STAND_UP, Mode.STANDING: Event.WALK}
 
@@ -36,7 +41,7 @@ class CommandPublisher(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("command_publisher")
-        values = declare(self, NETWORK_INTERFACE, DOMAIN_ID, HORIZON, REPLAN_MARGIN, AUTOSTART, PRIORITY)
+        values = declare(self, NETWORK_INTERFACE, DOMAIN_ID, HORIZON, REPLAN_MARGIN, AUTOSTART, REALTIME_PRIORITY)
         timing = Timing(values["horizon"], values["replan_margin"], replan_interval=1)
         self._commands = self.create_publisher(JointCommand, "joint_command", STREAM)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)

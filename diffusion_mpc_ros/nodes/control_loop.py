@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Go2Domain, Publishe
 from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer, ExecutedRow
 from diffusion_mpc_ros.realtime.latency import LatencyStatistics
 from diffusion_mpc_ros.realtime.periodic import Deadline, PeriodicLoop
+from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 from diffusion_mpc_ros.realtime.tick_clock import TickClock
 
 # The loop wakes this long [s] after a tick begins: by then the tick's first LowState is there, and a small error of
@@ -106,7 +106,7 @@ class ControlLoop:
 
     def _run(self) -> None:
         try:
-            self.realtime = _schedule_realtime(self._priority)
+            self.realtime = schedule_realtime(self._priority)
             self._loop.run()
         except Exception as error:  # damping first, then whoever owns the process ends it
             self._on_failure(error)
@@ -160,14 +160,3 @@ class ControlLoop:
         except TimingError as error:
             return str(error)
         return ""
-
-
-def _schedule_realtime(priority: int) -> bool:
-    """Ask for SCHED_FIFO for the calling thread; False where the system does not grant it."""
-    if priority == 0:
-        return False
-    try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    except (OSError, AttributeError):  # no permission; not Linux
-        return False
-    return True

@@ -14,7 +14,7 @@ from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.go2.channels import open_domain
 from diffusion_mpc_ros.nodes import conversions
-from diffusion_mpc_ros.nodes.parameters import DOMAIN_ID, NETWORK_INTERFACE, Parameter, declare
+from diffusion_mpc_ros.nodes.parameters import DOMAIN_ID, NETWORK_INTERFACE, REALTIME_PRIORITY, Parameter, declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
@@ -34,12 +34,12 @@ class Go2SimulatorNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("go2_simulator")
-        values = declare(self, NETWORK_INTERFACE, DOMAIN_ID, VIEWER, FRICTION, PAYLOAD)
+        values = declare(self, NETWORK_INTERFACE, DOMAIN_ID, VIEWER, FRICTION, PAYLOAD, REALTIME_PRIORITY)
         simulation = Go2Simulation(ModelOptions(friction=values["friction"], visual=values["viewer"]))
         simulation.set_payload(values["payload"])
         viewer = Viewer(simulation) if values["viewer"] else None
         self._domain = open_domain(values["network_interface"], values["domain_id"])
-        self._loop = SimulationLoop(self._domain, simulation, viewer, self.fail)
+        self._loop = SimulationLoop(self._domain, simulation, viewer, self.fail, values["realtime_priority"])
         self.create_subscription(WrenchStamped, "external_wrench", self._on_wrench, RELIABLE)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_parameters)

@@ -40,6 +40,9 @@ DOMAIN_ID = Parameter("domain_id", 1, "DDS domain of the Unitree topics: 0 on th
 HORIZON = Parameter("horizon", 11, "Horizon H: rows of a plan [control ticks].", 1, 64)
 REPLAN_MARGIN = Parameter("replan_margin", 3, "Replan margin D: first executed row of a plan [control ticks].", 0, 63)
 
+REALTIME_PRIORITY = Parameter(
+    "realtime_priority", 50, "SCHED_FIFO priority of the periodic thread where the system grants it; 0: none.", 0, 98
+)
 PLANNER_PARAMETERS = (
     Parameter("artefact", "go2", "Model artefact: its name in models/, or a path to its folder."),
     Parameter("replan_interval", 2, "Replan interval R: a new plan every R control ticks; R <= H - D.", 1, 64),

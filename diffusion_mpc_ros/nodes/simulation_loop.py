@@ -11,13 +11,15 @@ from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, SPORTMODESTATE, Go2Domain, Publisher, Subscriber
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.realtime.periodic import Deadline, PeriodicLoop
+from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 from diffusion_mpc_ros.simulation.render import Viewer
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
 
 # The true base state is published every so many physics steps: 50 Hz, as the robot's sport service does.
 TRUTH_EVERY = 10
-# Steps that a stalled process catches up at once at most; beyond, simulated time falls behind.
-MAX_CATCH_UP = 25
+# A stall of up to so many steps (1 s) is caught up with: the robot's time goes on. A longer one, a suspended process
+# say, is left out, and the clock jumps by more than the other nodes take for jitter.
+MAX_CATCH_UP = 500
 
 
 class SimulationLoop:
@@ -29,7 +31,10 @@ class SimulationLoop:
         simulation: Go2Simulation,
         viewer: Viewer | None,
         on_failure: Callable[[Exception], None],
+        priority: int = 0,
     ) -> None:
+        """``priority`` > 0 asks for real-time scheduling: nothing on this machine would delay a real robot."""
+        self._priority = priority
         self._simulation, self._viewer, self._on_failure = simulation, viewer, on_failure
         self._posted: deque[Callable[[Go2Simulation], None]] = deque()
         self._commands: deque[JointCommand] = deque(maxlen=1)
@@ -57,6 +62,7 @@ class SimulationLoop:
 
     def _run(self) -> None:
         try:
+            schedule_realtime(self._priority)
             self._loop.run()
         except Exception as error:  # whoever owns the process ends it
             self._on_failure(error)
@@ -64,7 +70,7 @@ class SimulationLoop:
     def _turn(self, deadline: Deadline) -> None:
         """The step that is due and those that a late wake-up has skipped: simulated time follows the clock."""
         missed, self._skipped = deadline.skipped - self._skipped, deadline.skipped
-        for _ in range(1 + min(missed, MAX_CATCH_UP)):
+        for _ in range(1 + missed if missed <= MAX_CATCH_UP else 1):
             self._step()
         if self._viewer is not None:
             self._viewer.sync()
