@@ -196,6 +196,8 @@ class Subscriber(Generic[T]):
         self._reader: sdk.DataReader | None = sdk.DataReader(
             domain.participant, _topic(domain, channel), listener=listener
         )
+        # What came while the reader was still being made had nobody to take it.
+        self._on_data_available(self._reader)
 
     def latest(self) -> T | None:
         """The newest value, or None before the first."""
@@ -215,8 +217,9 @@ class Subscriber(Generic[T]):
         self._closed = True
         self._reader = None
 
-    def _on_data_available(self, reader: sdk.DataReader) -> None:
-        if self._closed:
+    def _on_data_available(self, reader: sdk.DataReader | None) -> None:
+        # The DDS library passes None for a reader that is not there yet, or no longer at the interpreter's exit.
+        if self._closed or reader is None:
             return
         try:
             for sample in reader.take(1):
