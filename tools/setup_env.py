@@ -217,7 +217,7 @@ def setup(options):
     run_files = [REQUIREMENTS / name for name in ("ros.txt", "run.txt", "run-no-deps.txt")]
     run_state = digest(*run_files)
     environment.step("run", run_state, "ROS 2 wheels and run-time requirements", environment.install_requirements)
-    interfaces_state = digest(INTERFACES) + run_state
+    interfaces_state = digest(INTERFACES, REQUIREMENTS / "ros.txt")
     environment.step("msgs", interfaces_state, "building diffusion_mpc_msgs", environment.build_interfaces)
     package_state = digest(ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "pyproject.toml") + str(ROOT)
     environment.step("package", package_state, "installing diffusion_mpc_ros (editable)", environment.install_package)
