@@ -47,6 +47,10 @@ STEP_OUTPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
 }
 
 
+def _as_json(tensors: Mapping[str, tuple[str, tuple]]) -> list[dict[str, Any]]:
+    return [{"name": name, "dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in tensors.items()]
+
+
 @dataclass(frozen=True)
 class ModelDescription:
     """What sampling needs to know of a model; read from and written to the card.
@@ -88,9 +92,6 @@ class ModelDescription:
 
     def to_json(self) -> dict[str, Any]:
         """The card's ``model`` part."""
-        as_json = lambda tensors: [  # noqa: E731
-            {"name": name, "dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in tensors.items()
-        ]
         schedule = {"type": "cosine", "steps": self.schedule.steps, "offset": self.schedule.offset,
                     "max_beta": self.schedule.max_beta}
         return {
@@ -99,7 +100,7 @@ class ModelDescription:
             "gains": {"kp": WALKING_KP, "kd": WALKING_KD}, "schedule": schedule, "x0_clip": self.x0_clip,
             "noise_scale": self.noise_scale, "reward_terms": list(self.reward_terms),
             "parameters": dict(self.parameters), "normalizer": self.normalizer.to_json(),
-            "inputs": as_json(self.inputs()), "outputs": as_json(self.outputs()),
+            "inputs": _as_json(self.inputs()), "outputs": _as_json(self.outputs()),
         }
 
     @classmethod
@@ -171,7 +172,8 @@ def load(path: str | Path) -> Artefact:
         raise ArtefactError(f"no readable card in the model artefact {str(path)!r}: {error}") from None
     except ValueError as error:
         raise ArtefactError(f"{path / CARD_FILE} is not valid JSON: {error}") from None
-    missing = [key for key in ("schema_version", "name", "model", "files") if not isinstance(card, dict) or key not in card]
+    card = card if isinstance(card, dict) else {}
+    missing = [key for key in ("schema_version", "name", "model", "files") if key not in card]
     if missing:
         raise ArtefactError(f"{path / CARD_FILE} lacks {', '.join(missing)}")
     if card["schema_version"] != SCHEMA_VERSION:

@@ -84,7 +84,7 @@ class OnnxBackend:
                 raise ArtefactError(f"{artefact.model_path} has the {kind} {names}, its card says {list(expected)}")
         metadata = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if metadata != canonical_json(artefact.card["model"]):
-            raise ArtefactError(f"the card of {artefact.path} is not the one that {artefact.model_path.name} was made with")
+            raise ArtefactError(f"the card of {artefact.path} is not the one that model.onnx was made with")
 
     def bind(self, batch: int) -> OnnxBoundStep:
         """A guided step for ``batch`` trajectories."""

@@ -159,11 +159,10 @@ class DiffusionSampler:
     def _check(self, observation: np.ndarray, committed: np.ndarray) -> None:
         if observation.ndim != 2 or observation.shape[1] != OBSERVATION_DIM:
             raise PlanError(f"observation must be (B, {OBSERVATION_DIM}), got {observation.shape}")
-        expected = (len(committed), len(observation), NUM_JOINTS)
-        if len(committed) > self.description.horizon or committed.shape != expected:
+        horizon, robots = self.description.horizon, len(observation)
+        if len(committed) > horizon or committed.shape[1:] != (robots, NUM_JOINTS):
             raise PlanError(
-                f"committed actions must be (d, {expected[1]}, {expected[2]}) with d <= H = {self.description.horizon}, "
-                f"got {committed.shape}"
+                f"committed actions must be (d, {robots}, {NUM_JOINTS}) with d <= H = {horizon}, got {committed.shape}"
             )
 
     def _elapsed(self, tick: int, command: np.ndarray, key: Hashable) -> int:
@@ -254,4 +253,5 @@ class DiffusionSampler:
         """Line 9: reward ``(B,)``, trajectory and normalised sample ``(B, T, 57)`` of each robot's best candidate."""
         rewards = outputs["reward"].reshape(batch, -1)
         index = np.arange(batch), np.argmax(rewards, axis=1)
-        return rewards[index], self._per_robot(outputs["trajectory"])[index], self._per_robot(outputs["tau_next"])[index]
+        trajectory, tau = (self._per_robot(outputs[name])[index] for name in ("trajectory", "tau_next"))
+        return rewards[index], trajectory, tau

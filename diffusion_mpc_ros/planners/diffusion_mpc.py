@@ -52,7 +52,7 @@ class DiffusionMpcPlanner:
     """A :class:`planners.base.Planner`; :meth:`plan_batch` plans for many robots at once."""
 
     def __init__(self, artefact: Artefact, config: DiffusionMpcConfig) -> None:
-        """Load the artefact's graph. Raises :class:`ArtefactError`, or :class:`TimingError` when the horizons differ."""
+        """Load the artefact's graph. Raises :class:`ArtefactError`, or :class:`TimingError` for another horizon."""
         description = artefact.description
         if config.timing.horizon != description.horizon:
             raise TimingError(

@@ -58,6 +58,11 @@ def load_presets(path: str | Path) -> dict[str, Preset]:
     return presets
 
 
+def _blend(old: Any, new: Any, fraction: float) -> Any:
+    """A convex combination: between two valid settings there are only valid ones."""
+    return old + fraction * (new - old)
+
+
 class RewardComposer:
     """Keeps the current settings. A change is applied as a whole or not at all; numbers ramp, constraints switch.
 
@@ -93,12 +98,10 @@ class RewardComposer:
         fraction = 1.0 if self._ramp <= 0.0 else float(np.clip((now - self._start) / self._ramp, 0.0, 1.0))
         if fraction >= 1.0:
             return self._target
-        blend = lambda old, new: old + fraction * (new - old)  # noqa: E731
         old, new = self._from, self._target
-        return RewardSettings(
-            new.revision, {name: blend(old.weights[name], weight) for name, weight in new.weights.items()},
-            {name: blend(old.parameters[name], value) for name, value in new.parameters.items()}, new.constraints,
-        )
+        weights = {name: _blend(old.weights[name], value, fraction) for name, value in new.weights.items()}
+        parameters = {name: _blend(old.parameters[name], value, fraction) for name, value in new.parameters.items()}
+        return RewardSettings(new.revision, weights, parameters, new.constraints)
 
     def apply(
         self, now: float, weights: Mapping[str, float] | None = None, parameters: Mapping[str, Any] | None = None,

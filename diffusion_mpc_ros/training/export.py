@@ -21,7 +21,14 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.diffusion.artefact import (
-    METADATA_KEY, MODEL_FILE, SCHEMA_VERSION, ModelDescription, canonical_json, file_sha256, write_card,
+    METADATA_KEY,
+    MODEL_FILE,
+    SCHEMA_VERSION,
+    STEP_INPUTS,
+    ModelDescription,
+    canonical_json,
+    file_sha256,
+    write_card,
 )
 from diffusion_mpc_ros.diffusion.inference import session_options
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
@@ -119,13 +126,13 @@ def export_onnx(step: GuidedStep, description: ModelDescription, path: Path) -> 
     inputs = example_inputs(description, _TRACE_BATCH, seed=0)
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
     dynamic = [{0: batch} if "batch" in shape else None for _, shape in description.inputs().values()]
-    fixed, parameters = dynamic[: -len(description.parameters) or None], dynamic[len(dynamic) - len(description.parameters):]
+    count = len(STEP_INPUTS)
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations; the parity check judges the result
         program = torch.export.export(
             _ExportedStep(step, _trace_gradient(step, inputs)), tuple(inputs.values()),
-            dynamic_shapes=(*fixed, tuple(parameters)),
+            dynamic_shapes=(*dynamic[:count], tuple(dynamic[count:])),
         )
         exported = torch.onnx.export(
             program, dynamo=True, input_names=list(description.inputs()), output_names=list(description.outputs()),
