@@ -6,6 +6,7 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import ModuleType
 from typing import Union
 
 from diffusion_mpc_ros.core.errors import ConfigurationError, DiffusionMpcError
@@ -38,6 +39,19 @@ COMMANDS = Group(
         "run": Command("start the simulated robot and the controller, walk, measure", "commands.run"),
         "launch": Command("start the processes and nothing else, as ros2 launch does", "commands.launch"),
         "simulate": Command("start the simulated Go2 alone", "commands.simulate"),
+        "train": Group(
+            "from nothing to the shipped artefact; needs `make setup-train`",
+            {
+                "demonstrator": Command("PPO on a batch of Go2s", "training.demonstrator", config="DemonstratorConfig"),
+                "collect": Command("trajectories of the demonstrator", "training.collect", config="CollectConfig"),
+                "pretrain": Command("the diffusion model", "training.pretrain", config="PretrainConfig"),
+                "export": Command("the ONNX artefact with its card", "training.release", config="ExportConfig"),
+            },
+        ),
+        "evaluate": Group(
+            "closed-loop scores in the batch simulator; needs `make setup-train`",
+            {"walk": Command("survival, velocity error, power", "evaluation.walk", config="WalkConfig")},
+        ),
         "rewards": Group(
             "see and change the reward weights of a running planner",
             {
@@ -91,9 +105,21 @@ def _dispatch(group: Group, arguments: list[str], words: list[str]) -> int:
 def _execute(command: Command, arguments: list[str], words: list[str]) -> int:
     import tyro
 
-    module = importlib.import_module(f"{_PACKAGE}.{command.module}")
+    module = _load(command)
     config = tyro.cli(getattr(module, command.config), args=arguments, prog=" ".join(words), description=module.__doc__)
     return int(getattr(module, command.main)(config) or 0)
+
+
+def _load(command: Command) -> ModuleType:
+    try:
+        return importlib.import_module(f"{_PACKAGE}.{command.module}")
+    except ModuleNotFoundError as error:
+        if error.name and error.name.startswith(_PACKAGE):
+            raise
+        raise ConfigurationError(
+            f"this command needs the Python package {error.name!r}, which is not installed: "
+            "`make setup-train` installs what training and evaluation need, `make setup` the rest"
+        ) from None
 
 
 def _overview(group: Group, words: list[str]) -> str:

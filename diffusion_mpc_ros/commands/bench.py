@@ -42,7 +42,7 @@ def main(config: Config) -> int:
     planner = make_planner(values)
     limit = max(planner.timing.replan_margin, 1) * planner.timing.control_dt
     guided = RewardSettings(1, {name: GUIDED_SHARE * term.max_weight for name, term in TERMS.items()})
-    table = Table("", "p50 [ms]", "p99 [ms]", "max [ms]", title=f"{values['artefact']}, N = {values['candidates']}")
+    table = Table("", "p50, ms", "p99, ms", "max, ms", title=f"{values['artefact']}, N = {values['candidates']}")
     slowest = 0.0
     for label, rewards in (("no guidance", RewardSettings()), ("all terms", guided)):
         times = plan_times(planner, config.plans, rewards)

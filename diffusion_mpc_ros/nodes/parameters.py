@@ -37,6 +37,7 @@ class Parameter:
 NETWORK_INTERFACE = Parameter("network_interface", "lo", "Network card of the Unitree topics; lo in simulation.")
 DOMAIN_ID = Parameter("domain_id", 1, "DDS domain of the Unitree topics: 0 on the robot, 1 in simulation.", 0, 230)
 
+BASE_FRAME = Parameter("base_frame", "base", "Frame of the robot's base; IMU and feet are given in it.")
 HORIZON = Parameter("horizon", 11, "Horizon H: rows of a plan [control ticks].", 1, 64)
 REPLAN_MARGIN = Parameter("replan_margin", 3, "Replan margin D: first executed row of a plan [control ticks].", 0, 63)
 

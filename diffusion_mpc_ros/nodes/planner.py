@@ -11,10 +11,11 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from diffusion_mpc_msgs import msg as messages
 from geometry_msgs.msg import Twist
 from trajectory_msgs.msg import JointTrajectory
+from visualization_msgs.msg import MarkerArray
 
 from diffusion_mpc_ros.core.types import Plan, RewardSettings
 from diffusion_mpc_ros.nodes import conversions, standard_messages
-from diffusion_mpc_ros.nodes.parameters import HORIZON, PLANNER_PARAMETERS, REPLAN_MARGIN, declare
+from diffusion_mpc_ros.nodes.parameters import BASE_FRAME, HORIZON, PLANNER_PARAMETERS, REPLAN_MARGIN, declare
 from diffusion_mpc_ros.nodes.planning import PlanningLoop, VelocityCommand
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
@@ -31,15 +32,17 @@ class PlannerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("planner")
-        values = declare(self, HORIZON, REPLAN_MARGIN, *PLANNER_PARAMETERS)
+        values = declare(self, HORIZON, REPLAN_MARGIN, BASE_FRAME, *PLANNER_PARAMETERS)
         self._planner = make_planner(values)
         self._check_plan_time()
+        self._base_frame = values["base_frame"]
         self._bound = np.array(values["max_command"])
         self._command = VelocityCommand(values["cmd_vel_timeout"])
         self._rewards = RewardSettings()
         self._failures = 0
         self._plans = self.create_publisher(messages.Plan, "plan", RELIABLE)
         self._predictions = self.create_publisher(JointTrajectory, "predicted_trajectory", LATEST)
+        self._feet = self.create_publisher(MarkerArray, "predicted_feet", LATEST)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         self._loop = PlanningLoop(self._planner, self._on_plan, self._on_failure)
         self.create_subscription(messages.RobotState, "robot_state", self._on_state, LATEST)
@@ -73,6 +76,8 @@ class PlannerNode(ManagedNode):
         self._plans.publish(conversions.plan_message(plan, self._planner.artefact.identity, stamp))
         if self._predictions.get_subscription_count():
             self._predictions.publish(standard_messages.joint_trajectory_message(plan, stamp))
+        if self._feet.get_subscription_count():
+            self._feet.publish(standard_messages.predicted_feet_message(plan, stamp, self._base_frame))
 
     def _on_failure(self, failure: PlannerFailure) -> None:
         """In the planner's thread."""

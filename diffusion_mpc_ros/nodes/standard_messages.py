@@ -14,11 +14,16 @@ from geometry_msgs.msg import Point
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, JointState
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from visualization_msgs.msg import Marker, MarkerArray
 
 from diffusion_mpc_ros.core import trajectory as layout
-from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES, LEGS
 from diffusion_mpc_ros.core.types import LowState, Plan, RobotState
+from diffusion_mpc_ros.estimation.kinematics import leg_kinematics
 from diffusion_mpc_ros.nodes.conversions import quaternion_message, vector_message
+
+# Of the feet's predicted paths [m].
+PATH_WIDTH = 0.004
 
 if TYPE_CHECKING:
     # Who only reads messages need not load the robot's border.
@@ -82,6 +87,22 @@ def joint_trajectory_message(plan: Plan, stamp: Time) -> JointTrajectory:
             point.velocities = predicted[row, layout.JOINT_VEL].tolist()
         message.points.append(point)
     return message
+
+
+def predicted_feet_message(plan: Plan, stamp: Time, frame_id: str) -> MarkerArray:
+    """The path of each foot over the predicted joint positions, in the base frame."""
+    feet_b = np.stack([leg_kinematics(joint_pos).foot_pos_b for joint_pos in plan.trajectory[:, layout.JOINT_POS]])
+    markers = MarkerArray()
+    for index, leg in enumerate(LEGS):
+        marker = Marker(ns=leg, id=index, type=Marker.LINE_STRIP, action=Marker.ADD)
+        marker.header.stamp = stamp
+        marker.header.frame_id = frame_id
+        marker.pose.orientation.w = 1.0
+        marker.scale.x = PATH_WIDTH
+        marker.color.r, marker.color.g, marker.color.a = 1.0, 0.5, 1.0
+        marker.points = [Point(x=float(x), y=float(y), z=float(z)) for x, y, z in feet_b[:, index]]
+        markers.markers.append(marker)
+    return markers
 
 
 def controller_state_message(package: ModuleType, step: ControlStep, stamp: Time):

@@ -15,12 +15,11 @@ from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber, open_domain
 from diffusion_mpc_ros.nodes import conversions, standard_messages
 from diffusion_mpc_ros.nodes.estimation import StateSampler, TickSnapshot
-from diffusion_mpc_ros.nodes.parameters import DOMAIN_ID, NETWORK_INTERFACE, Parameter, declare
+from diffusion_mpc_ros.nodes.parameters import BASE_FRAME, DOMAIN_ID, NETWORK_INTERFACE, Parameter, declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 
 ODOM_FRAME = Parameter("odom_frame", "odom", "Odometry frame (REP 105).")
-BASE_FRAME = Parameter("base_frame", "base", "Frame of the robot's base; IMU and joints are given in it.")
 
 
 class StateEstimator(ManagedNode):
