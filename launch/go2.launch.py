@@ -1,6 +1,6 @@
 """Start Diffusion-MPC on the simulated or the real Go2: the processes that ``diffusion_mpc_ros.bringup`` lists.
 
-ros2 launch diffusion_mpc_ros go2.launch.py sim:=true
+ros2 launch diffusion_mpc_ros go2.launch.py sim:=true autostart:=true
 ros2 launch diffusion_mpc_ros go2.launch.py sim:=false network_interface:=eth0
 """
 
@@ -45,9 +45,9 @@ ARGUMENTS = (
     ),
     DeclareLaunchArgument(
         "autostart",
-        default_value=LaunchConfiguration("sim"),
+        default_value="false",
         choices=BOOLEANS,
-        description="stand the simulated robot up without being asked; the real one always waits for its operator",
+        description="stand up and walk without being asked (simulation only; the real robot waits for its operator)",
     ),
 )
 # Relative names: they follow the namespace.

@@ -96,23 +96,27 @@ def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-SIMULATION = {"sim": "true", "rviz": "false", "record": "false", "planner": "diffusion_mpc", "namespace": "",
-              "network_interface": "", "domain_id": "", "viewer": "false", "autostart": "true"}  # fmt: skip
-ROBOT = {**SIMULATION, "sim": "false", "network_interface": "eth0", "domain_id": "3", "autostart": "false"}
+def launch_arguments(launch_file: ModuleType, **given: str) -> dict[str, str]:
+    """The launch arguments, the declared defaults where none is given."""
+    return {argument.name: argument.keywords["default_value"] for argument in launch_file.ARGUMENTS} | given
 
 
 @pytest.mark.parametrize(
-    ("arguments", "options"),
+    ("given", "options"),
     [
-        (SIMULATION, bringup.BringupOptions(autostart=True)),
-        ({**SIMULATION, "namespace": "alpha"}, bringup.BringupOptions(autostart=True, namespace="alpha")),
-        (ROBOT, bringup.BringupOptions(sim=False, network_interface="eth0", domain_id=3)),
+        ({}, bringup.BringupOptions()),
+        ({"namespace": "alpha", "viewer": "true"}, bringup.BringupOptions(namespace="alpha", viewer=True)),
+        ({"autostart": "true"}, bringup.BringupOptions(autostart=True)),
+        (
+            {"sim": "false", "network_interface": "eth0", "domain_id": "3"},
+            bringup.BringupOptions(sim=False, network_interface="eth0", domain_id=3),
+        ),
     ],
 )
 def test_launch_file_starts_what_bringup_lists(
-    launch_file: ModuleType, arguments: dict[str, str], options: bringup.BringupOptions
+    launch_file: ModuleType, given: dict[str, str], options: bringup.BringupOptions
 ) -> None:
-    assert {argument.name for argument in launch_file.ARGUMENTS} == set(arguments)
+    arguments = launch_arguments(launch_file, **given)
     started = [
         bringup.ProcessSpec(
             name=action.keywords["name"],
@@ -127,8 +131,8 @@ def test_launch_file_starts_what_bringup_lists(
 
 
 def test_launch_file_opens_rviz_and_records_on_demand(launch_file: ModuleType) -> None:
-    plain = launch_file.start(SIMULATION)
-    arguments = {**SIMULATION, "rviz": "true", "record": "true", "namespace": "alpha"}
+    plain = launch_file.start(launch_arguments(launch_file))
+    arguments = launch_arguments(launch_file, rviz="true", record="true", namespace="alpha")
     rviz, record = launch_file.start(arguments)[len(plain) :]
     assert rviz.keywords["executable"] == "rviz2"
     assert Path(rviz.keywords["arguments"][1]).is_file()
@@ -137,7 +141,7 @@ def test_launch_file_opens_rviz_and_records_on_demand(launch_file: ModuleType) -
 
 def test_launch_file_refuses_a_domain_that_is_no_number(launch_file: ModuleType) -> None:
     with pytest.raises(ConfigurationError, match="abc"):
-        launch_file.start({**SIMULATION, "domain_id": "abc"})
+        launch_file.start(launch_arguments(launch_file, domain_id="abc"))
 
 
 def test_every_console_script_resolves() -> None:
