@@ -1,6 +1,11 @@
 """Fixtures shared by the packages' tests."""
 
+import os
+
 import pytest
+
+# Before torch is imported: several busy threads of several tests on few cores slow each other down many times over.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

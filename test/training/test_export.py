@@ -8,6 +8,7 @@ from torch import nn
 
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.diffusion.inference import session_options
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
@@ -29,7 +30,9 @@ class Shrink(nn.Module):
 @pytest.fixture(scope="module")
 def exported(random_artefact):
     loaded = artefact.load(random_artefact)
-    session = onnxruntime.InferenceSession(str(loaded.model_path), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(loaded.model_path), session_options(threads=1), providers=["CPUExecutionProvider"]
+    )
     return loaded, session
 
 
