@@ -30,7 +30,7 @@ class Child:
         # A session of its own: Ctrl-C is for the parent, which lets the robot sit down before it ends the processes.
         with os.fdopen(handle, "wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "diffusion_mpc_ros.cli", "launch", *_arguments(config)],
+                [sys.executable, "-m", "diffusion_mpc_ros.cli", "launch", *command_line(config)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -60,7 +60,7 @@ class Child:
             self._process.wait()
 
 
-def _arguments(config: Config) -> list[str]:
+def command_line(config: Config) -> list[str]:
     """The command line that :class:`Config` is parsed from."""
     arguments = ["--sim" if config.sim else "--no-sim", "--viewer" if config.viewer else "--no-viewer"]
     for option, value in (("--namespace", config.namespace), ("--network-interface", config.network_interface)):

@@ -32,6 +32,7 @@ from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 
 DIAGNOSTICS_PERIOD = 1.0
 AUTOSTART = Parameter("autostart", False, "Stand up and walk without being asked; for simulation.")
+PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, HORIZON, REPLAN_MARGIN, AUTOSTART, REALTIME_PRIORITY)
 # What an autostart asks for in a mode, until the robot walks.
 AUTOSTART_REQUESTS = {Mode.DAMPING: Event.STAND_UP, Mode.STANDING: Event.WALK}
 
@@ -41,7 +42,7 @@ class CommandPublisher(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("command_publisher")
-        values = declare(self, NETWORK_INTERFACE, DOMAIN_ID, HORIZON, REPLAN_MARGIN, AUTOSTART, REALTIME_PRIORITY)
+        values = declare(self, *PARAMETERS)
         timing = Timing(values["horizon"], values["replan_margin"], replan_interval=1)
         self._commands = self.create_publisher(JointCommand, "joint_command", STREAM)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)

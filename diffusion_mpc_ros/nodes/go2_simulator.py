@@ -27,6 +27,7 @@ PUSH_DURATION = 0.1
 VIEWER = Parameter("viewer", False, "Open MuJoCo's viewer; needs a display.")
 FRICTION = Parameter("friction", 0.8, "Sliding friction coefficient of the ground.", 0.05, 3.0, read_only=False)
 PAYLOAD = Parameter("payload", 0.0, "Payload fixed to the base [kg].", 0.0, 20.0, read_only=False)
+PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, VIEWER, FRICTION, PAYLOAD, REALTIME_PRIORITY)
 
 
 class Go2SimulatorNode(ManagedNode):
@@ -34,7 +35,7 @@ class Go2SimulatorNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("go2_simulator")
-        values = declare(self, NETWORK_INTERFACE, DOMAIN_ID, VIEWER, FRICTION, PAYLOAD, REALTIME_PRIORITY)
+        values = declare(self, *PARAMETERS)
         simulation = Go2Simulation(ModelOptions(friction=values["friction"], visual=values["viewer"]))
         simulation.set_payload(values["payload"])
         viewer = Viewer(simulation) if values["viewer"] else None

@@ -25,6 +25,7 @@ from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
 
 DIAGNOSTICS_PERIOD = 1.0
 WARM_UP_PLANS = 50
+PARAMETERS = (HORIZON, REPLAN_MARGIN, BASE_FRAME, *PLANNER_PARAMETERS)
 
 
 class PlannerNode(ManagedNode):
@@ -32,7 +33,7 @@ class PlannerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("planner")
-        values = declare(self, HORIZON, REPLAN_MARGIN, BASE_FRAME, *PLANNER_PARAMETERS)
+        values = declare(self, *PARAMETERS)
         self._planner = make_planner(values)
         self._check_plan_time()
         self._base_frame = values["base_frame"]

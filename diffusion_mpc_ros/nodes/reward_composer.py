@@ -45,12 +45,15 @@ def weight_parameters() -> list[Parameter]:
     ]
 
 
+PARAMETERS = (RAMP_TIME, *weight_parameters())
+
+
 class RewardComposerNode(ManagedNode):
     """Decodes requests for the :class:`RewardComposer`, publishes what it composes, mirrors the weights."""
 
     def __init__(self) -> None:
         super().__init__("reward_composer")
-        values = declare(self, RAMP_TIME, *weight_parameters())
+        values = declare(self, *PARAMETERS)
         presets = load_presets(config_file("rewards.yaml"))
         self._composer = RewardComposer(presets, CONSTRAINTS, values["ramp_time"])
         initial = {name.removeprefix(PREFIX): value for name, value in values.items() if name.startswith(PREFIX)}

@@ -20,6 +20,7 @@ from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 
 ODOM_FRAME = Parameter("odom_frame", "odom", "Odometry frame (REP 105).")
+PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, ODOM_FRAME, BASE_FRAME)
 
 
 class StateEstimator(ManagedNode):
@@ -27,7 +28,7 @@ class StateEstimator(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("state_estimator")
-        values = declare(self, NETWORK_INTERFACE, DOMAIN_ID, ODOM_FRAME, BASE_FRAME)
+        values = declare(self, *PARAMETERS)
         self._odom_frame, self._base_frame = values["odom_frame"], values["base_frame"]
         self._states = self.create_publisher(RobotState, "robot_state", STREAM)
         self._joint_states = self.create_publisher(JointState, "joint_states", RELIABLE)

@@ -1,0 +1,74 @@
+"""The list of processes: what is started with which parameters, and what is refused."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+import yaml
+
+from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.bringup import BringupOptions, ProcessSpec, processes, ros_arguments
+from diffusion_mpc_ros.core.errors import ConfigurationError
+
+
+def by_name(options: BringupOptions) -> dict[str, ProcessSpec]:
+    return {spec.name: spec for spec in processes(options)}
+
+
+def test_simulation_has_five_processes_on_the_loopback():
+    specs = by_name(BringupOptions())
+    assert set(specs) == set(bringup.EXECUTABLES)
+    for name in bringup.ROBOT_LINK_NODES:
+        assert specs[name].parameters["network_interface"] == "lo"
+        assert specs[name].parameters["domain_id"] == 1
+    assert bringup.environment(BringupOptions()) == {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+
+
+def test_the_real_robot_has_no_simulator_and_its_own_interface():
+    options = BringupOptions(sim=False, network_interface="eth0", namespace="dog")
+    specs = by_name(options)
+    assert set(specs) == set(bringup.EXECUTABLES) - {"go2_simulator"}
+    assert specs["command_publisher"].parameters["network_interface"] == "eth0"
+    assert specs["command_publisher"].parameters["domain_id"] == 0
+    assert specs["command_publisher"].parameters["autostart"] is False
+    assert all(spec.namespace == "dog" for spec in specs.values())
+    assert bringup.environment(options) == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"sim": False}, "network_interface"),
+        ({"planner": "clairvoyant"}, "diffusion_mpc"),
+        ({"namespace": "two words"}, "two words"),
+        ({"domain_id": 400}, "400"),
+        ({"sim": False, "network_interface": "eth0", "autostart": True}, "autostart"),
+        ({"parameters": {"cook": {}}}, "cook"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_in_words(options, named):
+    with pytest.raises(ConfigurationError, match=named):
+        BringupOptions(**options)
+
+
+def test_overrides_reach_their_node_and_unknown_ones_are_refused_with_the_valid_names():
+    specs = by_name(BringupOptions(parameters={"planner": {"candidates": 3}}))
+    assert specs["planner"].parameters["candidates"] == 3
+    with pytest.raises(ConfigurationError, match="candidates"):
+        processes(BringupOptions(parameters={"planner": {"candidate": 3}}))
+
+
+@pytest.mark.parametrize("name", bringup.EXECUTABLES)
+def test_the_configuration_files_hold_every_parameter_at_its_default(name):
+    node = importlib.import_module(f"diffusion_mpc_ros.nodes.{name}")
+    assert bringup.load_parameters(name) == {parameter.name: parameter.default for parameter in node.PARAMETERS}
+
+
+def test_arguments_are_yaml_that_reads_back_as_the_parameters():
+    parameters = {"text": "go2", "empty": "", "flag": True, "count": 3, "real": 2.0, "list": [1.0, 0.5], "weights.a": 0.0}
+    arguments = ros_arguments(ProcessSpec("planner", "planner", parameters, "dog", (("plan", "other"),)))
+    assert arguments[:3] == ["--ros-args", "-r", "__node:=planner"]
+    assert "__ns:=/dog" in arguments and "plan:=other" in arguments
+    assigned = [argument.split(":=", 1) for flag, argument in zip(arguments, arguments[1:]) if flag == "-p"]
+    assert {name: yaml.safe_load(text) for name, text in assigned} == parameters
