@@ -17,7 +17,7 @@ class RewardTerm:
     """A term of the composed reward ``R = sum_i weight_i R_i`` (arXiv 2510.04234, IV-B).
 
     ``sign`` is -1 for a penalty (``R_i <= 0``); a weight lies in ``[min_weight, max_weight]``, in 1/``unit``. The
-    upper bounds are about where one guided step at guidance scale 1 begins to overshoot for the joint statistics of a trot.
+    upper bounds are about where one guided step at guidance scale 1 begins to overshoot for the statistics of a trot.
     """
 
     name: str
