@@ -36,13 +36,13 @@ class PretrainConfig:
     dataset: Path = Path("runs/dataset")
     run_dir: Path = Path("runs/pretrain")
     seed: int = 3
-    threads: int = 2
+    threads: int = 1
     device: str = "cpu"
     horizon: int = 11
     steps: int = 10
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    iterations: int = 30000
-    batch: int = 1024
+    iterations: int = 24000
+    batch: int = 512
     learning_rate: float = 1e-3
     warmup: int = 500
     weight_decay: float = 1e-4

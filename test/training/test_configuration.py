@@ -1,0 +1,45 @@
+"""The shipped configuration files are read strictly and say what the defaults say."""
+
+import pytest
+
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.resources import config_file
+from diffusion_mpc_ros.training.collect import CollectConfig
+from diffusion_mpc_ros.training.configuration import load_config
+from diffusion_mpc_ros.training.demonstrator import DemonstratorConfig
+from diffusion_mpc_ros.training.pretrain import PretrainConfig
+from diffusion_mpc_ros.training.release import ExportConfig
+
+FILES = {
+    "demonstrator": DemonstratorConfig,
+    "collect": CollectConfig,
+    "pretrain": PretrainConfig,
+    "export": ExportConfig,
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_shipped_files_agree_with_the_defaults(name):
+    assert load_config(FILES[name], config_file(f"training/{name}.yaml")) == FILES[name]()
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("sed: 3", "sed"),
+        ("network: {kind: residual_mlp, width: wide}", "width"),
+        ("- 1", "must map names"),
+        ("a: [", "not readable"),
+    ],
+)
+def test_bad_files_name_the_cause(tmp_path, text, cause):
+    path = tmp_path / "bad.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=cause) as error:
+        load_config(PretrainConfig, path)
+    assert str(path) in str(error.value)
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match="nothing.yaml"):
+        load_config(PretrainConfig, tmp_path / "nothing.yaml")
