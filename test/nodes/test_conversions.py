@@ -1,0 +1,122 @@
+"""Messages and dataclasses carry the same numbers; what does not fit is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Twist
+
+from diffusion_mpc_ros.control.modes import Mode
+from diffusion_mpc_ros.core.errors import PlanError
+from diffusion_mpc_ros.core.types import LowState, Plan, RewardSettings, RobotState
+from diffusion_mpc_ros.nodes import conversions, standard_messages
+
+STAMP = Time(sec=12, nanosec=34)
+
+
+def fields_equal(a, b) -> bool:
+    """Whether two dataclasses hold the same numbers, arrays included."""
+    pairs = ((getattr(a, field.name), getattr(b, field.name)) for field in dataclasses.fields(a))
+    return all(np.array_equal(x, y) if isinstance(x, np.ndarray) else x == y for x, y in pairs)
+
+
+@pytest.fixture
+def lowstate():
+    rng = np.random.default_rng(1)
+    return LowState(
+        tick_ms=1234,
+        receive_time=5.0,
+        base_quat_wxyz=np.array([0.5, 0.1, 0.7, -0.5]),
+        base_ang_vel=rng.normal(size=3),
+        base_lin_acc=rng.normal(size=3),
+        joint_pos=rng.normal(size=12),
+        joint_vel=rng.normal(size=12),
+        joint_torque=rng.normal(size=12),
+        foot_force=np.array([1.0, 2.0, 3.0, 4.0]),
+        motor_temperature=np.full(12, 30.0),
+        battery_soc=80.0,
+    )
+
+
+@pytest.fixture
+def state(lowstate):
+    return RobotState(
+        tick=61,
+        base_ang_vel=lowstate.base_ang_vel,
+        base_quat_wxyz=lowstate.base_quat_wxyz,
+        joint_pos=lowstate.joint_pos,
+        joint_vel=lowstate.joint_vel,
+        joint_torque=lowstate.joint_torque,
+        previous_action=np.linspace(-1.0, 1.0, 12),
+        foot_contact=np.array([True, False, False, True]),
+        base_lin_vel=np.array([0.5, 0.1, -0.05]),
+        base_height=0.29,
+    )
+
+
+def test_robot_state_round_trip(state, lowstate):
+    message = conversions.robot_state_message(state, lowstate, STAMP, "base")
+    assert fields_equal(conversions.robot_state(message), state)
+    assert message.lowstate_tick_ms == 1234 and message.header.frame_id == "base"
+    assert message.foot_force.tolist() == [1.0, 2.0, 3.0, 4.0]
+
+
+def test_plan_round_trip():
+    plan = Plan(17, np.arange(11 * 12.0).reshape(11, 12), -2.5, 4, 10, 0.011)
+    message = conversions.plan_message(plan, "abc", STAMP)
+    assert fields_equal(conversions.plan(message), plan)
+    assert message.artefact == "abc"
+
+
+@pytest.mark.parametrize("targets", [[0.0] * 131, [0.0] * 131 + [float("nan")]])
+def test_a_plan_that_is_too_short_or_not_finite_is_refused(targets):
+    message = conversions.plan_message(Plan(3, np.zeros((11, 12))), "", STAMP)
+    message.joint_targets = targets
+    with pytest.raises(PlanError, match="tick 3"):
+        conversions.plan(message)
+
+
+def test_reward_settings_round_trip():
+    settings = RewardSettings(3, {"energy": 0.5, "align": 2.0}, {"align.direction": np.array([0.0, 0.0, -1.0])}, ("range",))
+    back = conversions.reward_settings(conversions.reward_weights_message(settings, STAMP))
+    assert (back.revision, back.weights, back.constraints) == (3, settings.weights, ("range",))
+    assert back.parameters["align.direction"].tolist() == [0.0, 0.0, -1.0]
+
+
+def test_a_velocity_command_is_bounded_and_finite():
+    bound = np.array([1.0, 0.5, 1.0])
+    twist = Twist()
+    twist.linear.x, twist.linear.y, twist.angular.z = 3.0, -0.2, -9.0
+    assert conversions.command(twist, bound).tolist() == [1.0, -0.2, -1.0]
+    twist.linear.y = float("inf")
+    assert conversions.command(twist, bound).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_every_mode_has_its_constant():
+    assert {conversions.MODES[value] for value in conversions.MODE_VALUES.values()} == set(Mode)
+
+
+def test_standard_messages_name_their_joints_and_frames(state, lowstate):
+    joints = standard_messages.joint_state_message(state, STAMP)
+    assert joints.name[0] == "FR_hip_joint" and joints.position.tolist() == state.joint_pos.tolist()
+    imu = standard_messages.imu_message(lowstate, STAMP, "base")
+    assert (imu.orientation.w, imu.orientation.z) == (0.5, -0.5) and imu.header.frame_id == "base"
+    odometry = standard_messages.odometry_message(state, np.array([1.0, 2.0, 0.3]), STAMP, ("odom", "base"))
+    assert (odometry.header.frame_id, odometry.child_frame_id) == ("odom", "base")
+    assert odometry.pose.pose.position.y == 2.0 and odometry.twist.twist.linear.x == 0.5
+
+
+def test_a_plan_is_shown_as_trajectory_and_paths_of_the_feet():
+    predicted = np.zeros((12, 57))
+    plan = Plan(0, np.zeros((11, 12)), trajectory=predicted)
+    trajectory = standard_messages.joint_trajectory_message(plan, STAMP)
+    assert len(trajectory.points) == 12
+    assert trajectory.points[3].time_from_start.nanosec == 60_000_000
+    markers = standard_messages.predicted_feet_message(plan, STAMP, "base").markers
+    # Straight legs of 0.426 m below hips at (.1934, -.0465 - .0955).
+    foot = markers[0].points[0]
+    assert (markers[0].ns, len(markers)) == ("FR", 4)
+    assert (foot.x, foot.y, foot.z) == pytest.approx((0.1934, -0.142, -0.426))

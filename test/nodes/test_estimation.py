@@ -1,0 +1,81 @@
+"""One robot state per tick, with the joint target that was in force until it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
+from diffusion_mpc_ros.core.types import JointCommand, LowState
+from diffusion_mpc_ros.nodes.estimation import StateSampler
+
+START = 100.0
+
+
+def lowstate(tick_ms: int, receive_time: float | None = None) -> LowState:
+    return LowState(
+        tick_ms=tick_ms,
+        receive_time=START + tick_ms * 1e-3 if receive_time is None else receive_time,
+        base_quat_wxyz=np.array([1.0, 0.0, 0.0, 0.0]),
+        base_ang_vel=np.zeros(3),
+        base_lin_acc=np.array([0.0, 0.0, 9.81]),
+        joint_pos=DEFAULT_JOINT_POS,
+        joint_vel=np.zeros(12),
+        joint_torque=np.zeros(12),
+        foot_force=np.full(4, 37.0),
+        motor_temperature=np.full(12, 30.0),
+        battery_soc=90.0,
+    )
+
+
+class Clock:
+    now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def target(value: float) -> JointCommand:
+    return JointCommand.position(np.full(12, value), 40.0, 1.0)
+
+
+def test_one_state_at_the_first_lowstate_of_each_tick():
+    sampler = StateSampler(Clock())
+    snapshots = [sampler.update(lowstate(tick_ms)) for tick_ms in range(0, 62, 2)]
+    assert [index * 2 for index, snapshot in enumerate(snapshots) if snapshot] == [0, 20, 40, 60]
+    assert [snapshot.state.tick for snapshot in snapshots if snapshot] == [0, 1, 2, 3]
+
+
+def test_lost_and_repeated_lowstates_renumber_nothing():
+    sampler = StateSampler(Clock())
+    ticks = [sampler.update(lowstate(tick_ms)) for tick_ms in (0, 20, 20, 18, 64, 66)]
+    assert [snapshot.state.tick if snapshot else None for snapshot in ticks] == [0, 1, None, None, 3, None]
+
+
+def test_the_previous_action_is_the_newest_target_before_the_tick():
+    clock = Clock()
+    sampler = StateSampler(clock)
+    sampler.update(lowstate(0))
+    for time, value in ((START + 0.001, 0.1), (START + 0.0212, 0.2)):
+        clock.now = time
+        sampler.note_command(target(value))
+    # Tick 1 begins at 20 ms; its own command, sent 1.2 ms later, was seen before its late LowState.
+    snapshot = sampler.update(lowstate(20, START + 0.0215))
+    assert snapshot.state.previous_action.tolist() == [0.1] * 12
+    assert sampler.update(lowstate(40)).state.previous_action.tolist() == [0.2] * 12
+
+
+def test_without_a_target_the_previous_action_is_the_measured_position():
+    clock = Clock()
+    sampler = StateSampler(clock)
+    assert sampler.update(lowstate(0)).state.previous_action.tolist() == DEFAULT_JOINT_POS.tolist()
+    sampler.note_command(JointCommand.damping(5.0))
+    assert sampler.update(lowstate(20)).state.previous_action.tolist() == DEFAULT_JOINT_POS.tolist()
+
+
+def test_a_restarted_robot_is_numbered_anew():
+    sampler = StateSampler(Clock())
+    sampler.update(lowstate(10_000))
+    snapshots = [sampler.update(lowstate(tick_ms, START + 10.0 + tick_ms * 1e-3)) for tick_ms in range(0, 400, 2)]
+    ticks = [snapshot.state.tick for snapshot in snapshots if snapshot]
+    # The clock believes in a restart once the lag has lasted 0.2 s, ten ticks.
+    assert ticks == list(range(10, 20))

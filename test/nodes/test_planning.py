@@ -1,0 +1,114 @@
+"""When a plan is made, from what, and what of the last one is committed."""
+
+from __future__ import annotations
+
+import queue
+
+import numpy as np
+import pytest
+
+from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
+from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND, JOINT_POS, PREVIOUS_ACTION, PROJECTED_GRAVITY
+from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState, Timing
+from diffusion_mpc_ros.nodes.planning import PlanningLoop, VelocityCommand
+
+TIMING = Timing(horizon=11, replan_margin=3, replan_interval=2)
+WAIT = 10.0
+
+
+class FakePlanner:
+    """Plans the joint target 0.01 * tick for every row and keeps the requests."""
+
+    timing = TIMING
+
+    def __init__(self) -> None:
+        self.requests: list = []
+
+    def plan(self, request):
+        self.requests.append(request)
+        ticks = request.tick + np.arange(TIMING.horizon)
+        return Plan(request.tick, np.repeat(0.01 * ticks[:, None], 12, axis=1))
+
+
+def state(tick: int, previous_action: np.ndarray) -> RobotState:
+    return RobotState(
+        tick=tick,
+        base_ang_vel=np.array([0.1, 0.2, 0.3]),
+        base_quat_wxyz=np.array([1.0, 0.0, 0.0, 0.0]),
+        joint_pos=DEFAULT_JOINT_POS,
+        joint_vel=np.zeros(12),
+        joint_torque=np.zeros(12),
+        previous_action=previous_action,
+        foot_contact=np.ones(4, dtype=bool),
+        base_lin_vel=np.zeros(3),
+        base_height=0.3,
+    )
+
+
+@pytest.fixture
+def loop():
+    planner, plans = FakePlanner(), queue.Queue()
+    loop = PlanningLoop(planner, plans.put, lambda failure: plans.put(failure.error))
+    loop.planner, loop.plans = planner, plans
+    yield loop
+    loop.close()
+
+
+def plan_at(loop, tick: int, previous_action: np.ndarray):
+    """Hand in the state of ``tick``; the request that was planned, or None when none was due."""
+    before = len(loop.planner.requests)
+    loop.update(state(tick, previous_action), np.array([0.5, 0.0, 0.2]), RewardSettings(revision=7))
+    if tick % TIMING.replan_interval:
+        return None
+    plan = loop.plans.get(timeout=WAIT)
+    assert isinstance(plan, Plan), plan
+    assert len(loop.planner.requests) == before + 1
+    return loop.planner.requests[-1]
+
+
+def test_the_observation_is_packed_by_name(loop):
+    request = plan_at(loop, 0, np.full(12, 0.4))
+    observation = request.observation
+    assert observation[BASE_ANG_VEL].tolist() == [0.1, 0.2, 0.3]
+    assert observation[PROJECTED_GRAVITY].tolist() == [0.0, 0.0, -1.0]
+    assert observation[COMMAND].tolist() == [0.5, 0.0, 0.2]
+    assert observation[JOINT_POS].tolist() == DEFAULT_JOINT_POS.tolist()
+    assert observation[PREVIOUS_ACTION].tolist() == [0.4] * 12
+    assert request.rewards.revision == 7
+
+
+def test_plans_start_every_replan_interval_and_commit_what_will_be_executed(loop):
+    for tick in range(9):
+        executed = np.full(12, 0.01 * (tick - 1))
+        request = plan_at(loop, tick, executed)
+        if tick % 2:
+            assert request is None
+        elif tick >= 4:
+            # The targets of ticks t, t + 1, t + 2 are 0.01 times the tick, whichever plan they come from.
+            assert request.committed_actions[:, 0] == pytest.approx(0.01 * (tick + np.arange(3)))
+        else:
+            # No plan has had its row D = 3 executed yet.
+            assert request.committed_actions is None
+
+
+def test_nothing_is_committed_while_somebody_else_moves_the_joints(loop):
+    for tick in range(9):
+        request = plan_at(loop, tick, np.full(12, 0.9))
+    assert request.committed_actions is None
+
+
+def test_a_restarted_clock_forgets_the_plans(loop):
+    for tick in range(100, 109):
+        plan_at(loop, tick, np.full(12, 0.01 * (tick - 1)))
+    assert plan_at(loop, 0, np.full(12, 0.01)).committed_actions is None
+
+
+def test_a_velocity_command_expires():
+    now = [10.0]
+    command = VelocityCommand(0.5, lambda: now[0])
+    assert command.get().tolist() == [0.0, 0.0, 0.0]
+    command.set(np.array([0.5, 0.1, 0.0]))
+    now[0] = 10.5
+    assert command.get().tolist() == [0.5, 0.1, 0.0]
+    now[0] = 10.51
+    assert command.get().tolist() == [0.0, 0.0, 0.0]
