@@ -179,7 +179,7 @@ def test_pins_are_exact_and_name_no_host() -> None:
 
 
 def test_run_time_installs_no_torch() -> None:
-    for name in ("run.txt", "run-no-deps.txt", "ros.txt"):
+    for name in ("build.txt", "run.txt", "run-no-deps.txt", "ros.txt"):
         assert not re.search(r"^(torch|rsl)", (REQUIREMENTS / name).read_text(), re.MULTILINE)
 
 

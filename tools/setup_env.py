@@ -156,9 +156,7 @@ class Environment:
         )  # fmt: skip
 
     def install_requirements(self):
-        # The build tools first: empy exists as source only and needs them.
-        pins = (REQUIREMENTS / "ros.txt").read_text().splitlines()
-        self.pip_install(*(line for line in pins if re.match(r"(setuptools|wheel)==", line)))
+        self.pip_install("-r", REQUIREMENTS / "build.txt")
         self.pip_install("--no-build-isolation", "-r", REQUIREMENTS / "ros.txt", "-r", REQUIREMENTS / "run.txt")
         self.pip_install("--no-deps", "-r", REQUIREMENTS / "run-no-deps.txt")
         self.point_cmake_files_here()
@@ -214,7 +212,7 @@ def setup(options):
     if not (environment.python.exists() and environment.stamps.is_dir()):
         check_machine()
         environment.create(choose_python(options.python))
-    run_files = [REQUIREMENTS / name for name in ("ros.txt", "run.txt", "run-no-deps.txt")]
+    run_files = [REQUIREMENTS / name for name in ("build.txt", "ros.txt", "run.txt", "run-no-deps.txt")]
     run_state = digest(*run_files)
     environment.step("run", run_state, "ROS 2 wheels and run-time requirements", environment.install_requirements)
     interfaces_state = digest(INTERFACES, REQUIREMENTS / "ros.txt")
