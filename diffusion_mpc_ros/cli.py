@@ -50,7 +50,10 @@ COMMANDS = Group(
         ),
         "evaluate": Group(
             "closed-loop scores in the batch simulator; needs `make setup-train`",
-            {"walk": Command("survival, velocity error, power", "evaluation.walk", config="WalkConfig")},
+            {
+                "walk": Command("survival, velocity error, power", "evaluation.walk", config="WalkConfig"),
+                "estimator": Command("velocity and height error", "evaluation.estimator", config="EstimatorConfig"),
+            },
         ),
         "rewards": Group(
             "see and change the reward weights of a running planner",

@@ -24,6 +24,8 @@ _FRONT = np.array([1.0 if leg.startswith("F") else -1.0 for leg in LEGS])
 _LEFT = np.array([1.0 if leg.endswith("L") else -1.0 for leg in LEGS])
 # (4, 3) [m], the hips in the base frame, and (4,) [m], the signed abduction offsets.
 HIP_POSITIONS_B = np.stack([_FRONT * HIP_OFFSET_X, _LEFT * HIP_OFFSET_Y, np.zeros(4)], axis=-1)
+# Damping [m^2] of the inverse of a straight leg's Jacobian.
+_DAMPING = 1e-7
 _ABDUCTION = _LEFT * ABDUCTION_LENGTH
 
 
@@ -79,7 +81,8 @@ def shank_angular_velocities(kinematics: LegKinematics, joint_vel: np.ndarray) -
 def foot_forces(kinematics: LegKinematics, joint_torque: np.ndarray) -> np.ndarray:
     """Forces ``(4, 3)`` [N] of the ground on the feet, base frame, that joint torques ``(12,)`` [N m] balance statically.
 
-    ``tau = -J^T f``; the calf's limits keep every leg bent, so J is regular.
+    ``tau = -J^T f`` by damped least squares: exact for a bent leg, finite for a straight one.
     """
-    transposed = np.swapaxes(kinematics.jacobian_b, -1, -2)
-    return -np.linalg.solve(transposed, joint_torque.reshape(4, 3, 1))[..., 0]
+    jacobian = kinematics.jacobian_b
+    normal = jacobian @ np.swapaxes(jacobian, -1, -2) + _DAMPING * np.eye(3)
+    return -np.linalg.solve(normal, jacobian @ joint_torque.reshape(4, 3, 1))[..., 0]

@@ -1,0 +1,176 @@
+"""``diffusion-mpc evaluate estimator``: the base estimator against the simulator's truth on a walk of mixed commands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from diffusion_mpc_ros.core import rotations
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, DEFAULT_JOINT_POS, NUM_JOINTS, WALKING_KD, WALKING_KP
+from diffusion_mpc_ros.core.resources import model_folder
+from diffusion_mpc_ros.core.trajectory import make_observation
+from diffusion_mpc_ros.core.types import JointCommand, LowState
+from diffusion_mpc_ros.estimation.base_estimator import BaseEstimator
+from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
+from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose
+
+# (vx, vy) [m/s] and yaw rate [rad/s], each walked for an equal share of the time.
+COMMANDS = (
+    (0.0, 0.0, 0.0),
+    (0.5, 0.0, 0.0),
+    (0.7, 0.0, 0.0),
+    (1.0, 0.0, 0.0),
+    (0.5, 0.0, 0.6),
+    (0.0, 0.4, 0.0),
+    (-0.5, 0.0, 0.0),
+    (0.0, 0.0, 0.8),
+    (-0.5, 0.2, 0.5),
+    (0.3, -0.3, -0.5),
+)
+# The robot stands this long [s] first, so that the estimator starts with all feet loaded.
+STANDING_TIME = 0.5
+
+Walker = Callable[[LowState, float, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class SensorNoise:
+    """Standard deviations of what is added to each LowState, and a constant bias of the accelerometer."""
+
+    base_ang_vel: float = 0.0  # [rad/s]
+    base_lin_acc: float = 0.0  # [m/s^2]
+    acceleration_bias: float = 0.0  # [m/s^2], each axis
+    joint_pos: float = 0.0  # [rad]
+    joint_vel: float = 0.0  # [rad/s]
+    foot_sensors: bool = True
+
+    def apply(self, lowstate: LowState, rng: np.random.Generator) -> LowState:
+        """A noisy copy of ``lowstate``."""
+        return replace(
+            lowstate,
+            base_ang_vel=lowstate.base_ang_vel + rng.normal(0.0, self.base_ang_vel, 3),
+            base_lin_acc=lowstate.base_lin_acc + rng.normal(self.acceleration_bias, self.base_lin_acc, 3),
+            joint_pos=lowstate.joint_pos + rng.normal(0.0, self.joint_pos, NUM_JOINTS),
+            joint_vel=lowstate.joint_vel + rng.normal(0.0, self.joint_vel, NUM_JOINTS),
+            foot_force=lowstate.foot_force if self.foot_sensors else np.zeros(4),
+        )
+
+
+@dataclass(frozen=True)
+class EstimatorConfig:
+    """The demonstrator walks the commands one after another, ``duration`` [s] in all, in lock-step.
+
+    ``base_height`` [m] is what the demonstrator is asked for.
+    """
+
+    demonstrator: str = "demonstrator"
+    duration: float = 60.0
+    base_height: float = 0.28
+    noise: SensorNoise = SensorNoise()
+    seed: int = 0
+    json: Path | None = None
+
+
+@dataclass(frozen=True)
+class EstimatorScores:
+    """Errors against the truth over every LowState after the estimator has started; ``fell`` ends the walk early."""
+
+    seconds: float
+    fell: bool
+    restarts: int
+    velocity_rmse: tuple[float, float, float]  # [m/s], base frame
+    velocity_bias: tuple[float, float, float]  # [m/s]
+    height_rmse: float  # [m]
+    odometry_drift: float  # [-], share of the distance walked
+
+    def meets_requirement(self) -> bool:
+        """Velocity RMSE <= 0.08 m/s per axis, height RMSE <= 1.5 cm, and no fall."""
+        return not self.fell and max(self.velocity_rmse) <= 0.08 and self.height_rmse <= 0.015
+
+
+def demonstrator_walker(policy: DemonstratorPolicy, base_height: float) -> Walker:
+    """Joint targets from the demonstrator, ``walker(lowstate, time [s], command (3,)) -> (12,)`` [rad]."""
+    previous = DEFAULT_JOINT_POS
+
+    def walk(lowstate: LowState, time: float, command: np.ndarray) -> np.ndarray:
+        nonlocal previous
+        observation = make_observation(
+            base_ang_vel=lowstate.base_ang_vel,
+            projected_gravity=rotations.projected_gravity(lowstate.base_quat_wxyz),
+            command=command,
+            joint_pos=lowstate.joint_pos,
+            joint_vel=lowstate.joint_vel,
+            previous_action=previous,
+        )
+        previous = policy(observation[None], np.array([base_height]))[0]
+        return previous
+
+    return walk
+
+
+def score_walk(
+    walker: Walker, commands: Sequence[Sequence[float]], duration: float, noise: SensorNoise, seed: int
+) -> EstimatorScores:
+    """Walk ``commands`` in turn for ``duration`` [s] in all and compare the estimate with the truth at every LowState."""
+    simulation, estimator, rng = Go2Simulation(), BaseEstimator(), np.random.default_rng(seed)
+    simulation.reset(Pose.STANDING)
+    ticks, standing_ticks = round(duration / CONTROL_DT), round(STANDING_TIME / CONTROL_DT)
+    velocity_errors, height_errors, track = [], [], []
+    for tick in range(ticks):
+        time = tick * CONTROL_DT
+        targets = DEFAULT_JOINT_POS
+        if tick >= standing_ticks:
+            command = np.asarray(commands[tick * len(commands) // ticks], dtype=np.float64)
+            targets = walker(simulation.lowstate(time), time, command)
+        simulation.set_command(JointCommand.position(targets, WALKING_KP, WALKING_KD))
+        for _ in range(round(CONTROL_DT / simulation.timestep)):
+            simulation.step_physics()
+            estimate = estimator.update(noise.apply(simulation.lowstate(simulation.time), rng))
+            if estimate.initialized:
+                truth = simulation.truth()
+                velocity_errors.append(estimate.base_lin_vel_b - truth.lin_vel_b)
+                height_errors.append(estimate.base_height - truth.height)
+                track.append((*estimate.base_pos_w[:2], *truth.position[:2]))
+        if simulation.fallen():
+            break
+    if not track:
+        raise ConfigurationError(f"the estimator never started within {duration} s: walk for longer")
+    errors, path = np.array(velocity_errors), np.array(track)
+    distance = np.linalg.norm(np.diff(path[:, 2:], axis=0), axis=1).sum()
+    drift = np.linalg.norm((path[-1, :2] - path[-1, 2:]) - (path[0, :2] - path[0, 2:]))
+    return EstimatorScores(
+        seconds=(tick + 1) * CONTROL_DT,
+        fell=simulation.fallen(),
+        restarts=estimator.restarts,
+        velocity_rmse=tuple(np.sqrt((errors**2).mean(axis=0)).tolist()),
+        velocity_bias=tuple(errors.mean(axis=0).tolist()),
+        height_rmse=float(np.sqrt(np.mean(np.square(height_errors)))),
+        odometry_drift=float(drift / max(distance, 1e-3)),
+    )
+
+
+def main(config: EstimatorConfig) -> int:
+    """Measure, print, write the JSON report when asked; 1 when the required accuracy is missed."""
+    policy = DemonstratorPolicy(model_folder(config.demonstrator))
+    walker = demonstrator_walker(policy, config.base_height)
+    scores = score_walk(walker, COMMANDS, config.duration, config.noise, config.seed)
+    table = Table(title=f"base estimator, {scores.seconds:.0f} s of mixed walking" + (" (FELL)" if scores.fell else ""))
+    for column in ("", "vx [m/s]", "vy [m/s]", "vz [m/s]", "height [m]"):
+        table.add_column(column)
+    table.add_row("RMSE", *(f"{value:.3f}" for value in (*scores.velocity_rmse, scores.height_rmse)))
+    table.add_row("bias", *(f"{value:.3f}" for value in scores.velocity_bias), "")
+    table.add_row("required", "0.080", "0.080", "0.080", "0.015")
+    console = Console()
+    console.print(table)
+    console.print(f"odometry drift {100 * scores.odometry_drift:.1f} % of the distance, restarts {scores.restarts}")
+    if config.json is not None:
+        config.json.parent.mkdir(parents=True, exist_ok=True)
+        config.json.write_text(json.dumps(vars(scores), indent=2) + "\n")
+    return 0 if scores.meets_requirement() else 1
