@@ -192,9 +192,10 @@ class Subscriber(Generic[T]):
         self._latest: T | None = None
         self._changed = threading.Condition()
         self._closed = False
-        listener = sdk.Listener(on_data_available=self._on_data_available)
+        # Kept as long as this object: a callback may still run in it when the reader has let go of it.
+        self._listener = sdk.Listener(on_data_available=self._on_data_available)
         self._reader: sdk.DataReader | None = sdk.DataReader(
-            domain.participant, _topic(domain, channel), listener=listener
+            domain.participant, _topic(domain, channel), listener=self._listener
         )
         # What came while the reader was still being made had nobody to take it.
         self._on_data_available(self._reader)
@@ -213,8 +214,15 @@ class Subscriber(Generic[T]):
         return len(self._reader.get_matched_publications()) if self._reader is not None else 0
 
     def close(self) -> None:
-        """Stop receiving; no callback begins afterwards; may be called twice."""
+        """Stop receiving; no callback begins or still runs afterwards; may be called twice.
+
+        Not from a callback: it waits for the running one to end.
+        """
         self._closed = True
+        if self._reader is not None:
+            # A callback holds the reader. Were it the last to do so, it would delete the reader from within the
+            # reader's own callback, which waits for itself.
+            self._reader.set_listener(None)
         self._reader = None
 
     def _on_data_available(self, reader: sdk.DataReader | None) -> None:

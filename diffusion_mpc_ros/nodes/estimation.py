@@ -51,7 +51,8 @@ class StateSampler:
         sample = self._clock.update(lowstate.tick_ms, lowstate.receive_time)
         if not sample.fresh:
             return None
-        if sample.restarted:
+        if sample.restarted and sample.tick < self._tick:
+            # Otherwise the clock only caught up after a stall, and no tick is told twice.
             self._tick = -1
         estimate = self._estimator.update(lowstate)
         if sample.tick <= self._tick:

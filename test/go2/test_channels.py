@@ -157,3 +157,26 @@ def test_a_domain_is_joined_once_and_can_be_joined_again_after_closing():
         assert again.participant is not None
     with pytest.raises(InterfaceError, match="closed"):
         channels.Publisher(again, channels.LOWCMD)
+
+
+def test_a_subscriber_closes_under_a_flood_of_samples(domain):
+    """Deleting a reader while its callback runs must neither hang nor crash."""
+    publisher = channels.Publisher(domain, channels.LOWCMD)
+    command, stop = JointCommand.damping(5.0), threading.Event()
+
+    def flood() -> None:
+        while not stop.is_set():
+            publisher.publish(command)
+
+    flooding = threading.Thread(target=flood, daemon=True)
+    flooding.start()
+    for _ in range(10):
+        subscriber = channels.Subscriber(domain, channels.LOWCMD)
+        assert subscriber.wait(WAIT) is not None
+        closing = threading.Thread(target=subscriber.close, daemon=True)
+        closing.start()
+        closing.join(WAIT)
+        assert not closing.is_alive()
+    stop.set()
+    flooding.join(WAIT)
+    publisher.close()
