@@ -1,0 +1,146 @@
+"""The nodes as processes, spoken to over both middlewares with the real message types."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+from diffusion_mpc_msgs.msg import Plan, RobotState
+from geometry_msgs.msg import Twist
+from nav_msgs.msg import Odometry
+from sensor_msgs.msg import Imu, JointState
+
+from diffusion_mpc_ros import cli
+from diffusion_mpc_ros.control.modes import Mode
+from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_NAMES
+from diffusion_mpc_ros.core.types import JointCommand
+from diffusion_mpc_ros.go2.channels import LOWCMD, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.nodes.operator import Operator, OperatorError
+from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
+from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose
+
+WAIT = 60.0
+
+
+@pytest.fixture
+def link(free_domain):
+    """The id of a Unitree domain of this test's own."""
+    return free_domain()
+
+
+@pytest.fixture
+def simulated_robot(link):
+    """A robot that stands, held by nothing but its first commands, in this process."""
+    with open_domain("lo", link) as domain:
+        simulation = Go2Simulation(command_timeout=WAIT)
+        simulation.reset(Pose.STANDING)
+        simulation.set_command(JointCommand.position(DEFAULT_JOINT_POS, 60.0, 5.0))
+        failures = []
+        loop = SimulationLoop(domain, simulation, None, failures.append)
+        yield domain
+        loop.close()
+        assert not failures
+
+
+def test_state_estimator(start_node, probe, simulated_robot, link):
+    received = {name: [] for name in ("robot_state", "joint_states", "imu/data", "odom")}
+    for name, kind in zip(received, (RobotState, JointState, Imu, Odometry)):
+        probe.create_subscription(kind, name, received[name].append, STREAM)
+    commands = Publisher(simulated_robot, LOWCMD)
+    node = start_node("state_estimator", network_interface="lo", domain_id=link)
+    targets = DEFAULT_JOINT_POS + 0.01
+
+    def settled() -> bool:
+        commands.publish(JointCommand.position(targets, 60.0, 5.0))
+        states = received["robot_state"]
+        return len(states) > 20 and np.abs(states[-1].previous_action - targets).max() < 1e-6 and all(received.values())
+
+    probe.until(settled)
+    commands.close()
+    states = received["robot_state"]
+    ticks = [state.tick for state in states]
+    assert ticks == sorted(set(ticks))
+    assert all(state.tick == state.lowstate_tick_ms // 20 for state in states)
+    last = states[-1]
+    assert np.abs(last.joint_pos - DEFAULT_JOINT_POS).max() < 0.2
+    assert last.base_height == pytest.approx(0.3, abs=0.05)
+    assert received["joint_states"][-1].name == list(JOINT_NAMES)
+    assert received["odom"][-1].child_frame_id == received["imu/data"][-1].header.frame_id == "base"
+    assert node.terminate() == 0, node.output
+
+
+def test_command_publisher_obeys_and_damps_at_the_end(start_node, ros_domain, simulated_robot, link):
+    wire = Subscriber(simulated_robot, LOWCMD)
+    node = start_node("command_publisher", network_interface="lo", domain_id=link)
+    with Operator() as operator:
+        operator.record()
+        assert operator.wait(lambda: operator.mode is Mode.DAMPING, WAIT), node.output
+        with pytest.raises(OperatorError, match="stand_up"):
+            operator.request("walk")
+        operator.request("stand_up")
+        assert operator.wait(lambda: operator.mode is Mode.STANDING, WAIT), node.output
+    assert wire.latest().kp.max() > 0.0
+    assert node.terminate() == 0, node.output
+    assert wire.latest().kp.max() == 0.0 and wire.latest().kd.min() > 0.0
+    assert "Traceback" not in node.output
+    wire.close()
+
+
+def test_planner_plans_from_states(start_node, probe, random_artefact):
+    plans = []
+    probe.create_subscription(Plan, "plan", plans.append, RELIABLE)
+    states = probe.create_publisher(RobotState, "robot_state", STREAM)
+    commands = probe.create_publisher(Twist, "cmd_vel", RELIABLE)
+    # The machine that runs the tests may be slow; only one candidate and one step are asked for.
+    node = start_node("planner", artefact=random_artefact, candidates=1, steps=1, replan_margin=10, replan_interval=1)
+    message = RobotState(joint_pos=DEFAULT_JOINT_POS, previous_action=DEFAULT_JOINT_POS)
+    message.orientation.w = 1.0
+
+    def planned() -> bool:
+        assert node.process.poll() is None, node.output
+        message.tick += 1
+        states.publish(message)
+        commands.publish(Twist())
+        return len(plans) > 3
+
+    probe.until(planned)
+    plan = plans[-1]
+    assert 0 < plan.start_tick <= message.tick
+    assert len(plan.joint_targets) == 12 * plan.horizon == 132
+    assert len(plan.artefact) == 64
+    assert node.terminate() == 0, node.output
+
+
+def test_what_is_wrong_is_told_in_a_line_and_nothing_moves(start_node, simulated_robot, link, random_artefact, tmp_path):
+    wire = Subscriber(simulated_robot, LOWCMD)
+    corrupt = tmp_path / "corrupt"
+    shutil.copytree(random_artefact, corrupt)
+    with (corrupt / "model.onnx").open("ab") as model:
+        model.write(b"x")
+    bad = {
+        "nosuch0": start_node("command_publisher", network_interface="nosuch0", domain_id=link),
+        "corrupt": start_node("planner", artefact=corrupt),
+        "replan margin D = 11": start_node("planner", artefact=random_artefact, replan_margin=11),
+        "candidates": start_node("planner", artefact=random_artefact, candidates=0),
+    }
+    for named, node in bad.items():
+        assert node.wait() == 2, node.output
+        assert named in node.output and "Traceback" not in node.output
+    assert wire.received == 0
+    wire.close()
+
+
+def test_rewards_over_the_service(start_node, ros_domain, capsys):
+    node = start_node("reward_composer")
+    assert cli.main(["rewards", "set", "energy=0.5", "--ramp", "0"]) == 0, node.output
+    assert cli.main(["rewards", "set", "energy=nan"]) == 2
+    assert cli.main(["rewards", "get"]) == 0
+    captured = capsys.readouterr()
+    assert "revision 1: energy=0.5" in captured.out
+    assert "energy" in captured.err and captured.err.count("\n") == 1
+    assert "0 .. 2" in captured.out
+    assert cli.main(["rewards", "undo"]) == 0
+    assert "no reward" in capsys.readouterr().out
+    assert node.terminate() == 0
