@@ -14,7 +14,7 @@ from diffusion_mpc_ros.core.types import LowState
 
 # No Go2 joint or encoder can report more than this; such a LowState is garbage, not motion.
 _PLAUSIBLE_POS, _PLAUSIBLE_VEL = 10.0, 200.0
-_QUATERNION_NORM_ERROR = 0.05
+_QUATERNION_ERROR = 0.05
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def trust_violation(lowstate: LowState | None, age: float, settings: SafetySetti
         if not np.isfinite(values).all():
             return Violation(f"{name} numbers that are not finite", float(np.sum(~np.isfinite(values))), 0.0, True)
     bounded = {
-        "error of the quaternion's norm": (np.abs(np.hypot.reduce(lowstate.base_quat_wxyz) - 1.0), _QUATERNION_NORM_ERROR),
+        "error of the quaternion's norm": (abs(np.hypot.reduce(lowstate.base_quat_wxyz) - 1.0), _QUATERNION_ERROR),
         "implausible joint position [rad]": (np.abs(lowstate.joint_pos).max(), _PLAUSIBLE_POS),
         "implausible joint velocity [rad/s]": (np.abs(lowstate.joint_vel).max(), _PLAUSIBLE_VEL),
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class PoseMotion:
-    """Goes from ``start (12,)`` [rad] through ``(pose (12,) [rad], duration [s])`` waypoints, at rest at each of them."""
+    """Goes from ``start (12,)`` [rad] through ``(pose (12,) [rad], duration [s])`` waypoints, at rest at each."""
 
     def __init__(self, start: np.ndarray, waypoints: Sequence[tuple[np.ndarray, float]]) -> None:
         self._poses = [np.asarray(start), *(pose for pose, _ in waypoints)]

@@ -4,7 +4,7 @@ Bledt et al., "MIT Cheetah 3: Design and Control of a Robust, Dynamic Quadruped 
 estimation. State, world frame: position and velocity of the IMU and the four foot positions. Input: the IMU's specific
 force. Measurements: foot positions relative to the IMU, zero velocity of the feet's contact points, height of the
 ground. All noise is isotropic in the horizontal plane, so the three axes are independent filters and the two horizontal
-ones share a covariance. Choosing the IMU instead of the base's origin as the moving point makes its mounting offset exact.
+ones share a covariance. With the IMU instead of the base's origin as the moving point its mounting offset is exact.
 """
 
 from __future__ import annotations
@@ -228,7 +228,9 @@ class BaseEstimator:
         """Height ``(4,)`` [m] of the feet's centres above the ground under ``vertical_force (4,)`` [N]."""
         return FOOT_RADIUS - np.minimum(np.maximum(vertical_force / FOOT_STIFFNESS, 0.0), MAX_COMPRESSION)
 
-    def _read(self, lowstate: LowState, rotation: np.ndarray, vertical_force: np.ndarray, contact: np.ndarray) -> BaseEstimate:
+    def _read(
+        self, lowstate: LowState, rotation: np.ndarray, vertical_force: np.ndarray, contact: np.ndarray
+    ) -> BaseEstimate:
         state = self._state
         base_pos_w = state[_POSITION] - rotation @ IMU_POSITION_B
         ground = (state[_FEET, 2] - self._foot_height(vertical_force))[contact].mean() if contact.any() else 0.0

@@ -8,8 +8,7 @@ from diffusion_mpc_ros.core.go2 import FOOT_FORCE_CONTACT
 
 # Without sensors a foot counts as loaded when the joint torques balance more than this vertical force [N] ...
 TORQUE_CONTACT_FORCE = 10.0
-# ... and it is within this height [m] of the lowest foot: the torques alone also accelerate a swinging leg, which feigns
-# up to 70 N.
+# ... and it is within this height [m] of the lowest foot: the torques that accelerate a swinging leg feign up to 70 N.
 LOWEST_FOOT_MARGIN = 0.015
 # The sensors count as dead after this long [s] of silence while the torques say that the robot stands.
 SENSOR_SILENCE = 0.25

@@ -66,7 +66,7 @@ def leg_kinematics(joint_pos: np.ndarray) -> LegKinematics:
 
 
 def foot_velocities(kinematics: LegKinematics, joint_vel: np.ndarray) -> np.ndarray:
-    """Velocities ``(4, 3)`` [m/s] of the feet relative to the base, base frame, for joint velocities ``(12,)`` [rad/s]."""
+    """Velocities ``(4, 3)`` [m/s] of the feet relative to the base, base frame; ``joint_vel (12,)`` [rad/s]."""
     return np.einsum("lij,lj->li", kinematics.jacobian_b, joint_vel.reshape(4, 3))
 
 
@@ -79,7 +79,7 @@ def shank_angular_velocities(kinematics: LegKinematics, joint_vel: np.ndarray) -
 
 
 def foot_forces(kinematics: LegKinematics, joint_torque: np.ndarray) -> np.ndarray:
-    """Forces ``(4, 3)`` [N] of the ground on the feet, base frame, that joint torques ``(12,)`` [N m] balance statically.
+    """Forces ``(4, 3)`` [N] of the ground on the feet, base frame, that ``joint_torque (12,)`` [N m] balances at rest.
 
     ``tau = -J^T f`` by damped least squares: exact for a bent leg, finite for a straight one.
     """

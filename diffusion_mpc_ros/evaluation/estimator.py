@@ -1,4 +1,4 @@
-"""``diffusion-mpc evaluate estimator``: the base estimator against the simulator's truth on a walk of mixed commands."""
+"""``diffusion-mpc evaluate estimator``: the base estimator against the simulator's truth on a mixed walk."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def demonstrator_walker(policy: DemonstratorPolicy, base_height: float) -> Walke
 def score_walk(
     walker: Walker, commands: Sequence[Sequence[float]], duration: float, noise: SensorNoise, seed: int
 ) -> EstimatorScores:
-    """Walk ``commands`` in turn for ``duration`` [s] in all and compare the estimate with the truth at every LowState."""
+    """Walk ``commands`` in turn for ``duration`` [s] in all and compare estimate and truth at every LowState."""
     simulation, estimator, rng = Go2Simulation(), BaseEstimator(), np.random.default_rng(seed)
     simulation.reset(Pose.STANDING)
     ticks, standing_ticks = round(duration / CONTROL_DT), round(STANDING_TIME / CONTROL_DT)

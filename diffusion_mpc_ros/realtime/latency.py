@@ -10,7 +10,7 @@ import numpy as np
 
 @dataclass(frozen=True)
 class LatencySummary:
-    """``count`` and ``misses`` (over the limit) since the start; p50, p99 and max [s] of the window (NaN when empty)."""
+    """``count`` and ``misses`` (over the limit) since the start; p50, p99, max [s] of the window (NaN when empty)."""
 
     count: int
     misses: int

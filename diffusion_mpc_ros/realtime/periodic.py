@@ -46,7 +46,7 @@ class PeriodicLoop:
         self.skipped = 0
 
     def align(self, target: float) -> None:
-        """Pull the deadlines towards ``target + n * period`` [s], by at most 0.5 ms a period; follows a drifting clock."""
+        """Pull the deadlines towards ``target + n * period`` [s], by at most 0.5 ms a period, so as to follow drift."""
         self._target = target
 
     def run(self) -> None:

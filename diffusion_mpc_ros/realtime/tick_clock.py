@@ -28,7 +28,7 @@ class TickSample:
 
 
 class TickClock:
-    """Tick = ``tick_ms // 20``; a late message keeps its number. The local time of a tick follows the quickest messages."""
+    """Tick = ``tick_ms // 20``; a late message keeps its number. A tick's local time follows the quickest messages."""
 
     def __init__(self) -> None:
         self.restarts = 0
@@ -81,8 +81,8 @@ class TickClock:
         rate = (self._latest_ms - self._anchor[0]) * 1e-3 / elapsed
         if abs(rate - 1.0) > RATE_TOLERANCE:
             raise TimingError(
-                f"LowState.tick advances by {rate * 1e3:.0f} a second of the local clock, 1000 (milliseconds) are needed; "
-                "a simulator must run in real time"
+                f"LowState.tick advances by {rate * 1e3:.0f} a second of the local clock, "
+                "1000 (milliseconds) are needed; a simulator must run in real time"
             )
 
     def _begin(self, tick_ms: int, receive_time: float) -> None:

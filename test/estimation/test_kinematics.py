@@ -16,9 +16,8 @@ POSES = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).u
 def test_straight_legs_by_hand():
     feet = kinematics.leg_kinematics(np.zeros(12)).foot_pos_b
     # x = +-0.1934, y = +-(0.0465 + 0.0955) = +-0.142, z = -(0.213 + 0.213).
-    assert feet == pytest.approx(
-        np.array([[0.1934, -0.142, -0.426], [0.1934, 0.142, -0.426], [-0.1934, -0.142, -0.426], [-0.1934, 0.142, -0.426]])
-    )
+    x, y, z = 0.1934, 0.142, -0.426
+    assert feet == pytest.approx(np.array([[x, -y, z], [x, y, z], [-x, -y, z], [-x, y, z]]))
 
 
 def test_bent_leg_by_hand():
