@@ -6,23 +6,31 @@ import importlib
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
-from typing import Union
+from typing import Any, Union
 
+from diffusion_mpc_ros.commands.config_files import load_config
 from diffusion_mpc_ros.core.errors import ConfigurationError, DiffusionMpcError
+from diffusion_mpc_ros.core.resources import config_file
 
 PROGRAM = "diffusion-mpc"
 _PACKAGE = "diffusion_mpc_ros"
+FILE_HELP = "Values come from config/{} or from the file that --config FILE names, then from the options."
 
 
 @dataclass(frozen=True)
 class Command:
-    """One sub-command: ``module`` holds ``config``, what its options are parsed into, and ``main``, which takes it."""
+    """One sub-command: ``module`` holds ``config``, what its options are parsed into, and ``main``, which takes it.
+
+    ``file``: its configuration in ``config/``, read before the options; ``--config FILE`` names another one.
+    """
 
     summary: str
     module: str
     main: str = "main"
     config: str = "Config"
+    file: str = ""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,10 @@ class Group:
 
     summary: str
     commands: Mapping[str, Union[Command, Group]]  # noqa: UP007 (a forward reference in an alias, Python 3.10)
+
+
+def _training(summary: str, name: str, config: str, module: str = "") -> Command:
+    return Command(summary, f"training.{module or name}", config=config, file=f"training/{name}.yaml")
 
 
 COMMANDS = Group(
@@ -42,10 +54,10 @@ COMMANDS = Group(
         "train": Group(
             "from nothing to the shipped artefact; needs `make setup-train`",
             {
-                "demonstrator": Command("PPO on a batch of Go2s", "training.demonstrator", config="DemonstratorConfig"),
-                "collect": Command("trajectories of the demonstrator", "training.collect", config="CollectConfig"),
-                "pretrain": Command("the diffusion model", "training.pretrain", config="PretrainConfig"),
-                "export": Command("the ONNX artefact with its card", "training.release", config="ExportConfig"),
+                "demonstrator": _training("PPO on a batch of Go2s", "demonstrator", "DemonstratorConfig"),
+                "collect": _training("trajectories of the demonstrator", "collect", "CollectConfig"),
+                "pretrain": _training("the diffusion model", "pretrain", "PretrainConfig"),
+                "export": _training("the ONNX artefact with its card", "export", "ExportConfig", module="release"),
             },
         ),
         "evaluate": Group(
@@ -109,8 +121,24 @@ def _execute(command: Command, arguments: list[str], words: list[str]) -> int:
     import tyro
 
     module = _load(command)
-    config = tyro.cli(getattr(module, command.config), args=arguments, prog=" ".join(words), description=module.__doc__)
+    kind = getattr(module, command.config)
+    defaults, arguments = _read_file(command, kind, arguments)
+    text = (module.__doc__ or "") + (f"\n{FILE_HELP.format(command.file)}" if command.file else "")
+    config = tyro.cli(kind, args=arguments, prog=" ".join(words), description=text, **defaults)
     return int(getattr(module, command.main)(config) or 0)
+
+
+def _read_file(command: Command, kind: type, arguments: list[str]) -> tuple[dict[str, Any], list[str]]:
+    """The configuration file's values as the parser's default, and the arguments without ``--config FILE``."""
+    if not command.file:
+        return {}, arguments
+    if "--config" not in arguments:
+        return {"default": load_config(kind, config_file(command.file))}, arguments
+    index = arguments.index("--config")
+    if index + 1 == len(arguments):
+        raise ConfigurationError("--config needs a FILE after it")
+    default = load_config(kind, Path(arguments[index + 1]))
+    return {"default": default}, arguments[:index] + arguments[index + 2 :]
 
 
 def _load(command: Command) -> ModuleType:
