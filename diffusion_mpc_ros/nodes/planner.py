@@ -13,6 +13,7 @@ from geometry_msgs.msg import Twist
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
+from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.types import Plan, RewardSettings
 from diffusion_mpc_ros.nodes import conversions, standard_messages
 from diffusion_mpc_ros.nodes.parameters import BASE_FRAME, HORIZON, PLANNER_PARAMETERS, REPLAN_MARGIN, declare
@@ -24,7 +25,8 @@ from diffusion_mpc_ros.planners.latency import plan_times
 from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
 
 DIAGNOSTICS_PERIOD = 1.0
-WARM_UP_PLANS = 50
+# The plan time is measured over so many plans, again when it is too long: the other nodes may just be starting.
+WARM_UP_PLANS, WARM_UP_ATTEMPTS = 100, 4
 PARAMETERS = (HORIZON, REPLAN_MARGIN, BASE_FRAME, *PLANNER_PARAMETERS)
 
 
@@ -56,11 +58,16 @@ class PlannerNode(ManagedNode):
         self._loop.close()
 
     def _check_plan_time(self) -> None:
-        times = plan_times(self._planner, WARM_UP_PLANS, RewardSettings())
-        p50, p99 = np.percentile(times, [50, 99])
-        self._planner.timing.check_plan_time(float(p99))
-        artefact = self._planner.artefact
-        self.get_logger().info(f"{artefact.name}: plan time p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms")
+        """Raise TimingError when this machine plans too slowly for the timing."""
+        for attempt in range(WARM_UP_ATTEMPTS):
+            p50, p99 = np.percentile(plan_times(self._planner, WARM_UP_PLANS, RewardSettings()), [50, 99])
+            text = f"{self._planner.artefact.name}: plan time p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms"
+            self.get_logger().info(text)
+            try:
+                return self._planner.timing.check_plan_time(float(p99))
+            except TimingError:
+                if attempt + 1 == WARM_UP_ATTEMPTS:
+                    raise
 
     def _on_state(self, message: messages.RobotState) -> None:
         self._loop.update(conversions.robot_state(message), self._command.get(), self._rewards)
