@@ -61,9 +61,10 @@ COMMANDS = Group(
             },
         ),
         "evaluate": Group(
-            "closed-loop scores in the batch simulator; needs `make setup-train`",
+            "closed-loop scores in simulation",
             {
                 "walk": Command("survival, velocity error, power", "evaluation.walk", config="WalkConfig"),
+                "picture": Command("a strip of pictures of the walk", "evaluation.picture", config="PictureConfig"),
                 "estimator": Command("velocity and height error", "evaluation.estimator", config="EstimatorConfig"),
             },
         ),
