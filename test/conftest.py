@@ -1,11 +1,28 @@
 """Fixtures shared by the packages' tests."""
 
 import os
+import socket
 
 import pytest
 
 # Before torch is imported: several busy threads of several tests on few cores slow each other down many times over.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Domains whose default ports lie below Linux's ephemeral ones; 0 and 1 are the robot's and the simulator's.
+DOMAINS = range(10, 100)
+
+
+def _free(domain: int) -> bool:
+    """Whether nobody uses the unicast ports of the domain's first participant (RTPS: 7410 + 250 * domain)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("127.0.0.1", 7410 + 250 * domain))
+        except OSError:
+            return False
+    return True
+
+
+_unused = iter([*DOMAINS[os.getpid() % len(DOMAINS) :], *DOMAINS[: os.getpid() % len(DOMAINS)]])
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +56,18 @@ def random_artefact(tmp_path_factory):
     metadata = ArtefactMetadata("random", horizon=11, replan_margin=3, seeds={"torch": 0})
     export_artefact(SmallDenoiser(), Normalizer(mean, std), NoiseSchedule(10), metadata, path)
     return path
+
+
+@pytest.fixture
+def free_domain():
+    """A function that returns a DDS domain id which nobody uses, another one at each call."""
+    return lambda: next(domain for domain in _unused if _free(domain))
+
+
+@pytest.fixture
+def ros_domain(free_domain, monkeypatch) -> int:
+    """A ROS domain of this test's own, set in the environment, and limited to this machine."""
+    domain = free_domain()
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    return domain

@@ -66,7 +66,7 @@ def test_the_configuration_files_hold_every_parameter_at_its_default(name):
 
 
 def test_arguments_are_yaml_that_reads_back_as_the_parameters():
-    parameters = {"text": "go2", "empty": "", "flag": True, "count": 3, "real": 2.0, "list": [1.0, 0.5], "weights.a": 0.0}
+    parameters = {"text": "go2", "empty": "", "flag": True, "count": 3, "real": 2.0, "list": [1.0, 0.5], "w.a": 0.0}
     arguments = ros_arguments(ProcessSpec("planner", "planner", parameters, "dog", (("plan", "other"),)))
     assert arguments[:3] == ["--ros-args", "-r", "__node:=planner"]
     assert "__ns:=/dog" in arguments and "plan:=other" in arguments

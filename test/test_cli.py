@@ -52,7 +52,8 @@ def test_presets_need_nothing_that_runs(capsys):
 
 
 def test_parameters_are_yaml_by_node():
-    parsed = launch.parse_parameters(["planner.candidates=5", "planner.sampler=ddim", "reward_composer.weights.energy=0.5"])
+    assignments = ["planner.candidates=5", "planner.sampler=ddim", "reward_composer.weights.energy=0.5"]
+    parsed = launch.parse_parameters(assignments)
     assert parsed == {"planner": {"candidates": 5, "sampler": "ddim"}, "reward_composer": {"weights.energy": 0.5}}
 
 

@@ -1,10 +1,9 @@
-"""Each ROS test in a ROS domain and a Unitree domain of its own; nodes as processes of their own."""
+"""Nodes as processes of their own, and a node of the test's own to speak to them."""
 
 from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -14,36 +13,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 WAIT = 60.0
-# Domains whose default ports lie below Linux's ephemeral ones; 0 and 1 are the robot's and the simulator's.
-DOMAINS = range(10, 100)
-
-
-def _free(domain: int) -> bool:
-    """Whether nobody uses the unicast ports of the domain's first participant (RTPS: 7410 + 250 * domain)."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", 7410 + 250 * domain))
-        except OSError:
-            return False
-    return True
-
-
-_unused = iter([*DOMAINS[os.getpid() % len(DOMAINS) :], *DOMAINS[: os.getpid() % len(DOMAINS)]])
-
-
-@pytest.fixture
-def free_domain():
-    """A function that returns a DDS domain id which nobody uses, another one at each call."""
-    return lambda: next(domain for domain in _unused if _free(domain))
-
-
-@pytest.fixture
-def ros_domain(free_domain, monkeypatch) -> int:
-    """A ROS domain of this test's own, set in the environment, and limited to this machine."""
-    domain = free_domain()
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    return domain
 
 
 class NodeProcess:

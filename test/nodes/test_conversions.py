@@ -80,7 +80,8 @@ def test_a_plan_that_is_too_short_or_not_finite_is_refused(targets):
 
 
 def test_reward_settings_round_trip():
-    settings = RewardSettings(3, {"energy": 0.5, "align": 2.0}, {"align.direction": np.array([0.0, 0.0, -1.0])}, ("range",))
+    direction = {"align.direction": np.array([0.0, 0.0, -1.0])}
+    settings = RewardSettings(3, {"energy": 0.5, "align": 2.0}, direction, ("range",))
     back = conversions.reward_settings(conversions.reward_weights_message(settings, STAMP))
     assert (back.revision, back.weights, back.constraints) == (3, settings.weights, ("range",))
     assert back.parameters["align.direction"].tolist() == [0.0, 0.0, -1.0]

@@ -7,7 +7,7 @@ import shutil
 import numpy as np
 import pytest
 from diffusion_mpc_msgs.msg import Plan, RobotState
-from geometry_msgs.msg import Twist
+from geometry_msgs.msg import Twist, WrenchStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, JointState
 
@@ -15,7 +15,7 @@ from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_NAMES
 from diffusion_mpc_ros.core.types import JointCommand
-from diffusion_mpc_ros.go2.channels import LOWCMD, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, SPORTMODESTATE, Publisher, Subscriber, open_domain
 from diffusion_mpc_ros.nodes.operator import Operator, OperatorError
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
@@ -113,7 +113,7 @@ def test_planner_plans_from_states(start_node, probe, random_artefact):
     assert node.terminate() == 0, node.output
 
 
-def test_what_is_wrong_is_told_in_a_line_and_nothing_moves(start_node, simulated_robot, link, random_artefact, tmp_path):
+def test_what_is_wrong_is_told_and_nothing_moves(start_node, simulated_robot, link, random_artefact, tmp_path):
     wire = Subscriber(simulated_robot, LOWCMD)
     corrupt = tmp_path / "corrupt"
     shutil.copytree(random_artefact, corrupt)
@@ -144,3 +144,24 @@ def test_rewards_over_the_service(start_node, ros_domain, capsys):
     assert cli.main(["rewards", "undo"]) == 0
     assert "no reward" in capsys.readouterr().out
     assert node.terminate() == 0
+
+
+def test_simulator_is_a_robot_that_can_be_pushed(start_node, probe, link):
+    node = start_node("go2_simulator", network_interface="lo", domain_id=link)
+    pushes = probe.create_publisher(WrenchStamped, "external_wrench", RELIABLE)
+    with open_domain("lo", link) as domain:
+        states, truths = Subscriber(domain, LOWSTATE), Subscriber(domain, SPORTMODESTATE)
+        assert states.wait(WAIT, received=50) and truths.wait(WAIT, received=5), node.output
+        assert states.latest().crc_ok and states.rejected == 0
+        push = WrenchStamped()
+        push.wrench.force.y = 150.0
+
+        def pushed() -> bool:
+            pushes.publish(push)
+            return truths.latest().position[1] > 0.1
+
+        probe.until(pushed)
+        states.close()
+        truths.close()
+    assert node.terminate() == 0, node.output
+    assert "Traceback" not in node.output

@@ -51,7 +51,9 @@ def test_velocity_error_and_tracking_score():
     assert result["mean_squared_joint_velocity"] == pytest.approx(6.0)
 
 
-@pytest.mark.parametrize(("sample", "fell"), [(truth(0.2), False), (truth(0.2, height=0.09), True), (truth(0.2, tilt=1.1), True)])
+@pytest.mark.parametrize(
+    ("sample", "fell"), [(truth(0.2), False), (truth(0.2, height=0.09), True), (truth(0.2, tilt=1.1), True)]
+)
 def test_a_fall_is_tilt_or_height_while_walking(sample, fell):
     lying_before = truth(-1.0, height=0.05)
     samples = recording([lying_before, truth(0.0), sample, truth(0.5)], commands(range(3)))
