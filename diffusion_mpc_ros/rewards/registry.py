@@ -17,7 +17,7 @@ class RewardTerm:
     """A term of the composed reward ``R = sum_i weight_i R_i`` (arXiv 2510.04234, IV-B).
 
     ``sign`` is -1 for a penalty (``R_i <= 0``); a weight lies in ``[min_weight, max_weight]``, in 1/``unit``. The
-    upper bounds are about where one guided step at guidance scale 1 begins to overshoot for the statistics of a trot.
+    upper bounds are about where a larger weight changes nothing any more: a guided step is bounded by its own noise.
     """
 
     name: str
@@ -54,11 +54,11 @@ _ALL = (
                (POSTURE_TARGET, POSTURE_MASK)),
     RewardTerm("joint_range", terms.joint_range, "rad^2", 150.0, "joint positions outside a range",
                (JOINT_RANGE_MIN, JOINT_RANGE_MAX)),
-    RewardTerm("joint_velocity", terms.joint_velocity, "rad^2/s^2", 0.1, "joint speeds"),
-    RewardTerm("joint_acceleration", terms.joint_acceleration, "rad^2/s^4", 1e-5, "joint accelerations"),
+    RewardTerm("joint_velocity", terms.joint_velocity, "rad^2/s^2", 4.0, "joint speeds"),
+    RewardTerm("joint_acceleration", terms.joint_acceleration, "rad^2/s^4", 2e-4, "joint accelerations"),
     RewardTerm("align", terms.align, "1", 5000.0, "base orientation away from the wanted one", (ALIGN_DIRECTION,)),
     RewardTerm("smooth", terms.smooth, "1", 20.0, "total variation of the base orientation"),
-    RewardTerm("energy", terms.energy, "J", 2.0, "mechanical work of the joints", (ENERGY_TORQUE_MAX,)),
+    RewardTerm("energy", terms.energy, "J", 20.0, "mechanical work of the joints", (ENERGY_TORQUE_MAX,)),
 )
 TERMS: dict[str, RewardTerm] = {term.name: term for term in _ALL}
 

@@ -50,7 +50,11 @@ class GuidedStep(nn.Module):
 
     def finish(self, tau, gradient, transition, known, known_mask, guidance_scale, lower, upper):
         """Lines 5 to 7: reward planning, projection onto the box ``(T, 57)``, known entries ``known_mask (T, 57)``."""
-        tau = tau + guidance_scale * transition[:, 3:4] * gradient
+        variance = transition[:, 3:4]
+        # A gradient step beyond the curvature of R overshoots and grows: no entry moves further than the standard
+        # deviation of the step's own noise, so that a large weight saturates instead.
+        bound = torch.sqrt(variance)
+        tau = tau + torch.minimum(torch.maximum(guidance_scale * variance * gradient, -bound), bound)
         tau = torch.minimum(torch.maximum(tau, lower), upper)
         return torch.where(known_mask, known, tau)
 

@@ -142,3 +142,22 @@ def test_guidance_raises_the_reward():
         )[2]
 
     assert (reward(1.0) > reward(0.0)).all()
+
+
+def test_no_weight_moves_an_entry_further_than_the_steps_noise():
+    step = make_step(("joint_velocity",))
+    tau = torch.tensor(np.random.default_rng(1).normal(size=(4, 12, 57)))
+    variance = torch.linspace(0.0, 1.0, 12, dtype=torch.float64)[:, None]
+    transition = torch.cat([variance * 0.0, variance * 0.0 + 1.0, variance * 0.0, variance], dim=1)
+    far, free = torch.full((12, 57), 1e6), torch.zeros(12, 57, dtype=torch.bool)
+
+    def moved(weight):
+        result = step(
+            tau, torch.zeros(12, 3), transition, torch.zeros_like(tau), tau, free, torch.tensor(1.0),
+            torch.tensor([weight]), -far, far,
+        )[0]
+        return (result - tau).abs()
+
+    assert (moved(1e6) <= torch.sqrt(variance) + 1e-12).all()
+    # A small step is the paper's: half the weight moves half as far.
+    np.testing.assert_allclose(moved(2e-6), 2.0 * moved(1e-6), rtol=1e-6)
