@@ -75,7 +75,7 @@ BAD_CHANGES = [
     ({"weights": {"energy": float("nan")}}, "not within bounds"),
     ({"weights": {"energy": float("inf")}}, "not within bounds"),
     ({"weights": {"energy": -0.1}}, r"\[0, 20\] 1/\(J\) is valid"),
-    ({"weights": {"energy": 2.1}}, "not within bounds"),
+    ({"weights": {"energy": 20.1}}, "not within bounds"),
     ({"weights": {"energy": "much"}}, "must be a number"),
     ({"weights": {"energy": True}}, "must be a number"),
     ({"parameters": {"posture.goal": 0.0}}, "unknown parameter 'posture.goal'; valid parameters: posture.target"),
