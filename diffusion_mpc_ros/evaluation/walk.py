@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, WalkScores, run_closed_loop
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
+from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
@@ -86,7 +86,7 @@ def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
         rows += _rows(config, scores, controller="diffusion_mpc", delay=delay, replan=timing.replan_interval)
     return {
         "artefact": artefact.identity,
-        "machine": {"processor": platform.processor() or platform.machine(), "system": platform.platform()},
+        "machine": describe_machine(),
         "config": {
             "robots": config.robots,
             "ticks": config.ticks,
