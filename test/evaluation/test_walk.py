@@ -15,7 +15,8 @@ from diffusion_mpc_ros.evaluation.walk import WalkConfig
 def report(tmp_path_factory):
     path = tmp_path_factory.mktemp("walk") / "results" / "walk.json"
     config = WalkConfig(
-        commands=((0.5, 0.0, 0.0), (0.0, 0.0, 0.8)), robots=4, ticks=200, delays=(3, 3), replans=(2, 0), threads=1, json=path
+        commands=((0.5, 0.0, 0.0), (0.0, 0.0, 0.8)), robots=4, ticks=200, delays=(3, 3), replans=(2, 0), threads=1,
+        json=path,
     )  # fmt: skip
     walk.main(config)
     return json.loads(path.read_text())
