@@ -77,6 +77,7 @@ COMMANDS = Group(
                 "undo": Command("go back by one change", "commands.rewards", "undo", "UndoConfig"),
             },
         ),
+        "release": Command("make the robot lie down and its own controller let go of the motors", "commands.release"),
         "doctor": Command("check interface, domain, middleware, interfaces, model", "commands.doctor"),
         "bench": Group(
             "measure the parts on this machine",

@@ -31,6 +31,7 @@ from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 
 DIAGNOSTICS_PERIOD = 1.0
+WAITING_PERIOD = 5.0
 AUTOSTART = Parameter("autostart", False, "Stand up and walk without being asked; for simulation.")
 PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, HORIZON, REPLAN_MARGIN, AUTOSTART, REALTIME_PRIORITY)
 # What an autostart asks for in a mode, until the robot walks.
@@ -97,6 +98,9 @@ class CommandPublisher(ManagedNode):
 
     def _every_second(self) -> None:
         if self._last is None:
+            waiting_for = self._loop.waiting_for or "the first tick"
+            text = f"no command is sent yet: waiting for {waiting_for}"
+            self.get_logger().warning(text, throttle_duration_sec=WAITING_PERIOD)
             return
         mode = self._last.output.mode
         if self._autostart and mode in AUTOSTART_REQUESTS:

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from diffusion_mpc_ros.control.modes import Event, next_mode
 from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.control.supervisor import Supervisor, SupervisorInput, SupervisorOutput
-from diffusion_mpc_ros.core.errors import TimingError
+from diffusion_mpc_ros.core.errors import InterfaceError, TimingError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand, LowState, Timing
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Go2Domain, Publisher, Subscriber
+from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher
 from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer, ExecutedRow
 from diffusion_mpc_ros.realtime.latency import LatencyStatistics
 from diffusion_mpc_ros.realtime.periodic import Deadline, PeriodicLoop
@@ -26,8 +27,16 @@ from diffusion_mpc_ros.realtime.tick_clock import TickClock
 PHASE = 1e-3
 # A command sent this long [s] after its deadline is late.
 LATE = 5e-3
+# How long one answer of the motion switcher may take, and how often it is asked until it is there [s].
+SWITCHER_TIMEOUT = 0.5
 # The last word is said this often: the topic is not a reliable one.
 LAST_COMMANDS = 3
+# Longer than a step of the loop and an answer of the motion switcher with its retries [s].
+STOP_TIMEOUT = 4.0
+RELEASE_FIRST = (
+    "the robot's own controller {!r} commands the motors; lay the robot down and release it first: "
+    "diffusion-mpc release --network-interface NAME"
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,8 @@ class _Request:
 class ControlLoop:
     """Owns the loop's thread. Whatever ends it, the last LowCmd on the wire is damping.
 
+    Nothing is sent before the robot has said that its own controller has let go of the motors; ``waiting_for`` tells
+    what is missing. A robot whose controller is active ends the loop with an InterfaceError, without a LowCmd.
     ``on_step`` runs in that thread after the command was sent; ``on_failure`` gets the exception that ended the loop.
     ``priority`` > 0 asks for real-time scheduling (SCHED_FIFO) of the thread; ``realtime`` says whether it was granted.
     """
@@ -67,6 +78,7 @@ class ControlLoop:
         priority: int = 0,
     ) -> None:
         self.realtime = False
+        self.waiting_for = "the robot's motion switcher"
         self._priority = priority
         self.buffer = ActionBuffer(timing)
         self.lateness = LatencyStatistics(LATE)
@@ -78,6 +90,8 @@ class ControlLoop:
         # Counts who commands the motors; its samples are this loop's own.
         self._lowcmds = Subscriber(domain, LOWCMD)
         self._publisher = Publisher(domain, LOWCMD)
+        self._switcher = MotionSwitcher(domain, SWITCHER_TIMEOUT)
+        self._stopped = threading.Event()
         self._loop = PeriodicLoop(CONTROL_DT, self._step)
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
@@ -89,7 +103,9 @@ class ControlLoop:
 
     def request(self, event: Event, timeout: float = 0.2) -> tuple[bool, str]:
         """Hand the operator's request to the next tick; whether it was accepted, and why not or what changed."""
-        obstacle = self._obstacle() if event is Event.STAND_UP else ""
+        obstacle = f"waiting for {self.waiting_for}" if self.waiting_for else ""
+        if event is Event.STAND_UP and not obstacle:
+            obstacle = self._obstacle()
         if obstacle:
             return False, f"{event.value} refused: {obstacle}"
         request = self._request = _Request(event, threading.Event())
@@ -99,17 +115,38 @@ class ControlLoop:
 
     def close(self) -> None:
         """Stop the loop, damp, release the topics."""
+        self._stopped.set()
         self._loop.stop()
-        self._thread.join(timeout=1.0)
-        for entity in (self._lowstates, self._lowcmds, self._publisher):
+        self._thread.join(timeout=STOP_TIMEOUT)
+        for entity in (self._lowstates, self._lowcmds, self._publisher, self._switcher):
             entity.close()
 
     def _run(self) -> None:
         try:
+            if self._await_release():
+                self._command()
+        except Exception as error:  # whoever owns the process ends it
+            self._on_failure(error)
+
+    def _await_release(self) -> bool:
+        """Wait until the robot says that no controller of its own is active; False when stopped. Raises if one is."""
+        while not self._stopped.is_set():
+            try:
+                mode = self._switcher.active_mode()
+            except InterfaceError as error:
+                self.waiting_for = str(error)
+                self._stopped.wait(SWITCHER_TIMEOUT)
+                continue
+            if mode:
+                raise InterfaceError(RELEASE_FIRST.format(mode))
+            self.waiting_for = ""
+            return True
+        return False
+
+    def _command(self) -> None:
+        try:
             self.realtime = schedule_realtime(self._priority)
             self._loop.run()
-        except Exception as error:  # damping first, then whoever owns the process ends it
-            self._on_failure(error)
         finally:
             for _ in range(LAST_COMMANDS):
                 self._publisher.publish(JointCommand.damping(DAMPING_KD))
@@ -149,14 +186,17 @@ class ControlLoop:
         return max(tick, 0)
 
     def _obstacle(self) -> str:
-        """Why standing up must not begin: somebody else commands the motors, or the robot's clock is not understood."""
+        """Why standing up must not begin: somebody else commands the motors, or the robot's clock is no clock."""
         commanders = self._lowcmds.num_publishers()
         if commanders > 1:
             return f"{commanders - 1} other program(s) publish rt/lowcmd; stop them first (two controllers, one robot)"
         lowstate = self._lowstates.latest()
         try:
+            mode = self._switcher.active_mode()
+            if mode:
+                return RELEASE_FIRST.format(mode)
             if lowstate is not None:
                 self._clock.check_rate(lowstate.receive_time)
-        except TimingError as error:
+        except (InterfaceError, TimingError) as error:
             return str(error)
         return ""

@@ -8,8 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from diffusion_mpc_ros.core import rotations
-from diffusion_mpc_ros.core.trajectory import make_observation
+from diffusion_mpc_ros.core.trajectory import observe
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer
@@ -66,14 +65,7 @@ class PlanningLoop:
         if not self._schedule.due(state.tick):
             return
         self._followed = self._is_followed(state)
-        observation = make_observation(
-            base_ang_vel=state.base_ang_vel,
-            projected_gravity=rotations.projected_gravity(state.base_quat_wxyz),
-            command=command,
-            joint_pos=state.joint_pos,
-            joint_vel=state.joint_vel,
-            previous_action=state.previous_action,
-        )
+        observation = observe(state, command, state.previous_action)
         self._schedule.start(state.tick)
         self._worker.request(PlanRequest(state.tick, observation, None, rewards))
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, SPORTMODESTATE, Go2Domain, Publisher, Subscriber
 from diffusion_mpc_ros.go2.messages import SportModeState
+from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcherServer
 from diffusion_mpc_ros.realtime.periodic import Deadline, PeriodicLoop
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 from diffusion_mpc_ros.simulation.render import Viewer
@@ -43,6 +44,8 @@ class SimulationLoop:
         self._lowstates = Publisher(domain, LOWSTATE)
         self._truths = Publisher(domain, SPORTMODESTATE)
         self._lowcmds = Subscriber(domain, LOWCMD, self._commands.append)
+        # The simulated robot has no controller of its own, and says so.
+        self._switcher = MotionSwitcherServer(domain)
         self._loop = PeriodicLoop(simulation.timestep, self._turn)
         self._thread = threading.Thread(target=self._run, name="physics", daemon=True)
         self._thread.start()
@@ -57,7 +60,7 @@ class SimulationLoop:
         self._thread.join(timeout=1.0)
         if self._viewer is not None:
             self._viewer.close()
-        for entity in (self._lowcmds, self._lowstates, self._truths):
+        for entity in (self._lowcmds, self._lowstates, self._truths, self._switcher):
             entity.close()
 
     def _run(self) -> None:

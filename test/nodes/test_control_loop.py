@@ -11,10 +11,12 @@ import pytest
 
 from diffusion_mpc_ros.control.modes import Event, Mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
+from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Plan, Timing
 from diffusion_mpc_ros.go2.channels import LOWCMD, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcherServer
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
@@ -119,3 +121,28 @@ def test_a_lost_robot_is_damped(robot):
     step = robot.until(lambda step: step.output.mode is Mode.FAULT)
     assert "lowstate" in str(step.output.fault).lower()
     assert step.output.command.kp.max() == 0.0
+
+
+def test_nothing_is_sent_while_the_robots_own_controller_is_active(domain):
+    server = MotionSwitcherServer(domain, mode="mcf")
+    wire = Subscriber(domain, LOWCMD)
+    failures = queue.Queue()
+    settings = load_safety_settings(config_file("safety.yaml"))
+    loop = ControlLoop(domain, settings, TIMING, lambda step: None, failures.put)
+    failure = failures.get(timeout=WAIT)
+    assert isinstance(failure, InterfaceError) and "mcf" in str(failure) and "release" in str(failure)
+    loop.close()
+    assert wire.received == 0
+    wire.close()
+    server.close()
+
+
+def test_nothing_is_sent_to_a_robot_that_does_not_answer(domain):
+    wire = Subscriber(domain, LOWCMD)
+    settings = load_safety_settings(config_file("safety.yaml"))
+    loop = ControlLoop(domain, settings, TIMING, lambda step: None, lambda failure: None)
+    accepted, message = loop.request(Event.STAND_UP)
+    assert not accepted and "waiting" in message
+    loop.close()
+    assert wire.received == 0
+    wire.close()

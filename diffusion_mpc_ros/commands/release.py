@@ -1,0 +1,33 @@
+"""Make the real robot lie down and its own controller let go of the motors; command_publisher needs that to start.
+
+Two programs that command the motors at once throw the robot over. Hold the robot or put it on a stand the first time.
+
+examples:
+  diffusion-mpc release --network-interface eth0
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diffusion_mpc_ros import bringup
+
+
+@dataclass(frozen=True)
+class Config:
+    """Where the robot is."""
+
+    network_interface: str
+    """Network card of the Unitree topics."""
+    domain_id: int = bringup.ROBOT_DOMAIN
+    """DDS domain of the Unitree topics."""
+
+
+def main(config: Config) -> None:
+    """Release and say what was active; raises InterfaceError when the robot does not let go."""
+    from diffusion_mpc_ros.go2.channels import open_domain
+    from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher
+
+    with open_domain(config.network_interface, config.domain_id) as domain, MotionSwitcher(domain) as switcher:
+        mode = switcher.release()
+    print(f"the robot's controller {mode!r} has let go" if mode else "no controller of the robot's own was active")
