@@ -11,11 +11,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, DEFAULT_JOINT_POS, NUM_JOINTS, WALKING_KD, WALKING_KP
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.trajectory import make_observation
+from diffusion_mpc_ros.core.trajectory import observe
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.estimation.base_estimator import BaseEstimator
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
@@ -101,14 +100,7 @@ def demonstrator_walker(policy: DemonstratorPolicy, base_height: float) -> Walke
 
     def walk(lowstate: LowState, time: float, command: np.ndarray) -> np.ndarray:
         nonlocal previous
-        observation = make_observation(
-            base_ang_vel=lowstate.base_ang_vel,
-            projected_gravity=rotations.projected_gravity(lowstate.base_quat_wxyz),
-            command=command,
-            joint_pos=lowstate.joint_pos,
-            joint_vel=lowstate.joint_vel,
-            previous_action=previous,
-        )
+        observation = observe(lowstate, command, previous)
         previous = policy(observation[None], np.array([base_height]))[0]
         return previous
 

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, WALKING_KD, WALKING_KP
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.trajectory import make_observation
+from diffusion_mpc_ros.core.trajectory import observe
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController
@@ -42,14 +41,7 @@ def main(config: PictureConfig) -> None:
     lowstate, previous, pictures = simulation.lowstate(0.0), DEFAULT_JOINT_POS, []
     with OffscreenCamera(simulation, width=config.width, height=config.height) as camera:
         for tick in range(config.start + config.frames * config.interval):
-            observation = make_observation(
-                base_ang_vel=lowstate.base_ang_vel,
-                projected_gravity=rotations.projected_gravity(lowstate.base_quat_wxyz),
-                command=np.array(config.cmd_vel),
-                joint_pos=lowstate.joint_pos,
-                joint_vel=lowstate.joint_vel,
-                previous_action=previous,
-            )
+            observation = observe(lowstate, np.array(config.cmd_vel), previous)
             previous = controller.joint_targets(tick, observation[None])[0]
             lowstate = simulation.step_control_tick(JointCommand.position(previous, WALKING_KP, WALKING_KD))
             if tick >= config.start and (tick - config.start) % config.interval == 0:

@@ -1,0 +1,74 @@
+"""Stamped values refuse what does not fit, in words."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.core.errors import ConfigurationError, JointOrderError, PlanError, TimingError
+from diffusion_mpc_ros.core.types import JointCommand, Plan, PlanRequest, RewardSettings, Timing
+
+
+@given(st.integers(-2, 20), st.integers(-2, 20), st.integers(-2, 20))
+def test_timing_is_accepted_exactly_when_the_contract_holds(horizon, margin, interval):
+    fits = 0 <= margin < horizon and 1 <= interval <= horizon - margin
+    if fits:
+        Timing(horizon, margin, interval)
+    else:
+        with pytest.raises(TimingError, match="is needed"):
+            Timing(horizon, margin, interval)
+
+
+def test_plan_time_must_fit_the_margin():
+    # D = 3: 60 ms; D = 0 counts as one tick: 20 ms.
+    Timing(11, 3, 8).check_plan_time(0.060)
+    Timing(11, 0, 1).check_plan_time(0.020)
+    with pytest.raises(TimingError, match="61.0 ms is over"):
+        Timing(11, 3, 8).check_plan_time(0.061)
+    with pytest.raises(TimingError):
+        Timing(11, 3, 8).check_plan_time(float("nan"))
+
+
+@pytest.mark.parametrize("targets", [np.zeros((11, 11)), np.zeros(12), np.full((11, 12), np.nan)])
+def test_bad_plans_are_refused(targets):
+    with pytest.raises(PlanError):
+        Plan(0, targets)
+
+
+def test_a_plan_before_time_is_refused():
+    with pytest.raises(ConfigurationError, match="-1"):
+        Plan(-1, np.zeros((11, 12)))
+
+
+@pytest.mark.parametrize("observation", [np.zeros(44), np.full(45, np.inf)])
+def test_bad_observations_are_refused(observation):
+    with pytest.raises(PlanError, match="tick 5"):
+        PlanRequest(5, observation, None, RewardSettings())
+
+
+def test_damping_has_no_stiffness():
+    command = JointCommand.damping(5.0)
+    assert not command.kp.any() and not command.torque.any() and (command.kd == 5.0).all()
+
+
+def test_joint_permutation_maps_by_name():
+    # The common URDF order is FL FR RL RR; the project's is FR FL RR RL.
+    urdf = [f"{leg}_{joint}_joint" for leg in ("FL", "FR", "RL", "RR") for joint in ("hip", "thigh", "calf")]
+    np.testing.assert_array_equal(go2.joint_permutation(urdf), [3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8])
+    short = [name.removesuffix("_joint") for name in go2.JOINT_NAMES]
+    np.testing.assert_array_equal(go2.joint_permutation(short), np.arange(12))
+
+
+@pytest.mark.parametrize("change", [lambda names: names[:-1], lambda names: [*names[:-1], names[0]]])
+def test_missing_or_double_joints_are_named(change):
+    with pytest.raises(JointOrderError, match="RL_calf_joint|FR_hip_joint"):
+        go2.joint_permutation(change(list(go2.JOINT_NAMES)))
+
+
+def test_constants_are_consistent_and_read_only():
+    assert (go2.JOINT_POS_MIN < go2.DEFAULT_JOINT_POS).all() and (go2.DEFAULT_JOINT_POS < go2.JOINT_POS_MAX).all()
+    assert (go2.JOINT_POS_MIN <= go2.LYING_JOINT_POS).all() and (go2.LYING_JOINT_POS <= go2.JOINT_POS_MAX).all()
+    assert pytest.approx(go2.CONTROL_DT * 1000.0) == go2.CONTROL_TICK_MS
+    with pytest.raises(ValueError, match="read-only"):
+        go2.DEFAULT_JOINT_POS[0] = 0.0
