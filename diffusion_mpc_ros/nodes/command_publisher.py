@@ -22,18 +22,19 @@ from diffusion_mpc_ros.nodes.parameters import (
     DOMAIN_ID,
     HORIZON,
     NETWORK_INTERFACE,
-    REALTIME_PRIORITY,
     REPLAN_MARGIN,
     Parameter,
     declare,
+    realtime_priority,
 )
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 DIAGNOSTICS_PERIOD = 1.0
 WAITING_PERIOD = 5.0
 AUTOSTART = Parameter("autostart", False, "Stand up and walk without being asked; for simulation.")
-PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, HORIZON, REPLAN_MARGIN, AUTOSTART, REALTIME_PRIORITY)
+PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, HORIZON, REPLAN_MARGIN, AUTOSTART, realtime_priority(60))
 # What an autostart asks for in a mode, until the robot walks.
 AUTOSTART_REQUESTS = {Mode.DAMPING: Event.STAND_UP, Mode.STANDING: Event.WALK}
 
@@ -57,10 +58,10 @@ class CommandPublisher(ManagedNode):
         self._rejected_plans = 0
         self._last: ControlStep | None = None
         settings = load_safety_settings(config_file("safety.yaml"))
+        # The loop's thread inherits it; the others hold the interpreter's lock now and then and must not be held up.
+        self._realtime = schedule_realtime(values["realtime_priority"])
         self._domain = open_domain(values["network_interface"], values["domain_id"])
-        self._loop = ControlLoop(
-            self._domain, settings, timing, self._on_step, self.fail, priority=values["realtime_priority"]
-        )
+        self._loop = ControlLoop(self._domain, settings, timing, self._on_step, self.fail)
         self.create_subscription(Plan, "plan", self._on_plan, RELIABLE)
         for event in REQUESTS:
             self.create_service(Trigger, f"~/{event.value}", self._handler(event))
@@ -116,7 +117,7 @@ class CommandPublisher(ManagedNode):
             "lateness_p50_ms": lateness.p50 * 1e3,
             "lateness_p99_ms": lateness.p99 * 1e3,
             "lateness_max_ms": lateness.max * 1e3,
-            "realtime_scheduling": self._loop.realtime,
+            "realtime_scheduling": self._realtime,
             "rejected_plans": self._rejected_plans,
             "clamped_joints": self._last.output.clamped,
         }

@@ -19,7 +19,6 @@ from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher
 from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer, ExecutedRow
 from diffusion_mpc_ros.realtime.latency import LatencyStatistics
 from diffusion_mpc_ros.realtime.periodic import Deadline, PeriodicLoop
-from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 from diffusion_mpc_ros.realtime.tick_clock import TickClock
 
 # The loop wakes this long [s] after a tick begins: by then the tick's first LowState is there, and a small error of
@@ -64,7 +63,6 @@ class ControlLoop:
     Nothing is sent before the robot has said that its own controller has let go of the motors; ``waiting_for`` tells
     what is missing. A robot whose controller is active ends the loop with an InterfaceError, without a LowCmd.
     ``on_step`` runs in that thread after the command was sent; ``on_failure`` gets the exception that ended the loop.
-    ``priority`` > 0 asks for real-time scheduling (SCHED_FIFO) of the thread; ``realtime`` says whether it was granted.
     """
 
     def __init__(
@@ -74,12 +72,8 @@ class ControlLoop:
         timing: Timing,
         on_step: Callable[[ControlStep], None],
         on_failure: Callable[[Exception], None],
-        *,
-        priority: int = 0,
     ) -> None:
-        self.realtime = False
         self.waiting_for = "the robot's motion switcher"
-        self._priority = priority
         self.buffer = ActionBuffer(timing)
         self.lateness = LatencyStatistics(LATE)
         self._supervisor = Supervisor(settings)
@@ -145,7 +139,6 @@ class ControlLoop:
 
     def _command(self) -> None:
         try:
-            self.realtime = schedule_realtime(self._priority)
             self._loop.run()
         finally:
             for _ in range(LAST_COMMANDS):

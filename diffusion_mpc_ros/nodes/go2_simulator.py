@@ -14,10 +14,11 @@ from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.go2.channels import open_domain
 from diffusion_mpc_ros.nodes import conversions
-from diffusion_mpc_ros.nodes.parameters import DOMAIN_ID, NETWORK_INTERFACE, REALTIME_PRIORITY, Parameter, declare
+from diffusion_mpc_ros.nodes.parameters import DOMAIN_ID, NETWORK_INTERFACE, Parameter, declare, realtime_priority
 from diffusion_mpc_ros.nodes.qos import RELIABLE
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
+from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 from diffusion_mpc_ros.simulation.model import ModelOptions
 from diffusion_mpc_ros.simulation.render import Viewer
 from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose
@@ -27,7 +28,7 @@ PUSH_DURATION = 0.1
 VIEWER = Parameter("viewer", False, "Open MuJoCo's viewer; needs a display.")
 FRICTION = Parameter("friction", 0.8, "Sliding friction coefficient of the ground.", 0.05, 3.0, read_only=False)
 PAYLOAD = Parameter("payload", 0.0, "Payload fixed to the base [kg].", 0.0, 20.0, read_only=False)
-PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, VIEWER, FRICTION, PAYLOAD, REALTIME_PRIORITY)
+PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, VIEWER, FRICTION, PAYLOAD, realtime_priority(50))
 
 
 class Go2SimulatorNode(ManagedNode):
@@ -39,8 +40,10 @@ class Go2SimulatorNode(ManagedNode):
         simulation = Go2Simulation(ModelOptions(friction=values["friction"], visual=values["viewer"]))
         simulation.set_payload(values["payload"])
         viewer = Viewer(simulation) if values["viewer"] else None
+        # Nothing else on this machine would delay a real robot; the physics thread inherits it.
+        schedule_realtime(values["realtime_priority"])
         self._domain = open_domain(values["network_interface"], values["domain_id"])
-        self._loop = SimulationLoop(self._domain, simulation, viewer, self.fail, values["realtime_priority"])
+        self._loop = SimulationLoop(self._domain, simulation, viewer, self.fail)
         self.create_subscription(WrenchStamped, "external_wrench", self._on_wrench, RELIABLE)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_parameters)

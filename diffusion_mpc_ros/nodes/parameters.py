@@ -41,9 +41,6 @@ BASE_FRAME = Parameter("base_frame", "base", "Frame of the robot's base; IMU and
 HORIZON = Parameter("horizon", 11, "Horizon H: rows of a plan [control ticks].", 1, 64)
 REPLAN_MARGIN = Parameter("replan_margin", 3, "Replan margin D: first executed row of a plan [control ticks].", 0, 63)
 
-REALTIME_PRIORITY = Parameter(
-    "realtime_priority", 50, "SCHED_FIFO priority of the periodic thread where the system grants it; 0: none.", 0, 98
-)
 PLANNER_PARAMETERS = (
     Parameter("artefact", "go2", "Model artefact: its name in models/, or a path to its folder."),
     Parameter("replan_interval", 2, "Replan interval R: a new plan every R control ticks; R <= H - D.", 1, 64),
@@ -59,6 +56,12 @@ PLANNER_PARAMETERS = (
     Parameter("max_command", [1.0, 0.5, 1.0], "Bounds of vx, vy [m/s] and yaw rate [rad/s] that are asked for."),
     Parameter("cmd_vel_timeout", 0.5, "Age [s] from which a velocity command counts as zero.", 0.05, 5.0),
 )
+
+
+def realtime_priority(default: int) -> Parameter:
+    """The real-time priority of a node: the nearer to the motors, the higher."""
+    text = "SCHED_FIFO priority of what has a deadline, where the system grants it; 0: none."
+    return Parameter("realtime_priority", default, text, 0, 98)
 
 
 def declare(node: Node, *parameters: Parameter) -> dict[str, Any]:

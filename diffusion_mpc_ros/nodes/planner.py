@@ -16,18 +16,26 @@ from visualization_msgs.msg import MarkerArray
 from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.types import Plan, RewardSettings
 from diffusion_mpc_ros.nodes import conversions, standard_messages
-from diffusion_mpc_ros.nodes.parameters import BASE_FRAME, HORIZON, PLANNER_PARAMETERS, REPLAN_MARGIN, declare
+from diffusion_mpc_ros.nodes.parameters import (
+    BASE_FRAME,
+    HORIZON,
+    PLANNER_PARAMETERS,
+    REPLAN_MARGIN,
+    declare,
+    realtime_priority,
+)
 from diffusion_mpc_ros.nodes.planning import PlanningLoop, VelocityCommand
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 from diffusion_mpc_ros.planners.configuration import make_planner
 from diffusion_mpc_ros.planners.latency import plan_times
 from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
+from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 DIAGNOSTICS_PERIOD = 1.0
 # The plan time is measured over so many plans, again when it is too long: the other nodes may just be starting.
 WARM_UP_PLANS, WARM_UP_ATTEMPTS = 100, 4
-PARAMETERS = (HORIZON, REPLAN_MARGIN, BASE_FRAME, *PLANNER_PARAMETERS)
+PARAMETERS = (HORIZON, REPLAN_MARGIN, BASE_FRAME, *PLANNER_PARAMETERS, realtime_priority(10))
 
 
 class PlannerNode(ManagedNode):
@@ -36,6 +44,8 @@ class PlannerNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("planner")
         values = declare(self, *PARAMETERS)
+        # Threads made from here on, the planner's among them, inherit it.
+        schedule_realtime(values["realtime_priority"])
         self._planner = make_planner(values)
         self._check_plan_time()
         self._base_frame = values["base_frame"]

@@ -12,7 +12,6 @@ from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, SPORTMODESTATE, Go2
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcherServer
 from diffusion_mpc_ros.realtime.periodic import Deadline, PeriodicLoop
-from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 from diffusion_mpc_ros.simulation.render import Viewer
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
 
@@ -32,10 +31,7 @@ class SimulationLoop:
         simulation: Go2Simulation,
         viewer: Viewer | None,
         on_failure: Callable[[Exception], None],
-        priority: int = 0,
     ) -> None:
-        """``priority`` > 0 asks for real-time scheduling: nothing on this machine would delay a real robot."""
-        self._priority = priority
         self._simulation, self._viewer, self._on_failure = simulation, viewer, on_failure
         self._posted: deque[Callable[[Go2Simulation], None]] = deque()
         self._commands: deque[JointCommand] = deque(maxlen=1)
@@ -65,7 +61,6 @@ class SimulationLoop:
 
     def _run(self) -> None:
         try:
-            schedule_realtime(self._priority)
             self._loop.run()
         except Exception as error:  # whoever owns the process ends it
             self._on_failure(error)

@@ -15,12 +15,20 @@ from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber, open_domain
 from diffusion_mpc_ros.nodes import conversions, standard_messages
 from diffusion_mpc_ros.nodes.estimation import StateSampler, TickSnapshot
-from diffusion_mpc_ros.nodes.parameters import BASE_FRAME, DOMAIN_ID, NETWORK_INTERFACE, Parameter, declare
+from diffusion_mpc_ros.nodes.parameters import (
+    BASE_FRAME,
+    DOMAIN_ID,
+    NETWORK_INTERFACE,
+    Parameter,
+    declare,
+    realtime_priority,
+)
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 ODOM_FRAME = Parameter("odom_frame", "odom", "Odometry frame (REP 105).")
-PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, ODOM_FRAME, BASE_FRAME)
+PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, ODOM_FRAME, BASE_FRAME, realtime_priority(30))
 
 
 class StateEstimator(ManagedNode):
@@ -40,6 +48,8 @@ class StateEstimator(ManagedNode):
         else:
             self._transforms = self.create_publisher(self._tf2_msgs.TFMessage, "/tf", RELIABLE)
         self._sampler = StateSampler()
+        # The DDS library's threads, which receive and publish, inherit it.
+        schedule_realtime(values["realtime_priority"])
         self._domain = open_domain(values["network_interface"], values["domain_id"])
         self._lowcmds = Subscriber(self._domain, LOWCMD, self._sampler.note_command)
         self._lowstates = Subscriber(self._domain, LOWSTATE, self._on_lowstate)

@@ -8,7 +8,8 @@ import os
 def schedule_realtime(priority: int) -> bool:
     """Ask for SCHED_FIFO at ``priority`` for the calling thread; False for 0 or where the system does not grant it.
 
-    Granted with CAP_SYS_NICE or an ``rtprio`` limit (``/etc/security/limits.d``).
+    Threads that it makes afterwards inherit it. Granted with CAP_SYS_NICE or an ``rtprio`` limit
+    (``/etc/security/limits.d``).
     """
     if priority == 0:
         return False
