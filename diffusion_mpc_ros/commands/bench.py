@@ -17,11 +17,7 @@ from diffusion_mpc_ros.bringup import BringupOptions, processes
 from diffusion_mpc_ros.commands.launch import parse_parameters
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.planners.configuration import make_planner
-from diffusion_mpc_ros.planners.latency import plan_times
-from diffusion_mpc_ros.rewards.registry import TERMS
-
-# Of the largest weight: every term steers, none dominates.
-GUIDED_SHARE = 0.01
+from diffusion_mpc_ros.planners.latency import guided, plan_times
 
 
 @dataclass(frozen=True)
@@ -41,10 +37,10 @@ def main(config: Config) -> int:
     values = next(spec.parameters for spec in processes(options) if spec.name == "planner")
     planner = make_planner(values)
     limit = max(planner.timing.replan_margin, 1) * planner.timing.control_dt
-    guided = RewardSettings(1, {name: GUIDED_SHARE * term.max_weight for name, term in TERMS.items()})
     table = Table("", "p50, ms", "p99, ms", "max, ms", title=f"{values['artefact']}, N = {values['candidates']}")
     slowest = 0.0
-    for label, rewards in (("no guidance", RewardSettings()), ("all terms", guided)):
+    terms = planner.artefact.description.reward_terms
+    for label, rewards in (("no guidance", RewardSettings()), ("all terms", guided(terms))):
         times = plan_times(planner, config.plans, rewards)
         p50, p99 = np.percentile(times, [50, 99])
         slowest = max(slowest, p99)

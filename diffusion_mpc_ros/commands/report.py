@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as RichProgress
 from rich.table import Table
@@ -51,6 +52,7 @@ def print_report(result: dict[str, Any], cmd_vel: tuple[float, float, float], co
     plan = result["plan_ms"]
     rows = (
         ("fell", "yes" if result["fell"] else "no"),
+        *([("fault", result["fault"])] if result["fault"] else []),
         ("measured", f"{result['duration']:.1f} s"),
         ("command rate", f"{result['command_rate_hz']:.3f} Hz"),
         ("late ticks", f"{result['late_ticks']} of {result['ticks']}"),
@@ -61,7 +63,7 @@ def print_report(result: dict[str, Any], cmd_vel: tuple[float, float, float], co
         ("mean height", f"{result['mean_height']:.3f} m"),
     )
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(escape, row))
     console.print(table)
     if "reward" in result:
         _print_comparison(result["reward"], console)

@@ -1,7 +1,7 @@
 """Start the simulated Go2 and the controller, stand up, walk, measure, sit down; the exit status says whether it fell.
 
 Velocity and height are measured from the simulator's true state, the command rate from what was sent to the motors.
-Exit status: 0 walked, 1 fell or a process died, 2 a setting does not fit.
+Exit status: 0 walked, 1 fell, faulted or a process died, 2 a setting does not fit.
 
 examples:
   diffusion-mpc run                                   walk at 0.5 m/s until Ctrl-C
@@ -69,7 +69,7 @@ class Config:
 
 
 def main(config: Config) -> int:
-    """Walk as ``config`` says; 1 when the robot fell or a process died."""
+    """Walk as ``config`` says; 1 when the robot fell or faulted, or a process died."""
     console = Console()
     processes = _processes(config, console)
     options = processes.options()
@@ -89,7 +89,7 @@ def main(config: Config) -> int:
     print_report(result, config.cmd_vel, console)
     if config.json is not None:
         config.json.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
-    return 1 if result["fell"] else 0
+    return 1 if result["fell"] or result["fault"] else 0
 
 
 def _processes(config: Config, console: Console) -> launch.Config:
@@ -153,7 +153,7 @@ class Walk:
         try:
             self._wait_until(self._walk_start + self.SETTLE, progress)
             # A robot that falls at once is measured from its first step.
-            self._start = self._walk_start if self._fell() else time.monotonic()
+            self._start = self._walk_start if self._over() else time.monotonic()
             progress.measure(self._start)
             self._measure(progress)
         except KeyboardInterrupt:
@@ -165,7 +165,8 @@ class Walk:
         if config.reward_preset:
             at = config.reward_at or 0.5 * config.duration
             self._wait_until(self._start + at, progress)
-            self._switched = self._switch_reward()
+            if not self._over():
+                self._switched = self._switch_reward()
         self._wait_until(self._start + (config.duration or math.inf), progress)
 
     def _switch_reward(self) -> float:
@@ -175,20 +176,21 @@ class Walk:
         return time.monotonic()
 
     def _sit_down(self) -> None:
-        """Stop, sit down; damp a robot that has fallen."""
+        """Stop and sit down; damp a robot that has fallen, unless the supervisor already has."""
         from diffusion_mpc_ros.control.modes import Mode
+        from diffusion_mpc_ros.nodes.operator import OperatorError
 
         self._operator.command(np.zeros(3))
-        if self._fell() or self._operator.mode not in (Mode.WALKING, Mode.STANDING):
-            self._operator.request("damp")
-            return
-        self._operator.request("sit_down")
-        self._await(lambda: self._operator.mode is Mode.DAMPING, self.SAT, "the robot lying")
+        try:
+            self._operator.request("damp" if self._fell() else "sit_down")
+        except OperatorError as error:
+            self._console.print(str(error), markup=False)
+        self._await(lambda: self._operator.mode in (Mode.DAMPING, Mode.FAULT), self.SAT, "the robot lying")
 
     def _report(self) -> dict[str, Any]:
         walked, window = Window(self._walk_start, self._end), Window(self._start, self._end)
-        result = report(self._recording, walked, window, self._cmd_vel)
-        if self._switched is not None and not result["fell"]:
+        result = {**report(self._recording, walked, window, self._cmd_vel), "fault": self._operator.fault}
+        if self._switched is not None and not self._over():
             after = Window(self._switched + self.REWARD_SETTLE, self._end)
             result["reward"] = {
                 "preset": self._config.reward_preset,
@@ -211,8 +213,11 @@ class Walk:
                 raise OperatorError(f"waited {timeout:.0f} s in vain for {what}; mode {self._operator.mode}")
 
     def _wait_until(self, end: float, progress: Progress) -> None:
-        """Walk on until ``end`` [s, monotonic] or until the robot falls."""
-        while time.monotonic() < end and not self._fell():
+        """Walk on until ``end`` [s, monotonic], a fall or a fault."""
+        while time.monotonic() < end and not self._over():
             self._child.check()
-            self._operator.wait(self._fell, min(0.1, max(end - time.monotonic(), 0.0)))
+            self._operator.wait(self._over, min(0.1, max(end - time.monotonic(), 0.0)))
             progress.update()
+
+    def _over(self) -> bool:
+        return self._fell() or bool(self._operator.fault)

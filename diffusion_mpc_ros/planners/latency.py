@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -10,6 +11,15 @@ from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import make_observation
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings
 from diffusion_mpc_ros.planners.base import Planner
+from diffusion_mpc_ros.rewards.registry import get_term
+
+# Of each term's largest weight: every term steers, none dominates.
+_GUIDED_SHARE = 0.01
+
+
+def guided(terms: Iterable[str]) -> RewardSettings:
+    """Every one of ``terms`` at work: what takes a planner longest."""
+    return RewardSettings(1, {name: _GUIDED_SHARE * get_term(name).max_weight for name in terms})
 
 
 def plan_times(planner: Planner, plans: int, rewards: RewardSettings) -> np.ndarray:
