@@ -31,8 +31,8 @@ class Timing:
             )
         if not 1 <= self.replan_interval <= self.horizon - self.replan_margin:
             raise TimingError(
-                f"replan interval R = {self.replan_interval} does not fit H = {self.horizon} and D = {self.replan_margin}:"
-                f" 1 <= R <= H - D = {self.horizon - self.replan_margin} is needed"
+                f"replan interval R = {self.replan_interval} does not fit H = {self.horizon} and "
+                f"D = {self.replan_margin}: 1 <= R <= H - D = {self.horizon - self.replan_margin} is needed"
             )
 
     def check_plan_time(self, plan_time_p99: float) -> None:

@@ -13,13 +13,12 @@ from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcPlanner
 from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer
+from diffusion_mpc_ros.realtime.measurement import TRACKING_WIDTH
 from diffusion_mpc_ros.realtime.replan import ReplanSchedule
 from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
 
 # Ticks that the robots have to get up to speed before errors count.
 SETTLING_TICKS = 100
-# Width sigma of the tracking score exp(-e^2 / sigma).
-TRACKING_WIDTH = 0.25
 
 
 class BatchController(Protocol):

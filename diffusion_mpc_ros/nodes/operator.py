@@ -175,7 +175,7 @@ class Operator:
         self._notify()
 
     def _on_state(self, message: RobotState) -> None:
-        self.recording.joint_vel.append((time.monotonic(), float(np.sum(np.square(message.joint_vel)))))
+        self.recording.joint_vel.append((time.monotonic(), float(np.mean(np.square(message.joint_vel)))))
 
     def _on_plan(self, message: Plan) -> None:
         self.recording.plan_times.append((time.monotonic(), message.plan_time))

@@ -54,7 +54,7 @@ class Recording:
     truth: list[TruthSample] = field(default_factory=list)
     commands: list[CommandSample] = field(default_factory=list)
     plan_times: list[tuple[float, float]] = field(default_factory=list)  # (time, plan time [s])
-    joint_vel: list[tuple[float, float]] = field(default_factory=list)  # (time, mean squared joint velocity)
+    joint_vel: list[tuple[float, float]] = field(default_factory=list)  # (time, mean of dq^2 over the joints)
 
 
 @dataclass(frozen=True)
