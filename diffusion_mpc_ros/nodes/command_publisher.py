@@ -61,7 +61,7 @@ class CommandPublisher(ManagedNode):
         # The loop's thread inherits it; the others hold the interpreter's lock now and then and must not be held up.
         self._realtime = schedule_realtime(values["realtime_priority"])
         if values["realtime_priority"] and not self._realtime:
-            self.get_logger().info("no real-time scheduling (CAP_SYS_NICE, rtprio limit): a busy machine delays commands")
+            self.get_logger().info("no real-time scheduling (CAP_SYS_NICE, rtprio limit): other load delays commands")
         self._domain = open_domain(values["network_interface"], values["domain_id"])
         self._loop = ControlLoop(self._domain, settings, timing, self._on_step, self.fail)
         self.create_subscription(Plan, "plan", self._on_plan, RELIABLE)
