@@ -1,7 +1,8 @@
 """Start the processes of the controller (and of the simulated Go2) and nothing else; Ctrl-C ends them all.
 
-Where ROS 2 is installed ``ros2 launch diffusion_mpc_ros go2.launch.py`` starts the same list. When one process ends,
-the others are told to end too: command_publisher then leaves the robot damped.
+Where ROS 2 is installed ``ros2 launch diffusion_mpc_ros go2.launch.py`` starts the same list. A process that refuses
+its settings ends them all, and so does the end of command_publisher or the simulator. Without its planner or estimator
+command_publisher goes on: the robot stands still and waits for the operator.
 
 examples:
   diffusion-mpc launch --autostart
@@ -26,6 +27,19 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 
 # honcho's return codes for SIGINT and SIGTERM: the user's wish, no failure.
 STOPPED = (0, 130, 143)
+# Without one of these the others have nothing to do.
+VITAL = ("command_publisher", "go2_simulator")
+# Exit status of a node that refuses its settings.
+REFUSED = 2
+
+
+class RobotProcesses(Manager):
+    """honcho's process manager, but a dead planner never stops command_publisher."""
+
+    def _any_stopped(self) -> bool:
+        """Whether all have to end."""
+        codes = {name: process.get("returncode") for name, process in self._processes.items()}
+        return any(code is not None and (name in VITAL or code == REFUSED) for name, code in codes.items())
 
 
 @dataclass(frozen=True)
@@ -64,14 +78,14 @@ class Config:
 
 
 def main(config: Config) -> int:
-    """Run until Ctrl-C or until one process ends; its exit status."""
+    """Run until Ctrl-C or until the processes have to end; the exit status of the first that ended."""
     options = config.options()
     return run_processes(bringup.processes(options), bringup.environment(options))
 
 
 def run_processes(specs: Sequence[bringup.ProcessSpec], environment: dict[str, str]) -> int:
     """Run ``specs`` with one output, each line with its process's name; the exit status of the first that ended."""
-    manager = Manager()
+    manager = RobotProcesses()
     # One thread for numerics in each process: the machine's cores belong to five of them.
     variables = {"OMP_NUM_THREADS": "1", **os.environ, **environment, "PYTHONUNBUFFERED": "1"}
     for spec in specs:

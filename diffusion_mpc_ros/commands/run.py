@@ -118,6 +118,7 @@ class Walk:
         self._namespace = options.namespace
         self._walk_start = self._start = self._end = 0.0
         self._switched: float | None = None
+        self._walking, self._fault = False, ""
 
     def run(self) -> dict[str, Any]:
         """The report; raises ProcessDied, OperatorError or MeasurementError."""
@@ -144,6 +145,8 @@ class Walk:
         operator.request("stand_up")
         self._await(lambda: operator.mode is Mode.STANDING, self.STOOD, "standing")
         operator.request("walk")
+        self._await(lambda: operator.mode is Mode.WALKING, self.STOOD, "walking")
+        self._walking = True
 
     def _walk(self, progress: Progress) -> None:
         """Walk and wait; notes when walking and measuring began and ended, and when the reward was switched."""
@@ -159,6 +162,9 @@ class Walk:
         except KeyboardInterrupt:
             self._console.print("interrupted: sitting down")
         self._end = time.monotonic()
+        self._fault = self._operator.fault
+        if self._stopped_walking() and not self._fault:
+            self._fault = f"the robot is {self._operator.mode.value} unasked; the output of the processes may say why"
 
     def _measure(self, progress: Progress) -> None:
         config = self._config
@@ -189,7 +195,7 @@ class Walk:
 
     def _report(self) -> dict[str, Any]:
         walked, window = Window(self._walk_start, self._end), Window(self._start, self._end)
-        result = {**report(self._recording, walked, window, self._cmd_vel), "fault": self._operator.fault}
+        result = {**report(self._recording, walked, window, self._cmd_vel), "fault": self._fault}
         if self._switched is not None and not self._over():
             after = Window(self._switched + self.REWARD_SETTLE, self._end)
             result["reward"] = {
@@ -220,4 +226,9 @@ class Walk:
             progress.update()
 
     def _over(self) -> bool:
-        return self._fell() or bool(self._operator.fault)
+        return self._fell() or bool(self._operator.fault) or self._stopped_walking()
+
+    def _stopped_walking(self) -> bool:
+        from diffusion_mpc_ros.control.modes import Mode
+
+        return self._walking and self._operator.mode is not Mode.WALKING
