@@ -13,7 +13,7 @@ from rich.table import Table
 
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.diffusion.artefact import add_scores, load
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, WalkScores, run_closed_loop
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
@@ -40,7 +40,8 @@ DEMONSTRATOR_HEIGHT = 0.29
 class WalkConfig:
     """Which loops are evaluated: every pair of ``delays`` (D) and ``replans`` (R; 0 stands for the paper's H - D).
 
-    ``robots`` robots per command for ``ticks`` control ticks; all commands run side by side in one batch.
+    ``robots`` robots per command for ``ticks`` control ticks; all commands run side by side in one batch. ``record``
+    writes the rows into the artefact's card as well.
     """
 
     artefact: str = "go2"
@@ -56,6 +57,7 @@ class WalkConfig:
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(candidates=1))
     hold_committed: bool = True
     json: Path | None = None
+    record: bool = False
 
 
 class _DemonstratorController:
@@ -142,3 +144,5 @@ def main(config: WalkConfig) -> None:
     if config.json is not None:
         config.json.parent.mkdir(parents=True, exist_ok=True)
         config.json.write_text(json.dumps(report, indent=2) + "\n")
+    if config.record:
+        add_scores(model_folder(config.artefact), {"walk": {key: report[key] for key in ("config", "machine", "rows")}})

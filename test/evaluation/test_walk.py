@@ -1,6 +1,7 @@
 """The shipped artefact walks in a short, small evaluation, and the report has the form that others read."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,9 +13,15 @@ from diffusion_mpc_ros.evaluation.walk import WalkConfig
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory):
+def artefact(tmp_path_factory):
+    return shutil.copytree(model_folder("go2"), tmp_path_factory.mktemp("models") / "go2")
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory, artefact):
     path = tmp_path_factory.mktemp("walk") / "results" / "walk.json"
     config = WalkConfig(
+        artefact=str(artefact), record=True,
         commands=((0.5, 0.0, 0.0), (0.0, 0.0, 0.8)), robots=4, ticks=200, delays=(3, 3), replans=(2, 0), threads=1,
         json=path,
     )  # fmt: skip
@@ -36,3 +43,9 @@ def test_every_robot_walks_and_tracks(report):
         assert row["velocity_error"] < 0.12, row
         assert 0.25 < row["base_height"] < 0.34, row
         assert row["power"] > 10.0 and np.isfinite(row["torque_rms"]), row
+
+
+def test_the_card_keeps_the_scores_and_the_artefact_its_identity(report, artefact):
+    loaded = load(artefact)
+    assert loaded.card["scores"]["walk"]["rows"] == report["rows"]
+    assert loaded.identity == report["artefact"]
