@@ -18,6 +18,7 @@ from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
 from diffusion_mpc_ros.diffusion.artefact import file_sha256
+from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.gait_rewards import GaitWeights
 from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.walking_env import ACTION_SCALE, WalkingEnv, WalkingEnvConfig
@@ -43,7 +44,7 @@ class DemonstratorConfig:
     output: Path = Path("models/demonstrator")
     seed: int = 1
     threads: int = 2
-    device: str = "cpu"
+    device: str = "auto"
     save_interval: int = 25
     env: WalkingEnvConfig = field(default_factory=WalkingEnvConfig)
     stages: tuple[Stage, ...] = (Stage(400, 5e-3), Stage(200, 5e-4, REFINED))
@@ -86,7 +87,7 @@ def main(config: DemonstratorConfig) -> None:
     env = WalkingEnv(config.env, config.seed, config.threads)
     config.run_dir.mkdir(parents=True, exist_ok=True)
     with redirect_stdout(io.StringIO()):
-        runner = OnPolicyRunner(env, runner_config(config), str(config.run_dir), config.device)
+        runner = OnPolicyRunner(env, runner_config(config), str(config.run_dir), str(pick_device(config.device)))
     done = _resume(runner, config.run_dir)
     env.ticks = done * config.env.steps_per_iteration
     first = 0
@@ -130,7 +131,7 @@ def _resume(runner: OnPolicyRunner, run_dir: Path) -> int:
     checkpoints = sorted(run_dir.glob("model_*.pt"), key=lambda path: int(path.stem.split("_")[1]))
     if not checkpoints:
         return 0
-    checkpoint = torch.load(checkpoints[-1], weights_only=True)
+    checkpoint = torch.load(checkpoints[-1], map_location=runner.device, weights_only=True)
     runner.alg.load(checkpoint, None, True)
     runner.current_learning_iteration = int(checkpoint["iter"]) + 1
     return runner.current_learning_iteration

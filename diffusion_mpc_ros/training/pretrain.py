@@ -18,6 +18,7 @@ from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREV
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, window_starts
+from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
 from diffusion_mpc_ros.training.provenance import source_commit
 
@@ -37,7 +38,7 @@ class PretrainConfig:
     run_dir: Path = Path("runs/pretrain")
     seed: int = 3
     threads: int = 1
-    device: str = "cpu"
+    device: str = "auto"
     horizon: int = 11
     steps: int = 10
     network: NetworkConfig = field(default_factory=NetworkConfig)
@@ -59,15 +60,14 @@ class PretrainConfig:
 class WindowSampler:
     """Draws normalised training windows: ``tau0 (B, T, 57)`` with clean actions, ``executed (B, T, 12)`` beside it."""
 
-    def __init__(self, arrays: dict[str, np.ndarray], rows: int, normalizer: Normalizer, device: str) -> None:
-        self._starts = torch.from_numpy(window_starts(arrays["fresh"], rows)).to(device)
+    def __init__(self, arrays: dict[str, np.ndarray], rows: int, normalizer: Normalizer) -> None:
+        self._starts = torch.from_numpy(window_starts(arrays["fresh"], rows))
         table = np.concatenate([arrays["observation"], arrays["action"]], axis=-1)
-        self._table = torch.from_numpy(normalizer.normalize(table).astype(np.float32)).to(device)
+        self._table = torch.from_numpy(normalizer.normalize(table).astype(np.float32))
         executed = np.zeros_like(table)
         executed[..., ACTION] = arrays["executed"]
-        normalized = normalizer.normalize(executed)[..., ACTION].astype(np.float32)
-        self._executed = torch.from_numpy(normalized).to(device)
-        self._offsets = torch.arange(rows, device=device)
+        self._executed = torch.from_numpy(normalizer.normalize(executed)[..., ACTION].astype(np.float32))
+        self._offsets = torch.arange(rows)
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -170,9 +170,9 @@ class TrainingState:
         )
         partial.rename(path)
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path, device: torch.device) -> None:
         """Continue from a checkpoint (tensors and numbers only, nothing is unpickled)."""
-        stored = torch.load(path, weights_only=True)
+        stored = torch.load(path, map_location=device, weights_only=True)
         self.network.load_state_dict(stored["network"])
         self.optimizer.load_state_dict(stored["optimizer"])
         self.ema.shadow, self.ema.updates = stored["ema"], stored["ema_updates"]
@@ -213,21 +213,27 @@ def main(config: PretrainConfig) -> None:
     arrays = dataset.load()
     normalizer = fit_normalizer(arrays)
     schedule = NoiseSchedule(config.steps)
-    sampler = WindowSampler(arrays, config.horizon + 1, normalizer, config.device)
-    network = build_denoiser(config.network, config.horizon + 1).to(config.device)
+    sampler = WindowSampler(arrays, config.horizon + 1, normalizer)
+    device = pick_device(config.device)
+    network = build_denoiser(config.network, config.horizon + 1).to(device)
     optimizer = torch.optim.AdamW(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
     )
     state = TrainingState(network, optimizer, Ema(network, config.ema))
     checkpoint = config.run_dir / CHECKPOINT_FILE
     if checkpoint.exists():
-        state.load(checkpoint)
+        state.load(checkpoint, device)
     write_metadata(config, normalizer, dataset.attributes)
-    _train(config, state, sampler, Corruption(config, schedule), checkpoint)
+    _train(config, state, sampler, Corruption(config, schedule), checkpoint, device)
 
 
 def _train(
-    config: PretrainConfig, state: TrainingState, sampler: WindowSampler, corruption: Corruption, checkpoint: Path
+    config: PretrainConfig,
+    state: TrainingState,
+    sampler: WindowSampler,
+    corruption: Corruption,
+    checkpoint: Path,
+    device: torch.device,
 ) -> None:
     writer = SummaryWriter(str(config.run_dir))
     generator = torch.Generator().manual_seed(config.seed + state.iteration)
@@ -237,8 +243,10 @@ def _train(
         for group in state.optimizer.param_groups:
             group["lr"] = config.learning_rate * learning_rate_factor(state.iteration, config)
         tau0, executed = sampler.draw(config.batch, generator)
-        noisy, features, weight = corruption(tau0, executed, generator)
-        with torch.autocast(config.device, dtype=torch.bfloat16, enabled=config.bfloat16):
+        # Windows are drawn and noised on the CPU: the same numbers whatever the device.
+        noisy, features, weight = (tensor.to(device) for tensor in corruption(tau0, executed, generator))
+        tau0 = tau0.to(device)
+        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
             predicted = state.network(noisy, features)
         loss = (weight * (predicted.float() - tau0) ** 2).sum() / weight.sum()
         state.optimizer.zero_grad(set_to_none=True)

@@ -31,7 +31,7 @@ def main(config: ExportConfig) -> None:
     """Export, with parity checked; raises ConfigurationError when the run is not there or has another layout."""
     try:
         run = json.loads((config.run_dir / METADATA_FILE).read_text())
-        checkpoint = torch.load(config.run_dir / CHECKPOINT_FILE, weights_only=True)
+        checkpoint = torch.load(config.run_dir / CHECKPOINT_FILE, map_location="cpu", weights_only=True)
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"no finished pretraining run in {config.run_dir}: {error}") from None
     training = run["config"]

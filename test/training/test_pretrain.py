@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import ACTION, ACTION_DIM, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.training import pretrain, release
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
+from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.networks import NetworkConfig
 from diffusion_mpc_ros.training.pretrain import Corruption, Ema, PretrainConfig, learning_rate_factor
 
@@ -78,6 +80,12 @@ def test_learning_rate_warms_up_and_decays():
     assert learning_rate_factor(1000, config) == pytest.approx(0.02)
 
 
+def test_a_missing_device_is_named():
+    assert pick_device("cpu").type == "cpu"
+    with pytest.raises(ConfigurationError, match="no device 'abacus'"):
+        pick_device("abacus")
+
+
 def make_dataset(path) -> None:
     random = np.random.default_rng(0)
     phase = random.uniform(0, 6.28, size=(8, 1)) + 0.3 * np.arange(60)
@@ -112,7 +120,7 @@ def test_training_learns_resumes_and_exports(tmp_path):
 def _loss(config: PretrainConfig, checkpoint: dict) -> float:
     arrays = TrajectoryDataset.open(config.dataset).load()
     normalizer = pretrain.fit_normalizer(arrays)
-    sampler = pretrain.WindowSampler(arrays, ROWS, normalizer, "cpu")
+    sampler = pretrain.WindowSampler(arrays, ROWS, normalizer)
     generator = torch.Generator().manual_seed(1)
     tau0, executed = sampler.draw(256, generator)
     noisy, features, weight = Corruption(config, NoiseSchedule(10))(tau0, executed, generator)
