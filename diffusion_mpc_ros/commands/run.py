@@ -165,6 +165,7 @@ class Walk:
         self._fault = self._operator.fault
         if self._stopped_walking() and not self._fault:
             self._fault = f"the robot is {self._operator.mode.value} unasked; the output of the processes may say why"
+        self._walking = False
 
     def _measure(self, progress: Progress) -> None:
         config = self._config

@@ -19,6 +19,7 @@ def test_five_processes_walk(ros_domain, free_domain, tmp_path):
     arguments = ["run", "--duration", "6", "--cmd-vel", "0.5", "0", "0", "--headless", "--json", str(report)]
     arguments += ["--domain-id", str(free_domain()), "--parameters", "planner.candidates=1"]
     arguments += ["planner.steps=5", "planner.sampler=ddim"]
+    arguments += ["--reward-preset", "joint_velocity", "--reward-at", "2"]
     finished = subprocess.run(
         [sys.executable, "-m", "diffusion_mpc_ros.cli", *arguments],
         env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
@@ -34,3 +35,7 @@ def test_five_processes_walk(ros_domain, free_domain, tmp_path):
     assert result["duration"] >= 6.0
     assert result["plan_followed"] > 0.9
     assert result["mean_vx"] > 0.25
+    assert result["reward"]["preset"] == "joint_velocity"
+    for part in ("before", "after"):
+        assert result["reward"][part]["mean_vx"] > 0.2
+        assert result["reward"][part]["mean_squared_joint_velocity"] > 0.5
