@@ -103,7 +103,7 @@ def _processes(config: Config, console: Console) -> launch.Config:
 class Walk:
     """One walk with the running processes: stand up, walk, measure, sit down."""
 
-    STARTED, STOOD, SAT, REACTED = 60.0, 10.0, 6.0, 5.0  # [s], how long each may take
+    STARTED, STOOD, SAT = 60.0, 10.0, 6.0  # [s], how long each may take
     # Walking begins this long [s] before measuring: the robot accelerates from standing.
     SETTLE = 2.0
     # After a change of reward the weights ramp; the gait is compared from this long [s] after it.

@@ -19,8 +19,6 @@ JOINT_NAMES = tuple(f"{leg}_{joint}_joint" for leg in LEGS for joint in ("hip", 
 # One control tick; the paper's 50 Hz (arXiv 2510.04234, V-A).
 CONTROL_DT = 0.02
 CONTROL_TICK_MS = 20
-# rt/lowstate and rt/lowcmd rate of the robot [Hz].
-LOWSTATE_HZ = 500
 
 
 def _constant(values: Sequence[float]) -> np.ndarray:

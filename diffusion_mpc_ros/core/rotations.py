@@ -32,7 +32,9 @@ def tilt(projected_gravity_b: np.ndarray) -> np.ndarray:
 
 def rotation_matrix(quat_wxyz: np.ndarray) -> np.ndarray:
     """Rotation matrix base -> world ``(3, 3)`` of one quaternion ``(4,)``."""
-    return rotate(np.broadcast_to(quat_wxyz, (3, 4)), np.eye(3)).T
+    w, x, y, z = quat_wxyz
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.eye(3) + 2.0 * cross @ (w * np.eye(3) + cross)
 
 
 def yaw(quat_wxyz: np.ndarray) -> np.ndarray:

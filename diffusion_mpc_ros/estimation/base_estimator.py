@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.go2 import FOOT_RADIUS, IMU_POSITION_B
 from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.estimation import kinematics
@@ -96,7 +97,7 @@ class BaseEstimator:
         if dt is None:
             return self._estimate
         legs = kinematics.leg_kinematics(lowstate.joint_pos)
-        rotation = _rotation_matrix(lowstate.base_quat_wxyz)
+        rotation = rotations.rotation_matrix(lowstate.base_quat_wxyz)
         vertical_force = kinematics.foot_forces(legs, lowstate.joint_torque) @ rotation[2]
         feet_w = (legs.foot_pos_b - IMU_POSITION_B) @ rotation.T
         contact = self._contact.update(lowstate.foot_force, vertical_force, feet_w[:, 2], dt)
@@ -261,9 +262,3 @@ def _skew(vector: np.ndarray) -> np.ndarray:
     """Matrix ``(3, 3)`` of the cross product with ``vector (3,)``; many times quicker than np.cross on one vector."""
     x, y, z = vector.tolist()
     return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-
-
-def _rotation_matrix(quat_wxyz: np.ndarray) -> np.ndarray:
-    """Rotation base -> world ``(3, 3)``."""
-    cross = _skew(quat_wxyz[1:])
-    return np.eye(3) + 2.0 * cross @ (quat_wxyz[0] * np.eye(3) + cross)

@@ -22,14 +22,14 @@ def apply(composer: RewardComposer, request: SetRewardWeights.Request, now: floa
     if not (request.preset or request.names or request.parameters or _constraints(request)):
         presets, terms = list(composer.presets), list(composer.terms)
         raise RewardError(f"nothing is asked for; name a preset of {presets} or a term of {terms}")
-    weights, parameters, active = _base(composer, request.preset)
-    weights.update(_mapping(request.names, request.weights))
-    parameters.update(_mapping([p.name for p in request.parameters], [list(p.values) for p in request.parameters]))
+    base = composer.preset_settings(request.preset) if request.preset else composer.target
+    weights = _mapping(request.names, request.weights)
+    parameters = _mapping([p.name for p in request.parameters], [list(p.values) for p in request.parameters])
     _check_constraints(composer, _constraints(request))
-    active = dict.fromkeys([*active, *request.enable_constraints])
+    active = dict.fromkeys([*base.constraints, *request.enable_constraints])
     names = [name for name in active if name not in request.disable_constraints]
     parameters = {name: values[0] if len(values) == 1 else values for name, values in parameters.items()}
-    return composer.apply(now, weights, parameters, names, ramp_time)
+    return composer.apply(now, weights, parameters, names, ramp_time, preset=request.preset)
 
 
 def fill(
@@ -53,19 +53,6 @@ def describe(settings: RewardSettings) -> str:
     weights = [f"{name}={weight:g}" for name, weight in settings.weights.items() if weight]
     constraints = [f"constraint {name}" for name in settings.constraints]
     return ", ".join(weights + constraints) or "no reward, no constraint"
-
-
-def _base(composer: RewardComposer, preset: str) -> tuple[dict, dict, Sequence[str]]:
-    """What the request's own changes come on top of: what is in force, or the defaults with the preset's values."""
-    if not preset:
-        return {}, {}, composer.target.constraints
-    if preset not in composer.presets:
-        raise RewardError(f"unknown preset {preset!r}; valid presets: {', '.join(composer.presets)}")
-    chosen = composer.presets[preset]
-    weights = {name: term.default_weight for name, term in composer.terms.items()}
-    parameters = {name: list(parameter.default) for name, parameter in composer.parameters.items()}
-    own = {name: values if isinstance(values, list) else [values] for name, values in chosen.parameters.items()}
-    return {**weights, **chosen.weights}, {**parameters, **own}, chosen.constraints
 
 
 def _mapping(names: Sequence[str], values: Sequence) -> dict:

@@ -103,24 +103,25 @@ class RewardComposer:
         parameters = {name: _blend(old.parameters[name], value, fraction) for name, value in new.parameters.items()}
         return RewardSettings(new.revision, weights, parameters, new.constraints)
 
-    def apply(
-        self, now: float, weights: Mapping[str, float] | None = None, parameters: Mapping[str, Any] | None = None,
-        constraints: Iterable[str] | None = None, ramp_time: float | None = None,
-    ) -> RewardSettings:
-        """Change some weights and parameters; ``constraints``, when given, replaces the active ones.
-
-        -> the new target. Raises :class:`RewardError`, changing nothing, for an unknown name or a bad number.
-        """
-        names = self._target.constraints if constraints is None else constraints
-        return self._change(now, self._compose(self._target, weights or {}, parameters or {}, names), ramp_time)
-
-    def apply_preset(self, now: float, name: str, ramp_time: float | None = None) -> RewardSettings:
-        """Replace everything by the preset ``name``. Raises :class:`RewardError` listing the valid presets."""
+    def preset_settings(self, name: str) -> RewardSettings:
+        """The settings that the preset ``name`` stands for. Raises :class:`RewardError` listing the valid presets."""
         if name not in self.presets:
             raise RewardError(f"unknown preset {name!r}; valid presets: {', '.join(self.presets)}")
         preset = self.presets[name]
-        settings = self._compose(self._defaults(), preset.weights, preset.parameters, preset.constraints)
-        return self._change(now, settings, ramp_time)
+        return self._compose(self._defaults(), preset.weights, preset.parameters, preset.constraints)
+
+    def apply(
+        self, now: float, weights: Mapping[str, float] | None = None, parameters: Mapping[str, Any] | None = None,
+        constraints: Iterable[str] | None = None, ramp_time: float | None = None, *, preset: str = "",
+    ) -> RewardSettings:
+        """Change some weights and parameters, on top of what is in force, or of ``preset`` when one is named.
+
+        ``constraints``, when given, replaces the active ones. -> the new target. Raises :class:`RewardError`, changing
+        nothing, for an unknown name or a bad number.
+        """
+        base = self.preset_settings(preset) if preset else self._target
+        names = base.constraints if constraints is None else constraints
+        return self._change(now, self._compose(base, weights or {}, parameters or {}, names), ramp_time)
 
     def undo(self, now: float, ramp_time: float | None = None) -> RewardSettings:
         """Go back to the settings before the last change, as a new revision. Raises :class:`RewardError` if none."""

@@ -85,7 +85,7 @@ class BatchSimulation:
         self._rollout = rollout.Rollout(nthread=threads)
         self._physics_steps = round(go2.CONTROL_DT / options.timestep)
         state_size = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_FULLPHYSICS)
-        self._nq, self._nv = model.nq, model.nv
+        self._nq = model.nq
         if state_size != 1 + model.nq + model.nv:
             raise RuntimeError(f"unexpected physics state of {state_size} numbers for nq={model.nq}, nv={model.nv}")
         self._state = np.zeros((robots, state_size))

@@ -135,10 +135,6 @@ class Viewer:
             simulation.model, simulation.data, show_left_ui=False, show_right_ui=False
         )
 
-    def is_open(self) -> bool:
-        """False once the user has closed the window."""
-        return self._handle.is_running()
-
     def sync(self) -> None:
         """Show the present state, at most 60 times a simulated second."""
         time = self._simulation.time

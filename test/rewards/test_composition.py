@@ -49,7 +49,7 @@ def test_a_change_during_a_ramp_starts_from_what_is_in_effect(composer):
 
 def test_undo_restores_the_settings_before_as_a_new_revision(composer):
     composer.apply(0.0, {"energy": 0.4}, constraints=["joint_range"])
-    composer.apply_preset(5.0, "balance")
+    composer.apply(5.0, preset="balance")
     composer.undo(10.0, ramp_time=0.0)
     assert composer.target.revision == 3
     assert composer.target.weights == {**dict.fromkeys(TERMS, 0.0), "energy": 0.4}
@@ -62,7 +62,7 @@ def test_undo_restores_the_settings_before_as_a_new_revision(composer):
 
 def test_a_preset_replaces_everything(composer):
     composer.apply(0.0, {"energy": 0.4}, {"posture.mask": 0.0}, ["joint_velocity"])
-    composer.apply_preset(0.0, "joint_velocity", ramp_time=0.0)
+    composer.apply(0.0, ramp_time=0.0, preset="joint_velocity")
     settings = composer.at(0.0)
     assert settings.weights["energy"] == 0.0
     assert settings.weights["joint_velocity"] > 0.0
@@ -105,7 +105,7 @@ def test_a_bad_change_is_refused_as_a_whole(composer, change, message):
 
 def test_an_unknown_preset_lists_the_valid_ones(composer):
     with pytest.raises(RewardError, match="valid presets: none, joint_velocity"):
-        composer.apply_preset(0.0, "gallop")
+        composer.apply(0.0, preset="gallop")
 
 
 @given(
@@ -115,7 +115,7 @@ def test_what_is_in_effect_is_always_within_bounds(changes, later):
     composer, now = RewardComposer(PRESETS, CONSTRAINTS, ramp_time=2.0), 0.0
     for wait, preset in changes:
         now += wait
-        composer.apply_preset(now, preset)
+        composer.apply(now, preset=preset)
     settings = composer.at(now + later)
     assert settings.revision == len(changes)
     for name, weight in settings.weights.items():
@@ -127,7 +127,7 @@ def test_what_is_in_effect_is_always_within_bounds(changes, later):
 @pytest.mark.parametrize("name", PRESETS)
 def test_shipped_presets_are_described_and_feasible(composer, name):
     assert PRESETS[name].description
-    settings = composer.apply_preset(0.0, name)
+    settings = composer.apply(0.0, preset=name)
     lower, upper = box_bounds(settings.constraints, settings.parameters, 12)
     assert (lower <= upper).all()
 
