@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import onnx
 import torch
 from rsl_rl.runners import OnPolicyRunner
 from tqdm import tqdm
@@ -20,6 +21,7 @@ from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
 from diffusion_mpc_ros.diffusion.artefact import file_sha256
 from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.gait_rewards import GaitWeights
+from diffusion_mpc_ros.training.onnx_files import strip_debug_information
 from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.walking_env import ACTION_SCALE, WalkingEnv, WalkingEnvConfig
 
@@ -161,17 +163,18 @@ def export_demonstrator(runner: OnPolicyRunner, config: DemonstratorConfig) -> N
     path = config.output / "demonstrator.onnx"
     batch = torch.export.Dim("batch")
     inputs = (torch.zeros(2, OBSERVATION_DIM), torch.full((2, 1), 0.28))
-    torch.onnx.export(
+    exported = torch.onnx.export(
         module,
         inputs,
-        str(path),
         input_names=["observation", "base_height"],
         output_names=["joint_targets"],
         dynamic_shapes=({0: batch}, {0: batch}),
         dynamo=True,
-        external_data=False,
         verbose=False,
     )
+    model = exported.model_proto
+    strip_debug_information(model)
+    onnx.save_model(model, str(path))
     card = {
         "schema_version": 1,
         "kind": "demonstrator",

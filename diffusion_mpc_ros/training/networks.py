@@ -89,7 +89,8 @@ class TemporalUnet(nn.Module):
         x = self.middle(x)
         for upsample, block in zip(self.upsample, self.up, strict=True):
             x = block(torch.cat([upsample(x), skips.pop()], dim=1))
-        return self.exit(x).transpose(1, 2)
+        # Contiguous: the export compares strides with those of the trajectory.
+        return self.exit(x).transpose(1, 2).contiguous()
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,7 @@
 """The exported guided step against its torch reference; refusal on a difference; the gradient by finite differences."""
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -15,6 +17,7 @@ from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
 from diffusion_mpc_ros.training import export
 from diffusion_mpc_ros.training.export import ArtefactMetadata, example_inputs, export_artefact
 from diffusion_mpc_ros.training.guided_step import GuidedStep
+from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
 
 RNG = np.random.default_rng(2)
 NORMALIZER = Normalizer(RNG.normal(scale=0.3, size=57), RNG.uniform(0.2, 2.0, size=57))
@@ -87,6 +90,21 @@ def test_an_export_that_differs_is_refused_and_leaves_the_old_artefact(monkeypat
         export_artefact(Shrink(), NORMALIZER, NoiseSchedule(), metadata, old)
     assert (old / "card.json").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_the_papers_network_exports_too(tmp_path):
+    torch.manual_seed(0)
+    unet = build_denoiser(NetworkConfig("temporal_unet", 8, 3), rows=12)
+    metadata = ArtefactMetadata("unet", horizon=11, replan_margin=3)
+    export_artefact(unet, NORMALIZER, NoiseSchedule(), metadata, tmp_path / "unet")
+    assert artefact.load(tmp_path / "unet").card["parity_error"] <= export.PARITY_TOLERANCE
+
+
+def test_the_file_says_nothing_of_the_machine_it_was_made_on(exported):
+    loaded, _ = exported
+    content = loaded.model_path.read_bytes()
+    for trace in (b"site-packages", b".py", str(Path(__file__).parents[2]).encode()):
+        assert trace not in content
 
 
 def make_step(terms=("posture",)):
