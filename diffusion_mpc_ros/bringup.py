@@ -6,6 +6,7 @@ options imply (interface, domain, viewer), then from the options' own overrides.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -103,8 +104,16 @@ def ros_arguments(spec: ProcessSpec) -> list[str]:
 
 
 def environment(options: BringupOptions) -> dict[str, str]:
-    """Environment variables of the processes: a simulated robot's topics stay on this machine."""
-    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"} if options.sim else {}
+    """Environment variables of the processes: a simulated robot's topics stay on this machine.
+
+    One thread for numerics in each process: the machine's cores belong to five of them.
+    """
+    variables = {"OMP_NUM_THREADS": "1"}
+    if options.sim:
+        # Humble has only the older of the two variables; newer distributions warn about it.
+        humble = os.environ.get("ROS_DISTRO") == "humble"
+        variables |= {"ROS_LOCALHOST_ONLY": "1"} if humble else {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    return variables
 
 
 def load_parameters(name: str) -> dict[str, Any]:

@@ -22,7 +22,6 @@ def test_simulation_has_five_processes_on_the_loopback():
     for name in bringup.ROBOT_LINK_NODES:
         assert specs[name].parameters["network_interface"] == "lo"
         assert specs[name].parameters["domain_id"] == 1
-    assert bringup.environment(BringupOptions()) == {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
 
 
 def test_the_real_robot_has_no_simulator_and_its_own_interface():
@@ -33,7 +32,20 @@ def test_the_real_robot_has_no_simulator_and_its_own_interface():
     assert specs["command_publisher"].parameters["domain_id"] == 0
     assert specs["command_publisher"].parameters["autostart"] is False
     assert all(spec.namespace == "dog" for spec in specs.values())
-    assert bringup.environment(options) == {}
+    assert bringup.environment(options) == {"OMP_NUM_THREADS": "1"}
+
+
+@pytest.mark.parametrize(
+    ("distribution", "variable", "value"),
+    [
+        ("", "ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"),
+        ("jazzy", "ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"),
+        ("humble", "ROS_LOCALHOST_ONLY", "1"),
+    ],
+)
+def test_a_simulated_robot_stays_on_this_machine(monkeypatch, distribution, variable, value):
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    assert bringup.environment(BringupOptions()) == {"OMP_NUM_THREADS": "1", variable: value}
 
 
 @pytest.mark.parametrize(

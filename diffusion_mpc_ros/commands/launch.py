@@ -86,8 +86,7 @@ def main(config: Config) -> int:
 def run_processes(specs: Sequence[bringup.ProcessSpec], environment: dict[str, str]) -> int:
     """Run ``specs`` with one output, each line with its process's name; the exit status of the first that ended."""
     manager = RobotProcesses()
-    # One thread for numerics in each process: the machine's cores belong to five of them.
-    variables = {"OMP_NUM_THREADS": "1", **os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+    variables = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
     for spec in specs:
         module = f"{bringup.PACKAGE}.nodes.{spec.executable}"
         command = shlex.join([sys.executable, "-m", module, *bringup.ros_arguments(spec)])
