@@ -28,6 +28,8 @@ from diffusion_mpc_ros.realtime.measurement import CommandSample, Recording, Tru
 
 CMD_VEL_PERIOD = 0.05
 SERVICE_TIMEOUT = 5.0
+# A node that was started just now needs time to import, load and be discovered.
+DISCOVERY_TIMEOUT = 15.0
 
 
 class OperatorError(DiffusionMpcError):
@@ -147,9 +149,9 @@ class Operator:
     def _call(self, service_type, name: str, request):
         client = self._node.create_client(service_type, name)
         try:
-            if not client.wait_for_service(timeout_sec=SERVICE_TIMEOUT):
+            if not client.wait_for_service(timeout_sec=DISCOVERY_TIMEOUT):
                 raise OperatorError(
-                    f"no service {client.service_name!r} within {SERVICE_TIMEOUT:.0f} s: is robot or simulation "
+                    f"no service {client.service_name!r} within {DISCOVERY_TIMEOUT:.0f} s: is robot or simulation "
                     "running, in this ROS_DOMAIN_ID and namespace?"
                 )
             done = threading.Event()
