@@ -66,6 +66,11 @@ FALL_TILT = np.deg2rad(60.0)
 FALL_HEIGHT = 0.10
 
 
+def has_fallen(tilt: np.ndarray | float, base_height: np.ndarray | float) -> np.ndarray | bool:
+    """The fall criterion, elementwise: ``tilt`` [rad] of the base, ``base_height`` [m] above the ground."""
+    return (tilt > FALL_TILT) | (base_height < FALL_HEIGHT)
+
+
 def joint_permutation(names: Sequence[str]) -> np.ndarray:
     """Indices ``p`` with ``values_in_project_order = foreign_values[p]``.
 

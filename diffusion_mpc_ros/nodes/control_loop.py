@@ -18,14 +18,13 @@ from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Go2Domain, Publishe
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher
 from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer, ExecutedRow
 from diffusion_mpc_ros.realtime.latency import LatencyStatistics
+from diffusion_mpc_ros.realtime.measurement import LATE
 from diffusion_mpc_ros.realtime.periodic import Deadline, PeriodicLoop
 from diffusion_mpc_ros.realtime.tick_clock import TickClock
 
 # The loop wakes this long [s] after a tick begins: by then the tick's first LowState is there, and a small error of
 # the clock cannot put the command into the tick before.
 PHASE = 1e-3
-# A command sent this long [s] after its deadline is late.
-LATE = 5e-3
 # How long one answer of the motion switcher may take, and how often it is asked until it is there [s].
 SWITCHER_TIMEOUT = 0.5
 # The last word is said this often: the topic is not a reliable one.

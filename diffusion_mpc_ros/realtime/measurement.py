@@ -33,7 +33,7 @@ class TruthSample:
     @property
     def fallen(self) -> bool:
         """Whether the base is tilted or low beyond what walking allows."""
-        return self.tilt > go2.FALL_TILT or self.height < go2.FALL_HEIGHT
+        return bool(go2.has_fallen(self.tilt, self.height))
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,7 @@ class Go2Simulation:
     def fallen(self) -> bool:
         """Whether the base is past the fall criterion of :mod:`core.go2`: tilt or height."""
         tilt = rotations.tilt(rotations.projected_gravity(self.data.qpos[3:7]))
-        return bool(tilt > go2.FALL_TILT or self.data.qpos[2] < go2.FALL_HEIGHT)
+        return bool(go2.has_fallen(tilt, self.data.qpos[2]))
 
     def push(self, force_w: np.ndarray, duration: float) -> None:
         """Push the base's centre of mass with ``force_w (3,)`` [N, world] for ``duration`` [s]; ends a running push."""
