@@ -29,6 +29,11 @@ ROBOT_DOMAIN = 0
 # Highest DDS domain that leaves ports for every participant.
 MAX_DOMAIN = 230
 
+# Fast DDS 2 reads the first, Fast DDS 3 the second.
+FASTDDS_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+# Who sets one of them has decided how far ROS topics reach.
+DISCOVERY_VARIABLES = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY", *FASTDDS_PROFILE_VARIABLES)
+
 _NAMESPACE = re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 
 
@@ -38,7 +43,8 @@ class BringupOptions:
 
     ``network_interface`` and ``domain_id`` are those of the Unitree topics: by default ``lo`` and 1 in simulation; the
     real robot's interface must be named and its domain is 0. ``viewer`` opens MuJoCo's. ``autostart`` stands the
-    simulated robot up without being asked. ``parameters`` overrides node parameters, by node, then by name.
+    simulated robot up without being asked. ``dry_run`` does everything but writes to another topic than the robot's.
+    ``parameters`` overrides node parameters, by node, then by name.
     """
 
     sim: bool = True
@@ -48,6 +54,7 @@ class BringupOptions:
     domain_id: int | None = None
     viewer: bool = False
     autostart: bool = False
+    dry_run: bool = False
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -104,22 +111,36 @@ def ros_arguments(spec: ProcessSpec) -> list[str]:
 
 
 def environment(options: BringupOptions) -> dict[str, str]:
-    """Environment variables of the processes: a simulated robot's topics stay on this machine.
+    """Environment variables of the processes: ROS topics stay on this machine.
 
-    One thread for numerics in each process: the machine's cores belong to five of them.
+    With a real robot they may be opened to the network by whoever sets one of :data:`DISCOVERY_VARIABLES`; with a
+    simulated one nothing opens them. One thread for numerics in each process: the machine's cores belong to five of
+    them.
     """
     variables = {"OMP_NUM_THREADS": "1"}
-    if options.sim:
-        # Humble has only the older of the two variables; newer distributions warn about it.
-        humble = os.environ.get("ROS_DISTRO") == "humble"
-        variables |= {"ROS_LOCALHOST_ONLY": "1"} if humble else {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
-    return variables
+    if not options.sim and any(os.environ.get(name) for name in DISCOVERY_VARIABLES):
+        return variables
+    return variables | _this_machine_only()
+
+
+def _this_machine_only() -> dict[str, str]:
+    # Humble has only the older of the two variables, and binds to 127.0.0.1 by it; newer distributions warn about it.
+    if os.environ.get("ROS_DISTRO") == "humble":
+        return {"ROS_LOCALHOST_ONLY": "1"}
+    if os.environ.get("RMW_IMPLEMENTATION", "") not in ("", "rmw_fastrtps_cpp"):
+        return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    # LOCALHOST would make rmw_fastrtps add a transport that is bound to all addresses.
+    profile = str(config_file("fastdds.xml"))
+    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT", **dict.fromkeys(FASTDDS_PROFILE_VARIABLES, profile)}
 
 
 def load_parameters(name: str) -> dict[str, Any]:
-    """Parameters of ``config/<name>.yaml`` with dotted names, as ROS reads the file."""
+    """Parameters of ``config/<name>.yaml`` with dotted names, as ROS reads it; raises ConfigurationError."""
     path = config_file(f"{name}.yaml")
-    content = yaml.safe_load(path.read_text())
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"the parameters {path} cannot be read: {error}") from None
     try:
         nested = content["/**"]["ros__parameters"]
     except (TypeError, KeyError):
@@ -141,7 +162,10 @@ def _parameters(name: str, options: BringupOptions) -> dict[str, Any]:
     if name == "go2_simulator":
         parameters["viewer"] = options.viewer
     if name == "command_publisher":
-        parameters["autostart"] = options.autostart
+        parameters["autostart"], parameters["dry_run"] = options.autostart, options.dry_run
+        # Plans of another artefact than the one that command_publisher has checked are refused.
+        planner = {**load_parameters("planner"), **options.parameters.get("planner", {})}
+        parameters["artefact"] = planner["artefact"]
     return {**parameters, **overrides}
 
 

@@ -50,6 +50,7 @@ COMMANDS = Group(
     {
         "run": Command("start the simulated robot and the controller, walk, measure", "commands.run"),
         "launch": Command("start the processes and nothing else, as ros2 launch does", "commands.launch"),
+        "teleop": Command("drive the robot from the keyboard, with an emergency stop", "commands.teleop"),
         "simulate": Command("start the simulated Go2 alone", "commands.simulate"),
         "train": Group(
             "from nothing to the shipped artefact; needs `make setup-train`",
@@ -66,6 +67,8 @@ COMMANDS = Group(
                 "walk": Command("survival, velocity error, power", "evaluation.walk", config="WalkConfig"),
                 "picture": Command("a strip of pictures of the walk", "evaluation.picture", config="PictureConfig"),
                 "estimator": Command("velocity and height error", "evaluation.estimator", config="EstimatorConfig"),
+                "faults": Command("break every part in turn: does the robot stay safe", "commands.faults"),
+                "soak": Command("walk for an hour under random commands and pushes", "commands.soak"),
             },
         ),
         "rewards": Group(
@@ -78,10 +81,10 @@ COMMANDS = Group(
             },
         ),
         "release": Command("make the robot lie down and its own controller let go of the motors", "commands.release"),
-        "doctor": Command("check interface, domain, middleware, interfaces, model", "commands.doctor"),
+        "doctor": Command("check machine, network, ROS, robot and model: what to mend", "commands.doctor"),
         "bench": Group(
             "measure the parts on this machine",
-            {"planner": Command("plan latency p50 and p99 of an artefact", "commands.bench")},
+            {"planner": Command("plan latency beside torch and the matrix products", "commands.bench")},
         ),
     },
 )

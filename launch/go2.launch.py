@@ -49,6 +49,12 @@ ARGUMENTS = (
         choices=BOOLEANS,
         description="stand up and walk without being asked (simulation only; the real robot waits for its operator)",
     ),
+    DeclareLaunchArgument(
+        "dry_run",
+        default_value="false",
+        choices=BOOLEANS,
+        description="do everything, but send the commands to rt/lowcmd_dry_run, where no robot listens",
+    ),
 )
 # Relative names: they follow the namespace.
 RECORDED_TOPICS = (
@@ -74,6 +80,7 @@ def start(context: LaunchContext) -> list[Node | ExecuteProcess]:
         domain_id=_domain(value["domain_id"]),
         viewer=value["viewer"] == "true",
         autostart=value["autostart"] == "true",
+        dry_run=value["dry_run"] == "true",
     )
     environment = bringup.environment(options)
     actions = [node_action(spec, environment) for spec in bringup.processes(options)]

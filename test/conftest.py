@@ -1,9 +1,15 @@
 """Fixtures shared by the packages' tests."""
 
+import itertools
 import os
 import socket
 
 import pytest
+from hypothesis import settings
+
+# How long an example takes says nothing about the code on a busy machine.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 # Before torch is imported: several busy threads of several tests on few cores slow each other down many times over.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -22,7 +28,8 @@ def _free(domain: int) -> bool:
     return True
 
 
-_unused = iter([*DOMAINS[os.getpid() % len(DOMAINS) :], *DOMAINS[: os.getpid() % len(DOMAINS)]])
+# Round and round: a domain comes again only after all others, when whoever used it has long left.
+_domains = itertools.cycle([*DOMAINS[os.getpid() % len(DOMAINS) :], *DOMAINS[: os.getpid() % len(DOMAINS)]])
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +68,14 @@ def random_artefact(tmp_path_factory):
 @pytest.fixture
 def free_domain():
     """A function that returns a DDS domain id which nobody uses, another one at each call."""
-    return lambda: next(domain for domain in _unused if _free(domain))
+
+    def next_free() -> int:
+        for domain in itertools.islice(_domains, len(DOMAINS)):
+            if _free(domain):
+                return domain
+        pytest.fail(f"every DDS domain of {DOMAINS} is in use")
+
+    return next_free
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import yaml
 
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.bringup import BringupOptions, ProcessSpec, processes, ros_arguments
+from diffusion_mpc_ros.core import resources
 from diffusion_mpc_ros.core.errors import ConfigurationError
 
 
@@ -32,20 +33,43 @@ def test_the_real_robot_has_no_simulator_and_its_own_interface():
     assert specs["command_publisher"].parameters["domain_id"] == 0
     assert specs["command_publisher"].parameters["autostart"] is False
     assert all(spec.namespace == "dog" for spec in specs.values())
-    assert bringup.environment(options) == {"OMP_NUM_THREADS": "1"}
+
+
+PROFILE = str(resources.config_file("fastdds.xml"))
+LOOPBACK = {
+    "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",
+    "FASTRTPS_DEFAULT_PROFILES_FILE": PROFILE,
+    "FASTDDS_DEFAULT_PROFILES_FILE": PROFILE,
+}
+REAL = BringupOptions(sim=False, network_interface="eth0")
 
 
 @pytest.mark.parametrize(
-    ("distribution", "variable", "value"),
+    ("variables", "added"),
     [
-        ("", "ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"),
-        ("jazzy", "ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"),
-        ("humble", "ROS_LOCALHOST_ONLY", "1"),
+        ({}, LOOPBACK),
+        ({"ROS_DISTRO": "jazzy"}, LOOPBACK),
+        ({"ROS_DISTRO": "jazzy", "RMW_IMPLEMENTATION": "rmw_fastrtps_cpp"}, LOOPBACK),
+        ({"RMW_IMPLEMENTATION": "rmw_cyclonedds_cpp"}, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}),
+        ({"ROS_DISTRO": "humble"}, {"ROS_LOCALHOST_ONLY": "1"}),
     ],
 )
-def test_a_simulated_robot_stays_on_this_machine(monkeypatch, distribution, variable, value):
-    monkeypatch.setenv("ROS_DISTRO", distribution)
-    assert bringup.environment(BringupOptions()) == {"OMP_NUM_THREADS": "1", variable: value}
+@pytest.mark.parametrize("options", [BringupOptions(), REAL], ids=["simulated", "real"])
+def test_ros_topics_stay_on_this_machine(monkeypatch, options, variables, added):
+    for name in (*bringup.DISCOVERY_VARIABLES, "ROS_DISTRO", "RMW_IMPLEMENTATION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert bringup.environment(options) == {"OMP_NUM_THREADS": "1", **added}
+
+
+@pytest.mark.parametrize("name", bringup.DISCOVERY_VARIABLES)
+def test_the_real_robots_topics_are_opened_by_whoever_asks_for_it(monkeypatch, name):
+    for variable in (*bringup.DISCOVERY_VARIABLES, "ROS_DISTRO", "RMW_IMPLEMENTATION"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv(name, "SUBNET")
+    assert bringup.environment(REAL) == {"OMP_NUM_THREADS": "1"}
+    assert bringup.environment(BringupOptions()) == {"OMP_NUM_THREADS": "1", **LOOPBACK}
 
 
 @pytest.mark.parametrize(

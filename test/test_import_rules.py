@@ -25,7 +25,7 @@ LAYERS: dict[str, set[str]] = {
 }
 # Library -> the only sub-packages in which it may be imported.
 OWNERS: dict[str, set[str]] = {
-    "rclpy": {"nodes"},
+    "rclpy": {"nodes", "faults"},
     "torch": {"training", "evaluation"},
     "rsl_rl": {"training", "evaluation"},
     "tensordict": {"training", "evaluation"},
@@ -34,10 +34,11 @@ OWNERS: dict[str, set[str]] = {
     "cyclonedds": {"go2"},
     "fastcrc": {"go2"},
     "onnxruntime": {"diffusion", "evaluation", "training"},
+    "openvino": {"diffusion"},
     "array_api_compat": {"rewards", "constraints"},
 }
 # Nobody else starts or trains a robot by importing it.
-NOT_IMPORTED = {"nodes": {"commands", "cli"}, "training": {"commands", "cli"}}
+NOT_IMPORTED = {"nodes": {"commands", "cli", "faults"}, "training": {"commands", "cli"}, "faults": {"commands", "cli"}}
 CORE_LIBRARIES = {"numpy"}
 
 
@@ -127,6 +128,7 @@ def loaded_by(module: str) -> set[str]:
         (f"{PACKAGE}.control.supervisor", {"rclpy", "torch", "mujoco", "unitree_sdk2py", "onnxruntime"}),
         (f"{PACKAGE}.nodes.planner", {"torch", "mujoco", "unitree_sdk2py", "cyclonedds"}),
         (f"{PACKAGE}.nodes.command_publisher", {"torch", "mujoco", "onnxruntime"}),
+        (f"{PACKAGE}.nodes.watchdog", {"rclpy", "torch", "mujoco", "onnxruntime"}),
     ],
 )
 def test_importing_loads_nothing_foreign(module: str, forbidden: set[str]) -> None:

@@ -107,6 +107,7 @@ def launch_arguments(launch_file: ModuleType, **given: str) -> dict[str, str]:
         ({}, bringup.BringupOptions()),
         ({"namespace": "alpha", "viewer": "true"}, bringup.BringupOptions(namespace="alpha", viewer=True)),
         ({"autostart": "true"}, bringup.BringupOptions(autostart=True)),
+        ({"dry_run": "true"}, bringup.BringupOptions(dry_run=True)),
         (
             {"sim": "false", "network_interface": "eth0", "domain_id": "3"},
             bringup.BringupOptions(sim=False, network_interface="eth0", domain_id=3),

@@ -1,51 +1,211 @@
-"""Plan latency of a model artefact on this machine, with the parameters of config/planner.yaml.
+"""Plan latency of a model artefact on this machine, beside what torch and the matrix products alone take.
+
+Every case (backend, precision, candidates N, denoising steps K, all reward terms or none, threads) is measured in a
+process of its own. How to read the table: docs/performance.md.
 
 examples:
-  diffusion-mpc bench planner
-  diffusion-mpc bench planner --parameters candidates=1 sampler=ddim steps=3
+  diffusion-mpc bench planner --quick
+  diffusion-mpc bench planner --plans 2000 --json bench.json
+  diffusion-mpc bench planner --candidates 10 --steps 10 --threads 1 --backends openvino --no-references
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import importlib.util
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from tqdm import tqdm
 
-from diffusion_mpc_ros.bringup import BringupOptions, processes
-from diffusion_mpc_ros.commands.launch import parse_parameters
-from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.planners.configuration import make_planner
-from diffusion_mpc_ros.planners.latency import guided, plan_times
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.diffusion.inference import PRECISIONS, choose_backend, has_openvino
+from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.evaluation.planner_bench import Case, in_own_process, measure_planner
+
+# Largest difference of a joint target [rad] between product and reference that f32 arithmetic explains.
+PARITY_TOLERANCE = 1e-4
+# A reference is measured on so many plans for each plan of the product's, and on no fewer than that.
+REFERENCE_SHARE, MIN_REFERENCE_PLANS = 0.1, 10
 
 
 @dataclass(frozen=True)
 class Config:
-    """What to measure."""
+    """What to measure: every combination."""
 
-    plans: int = 300
-    """Plans to time."""
-    parameters: tuple[str, ...] = ()
-    """Parameters of the planner: NAME=VALUE, as in config/planner.yaml."""
+    artefact: str = "go2"
+    """Model artefact: its name in models/, or a path to its folder."""
+    plans: int = 200
+    """Plans to time in each case; 2000 for the record."""
+    candidates: tuple[int, ...] = (1, 10, 32, 100)
+    """Numbers of candidates N."""
+    steps: tuple[int, ...] = (3, 5, 10)
+    """Denoising steps K; fewer than 5 with DDIM, else DDPM."""
+    threads: tuple[int, ...] = (1, 2)
+    """Threads of the backend and of torch."""
+    backends: tuple[str, ...] = ()
+    """onnxruntime, openvino; default: what is installed."""
+    precisions: tuple[str, ...] = PRECISIONS
+    """f32, bf16; a backend or processor without it is left out."""
+    references: bool = True
+    """Measure torch and the matrix products too (needs `make setup-train`)."""
+    compiled: bool = True
+    """Measure torch.compile too; compiling takes up to a minute a case."""
+    quick: bool = False
+    """A first look: N = 1 and 10, K = 3 and 10, one thread, 50 plans, no torch.compile."""
+    json: Path | None = None
+    """Write the report to this file."""
+
+    def __post_init__(self) -> None:
+        if self.quick:
+            smaller = {"plans": 50, "candidates": (1, 10), "steps": (3, 10), "threads": (1,), "compiled": False}
+            for name, value in smaller.items():
+                object.__setattr__(self, name, value)
+        for name in ("plans", "candidates", "steps", "threads"):
+            values = np.atleast_1d(getattr(self, name))
+            if not len(values) or values.min() < 1:
+                raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 def main(config: Config) -> int:
-    """Print p50 and p99 without and with guidance; 1 when the p99 does not fit the timing."""
-    overrides = parse_parameters([f"planner.{assignment}" for assignment in config.parameters])
-    options = replace(BringupOptions(), parameters=overrides)
-    values = next(spec.parameters for spec in processes(options) if spec.name == "planner")
-    planner = make_planner(values)
-    limit = max(planner.timing.replan_margin, 1) * planner.timing.control_dt
-    table = Table("", "p50, ms", "p99, ms", "max, ms", title=f"{values['artefact']}, N = {values['candidates']}")
-    slowest = 0.0
-    terms = planner.artefact.description.reward_terms
-    for label, rewards in (("no guidance", RewardSettings()), ("all terms", guided(terms))):
-        times = plan_times(planner, config.plans, rewards)
-        p50, p99 = np.percentile(times, [50, 99])
-        slowest = max(slowest, p99)
-        table.add_row(label, *(f"{value * 1e3:.2f}" for value in (p50, p99, times.max())))
-    console = Console()
+    """Measure, print, write the JSON report; 1 when an f32 plan is not the reference's."""
+    report = measure(config)
+    print_report(report)
+    if config.json is not None:
+        config.json.parent.mkdir(parents=True, exist_ok=True)
+        config.json.write_text(json.dumps(report, indent=1) + "\n")
+    differing = [row for row in report["rows"] if row["precision"] == "f32" and _differs(row)]
+    if differing:
+        print(f"{len(differing)} f32 rows differ from the reference by more than {PARITY_TOLERANCE:.0e} rad")
+    return 1 if differing else 0
+
+
+def measure(config: Config) -> dict[str, Any]:
+    """The report: ``machine``, ``artefact`` (SHA-256), ``plans``, ``load_average``, ``skipped`` and ``rows``.
+
+    ``load_average``: of the last minute before: processes that ran beside this one, and spoil the figures.
+    """
+    load = os.getloadavg()[0]
+    kinds, skipped = _kinds(config)
+    cores = describe_machine()["cores"]
+    threads = [number for number in config.threads if number <= cores]
+    skipped += [f"{number} threads: this process has {cores} cores" for number in config.threads if number > cores]
+    references = config.references
+    if references and not all(map(importlib.util.find_spec, ("torch", "onnx"))):
+        skipped.append("torch, torch.compile and matrix products: torch or onnx is not installed (`make setup-train`)")
+        references = False
+    rows: list[dict[str, Any]] = []
+    cases = [
+        Case(config.artefact, candidates, steps, guided, count, config.plans)
+        for candidates, steps, guided, count in product(config.candidates, config.steps, (False, True), threads)
+    ]
+    for case in tqdm(cases, desc="cases", unit="case", disable=None):
+        reference = _measure_references(case, config.compiled, skipped) if references else {}
+        rows += [_row(case, backend, precision, reference) for backend, precision in kinds]
+    return {
+        "machine": describe_machine(),
+        "artefact": Case(config.artefact, 1, 1, False, 1, 1).load().identity,
+        "plans": config.plans,
+        "load_average": load,
+        "skipped": list(dict.fromkeys(skipped)),
+        "rows": rows,
+    }
+
+
+def _kinds(config: Config) -> tuple[list[tuple[str, str]], list[str]]:
+    """The backends with a precision each has here, and what is left out."""
+    installed = ("onnxruntime", "openvino") if has_openvino() else ("onnxruntime",)
+    backends = [choose_backend(name) for name in config.backends or installed]
+    unknown = [name for name in config.precisions if name not in PRECISIONS]
+    if unknown:
+        raise ConfigurationError(f"unknown precisions {unknown}; valid precisions: {', '.join(PRECISIONS)}")
+    skipped = [] if has_openvino() else ["openvino: not installed (requirements/openvino.txt)"]
+    kinds = []
+    for backend, precision in product(backends, config.precisions):
+        if precision == "f32":
+            kinds.append((backend, precision))
+        elif backend != "openvino":
+            skipped.append(f"{backend} {precision}: this backend computes in f32")
+        elif not in_own_process(_openvino_computes_in, precision):
+            skipped.append(f"{backend} {precision}: this processor does not compute in it")
+        else:
+            kinds.append((backend, precision))
+    return kinds, skipped
+
+
+def _openvino_computes_in(precision: str) -> bool:
+    from diffusion_mpc_ros.diffusion.openvino_backend import computes_in
+
+    return computes_in(precision)
+
+
+def _measure_references(case: Case, compiled: bool, skipped: list[str]) -> dict[str, Any]:
+    plans = max(MIN_REFERENCE_PLANS, round(REFERENCE_SHARE * case.plans))
+    case = Case(case.artefact, case.candidates, case.steps, case.guided, case.threads, plans, case.seed)
+    result = in_own_process(_reference, "measure_reference", case)
+    if compiled:
+        compilation = in_own_process(_reference, "measure_compiled", case)
+        if "skipped" in compilation:
+            skipped.append(f"torch.compile: {compilation.pop('skipped')}")
+        result.update(compilation)
+    return result
+
+
+def _reference(name: str, case: Case) -> dict[str, Any]:
+    """In the case's own process: the only one that loads torch."""
+    from diffusion_mpc_ros.evaluation import reference_bench
+    from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
+
+    measure_one: Callable[..., dict[str, Any]] = getattr(reference_bench, name)
+    return measure_one(case, lambda settings, rows: build_denoiser(NetworkConfig(**settings), rows))
+
+
+def _row(case: Case, backend: str, precision: str, reference: dict[str, Any]) -> dict[str, Any]:
+    measured = in_own_process(measure_planner, case, backend, precision)
+    targets = measured.pop("joint_targets")
+    row = {
+        "backend": backend, "precision": precision, "candidates": case.candidates, "steps": case.steps,
+        "sampler": case.sampler, "guided": case.guided, "threads": case.threads, **measured,
+    }  # fmt: skip
+    p50 = measured["p50_ms"]
+    names = ("flops", "torch_ms", "torch_compile_ms", "gemm_ms", "gemm_same_shapes_ms")
+    row.update({name: reference.get(name) for name in names})
+    row["ratio_torch"] = reference["torch_ms"] / p50 if reference else None
+    row["ratio_torch_compile"] = reference["torch_compile_ms"] / p50 if "torch_compile_ms" in reference else None
+    row["ratio_gemm"] = p50 / reference["gemm_ms"] if reference else None
+    row["plan_difference_rad"] = float(np.abs(targets - reference["joint_targets"]).max()) if reference else None
+    return {name: float(value) if isinstance(value, np.floating) else value for name, value in row.items()}
+
+
+def _differs(row: dict[str, Any]) -> bool:
+    difference = row["plan_difference_rad"]
+    return difference is not None and not difference <= PARITY_TOLERANCE
+
+
+def print_report(report: dict[str, Any]) -> None:
+    """The rows as a table."""
+    columns = {
+        "min, ms": ("min_ms", "{:.2f}"), "p50": ("p50_ms", "{:.2f}"), "p90": ("p90_ms", "{:.2f}"),
+        "p99": ("p99_ms", "{:.2f}"), "max": ("max_ms", "{:.2f}"), "MiB": ("memory_mib", "{:.0f}"),
+        "torch /": ("ratio_torch", "{:.1f}"), "compiled /": ("ratio_torch_compile", "{:.1f}"),
+        "/ GEMM": ("ratio_gemm", "{:.2f}"), "diff., rad": ("plan_difference_rad", "{:.0e}"),
+    }  # fmt: skip
+    machine = f"{report['machine']['processor']}, load average {report['load_average']:.1f} before"
+    table = Table(title=f"{report['plans']} plans a row; {machine}")
+    for heading in ("backend", "N", "K", "guided", "threads", *columns):
+        table.add_column(heading, justify="left" if heading == "backend" else "right", no_wrap=True)
+    for row in report["rows"]:
+        labels = (f"{row['backend']} {row['precision']}", row["candidates"], f"{row['steps']} {row['sampler']}")
+        values = ("-" if row[key] is None else form.format(row[key]) for key, form in columns.values())
+        table.add_row(*map(str, labels), "yes" if row["guided"] else "no", str(row["threads"]), *values)
+    console = Console(width=160)
     console.print(table)
-    console.print(f"limit for the p99: max(D, 1) * control_dt = {limit * 1e3:.0f} ms")
-    return 0 if slowest <= limit else 1
+    for reason in report["skipped"]:
+        console.print(f"left out: {reason}")

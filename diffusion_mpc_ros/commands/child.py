@@ -62,7 +62,8 @@ class Child:
 
 def command_line(config: Config) -> list[str]:
     """The command line that :class:`Config` is parsed from."""
-    arguments = ["--sim" if config.sim else "--no-sim", "--viewer" if config.viewer else "--no-viewer"]
+    switches = ("sim", "viewer", "autostart", "dry_run")
+    arguments = [f"--{'' if getattr(config, name) else 'no-'}{name.replace('_', '-')}" for name in switches]
     for option, value in (("--namespace", config.namespace), ("--network-interface", config.network_interface)):
         arguments += [option, value] if value else []
     arguments += [] if config.domain_id is None else ["--domain-id", str(config.domain_id)]

@@ -6,6 +6,7 @@ command_publisher goes on: the robot stands still and waits for the operator.
 
 examples:
   diffusion-mpc launch --autostart
+  diffusion-mpc launch --no-sim --network-interface eth0 --dry-run
   diffusion-mpc launch --no-sim --network-interface eth0
   diffusion-mpc launch --parameters planner.candidates=5 go2_simulator.friction=0.4
 """
@@ -60,6 +61,8 @@ class Config:
     """Open MuJoCo's viewer (simulation)."""
     autostart: bool = False
     """Stand up and walk without being asked (simulation)."""
+    dry_run: bool = False
+    """Do everything, but send the commands to rt/lowcmd_dry_run, where no robot listens."""
     parameters: tuple[str, ...] = ()
     """Node parameters: NODE.PARAMETER=VALUE, as in config/NODE.yaml."""
 
@@ -73,6 +76,7 @@ class Config:
             domain_id=self.domain_id,
             viewer=self.viewer,
             autostart=self.autostart,
+            dry_run=self.dry_run,
             parameters=parse_parameters(self.parameters),
         )
 

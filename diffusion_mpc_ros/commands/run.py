@@ -1,6 +1,7 @@
 """Start the simulated Go2 and the controller, stand up, walk, measure, sit down; the exit status says whether it fell.
 
 Velocity and height are measured from the simulator's true state, the command rate from what was sent to the motors.
+In a terminal the space bar is the emergency stop.
 Exit status: 0 walked, 1 fell, faulted or a process died, 2 a setting does not fit.
 
 examples:
@@ -27,6 +28,7 @@ from rich.console import Console
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands import launch
 from diffusion_mpc_ros.commands.child import Child, ProcessDied
+from diffusion_mpc_ros.commands.keyboard import emergency_stop_key
 from diffusion_mpc_ros.commands.report import Progress, print_report
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.realtime.measurement import Window, gait, report
@@ -126,12 +128,24 @@ class Walk:
 
         with Operator(self._namespace) as operator, operator.record_truth(self._interface, self._domain):
             self._operator, self._recording = operator, operator.recording
-            with Progress(self._console, self._config.duration) as progress:
-                self._stand_up(progress)
-                self._walk(progress)
-                progress.phase("sitting down")
-                self._sit_down()
+            with emergency_stop_key(self._emergency_stop) as has_key:
+                if has_key:
+                    self._console.print("space bar: emergency stop")
+                with Progress(self._console, self._config.duration) as progress:
+                    self._stand_up(progress)
+                    self._walk(progress)
+                    progress.phase("sitting down")
+                    self._sit_down()
             return self._report()
+
+    def _emergency_stop(self) -> None:
+        """In the keyboard's thread."""
+        from diffusion_mpc_ros.nodes.operator import OperatorError
+
+        try:
+            self._operator.emergency_stop()
+        except OperatorError as error:
+            self._console.print(str(error), markup=False)
 
     def _stand_up(self, progress: Progress) -> None:
         from diffusion_mpc_ros.control.modes import Mode
@@ -188,6 +202,8 @@ class Walk:
         from diffusion_mpc_ros.nodes.operator import OperatorError
 
         self._operator.command(np.zeros(3))
+        if self._operator.fault:
+            return
         try:
             self._operator.request("damp" if self._fell() else "sit_down")
         except OperatorError as error:
@@ -216,6 +232,8 @@ class Walk:
         deadline = time.monotonic() + timeout
         while not self._operator.wait(condition, 0.2):
             self._child.check()
+            if self._operator.fault:
+                raise OperatorError(f"waited for {what}, but: {self._operator.fault}")
             if time.monotonic() > deadline:
                 raise OperatorError(f"waited {timeout:.0f} s in vain for {what}; mode {self._operator.mode}")
 

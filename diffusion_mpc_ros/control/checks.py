@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.core import rotations
-from diffusion_mpc_ros.core.go2 import JOINT_NAMES, JOINT_POS_MAX, JOINT_POS_MIN, JOINT_VEL_MAX
+from diffusion_mpc_ros.core.go2 import JOINT_NAMES, JOINT_POS_MAX, JOINT_POS_MIN, JOINT_VEL_MAX, NUM_JOINTS
 from diffusion_mpc_ros.core.types import LowState
 
 # No Go2 joint or encoder can report more than this; such a LowState is garbage, not motion.
@@ -30,27 +31,29 @@ class Violation:
         return f"{self.cause}: {self.value:.4g} (limit {self.limit:.4g})"
 
 
-def trust_violation(lowstate: LowState | None, age: float, settings: SafetySettings) -> Violation | None:
-    """Why ``lowstate``, ``age`` [s] old, cannot be computed with at all; None when it can."""
-    limit = settings.lowstate_age_max
+def trust_violation(lowstate: LowState | None, age: float, age_max: float) -> Violation | None:
+    """Why ``lowstate``, ``age`` [s] old of at most ``age_max`` [s], cannot be computed with at all; None when it can.
+
+    A message with a wrong CRC is refused where it is decoded: it counts as lost, and shows here as age.
+    """
     if lowstate is None:
-        return Violation("no LowState", float("inf"), limit, at_once=True)
+        return Violation("no LowState", float("inf"), age_max, at_once=True)
     # Slightly negative when a message arrives after the clock was read; the negation also catches NaN.
-    if not abs(age) <= limit:
-        return Violation("LowState age [s]", age, limit, at_once=True)
-    if not lowstate.crc_ok:
-        return Violation("LowState CRC", 1.0, 0.0, at_once=True)
+    if not abs(age) <= age_max:
+        return Violation("LowState age [s]", age, age_max, at_once=True)
     fields = {
-        "base orientation": lowstate.base_quat_wxyz,
-        "base angular velocity": lowstate.base_ang_vel,
-        "base acceleration": lowstate.base_lin_acc,
-        "joint position": lowstate.joint_pos,
-        "joint velocity": lowstate.joint_vel,
-        "joint torque": lowstate.joint_torque,
-        "motor temperature": lowstate.motor_temperature,
-        "battery": np.atleast_1d(lowstate.battery_soc),
+        "base orientation": (lowstate.base_quat_wxyz, (4,)),
+        "base angular velocity": (lowstate.base_ang_vel, (3,)),
+        "base acceleration": (lowstate.base_lin_acc, (3,)),
+        "joint position": (lowstate.joint_pos, (NUM_JOINTS,)),
+        "joint velocity": (lowstate.joint_vel, (NUM_JOINTS,)),
+        "joint torque": (lowstate.joint_torque, (NUM_JOINTS,)),
+        "motor temperature": (lowstate.motor_temperature, (NUM_JOINTS,)),
+        "battery": (lowstate.battery_soc, ()),
     }
-    for name, values in fields.items():
+    for name, (values, shape) in fields.items():
+        if np.shape(values) != shape:
+            return Violation(f"{name} of another shape, number of values", np.size(values), math.prod(shape), True)
         if not np.isfinite(values).all():
             return Violation(f"{name} numbers that are not finite", float(np.sum(~np.isfinite(values))), 0.0, True)
     bounded = {
@@ -61,6 +64,36 @@ def trust_violation(lowstate: LowState | None, age: float, settings: SafetySetti
     for name, (value, bound) in bounded.items():
         if value > bound:
             return Violation(name, float(value), bound, at_once=True)
+    return None
+
+
+def stop_violation(e_stop: str) -> Violation | None:
+    """An emergency stop that ``e_stop`` asserts; None when nobody does."""
+    return Violation(f"emergency stop ({e_stop})", 1.0, 0.0, at_once=True) if e_stop else None
+
+
+def control_violation(
+    robot_controller: str | None,
+    foreign_publishers: int,
+    since_last_step: float,
+    watchdog_took_over: bool,
+    settings: SafetySettings,
+) -> Violation | None:
+    """Why this controller is not in sole and steady command of the motors; None when it is.
+
+    ``robot_controller``: name of the robot's own one that is active, "" or None when none is known to be;
+    ``foreign_publishers`` of rt/lowcmd; ``since_last_step`` [s] of the control loop; ``watchdog_took_over``: the
+    watchdog has damped the robot meanwhile, which must not go on unasked.
+    """
+    if robot_controller:
+        return Violation(f"the robot's own controller {robot_controller!r} is active", 1.0, 0.0, at_once=True)
+    if foreign_publishers:
+        return Violation("other publishers of rt/lowcmd", float(foreign_publishers), 0.0, at_once=True)
+    # The negation also catches NaN.
+    if not since_last_step <= settings.loop_stall_max:
+        return Violation("control loop stalled [s]", since_last_step, settings.loop_stall_max, at_once=True)
+    if watchdog_took_over:
+        return Violation("the watchdog took over: commands had stopped", 1.0, 0.0, at_once=True)
     return None
 
 
@@ -81,13 +114,13 @@ def motion_violations(lowstate: LowState, settings: SafetySettings) -> Iterator[
         yield Violation(cause, float(speed[joint]), settings.joint_velocity_factor, at_once=False)
 
 
-def wear_violation(lowstate: LowState, settings: SafetySettings) -> Violation | None:
-    """Why a trusted robot should sit down in order, or None: a hot motor, a low battery."""
+def wear_violation(lowstate: LowState, motor_temperature_max: float, battery_min: float) -> Violation | None:
+    """Why a trusted robot should sit down in order, or None: a motor hotter than [degC], a battery below [%]."""
     temperature = lowstate.motor_temperature
     joint = int(temperature.argmax())
-    if temperature[joint] > settings.motor_temperature_max:
+    if temperature[joint] > motor_temperature_max:
         cause = f"{JOINT_NAMES[joint]} motor temperature [degC]"
-        return Violation(cause, float(temperature[joint]), settings.motor_temperature_max, at_once=False)
-    if lowstate.battery_soc < settings.battery_min:
-        return Violation("battery [%]", float(lowstate.battery_soc), settings.battery_min, at_once=False)
+        return Violation(cause, float(temperature[joint]), motor_temperature_max, at_once=False)
+    if lowstate.battery_soc < battery_min:
+        return Violation("battery [%]", float(lowstate.battery_soc), battery_min, at_once=False)
     return None

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffusion_mpc_ros.control import checks
+from diffusion_mpc_ros.control import arming, checks
+from diffusion_mpc_ros.control.arming import LinkStatus
 from diffusion_mpc_ros.control.checks import Violation
 from diffusion_mpc_ros.control.limits import limit_command
 from diffusion_mpc_ros.control.modes import REQUESTS, Event, Mode, next_mode
@@ -29,6 +30,10 @@ class SupervisorInput:
     lowstate_age: float  # [s]
     joint_targets: np.ndarray | None  # (12,) [rad], the row the action buffer has for this tick
     request: Event | None = None  # one of REQUESTS
+    e_stop: str = ""  # who asserts an emergency stop: "remote", "topic", ...; "" for nobody
+    link: LinkStatus = LinkStatus()
+    since_last_step: float = CONTROL_DT  # [s], between the beginnings of the last step and this one
+    watchdog_took_over: bool = False  # the watchdog has sent damping since the last step
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,8 @@ class SupervisorOutput:
 class Supervisor:
     """State machine DAMPING -> STANDING_UP -> STANDING -> WALKING -> SITTING_DOWN -> DAMPING, any -> FAULT.
 
-    Call :meth:`step` once every control tick; scripted motions advance by one ``CONTROL_DT`` a call.
+    A fault keeps its first cause until the operator clears it; an emergency stop is a fault in every mode. Call
+    :meth:`step` once every control tick; scripted motions advance by one ``CONTROL_DT`` a call.
     """
 
     def __init__(self, settings: SafetySettings) -> None:
@@ -88,25 +94,38 @@ class Supervisor:
 
     def _check(self, inputs: SupervisorInput) -> tuple[Violation | None, Violation | None]:
         """The violation that forbids moving now, and the wear that forbids going on for long."""
-        untrusted = checks.trust_violation(inputs.lowstate, inputs.lowstate_age, self._settings)
-        if untrusted is not None:
-            return untrusted, None
-        violation = next(checks.motion_violations(inputs.lowstate, self._settings), None)
-        self._violation_ticks = 0 if violation is None else self._violation_ticks + 1
-        return violation, checks.wear_violation(inputs.lowstate, self._settings)
+        settings = self._settings
+        # A loop that stalled has old LowStates as well: the first cause is the one to look at.
+        at_once = (
+            checks.stop_violation(inputs.e_stop)
+            or checks.control_violation(
+                inputs.link.robot_controller,
+                inputs.link.foreign_publishers,
+                inputs.since_last_step,
+                inputs.watchdog_took_over,
+                settings,
+            )
+            or checks.trust_violation(inputs.lowstate, inputs.lowstate_age, settings.lowstate_age_max)
+        )
+        if at_once is not None:
+            return at_once, None
+        wear = checks.wear_violation(inputs.lowstate, settings.motor_temperature_max, settings.battery_min)
+        motion = next(checks.motion_violations(inputs.lowstate, settings), None)
+        self._violation_ticks = 0 if motion is None else self._violation_ticks + 1
+        return motion, wear
 
     def _change_mode(self, inputs: SupervisorInput, violation: Violation | None, wear: Violation | None) -> str:
         """Apply at most one event: a fault before a request, a request before what follows by itself."""
+        if self._is_fault(violation, inputs):
+            self._fault = Fault(violation.cause, inputs.tick, violation.value, violation.limit)
+            return self._apply(Event.FAULT, inputs, str(self._fault))
         if self._mode not in (Mode.DAMPING, Mode.FAULT):
-            if violation is not None and self._is_fault(violation):
-                self._fault = Fault(violation.cause, inputs.tick, violation.value, violation.limit)
-                return self._apply(Event.FAULT, inputs, str(self._fault))
             if inputs.request is Event.DAMP:
                 return self._apply(Event.DAMP, inputs)
             if wear is not None and next_mode(self._mode, Event.WEAR):
                 return self._apply(Event.WEAR, inputs, str(wear))
         if inputs.request is not None:
-            return self._request(inputs, violation or wear)
+            return self._request(inputs, violation)
         if self._motion is not None and self._elapsed >= self._motion.duration:
             if next_mode(self._mode, Event.MOTION_DONE):
                 return self._apply(Event.MOTION_DONE, inputs)
@@ -114,18 +133,29 @@ class Supervisor:
             return self._apply(Event.PLAN_LOST, inputs, f"no plan for {self._settings.plan_timeout} s")
         return ""
 
-    def _is_fault(self, violation: Violation) -> bool:
+    def _is_fault(self, violation: Violation | None, inputs: SupervisorInput) -> bool:
+        """A robot that damps is as safe as it can be: only an emergency stop is a fault there."""
+        if violation is None or self._mode is Mode.FAULT:
+            return False
+        if self._mode is Mode.DAMPING:
+            return bool(inputs.e_stop)
         return violation.at_once or self._violation_ticks >= self._settings.violation_ticks
 
-    def _request(self, inputs: SupervisorInput, obstacle: Violation | None) -> str:
+    def _request(self, inputs: SupervisorInput, violation: Violation | None) -> str:
         request = inputs.request
         if request not in REQUESTS or next_mode(self._mode, request) is None:
             name = getattr(request, "value", request)
             valid = [event.value for event in REQUESTS if next_mode(self._mode, event)]
             return f"{name} refused in mode {self._mode.value}; possible: {valid}"
-        if obstacle is not None and request not in (Event.DAMP, Event.SIT_DOWN):
-            return f"{request.value} refused: {obstacle}"
-        return self._apply(request, inputs)
+        obstacles = self._obstacles(inputs, violation)
+        return f"{request.value} refused: {'; '.join(obstacles)}" if obstacles else self._apply(request, inputs)
+
+    def _obstacles(self, inputs: SupervisorInput, violation: Violation | None) -> list[str]:
+        if inputs.request in (Event.DAMP, Event.SIT_DOWN):
+            return []
+        if self._mode is Mode.DAMPING:
+            return arming.obstacles(inputs.lowstate, inputs.lowstate_age, inputs.link, self._settings)
+        return [] if violation is None else [str(violation)]
 
     def _apply(self, event: Event, inputs: SupervisorInput, reason: str = "") -> str:
         """Enter the mode that ``event`` leads to; the reason when the mode has changed."""

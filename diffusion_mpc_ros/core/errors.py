@@ -1,5 +1,15 @@
 """The typed errors of the project; each message names the cause, the value and the valid choices."""
 
+import reprlib
+
+_brief = reprlib.Repr()
+_brief.maxlevel = 2
+
+
+def brief(value: object) -> str:
+    """``repr`` for a message, of bounded length: a YAML file of a kilobyte can stand for more than any memory holds."""
+    return _brief.repr(value)
+
 
 class DiffusionMpcError(Exception):
     """Root of every error that this project raises on purpose."""

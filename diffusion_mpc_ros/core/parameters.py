@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffusion_mpc_ros.core.errors import RewardError
+from diffusion_mpc_ros.core.errors import RewardError, brief
 from diffusion_mpc_ros.core.go2 import JOINT_POS_MAX, JOINT_POS_MIN
 
 
@@ -42,8 +42,8 @@ class Parameter:
         """
         try:
             array = np.asarray(value, dtype=np.float64)
-        except (TypeError, ValueError):
-            raise RewardError(f"parameter {self.name!r} must be {self.shape[0]} numbers, got {value!r}") from None
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            raise RewardError(f"parameter {self.name!r} must be {self.shape[0]} numbers, got {brief(value)}") from None
         if array.ndim > 0 and array.shape != self.shape:
             raise RewardError(f"parameter {self.name!r} has shape {self.shape}, got {array.shape}")
         array = np.array(np.broadcast_to(array, self.shape))

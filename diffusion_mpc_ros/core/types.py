@@ -61,7 +61,6 @@ class LowState:
     motor_temperature: np.ndarray  # (12,) [deg C]
     battery_soc: float  # [%]
     wireless_remote: bytes = b""
-    crc_ok: bool = True
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 SCHEMA_VERSION = 1
 CARD_FILE, MODEL_FILE = "card.json", "model.onnx"
 METADATA_KEY = "diffusion_mpc_ros.model"
+# Of any size in a card; beyond it is a mistake that would only fill the memory.
+MAX_SIZE = 10_000
+# What ONNX calls the path of another file that holds a tensor's numbers.
+EXTERNAL_DATA = b"location"
 ACTION_MEANING = "absolute joint position target [rad]"
 
 # Inputs of the guided step before the reward parameters; "batch" is the number of trajectories.
@@ -108,6 +112,9 @@ class ModelDescription:
         """Inverse of :meth:`to_json`; raises :class:`ArtefactError` naming what is missing or does not fit."""
         try:
             schedule = dict(data["schedule"])
+            sizes = [schedule["steps"], data["horizon"], *data["parameters"].values()]
+            if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes):
+                raise ArtefactError(f"denoising steps, horizon and parameter sizes are 1 .. {MAX_SIZE}, got {sizes}")
             if schedule.pop("type") != "cosine":
                 raise ArtefactError(f"noise schedule {data['schedule']['type']!r} is not supported; valid: cosine")
             description = cls(
@@ -117,7 +124,7 @@ class ModelDescription:
                 parameters={name: int(size) for name, size in data["parameters"].items()},
                 x0_clip=float(data["x0_clip"]), noise_scale=float(data["noise_scale"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, ConfigurationError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ConfigurationError) as error:
             raise ArtefactError(f"the card's model part is not readable: {error!r}") from None
         for key, expected in description.to_json().items():
             if data.get(key) != expected:
@@ -127,12 +134,16 @@ class ModelDescription:
 
 @dataclass(frozen=True)
 class Artefact:
-    """A checked artefact: ``description`` to sample with, ``card`` as read, ``identity`` = SHA-256 of the ONNX file."""
+    """A checked artefact: ``description`` to sample with, ``card`` as read.
+
+    ``model`` is the content of the ONNX file and ``identity`` its SHA-256: what was checked is what runs.
+    """
 
     path: Path
     card: dict[str, Any]
     description: ModelDescription
     identity: str
+    model: bytes = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -162,15 +173,16 @@ def canonical_json(data: Any) -> str:
 def load(path: str | Path) -> Artefact:
     """Read and check the artefact in folder ``path``.
 
-    Raises :class:`ArtefactError` for a missing or unreadable card, another schema, a file whose SHA-256 differs, or a
-    layout, joint order, gain, shape or normaliser that does not fit this controller.
+    Raises :class:`ArtefactError` for a missing or unreadable card, another schema, a file whose SHA-256 differs, a
+    model that takes numbers from other files, or a layout, joint order, gain, shape or normaliser that does not fit
+    this controller.
     """
     path = Path(path)
     try:
         card = json.loads((path / CARD_FILE).read_text(encoding="utf-8"))
     except OSError as error:
         raise ArtefactError(f"no readable card in the model artefact {str(path)!r}: {error}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ArtefactError(f"{path / CARD_FILE} is not valid JSON: {error}") from None
     card = card if isinstance(card, dict) else {}
     missing = [key for key in ("schema_version", "name", "model", "files") if key not in card]
@@ -180,13 +192,25 @@ def load(path: str | Path) -> Artefact:
         raise ArtefactError(f"{path} has card schema {card['schema_version']!r}, this version reads {SCHEMA_VERSION}")
     if not isinstance(card["files"], dict) or MODEL_FILE not in card["files"]:
         raise ArtefactError(f"{path / CARD_FILE} does not list the file {MODEL_FILE!r}")
-    for name, expected in card["files"].items():
-        if Path(name).name != name or not (path / name).is_file():
-            raise ArtefactError(f"the model artefact {str(path)!r} lacks its file {name!r}")
-        actual = file_sha256(path / name)
-        if actual != expected:
-            raise ArtefactError(f"{path / name} is corrupt: SHA-256 {actual}, its card says {expected}")
-    return Artefact(path, card, ModelDescription.from_json(card["model"]), card["files"][MODEL_FILE])
+    contents = {name: _read(path, name, expected) for name, expected in card["files"].items()}
+    description = ModelDescription.from_json(card["model"])
+    return Artefact(path, card, description, card["files"][MODEL_FILE], contents[MODEL_FILE])
+
+
+def _read(folder: Path, name: str, sha256: str) -> bytes:
+    """A file of the artefact, checked; none may refer to another one, which nobody has checked."""
+    try:
+        content = (folder / name).read_bytes() if Path(name).name == name else None
+    except (OSError, ValueError):  # ValueError: a name with a null byte
+        content = None
+    if content is None:
+        raise ArtefactError(f"the model artefact {str(folder)!r} lacks its file {name!r}")
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
+        raise ArtefactError(f"{folder / name} is corrupt: SHA-256 {actual}, its card says {sha256}")
+    if EXTERNAL_DATA in content:
+        raise ArtefactError(f"{folder / name} takes numbers from other files (ONNX external data); store them in it")
+    return content
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -1,21 +1,32 @@
-"""Inference backends: a guided step with its inputs and outputs in preallocated arrays."""
+"""Inference backends: a guided step with its inputs and outputs in preallocated arrays.
+
+A backend is chosen by name (:func:`make_backend`); each stands in a file of its own and is imported only when used.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import onnxruntime
 
-from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.diffusion.artefact import METADATA_KEY, Artefact, canonical_json
+from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.diffusion.artefact import Artefact, ModelDescription, canonical_json
+
+BACKENDS = ("auto", "onnxruntime", "openvino")
+PRECISIONS = ("f32", "bf16")
+CPUINFO = Path("/proc/cpuinfo")
+
+Arrays = dict[str, np.ndarray]
 
 
 class BoundStep(Protocol):
     """One guided step for a fixed batch: write ``inputs`` in place, ``run``, read ``outputs``; by name."""
 
-    inputs: dict[str, np.ndarray]
-    outputs: dict[str, np.ndarray]
+    inputs: Arrays
+    outputs: Arrays
 
     def run(self) -> None:
         """Compute ``outputs`` from ``inputs``; allocates nothing that the caller sees."""
@@ -28,64 +39,69 @@ class StepBackend(Protocol):
         """A guided step for ``batch`` trajectories."""
 
 
-def session_options(threads: int) -> onnxruntime.SessionOptions:
-    """Deterministic options with ``threads`` threads that do not spin between runs."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.use_deterministic_compute = True
-    options.log_severity_level = 3
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
+def choose_backend(name: str) -> str:
+    """``onnxruntime`` or ``openvino`` for ``name`` in :data:`BACKENDS`.
 
-
-class OnnxBoundStep:
-    """A :class:`BoundStep` in ONNX Runtime; the arrays are the session's own inputs and outputs."""
-
-    def __init__(self, session: onnxruntime.InferenceSession, artefact: Artefact, batch: int) -> None:
-        self.inputs = {
-            name: np.zeros(shape, dtype) for name, (dtype, shape) in artefact.description.inputs(batch).items()
-        }
-        self.outputs = {
-            name: np.zeros(shape, dtype) for name, (dtype, shape) in artefact.description.outputs(batch).items()
-        }
-        self._session = session
-        self._binding = session.io_binding()
-        for name, array in self.inputs.items():
-            self._binding.bind_input(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-        for name, array in self.outputs.items():
-            self._binding.bind_output(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-
-    def run(self) -> None:
-        """Compute ``outputs`` from ``inputs``."""
-        self._session.run_with_iobinding(self._binding)
-
-
-class OnnxBackend:
-    """ONNX Runtime on the CPU, ``threads`` threads.
-
-    Raises :class:`ArtefactError` when the file cannot be loaded, or its inputs or outputs are not those of the card.
+    ``auto`` is OpenVINO where it is installed and the processor is Intel's, whom it is made for. Raises
+    :class:`ConfigurationError` for an unknown name, or for OpenVINO where it is not installed.
     """
+    if name not in BACKENDS:
+        raise ConfigurationError(f"unknown backend {name!r}; valid backends: {', '.join(BACKENDS)}")
+    if name == "auto":
+        return "openvino" if has_openvino() and "GenuineIntel" in processor_vendor() else "onnxruntime"
+    if name == "openvino" and not has_openvino():
+        raise ConfigurationError(
+            "backend 'openvino' needs the Python package openvino, which is not installed: "
+            "`pip install --no-deps -r requirements/openvino.txt`, or take the backend auto or onnxruntime"
+        )
+    return name
 
-    def __init__(self, artefact: Artefact, threads: int = 1) -> None:
-        self.artefact = artefact
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(artefact.model_path), session_options(threads), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime raises types of its own that share no base but Exception
-            raise ArtefactError(f"ONNX Runtime does not load {artefact.model_path}: {error}") from error
-        for kind, expected, actual in (
-            ("inputs", artefact.description.inputs(), self._session.get_inputs()),
-            ("outputs", artefact.description.outputs(), self._session.get_outputs()),
-        ):
-            names = [tensor.name for tensor in actual]
-            if names != list(expected):
-                raise ArtefactError(f"{artefact.model_path} has the {kind} {names}, its card says {list(expected)}")
-        metadata = self._session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-        if metadata != canonical_json(artefact.card["model"]):
-            raise ArtefactError(f"the card of {artefact.path} is not the one that model.onnx was made with")
 
-    def bind(self, batch: int) -> OnnxBoundStep:
-        """A guided step for ``batch`` trajectories."""
-        return OnnxBoundStep(self._session, self.artefact, batch)
+def make_backend(artefact: Artefact, name: str = "auto", threads: int = 1, precision: str = "f32") -> StepBackend:
+    """The backend ``name`` with ``threads`` threads, computing in ``precision``.
+
+    Raises :class:`ArtefactError` for a graph that does not fit its card, :class:`ConfigurationError` for what
+    :func:`choose_backend` refuses, an unknown precision, or one that backend or processor lacks.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigurationError(f"unknown precision {precision!r}; valid precisions: {', '.join(PRECISIONS)}")
+    if choose_backend(name) == "openvino":
+        from diffusion_mpc_ros.diffusion.openvino_backend import OpenVinoBackend
+
+        return OpenVinoBackend(artefact, threads, precision)
+    if precision != "f32":
+        raise ConfigurationError(f"ONNX Runtime computes in f32; precision {precision!r} needs the backend openvino")
+    from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
+
+    return OnnxBackend(artefact, threads)
+
+
+def has_openvino() -> bool:
+    """Whether OpenVINO is installed."""
+    return importlib.util.find_spec("openvino") is not None
+
+
+def processor_vendor() -> str:
+    """The processor's vendor as the kernel names it (``GenuineIntel``, ``AuthenticAMD``), "" where it does not."""
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("vendor_id")), "")
+
+
+def step_arrays(description: ModelDescription, batch: int) -> tuple[Arrays, Arrays]:
+    """Inputs and outputs of a guided step for ``batch`` trajectories, zero, by name."""
+    return tuple(
+        {name: np.zeros(shape, dtype) for name, (dtype, shape) in tensors.items()}
+        for tensors in (description.inputs(batch), description.outputs(batch))
+    )
+
+
+def check_graph(artefact: Artefact, inputs: Sequence[str], outputs: Sequence[str], metadata: str | None) -> None:
+    """Raise :class:`ArtefactError` unless the loaded graph is the one that the artefact's card describes."""
+    for kind, expected, actual in (
+        ("inputs", artefact.description.inputs(), inputs),
+        ("outputs", artefact.description.outputs(), outputs),
+    ):
+        if list(actual) != list(expected):
+            raise ArtefactError(f"{artefact.model_path} has the {kind} {actual}, its card says {list(expected)}")
+    if metadata != canonical_json(artefact.card["model"]):
+        raise ArtefactError(f"the card of {artefact.path} is not the one that model.onnx was made with")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -10,7 +11,6 @@ import onnxruntime
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.diffusion.artefact import file_sha256
 
 
 class DemonstratorPolicy:
@@ -23,8 +23,9 @@ class DemonstratorPolicy:
         card_path, model_path = folder / "card.json", folder / "demonstrator.onnx"
         try:
             card = json.loads(card_path.read_text())
-            actual = file_sha256(model_path)
-        except (OSError, ValueError) as error:
+            model = model_path.read_bytes()
+            actual = hashlib.sha256(model).hexdigest()
+        except (OSError, ValueError, RecursionError) as error:
             raise ArtefactError(f"demonstrator in {folder} is not readable: {error}") from None
         if actual != card.get("sha256", {}).get(model_path.name):
             raise ArtefactError(f"{model_path} does not have the sha256 that {card_path} names: fetch it again")
@@ -32,7 +33,7 @@ class DemonstratorPolicy:
             raise ArtefactError(f"{card_path} has the joint order {card.get('joint_order')}, not {go2.JOINT_NAMES}")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(str(model_path), options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
     def __call__(self, observation: np.ndarray, base_height: np.ndarray) -> np.ndarray:
         inputs = {

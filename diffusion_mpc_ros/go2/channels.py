@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import socket
 import threading
@@ -12,18 +13,23 @@ from typing import Any, Generic, TypeVar
 
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.types import JointCommand, LowState
-from diffusion_mpc_ros.go2 import messages, sdk
+from diffusion_mpc_ros.go2 import interface_filter, messages, sdk
+from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.go2.wire import MessageError
 
-LOOPBACK = "lo"
 MAX_DOMAIN_ID = 230
 # Without multicast, participants are found by asking this many ports of the peer, one per process in the domain.
 _MAX_PARTICIPANT_INDEX = 31
 _DISCOVERY_POLL = 0.01  # [s]
+# So many samples wait for a thread that is held up: 64 ms of LowState.
+_HISTORY = 32
+_FOREVER = sdk.duration(infinite=True)
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+# The DDS library converts the QoS of a writer through buffers that all threads share.
+_label_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,8 @@ LOWSTATE: Channel[LowState] = Channel(
 LOWCMD: Channel[JointCommand] = Channel(
     "rt/lowcmd", sdk.LowCmd_, messages.encode_lowcmd, lambda sample, _: messages.decode_lowcmd(sample)
 )
+# Where a dry run sends its commands: the motors do not listen.
+LOWCMD_DRY_RUN: Channel[JointCommand] = dataclasses.replace(LOWCMD, topic="rt/lowcmd_dry_run")
 SPORTMODESTATE: Channel[SportModeState] = Channel(
     "rt/sportmodestate",
     sdk.SportModeState_,
@@ -85,8 +93,9 @@ class Go2Domain:
 def open_domain(network_interface: str, domain_id: int) -> Go2Domain:
     """Join DDS domain ``domain_id`` (0 on the robot, 1 by convention in simulation) on ``network_interface``.
 
-    On ``lo`` discovery goes without multicast, which the loopback usually lacks. Raises :class:`InterfaceError` for an
-    interface that is not there or not usable, a domain id out of range, or a domain that this process already joined.
+    On ``lo`` discovery goes without multicast, which the loopback usually lacks. What arrives through any other
+    interface than that and the loopback is dropped. Raises :class:`InterfaceError` for an interface that is not there
+    or not usable, a domain id out of range, or a domain that this process already joined.
     """
     if network_interface not in network_interfaces():
         raise InterfaceError(
@@ -95,9 +104,14 @@ def open_domain(network_interface: str, domain_id: int) -> Go2Domain:
         )
     if not 0 <= domain_id <= MAX_DOMAIN_ID:
         raise InterfaceError(f"DDS domain id {domain_id} is not in 0..{MAX_DOMAIN_ID}")
+    others = interface_filter.open_sockets()
     try:
         domain = sdk.Domain(domain_id, _domain_configuration(network_interface))
-        return Go2Domain(domain, sdk.DomainParticipant(domain_id))
+        opened = Go2Domain(domain, sdk.DomainParticipant(domain_id))
+        interface_filter.confine(interface_filter.open_sockets() - others, network_interface)
+        return opened
+    except OSError as error:
+        raise InterfaceError(f"cannot confine DDS domain {domain_id} to {network_interface!r}: {error}") from error
     except sdk.DDSException as error:
         raise InterfaceError(
             f"cannot join DDS domain {domain_id} on {network_interface!r} ({error.msg}): the interface must be up with "
@@ -145,13 +159,17 @@ def _topic(domain: Go2Domain, channel: Channel[Any]) -> sdk.Topic:
 
 
 class Publisher(Generic[T]):
-    """Publishes on one channel; ``publish`` does not block."""
+    """Publishes on one channel; ``publish`` does not block.
 
-    def __init__(self, domain: Go2Domain, channel: Channel[T]) -> None:
+    Subscribers in any process see ``label`` (:meth:`Subscriber.publisher_labels`): it is the writer's USER_DATA.
+    """
+
+    def __init__(self, domain: Go2Domain, channel: Channel[T], label: str = "") -> None:
         self._encode = channel.encode
         topic = _topic(domain, channel)
         self._sample_type = topic.data_type
-        self._writer: sdk.DataWriter | None = sdk.DataWriter(domain.participant, topic)
+        qos = sdk.Qos(sdk.Policy.Userdata(label.encode())) if label else None
+        self._writer: sdk.DataWriter | None = sdk.DataWriter(domain.participant, topic, qos=qos)
 
     def publish(self, value: T) -> None:
         """Encode and send; raises :class:`MessageError` for a value that is not finite."""
@@ -177,10 +195,25 @@ class Publisher(Generic[T]):
         self._writer = None
 
 
+def _label(reader: sdk.DataReader, handle: int) -> str:
+    """The label of one matched writer; ``""`` also where it cannot be told: such a writer is nobody's own."""
+    with _label_lock:
+        endpoint = reader.get_matched_publication_data(handle)
+    user_data = endpoint.qos[sdk.Policy.Userdata] if endpoint is not None else None
+    try:
+        return user_data.data.decode() if user_data is not None else ""
+    except UnicodeDecodeError:
+        return ""
+
+
 class Subscriber(Generic[T]):
-    """Keeps the latest value of one channel and hands each one to ``callback``, on the DDS receive thread.
+    """Keeps the latest value of one channel and hands each one to ``callback``, in a thread of its own.
 
     Samples that do not decode are counted in ``rejected`` and named in ``last_error``; they change nothing else.
+
+    The thread waits for samples; nothing of Python runs in the DDS library's own threads. A listener there would wait
+    for the interpreter while the library makes any writer of this process wait for the listener, with the interpreter
+    in its hands: two writers of one topic, one of them in a process that also reads it, are enough for a deadlock.
     """
 
     def __init__(self, domain: Go2Domain, channel: Channel[T], callback: Callable[[T], None] | None = None) -> None:
@@ -190,15 +223,17 @@ class Subscriber(Generic[T]):
         self._decode = channel.decode
         self._callback = callback
         self._latest: T | None = None
+        self._labels: dict[int, str] = {}  # by handle of the writer
         self._changed = threading.Condition()
+        participant = domain.participant
+        qos = sdk.Qos(sdk.Policy.History.KeepLast(_HISTORY))
+        self._reader: sdk.DataReader | None = sdk.DataReader(participant, _topic(domain, channel), qos=qos)
         self._closed = False
-        # Kept as long as this object: a callback may still run in it when the reader has let go of it.
-        self._listener = sdk.Listener(on_data_available=self._on_data_available)
-        self._reader: sdk.DataReader | None = sdk.DataReader(
-            domain.participant, _topic(domain, channel), listener=self._listener
+        self._closing: sdk.GuardCondition | None = sdk.GuardCondition(participant)
+        self._thread = threading.Thread(
+            target=self._receive_until_closed, args=(participant, self._reader), name=channel.topic, daemon=True
         )
-        # What came while the reader was still being made had nobody to take it.
-        self._on_data_available(self._reader)
+        self._thread.start()
 
     def latest(self) -> T | None:
         """The newest value, or None before the first."""
@@ -209,32 +244,49 @@ class Subscriber(Generic[T]):
         with self._changed:
             return self._latest if self._changed.wait_for(lambda: self.received >= received, timeout) else None
 
-    def num_publishers(self) -> int:
-        """How many publishers there are on this topic, this process's own included."""
-        return len(self._reader.get_matched_publications()) if self._reader is not None else 0
+    def publisher_labels(self) -> list[str]:
+        """The label of every publisher on this topic, this process's own included; ``""`` for one without a label.
+
+        Cheap enough for every control tick: a publisher's label is looked up once, when it appears.
+        """
+        reader = self._reader
+        if reader is None:
+            return []
+        known = self._labels
+        labels = {
+            handle: known[handle] if handle in known else _label(reader, handle)
+            for handle in reader.get_matched_publications()
+        }
+        self._labels = labels
+        return list(labels.values())
 
     def close(self) -> None:
         """Stop receiving; no callback begins or still runs afterwards; may be called twice.
 
         Not from a callback: it waits for the running one to end.
         """
-        self._closed = True
-        if self._reader is not None:
-            # A callback holds the reader. Were it the last to do so, it would delete the reader from within the
-            # reader's own callback, which waits for itself.
-            self._reader.set_listener(None)
-        self._reader = None
-
-    def _on_data_available(self, reader: sdk.DataReader | None) -> None:
-        # The DDS library passes None for a reader that is not there yet, or no longer at the interpreter's exit.
-        if self._closed or reader is None:
+        if self._reader is None:
             return
-        try:
-            for sample in reader.take(1):
-                if isinstance(sample, _Sample):
-                    self._receive(sample.data)
-        except sdk.DDSException as error:
-            self.last_error = error.msg
+        self._closed = True
+        self._closing.set(True)
+        self._thread.join()
+        self._reader = self._closing = None
+
+    def _receive_until_closed(self, participant: sdk.DomainParticipant, reader: sdk.DataReader) -> None:
+        unread = sdk.ReadCondition(reader, sdk.SampleState.NotRead | sdk.ViewState.Any | sdk.InstanceState.Any)
+        events = sdk.WaitSet(participant)
+        events.attach(unread)
+        events.attach(self._closing)
+        while not self._closed:
+            events.wait(_FOREVER)
+            if self._closed:
+                return
+            try:
+                for sample in reader.take(_HISTORY):
+                    if isinstance(sample, _Sample):
+                        self._receive(sample.data)
+            except sdk.DDSException as error:
+                self.last_error = error.msg
 
     def _receive(self, data: bytes) -> None:
         try:

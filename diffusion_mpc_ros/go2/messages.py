@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.go2.crc import low_level_crc
@@ -23,7 +24,6 @@ MOTOR_MODE_SERVO = 0x01
 # In place of a position or a velocity: no such command; the gain of that loop then counts as zero.
 POS_STOP = 2.146e9
 VEL_STOP = 16000.0
-REMOTE_BYTES = 40
 _JOINTS = slice(0, NUM_JOINTS)
 _UNIT_QUATERNION_TOLERANCE = 0.05
 
@@ -92,8 +92,12 @@ class SportModeState:
 
 
 def decode_lowstate(sample: bytes, receive_time: float) -> LowState:
-    """Decode ``rt/lowstate``; ``receive_time`` [s] is the local monotonic clock. A wrong CRC only clears ``crc_ok``."""
+    """Decode ``rt/lowstate``; ``receive_time`` [s] is the local monotonic clock.
+
+    Raises :class:`MessageError` for another layout, a wrong CRC, numbers that are not finite or no unit quaternion.
+    """
     record = LOWSTATE.unpack(sample)
+    _check_crc("LowState", record)
     floats = _LOWSTATE_FLOATS.read(record)
     _check_unit(floats["base_quat_wxyz"])
     return LowState(
@@ -104,7 +108,6 @@ def decode_lowstate(sample: bytes, receive_time: float) -> LowState:
         motor_temperature=record["motor_state"]["temperature"][_JOINTS].astype(np.float64),
         battery_soc=float(record["bms_state"]["soc"]),
         wireless_remote=record["wireless_remote"].tobytes(),
-        crc_ok=low_level_crc(record) == int(record["crc"]),
     )
 
 
@@ -139,9 +142,7 @@ def decode_lowcmd(sample: bytes) -> JointCommand:
     A motor in stop mode, or whose position or velocity means "no command", gets the corresponding gain zero.
     """
     record = LOWCMD.unpack(sample)
-    expected = low_level_crc(record)
-    if int(record["crc"]) != expected:
-        raise MessageError(f"LowCmd with CRC 0x{int(record['crc']):08X}, its bytes give 0x{expected:08X}")
+    _check_crc("LowCmd", record)
     if record["head"].tobytes() != bytes(HEAD) or record["level_flag"] != LEVEL_FLAG_LOW:
         raise MessageError(
             f"LowCmd with head {record['head'].tobytes().hex()} and level flag 0x{int(record['level_flag']):02X}; "
@@ -182,6 +183,12 @@ def decode_sportmodestate(sample: bytes) -> SportModeState:
         **floats,
         body_height=float(record["body_height"]),
     )
+
+
+def _check_crc(name: str, record: np.ndarray) -> None:
+    expected = low_level_crc(record)
+    if int(record["crc"]) != expected:
+        raise MessageError(f"{name} with CRC 0x{int(record['crc']):08X}, its bytes give 0x{expected:08X}")
 
 
 def _check_unit(quat_wxyz: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""The robot's motion switcher: which of its own controllers commands the motors, and how to make it let go.
+"""The robot's motion switcher: which of its own controllers commands the motors, how to make it let go or take over.
 
 Two programs that command the motors at once throw the robot over. Before arming, a low-level controller must see that
 no mode is active; :meth:`MotionSwitcher.active_mode` fails rather than guesses. The simulator answers through
@@ -13,17 +13,41 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
+from typing import TypeVar
 
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.go2 import sdk
 from diffusion_mpc_ros.go2.channels import Channel, Go2Domain, Publisher, Subscriber
+from diffusion_mpc_ros.go2.wire import MessageError
 
-CHECK_MODE, RELEASE_MODE = 1001, 1003
+T = TypeVar("T")
+
+CHECK_MODE, SELECT_MODE, RELEASE_MODE = 1001, 1002, 1003
+# Names of the robot's own controllers that have been seen, by model and firmware.
+MODES = ("normal", "ai", "advanced", "mcf")
 # Of the sport service: lie down, so that releasing does not drop the robot.
 STAND_DOWN = 1005
 _MOTION_SWITCHER, _SPORT = "motion_switcher", "sport"
-_OK, _NOT_IMPLEMENTED = 0, 3203
+_OK, _NOT_IMPLEMENTED, _BAD_PARAMETER, _NO_SUCH_MODE = 0, 3203, 7001, 7004
+_ERRORS = {
+    _NOT_IMPLEMENTED: "not implemented",
+    _BAD_PARAMETER: "bad parameter",
+    7002: "busy",
+    _NO_SUCH_MODE: "no such mode",
+    7005: "internal error",
+    7006: "checking failed",
+    7007: "switching failed",
+    7008: "releasing failed",
+}
 _STAND_DOWN_TIME = 3.0  # [s]
+
+
+def _deserialize(idl_type: type[T], sample: bytes) -> T:
+    """The SDK's own conversion, which raises whatever its parts raise; here :class:`MessageError`."""
+    try:
+        return idl_type.deserialize(sample)
+    except Exception as error:
+        raise MessageError(f"no {idl_type.__name__} in {len(sample)} bytes: {error!r}") from error
 
 
 def _request_channel(service: str) -> Channel[sdk.Request_]:
@@ -31,7 +55,7 @@ def _request_channel(service: str) -> Channel[sdk.Request_]:
         f"rt/api/{service}/request",
         sdk.Request_,
         lambda request: request.serialize(),
-        lambda sample, _: sdk.Request_.deserialize(sample),
+        lambda sample, _: _deserialize(sdk.Request_, sample),
     )
 
 
@@ -40,7 +64,7 @@ def _response_channel(service: str) -> Channel[sdk.Response_]:
         f"rt/api/{service}/response",
         sdk.Response_,
         lambda response: response.serialize(),
-        lambda sample, _: sdk.Response_.deserialize(sample),
+        lambda sample, _: _deserialize(sdk.Response_, sample),
     )
 
 
@@ -54,28 +78,34 @@ class _Service:
         self._publisher = Publisher(domain, _request_channel(name))
         self._subscriber = Subscriber(domain, _response_channel(name), self._responses.put)
 
-    def call(self, api_id: int, attempts: int = 3) -> str:
-        """The answer's data; raises :class:`InterfaceError` on an error code or when none comes in time."""
+    def call(self, api_id: int, parameter: str = "{}", attempts: int = 3) -> str:
+        """The answer's data; raises :class:`InterfaceError` on an error code or when none comes in time.
+
+        ``parameter`` is JSON.
+        """
         if not self._publisher.wait_for_subscriber(self._timeout):
             raise InterfaceError(
                 f"nobody serves rt/api/{self._name}/request within {self._timeout} s: is the robot (or the simulator) "
                 f"on, on this network interface and DDS domain?"
             )
         for _ in range(attempts):
-            response = self._ask(api_id)
+            response = self._ask(api_id, parameter)
             if response is not None:
                 code = response.header.status.code
                 if code != _OK:
-                    raise InterfaceError(f"service {self._name!r} refused request {api_id} with error code {code}")
+                    meaning = _ERRORS.get(code, "unknown")
+                    raise InterfaceError(
+                        f"service {self._name!r} refused request {api_id} with error code {code} ({meaning})"
+                    )
                 return response.data
         raise InterfaceError(
             f"service {self._name!r} did not answer request {api_id} within {attempts} times {self._timeout} s"
         )
 
-    def _ask(self, api_id: int) -> sdk.Response_ | None:
+    def _ask(self, api_id: int, parameter: str) -> sdk.Response_ | None:
         identity = sdk.RequestIdentity_(time.monotonic_ns(), api_id)
         header = sdk.RequestHeader_(identity, sdk.RequestLease_(0), sdk.RequestPolicy_(0, False))
-        self._publisher.publish(sdk.Request_(header, "{}", []))
+        self._publisher.publish(sdk.Request_(header, parameter, []))
         deadline = time.monotonic() + self._timeout
         while (remaining := deadline - time.monotonic()) > 0.0:
             try:
@@ -91,6 +121,17 @@ class _Service:
         self._publisher.close()
 
 
+def parse_mode(data: str) -> str:
+    """The mode's name in the robot's JSON ``{"name": ...}``; raises :class:`InterfaceError` unless it is a text."""
+    try:
+        name = json.loads(data)["name"]
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise InterfaceError(f"the motion switcher said {data[:200]!r}, not the name of a mode") from error
+    if not isinstance(name, str):
+        raise InterfaceError(f"the motion switcher said {data[:200]!r}, whose name is no text")
+    return name
+
+
 class MotionSwitcher:
     """Asks and releases the robot's own controller; ``timeout`` [s] bounds each answer. Close it after use."""
 
@@ -103,11 +144,7 @@ class MotionSwitcher:
 
         Raises :class:`InterfaceError` when the robot does not say.
         """
-        data = self._switcher.call(CHECK_MODE)
-        try:
-            return str(json.loads(data)["name"] or "")
-        except (ValueError, TypeError, KeyError) as error:
-            raise InterfaceError(f"the motion switcher answered {data!r}, not the name of a mode") from error
+        return parse_mode(self._switcher.call(CHECK_MODE))
 
     def release(
         self, attempts: int = 5, interval: float = 1.0, wait: Callable[[float], object] = time.sleep
@@ -117,21 +154,53 @@ class MotionSwitcher:
         Newer firmware needs several tries, ``interval`` [s] apart. Raises :class:`InterfaceError` when a mode is still
         active after ``attempts``, naming it. Takes seconds: never from the control path.
         """
-        first = mode = self.active_mode()
-        if not mode:
+        first = self.active_mode()
+        if not first:
             return first
         self._sport.call(STAND_DOWN)
         wait(_STAND_DOWN_TIME)
         for _ in range(attempts):
-            self._switcher.call(RELEASE_MODE)
+            refusal = self._request(RELEASE_MODE, "{}")
             wait(interval)
             mode = self.active_mode()
             if not mode:
                 return first
         raise InterfaceError(
-            f"the robot's own controller {mode!r} still commands the motors after {attempts} releases; lay the robot "
-            f"down and end that mode in Unitree's app, or restart the robot, then try again"
+            f"the robot's own controller {mode!r} still commands the motors after {attempts} releases{refusal}; lay "
+            f"the robot down and end that mode in Unitree's app, or restart the robot, then try again"
         )
+
+    def select(
+        self, mode: str, attempts: int = 5, interval: float = 1.0, wait: Callable[[float], object] = time.sleep
+    ) -> str:
+        """Give the motors to the robot's own controller ``mode``; the name of the one that is active then.
+
+        The robot may stand up at once. The names that it knows differ by model and firmware (:data:`MODES`), and one
+        may be an alias that makes another active. Raises :class:`InterfaceError` when neither ``mode`` nor a new one is
+        active after ``attempts``, ``interval`` [s] apart. Takes seconds: never from the control path.
+        """
+        before = active = self.active_mode()
+        if active == mode:
+            return active
+        for _ in range(attempts):
+            refusal = self._request(SELECT_MODE, json.dumps({"name": mode}))
+            wait(interval)
+            active = self.active_mode()
+            if active and active != before:
+                return active
+        state = f"{active!r} is active" if active else "none is active"
+        raise InterfaceError(
+            f"the robot's own controller {mode!r} did not take over after {attempts} requests, {state}{refusal}; names "
+            f"seen on a Go2: {', '.join(MODES)}"
+        )
+
+    def _request(self, api_id: int, parameter: str) -> str:
+        """Ask the motion switcher once; why it refused, ``""`` if it did not: what counts is the mode afterwards."""
+        try:
+            self._switcher.call(api_id, parameter)
+        except InterfaceError as error:
+            return f" ({error})"
+        return ""
 
     def close(self) -> None:
         """Leave the services; may be called twice."""
@@ -148,13 +217,13 @@ class MotionSwitcher:
 class MotionSwitcherServer:
     """The robot's side, for the simulator: by default no mode is active.
 
-    ``mode`` is the active one; it ends with the ``releases_needed``-th release after a stand-down.
+    ``mode`` is the active one; it ends with the ``releases_needed``-th release.
     """
 
     def __init__(self, domain: Go2Domain, mode: str = "", releases_needed: int = 1) -> None:
         self.requests: list[int] = []
-        self._mode = mode
-        self._releases_left = releases_needed
+        self._releases_needed = releases_needed
+        self.activate(mode)
         self._queue: queue.SimpleQueue[tuple[str, sdk.Request_] | None] = queue.SimpleQueue()
         self._publishers = {name: Publisher(domain, _response_channel(name)) for name in (_MOTION_SWITCHER, _SPORT)}
         self._subscribers = [
@@ -164,6 +233,11 @@ class MotionSwitcherServer:
         # A thread of its own: DDS forbids writing from within a receive callback.
         self._thread = threading.Thread(target=self._serve, name="motion_switcher_server", daemon=True)
         self._thread.start()
+
+    def activate(self, mode: str) -> None:
+        """From now on ``mode`` is active, or none (``""``), as if somebody had switched it in Unitree's app."""
+        self._mode = mode
+        self._releases_left = self._releases_needed
 
     def close(self) -> None:
         """Stop answering."""
@@ -177,14 +251,16 @@ class MotionSwitcherServer:
     def _serve(self) -> None:
         while (item := self._queue.get()) is not None:
             service, request = item
-            code, data = self._answer(service, request.header.identity.api_id)
+            code, data = self._answer(service, request.header.identity.api_id, request.parameter)
             header = sdk.ResponseHeader_(request.header.identity, sdk.ResponseStatus_(code))
             self._publishers[service].publish(sdk.Response_(header, data, []))
 
-    def _answer(self, service: str, api_id: int) -> tuple[int, str]:
+    def _answer(self, service: str, api_id: int, parameter: str) -> tuple[int, str]:
         self.requests.append(api_id)
         if (service, api_id) == (_MOTION_SWITCHER, CHECK_MODE):
             return _OK, json.dumps({"form": "0", "name": self._mode})
+        if (service, api_id) == (_MOTION_SWITCHER, SELECT_MODE):
+            return self._select(parameter), ""
         if (service, api_id) == (_MOTION_SWITCHER, RELEASE_MODE):
             self._releases_left -= 1
             if self._releases_left <= 0:
@@ -193,3 +269,13 @@ class MotionSwitcherServer:
         if (service, api_id) == (_SPORT, STAND_DOWN):
             return _OK, ""
         return _NOT_IMPLEMENTED, ""
+
+    def _select(self, parameter: str) -> int:
+        try:
+            mode = parse_mode(parameter)
+        except InterfaceError:
+            return _BAD_PARAMETER
+        if mode not in MODES:
+            return _NO_SUCH_MODE
+        self.activate(mode)
+        return _OK

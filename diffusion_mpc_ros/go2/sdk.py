@@ -28,11 +28,26 @@ def _register_missing_b2() -> None:
 
 _register_missing_b2()
 
-from cyclonedds.core import DDSException, Listener  # noqa: E402
+from cyclonedds.builtin import (  # noqa: E402
+    BuiltinDataReader,
+    BuiltinTopicDcpsParticipant,
+    BuiltinTopicDcpsPublication,
+)
+from cyclonedds.core import (  # noqa: E402
+    DDSException,
+    GuardCondition,
+    InstanceState,
+    ReadCondition,
+    SampleState,
+    ViewState,
+    WaitSet,
+)
 from cyclonedds.domain import Domain, DomainParticipant  # noqa: E402
 from cyclonedds.pub import DataWriter  # noqa: E402
+from cyclonedds.qos import Policy, Qos  # noqa: E402
 from cyclonedds.sub import DataReader  # noqa: E402
 from cyclonedds.topic import Topic  # noqa: E402
+from cyclonedds.util import duration  # noqa: E402
 from unitree_sdk2py.idl.unitree_api.msg.dds_ import (  # noqa: E402
     Request_,
     RequestHeader_,
@@ -46,14 +61,21 @@ from unitree_sdk2py.idl.unitree_api.msg.dds_ import (  # noqa: E402
 from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_, SportModeState_  # noqa: E402
 
 __all__ = [
+    "BuiltinDataReader",
+    "BuiltinTopicDcpsParticipant",
+    "BuiltinTopicDcpsPublication",
     "DDSException",
     "DataReader",
     "DataWriter",
     "Domain",
     "DomainParticipant",
-    "Listener",
+    "GuardCondition",
+    "InstanceState",
     "LowCmd_",
     "LowState_",
+    "Policy",
+    "Qos",
+    "ReadCondition",
     "RequestHeader_",
     "RequestIdentity_",
     "RequestLease_",
@@ -62,6 +84,10 @@ __all__ = [
     "ResponseHeader_",
     "ResponseStatus_",
     "Response_",
+    "SampleState",
     "SportModeState_",
     "Topic",
+    "ViewState",
+    "WaitSet",
+    "duration",
 ]

@@ -1,85 +1,140 @@
 """The node ``command_publisher``: plans in, ``rt/lowcmd`` out, the safety supervisor in between.
 
 Publishes ``joint_command``, ``/diagnostics`` and, where control_msgs is installed, ``~/controller_state``. Services
-(std_srvs/Trigger) ``~/stand_up``, ``~/walk``, ``~/sit_down``, ``~/damp``, ``~/clear_fault``.
+(std_srvs/Trigger): ``~/stand_up``, ``~/walk``, ``~/sit_down``, ``~/damp``, ``~/clear_fault``, ``~/e_stop``. Listens to
+``joy`` and ``e_stop`` (std_msgs/Bool: true asserts an emergency stop, false releases it; the fault stays).
 """
 
 from __future__ import annotations
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+import math
+from collections import deque
+
+from diagnostic_msgs.msg import DiagnosticArray
 from diffusion_mpc_msgs.msg import JointCommand, Plan
+from sensor_msgs.msg import Joy
+from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from diffusion_mpc_ros.control.gamepad import describe_buttons
 from diffusion_mpc_ros.control.modes import REQUESTS, Event, Mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core.errors import PlanError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.go2.channels import open_domain
-from diffusion_mpc_ros.nodes import conversions, standard_messages
+from diffusion_mpc_ros.nodes import command_reporting, conversions, parameters, standard_messages
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop, ControlStep
-from diffusion_mpc_ros.nodes.parameters import (
-    DOMAIN_ID,
-    HORIZON,
-    NETWORK_INTERFACE,
-    REPLAN_MARGIN,
-    Parameter,
-    declare,
-    realtime_priority,
-)
+from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state
+from diffusion_mpc_ros.nodes.parameters import Parameter, declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+from diffusion_mpc_ros.nodes.robot_link import LinkOptions, RobotLink
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
-DIAGNOSTICS_PERIOD = 1.0
-WAITING_PERIOD = 5.0
-AUTOSTART = Parameter("autostart", False, "Stand up and walk without being asked; for simulation.")
-PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, HORIZON, REPLAN_MARGIN, AUTOSTART, realtime_priority(60))
+DIAGNOSTICS_PERIOD, LOG_PERIOD, WAITING_PERIOD = 1.0, 0.1, 5.0
+# What the service asserts the emergency stop for [s]; the fault that follows is latched.
+SERVICE_STOP = 0.2
+PARAMETERS = (
+    parameters.NETWORK_INTERFACE,
+    parameters.DOMAIN_ID,
+    parameters.HORIZON,
+    parameters.REPLAN_MARGIN,
+    Parameter("autostart", False, "Stand up and walk without being asked; for simulation."),
+    Parameter("artefact", "go2", "The planner's model artefact; checked before arming. Empty: plans of any artefact."),
+    Parameter("dry_run", False, "Send commands to rt/lowcmd_dry_run, where no robot listens."),
+    Parameter("release_robot_controller", False, "Make the robot's own controller lie down and let go at the start."),
+    Parameter("restore_robot_controller", False, "Give the motors back to the released controller at the end."),
+    parameters.realtime_priority(60),
+)
 # What an autostart asks for in a mode, until the robot walks.
 AUTOSTART_REQUESTS = {Mode.DAMPING: Event.STAND_UP, Mode.STANDING: Event.WALK}
 
 
 class CommandPublisher(ManagedNode):
-    """Decodes plans and requests for the :class:`ControlLoop` and reports what it sent."""
+    """Decodes plans and what the operator wants for the :class:`ControlLoop` and reports what it sent."""
 
     def __init__(self) -> None:
         super().__init__("command_publisher")
         values = declare(self, *PARAMETERS)
         timing = Timing(values["horizon"], values["replan_margin"], replan_interval=1)
+        settings = load_safety_settings(config_file("safety.yaml"))
+        self._artefact, artefact_error = command_reporting.check_artefact(values["artefact"], timing)
         self._commands = self.create_publisher(JointCommand, "joint_command", STREAM)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         self._control_msgs = standard_messages.optional_module("control_msgs.msg")
-        if self._control_msgs is None:
-            self.get_logger().info("control_msgs is not installed: no ~/controller_state")
-        else:
+        if self._control_msgs is not None:
             state_type = self._control_msgs.JointTrajectoryControllerState
             self._controller_states = self.create_publisher(state_type, "~/controller_state", STREAM)
         self._autostart = values["autostart"]
         self._rejected_plans = 0
         self._last: ControlStep | None = None
-        settings = load_safety_settings(config_file("safety.yaml"))
+        self._messages: deque[str] = deque(maxlen=100)
         # The loop's thread inherits it; the others hold the interpreter's lock now and then and must not be held up.
         self._realtime = schedule_realtime(values["realtime_priority"])
-        if values["realtime_priority"] and not self._realtime:
-            self.get_logger().info("no real-time scheduling (CAP_SYS_NICE, rtprio limit): other load delays commands")
         self._domain = open_domain(values["network_interface"], values["domain_id"])
-        self._loop = ControlLoop(self._domain, settings, timing, self._on_step, self.fail)
+        priority = values["realtime_priority"]
+        options = LinkOptions(
+            values["network_interface"],
+            values["domain_id"],
+            settings.watchdog_timeout,
+            # Above what it watches.
+            watchdog_priority=priority + 1 if priority else 0,
+            dry_run=values["dry_run"],
+            release=values["release_robot_controller"],
+            restore=values["restore_robot_controller"],
+        )
+        self._link = RobotLink(self._domain, options, self.fail)
+        self._loop = ControlLoop(self._domain, self._link, settings, timing, self._on_step, self.fail, artefact_error)
         self.create_subscription(Plan, "plan", self._on_plan, RELIABLE)
+        self.create_subscription(Bool, "e_stop", self._on_e_stop, RELIABLE)
+        self.create_subscription(Joy, "joy", self._on_joy, STREAM)
+        self.create_service(Trigger, "~/e_stop", self._on_stop_service)
         for event in REQUESTS:
             self.create_service(Trigger, f"~/{event.value}", self._handler(event))
         self.create_timer(DIAGNOSTICS_PERIOD, self._every_second)
+        self.create_timer(LOG_PERIOD, self._log_messages)
+        self._greet(values, artefact_error)
 
     def close(self) -> None:
         """Damp, then leave the robot's topics."""
         self._loop.close()
+        self._log_messages()
         self._domain.close()
+
+    def _greet(self, values: dict, artefact_error: str) -> None:
+        log = self.get_logger()
+        log.info(f"gamepad (Unitree remote, topic joy):\n{describe_buttons()}")
+        if values["dry_run"]:
+            log.warning("dry run: commands go to rt/lowcmd_dry_run, no motor moves")
+        if artefact_error:
+            log.error(artefact_error)
+        if values["realtime_priority"] and not self._realtime:
+            log.info("no real-time scheduling (CAP_SYS_NICE, rtprio limit): other load delays commands")
+        if self._control_msgs is None:
+            log.info("control_msgs is not installed: no ~/controller_state")
 
     def _on_plan(self, message: Plan) -> None:
         try:
-            self._loop.buffer.add(conversions.plan(message))
+            command_reporting.check_identity(message, self._artefact)
+            self._loop.add(conversions.plan(message))
         except PlanError as error:
             self._rejected_plans += 1
             self.get_logger().error(f"plan rejected: {error}", throttle_duration_sec=1.0)
+
+    def _on_e_stop(self, message: Bool) -> None:
+        if message.data:
+            self._loop.inputs.stop("topic", math.inf)
+        else:
+            self._loop.inputs.release("topic")
+
+    def _on_joy(self, message: Joy) -> None:
+        self._loop.inputs.gamepad("joy", gamepad_state(message))
+
+    def _on_stop_service(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        self._loop.inputs.stop("service", SERVICE_STOP)
+        response.success, response.message = True, "emergency stop asserted"
+        return response
 
     def _handler(self, event: Event):
         def handle(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -89,45 +144,33 @@ class CommandPublisher(ManagedNode):
         return handle
 
     def _on_step(self, step: ControlStep) -> None:
-        """In the control thread, after the command was sent."""
+        """In the control thread, after the command was sent; what may block is left to :meth:`_log_messages`."""
+        self._last = step
+        if step.output.message:
+            self._messages.append(step.output.message)
         stamp = self.get_clock().now().to_msg()
         self._commands.publish(conversions.joint_command_message(step, stamp))
         if self._control_msgs is not None:
             message = standard_messages.controller_state_message(self._control_msgs, step, stamp)
             self._controller_states.publish(message)
-        if step.output.message:
-            self.get_logger().info(step.output.message)
-        self._last = step
+
+    def _log_messages(self) -> None:
+        while self._messages:
+            self.get_logger().info(self._messages.popleft())
 
     def _every_second(self) -> None:
         if self._last is None:
-            waiting_for = self._loop.waiting_for or "the first tick"
-            text = f"no command is sent yet: waiting for {waiting_for}"
+            text = f"no command is sent yet: waiting for {self._loop.waiting_for or 'the first tick'}"
             self.get_logger().warning(text, throttle_duration_sec=WAITING_PERIOD)
             return
         mode = self._last.output.mode
         if self._autostart and mode in AUTOSTART_REQUESTS:
-            self._loop.request(AUTOSTART_REQUESTS[mode])
+            self._loop.inputs.post(AUTOSTART_REQUESTS[mode])
         self._autostart = self._autostart and mode is not Mode.WALKING
-        lateness = self._loop.lateness.summary()
-        fault = self._last.output.fault
-        level = DiagnosticStatus.ERROR if fault else DiagnosticStatus.OK
-        values = {
-            "ticks": lateness.count,
-            "late_ticks": lateness.misses,
-            "skipped_ticks": self._loop.skipped,
-            "lateness_p50_ms": lateness.p50 * 1e3,
-            "lateness_p99_ms": lateness.p99 * 1e3,
-            "lateness_max_ms": lateness.max * 1e3,
-            "realtime_scheduling": self._realtime,
-            "rejected_plans": self._rejected_plans,
-            "clamped_joints": self._last.output.clamped,
-        }
-        self._diagnostics.publish(
-            standard_messages.diagnostics_message(
-                self.get_name(), level, str(fault or mode.value), values, self.get_clock().now().to_msg()
-            )
-        )
+        facts = {"rejected_plans": self._rejected_plans, "realtime_scheduling": self._realtime}
+        status = command_reporting.diagnostics(self._last, self._loop, facts)
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(standard_messages.diagnostics_message(self.get_name(), *status, stamp))
 
 
 def main() -> None:

@@ -43,10 +43,9 @@ def vector(message: Vector3) -> np.ndarray:
     return np.array([message.x, message.y, message.z])
 
 
-def command(message: Twist, bound: np.ndarray) -> np.ndarray:
-    """The velocity command ``(vx, vy, yaw rate)`` [m/s, m/s, rad/s], clipped to ``+-bound``; not finite -> zero."""
-    asked = np.array([message.linear.x, message.linear.y, message.angular.z])
-    return np.clip(asked, -bound, bound) if np.isfinite(asked).all() else np.zeros(3)
+def velocity(message: Twist) -> np.ndarray:
+    """What a Twist asks for, ``(vx, vy, yaw rate)`` [m/s, m/s, rad/s], finite or not."""
+    return np.array([message.linear.x, message.linear.y, message.angular.z])
 
 
 def robot_state_message(

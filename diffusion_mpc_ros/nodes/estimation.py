@@ -32,7 +32,7 @@ class TickSnapshot:
 class StateSampler:
     """Filters every LowState; at the first one of a tick it returns the robot's state.
 
-    :meth:`note_command` and :meth:`update` are called from the thread that receives DDS samples.
+    :meth:`note_command` and :meth:`update` may be called from two threads.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -77,7 +77,8 @@ class StateSampler:
     def _previous_action(self, lowstate: LowState) -> np.ndarray:
         """The joint target in force until this tick; where a joint has none (damping), its measured position."""
         before = self._clock.time_of(self._tick) + COMMAND_MARGIN
-        for received, command in reversed(self._commands):
+        # A copy, made at once: the other thread may add to them meanwhile.
+        for received, command in reversed(tuple(self._commands)):
             if received < before:
                 return np.where(command.kp > 0.0, command.joint_pos, lowstate.joint_pos)
         return lowstate.joint_pos

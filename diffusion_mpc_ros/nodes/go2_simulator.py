@@ -1,7 +1,9 @@
 """The node ``go2_simulator``: a MuJoCo Go2 in real time behind ``rt/lowcmd``, ``rt/lowstate``, ``rt/sportmodestate``.
 
 It starts lying and limp, as the robot does. ``external_wrench`` (geometry_msgs/WrenchStamped, force in the world
-frame) pushes its base for as long as messages come; the parameters ``friction`` and ``payload`` can change meanwhile.
+frame) pushes its base and ``remote_input`` (sensor_msgs/Joy) is its remote, both for as long as messages come; the
+parameters ``friction`` and ``payload`` can change meanwhile.
+So can ``robot_controller``: the robot then says that this controller of its own commands the motors, until released.
 """
 
 from __future__ import annotations
@@ -10,10 +12,15 @@ import numpy as np
 from geometry_msgs.msg import WrenchStamped
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter as RosParameter
+from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.go2.channels import open_domain
+from diffusion_mpc_ros.go2.motion_switcher import MODES
+from diffusion_mpc_ros.go2.remote import encode_remote
 from diffusion_mpc_ros.nodes import conversions
+from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state
 from diffusion_mpc_ros.nodes.parameters import DOMAIN_ID, NETWORK_INTERFACE, Parameter, declare, realtime_priority
 from diffusion_mpc_ros.nodes.qos import RELIABLE
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
@@ -28,7 +35,20 @@ PUSH_DURATION = 0.1
 VIEWER = Parameter("viewer", False, "Open MuJoCo's viewer; needs a display.")
 FRICTION = Parameter("friction", 0.8, "Sliding friction coefficient of the ground.", 0.05, 3.0, read_only=False)
 PAYLOAD = Parameter("payload", 0.0, "Payload fixed to the base [kg].", 0.0, 20.0, read_only=False)
-PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, VIEWER, FRICTION, PAYLOAD, realtime_priority(50))
+ROBOT_CONTROLLER = Parameter(
+    "robot_controller", "", f"The robot's own controller that is active: {', '.join(MODES)}, or none.", read_only=False
+)
+RELEASES_NEEDED = Parameter("releases_needed", 1, "How many releases the robot's own controller takes.", 1, 100)
+PARAMETERS = (
+    NETWORK_INTERFACE,
+    DOMAIN_ID,
+    VIEWER,
+    FRICTION,
+    PAYLOAD,
+    ROBOT_CONTROLLER,
+    RELEASES_NEEDED,
+    realtime_priority(50),
+)
 
 
 class Go2SimulatorNode(ManagedNode):
@@ -37,14 +57,18 @@ class Go2SimulatorNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("go2_simulator")
         values = declare(self, *PARAMETERS)
+        controller = values["robot_controller"]
+        if error := _controller_error(controller):
+            raise ConfigurationError(error)
         simulation = Go2Simulation(ModelOptions(friction=values["friction"], visual=values["viewer"]))
         simulation.set_payload(values["payload"])
         viewer = Viewer(simulation) if values["viewer"] else None
         # Nothing else on this machine would delay a real robot; the physics thread inherits it.
         schedule_realtime(values["realtime_priority"])
         self._domain = open_domain(values["network_interface"], values["domain_id"])
-        self._loop = SimulationLoop(self._domain, simulation, viewer, self.fail)
+        self._loop = SimulationLoop(self._domain, simulation, viewer, self.fail, controller, values["releases_needed"])
         self.create_subscription(WrenchStamped, "external_wrench", self._on_wrench, RELIABLE)
+        self.create_subscription(Joy, "remote_input", self._on_remote, RELIABLE)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_parameters)
 
@@ -60,6 +84,14 @@ class Go2SimulatorNode(ManagedNode):
         else:
             self.get_logger().error(f"push rejected, not finite: {force}")
 
+    def _on_remote(self, message: Joy) -> None:
+        state = gamepad_state(message)
+        if state is None:
+            self.get_logger().error("remote_input rejected: not the buttons and axes of joy_node")
+            return
+        data = encode_remote(state)
+        self._loop.post(lambda simulation: simulation.set_remote(data))
+
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._loop.post(lambda simulation: simulation.reset(Pose.LYING))
         response.success, response.message = True, "the robot lies at the origin"
@@ -67,11 +99,20 @@ class Go2SimulatorNode(ManagedNode):
 
     def _on_parameters(self, parameters: list[RosParameter]) -> SetParametersResult:
         values = {parameter.name: parameter.value for parameter in parameters}
+        if "robot_controller" in values:
+            if error := _controller_error(values["robot_controller"]):
+                return SetParametersResult(successful=False, reason=error)
+            self._loop.activate_controller(values["robot_controller"])
         if "friction" in values:
             self._loop.post(lambda simulation: simulation.set_friction(values["friction"]))
         if "payload" in values:
             self._loop.post(lambda simulation: simulation.set_payload(values["payload"]))
         return SetParametersResult(successful=True)
+
+
+def _controller_error(name: str) -> str:
+    """Why ``name`` cannot be the active controller; ``""`` if it can."""
+    return "" if name in ("", *MODES) else f"robot_controller {name!r} is none of {', '.join(MODES)} (or empty)"
 
 
 def main() -> None:

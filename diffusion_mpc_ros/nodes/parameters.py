@@ -51,10 +51,14 @@ PLANNER_PARAMETERS = (
     Parameter("refresh_ticks", 50, "With cached steps: a full run at least this often [control ticks].", 1, 10_000),
     Parameter("guidance_scale", 1.0, "Guidance scale lambda of the reward gradient.", 0.0, 100.0),
     Parameter("hold_committed", True, "Hold the actions that are already committed fixed while sampling."),
-    Parameter("threads", 1, "Threads of ONNX Runtime.", 1, 64),
+    Parameter("backend", "auto", "Inference: onnxruntime, openvino, or auto: OpenVINO on an Intel CPU that has it."),
+    Parameter("precision", "f32", "Arithmetic of the network: f32, or bf16 with OpenVINO where the CPU has it."),
+    Parameter("threads", 1, "Threads of the inference backend.", 1, 64),
     Parameter("seed", 0, "Seed of the sampling noise.", 0, 2**31 - 1),
     Parameter("max_command", [1.0, 0.5, 1.0], "Bounds of vx, vy [m/s] and yaw rate [rad/s] that are asked for."),
-    Parameter("cmd_vel_timeout", 0.5, "Age [s] from which a velocity command counts as zero.", 0.05, 5.0),
+    Parameter("max_command_rate", [2.0, 2.0, 4.0], "Bounds of their change [m/s^2, m/s^2, rad/s^2]."),
+    Parameter("command_deadband", 0.08, "Part of a stick's range around its middle that counts as zero.", 0.0, 0.5),
+    Parameter("cmd_vel_timeout", 0.5, "Age [s] from which cmd_vel, joy or the remote counts as silent.", 0.05, 5.0),
 )
 
 

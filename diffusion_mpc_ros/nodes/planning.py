@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -18,22 +17,6 @@ from diffusion_mpc_ros.realtime.replan import ReplanSchedule
 
 # A joint target on the wire further than this [rad] from the mirrored buffer's is somebody else's (standing, sitting).
 FOLLOWED_WITHIN = 0.2
-
-
-class VelocityCommand:
-    """The newest velocity command; zero once it is older than ``timeout`` [s]."""
-
-    def __init__(self, timeout: float, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._timeout, self._monotonic = timeout, monotonic
-        self._command, self._received = np.zeros(3), -np.inf
-
-    def set(self, command: np.ndarray) -> None:
-        """Take ``command (3,)``: vx, vy [m/s], yaw rate [rad/s]."""
-        self._command, self._received = command, self._monotonic()
-
-    def get(self) -> np.ndarray:
-        """The command to plan for now."""
-        return self._command if self._monotonic() - self._received <= self._timeout else np.zeros(3)
 
 
 class PlanningLoop:

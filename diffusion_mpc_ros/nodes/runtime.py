@@ -5,6 +5,7 @@ Exit status: 0 after SIGINT or SIGTERM, 2 after an error of the project's own ty
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import threading
@@ -57,6 +58,9 @@ def _spin(make_node: Callable[[], ManagedNode], stop: threading.Event) -> int:
     node = None
     try:
         node = make_node()
+        # What is there by now stays: a later collection that walked through all of it would hold up every thread.
+        gc.collect()
+        gc.freeze()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         while not stop.is_set() and node.failure is None:

@@ -31,6 +31,8 @@ class SimulationLoop:
         simulation: Go2Simulation,
         viewer: Viewer | None,
         on_failure: Callable[[Exception], None],
+        robot_controller: str = "",
+        releases_needed: int = 1,
     ) -> None:
         self._simulation, self._viewer, self._on_failure = simulation, viewer, on_failure
         self._posted: deque[Callable[[Go2Simulation], None]] = deque()
@@ -40,8 +42,8 @@ class SimulationLoop:
         self._lowstates = Publisher(domain, LOWSTATE)
         self._truths = Publisher(domain, SPORTMODESTATE)
         self._lowcmds = Subscriber(domain, LOWCMD, self._commands.append)
-        # The simulated robot has no controller of its own, and says so.
-        self._switcher = MotionSwitcherServer(domain)
+        # The simulated robot has no controller of its own; it only says what it is told to say.
+        self._switcher = MotionSwitcherServer(domain, robot_controller, releases_needed)
         self._loop = PeriodicLoop(simulation.timestep, self._turn)
         self._thread = threading.Thread(target=self._run, name="physics", daemon=True)
         self._thread.start()
@@ -49,6 +51,10 @@ class SimulationLoop:
     def post(self, action: Callable[[Go2Simulation], None]) -> None:
         """Do ``action`` before the next physics step."""
         self._posted.append(action)
+
+    def activate_controller(self, name: str) -> None:
+        """Say from now on that the robot's own controller ``name`` is active, or none (``""``)."""
+        self._switcher.activate(name)
 
     def close(self) -> None:
         """Stop the physics, close the viewer and the topics."""

@@ -1,6 +1,7 @@
 """The node ``state_estimator``: ``rt/lowstate`` in, one atomic ``robot_state`` per control tick out.
 
-Also publishes ``joint_states``, ``imu/data``, ``odom`` and, where tf2_msgs is installed, the transform odom -> base.
+Also publishes ``joint_states``, ``imu/data``, ``odom``, the Unitree remote as ``remote`` (sensor_msgs/Joy) and, where
+tf2_msgs is installed, the transform odom -> base.
 Everything is published from the thread that receives LowState, as soon as a tick's first one is there.
 """
 
@@ -9,12 +10,14 @@ from __future__ import annotations
 from diffusion_mpc_msgs.msg import RobotState
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
-from sensor_msgs.msg import Imu, JointState
+from sensor_msgs.msg import Imu, JointState, Joy
 
 from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber, open_domain
+from diffusion_mpc_ros.go2.remote import decode_remote
 from diffusion_mpc_ros.nodes import conversions, standard_messages
 from diffusion_mpc_ros.nodes.estimation import StateSampler, TickSnapshot
+from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
 from diffusion_mpc_ros.nodes.parameters import (
     BASE_FRAME,
     DOMAIN_ID,
@@ -42,6 +45,7 @@ class StateEstimator(ManagedNode):
         self._joint_states = self.create_publisher(JointState, "joint_states", RELIABLE)
         self._imu = self.create_publisher(Imu, "imu/data", RELIABLE)
         self._odometry = self.create_publisher(Odometry, "odom", RELIABLE)
+        self._remote = self.create_publisher(Joy, "remote", RELIABLE)
         self._tf2_msgs = standard_messages.optional_module("tf2_msgs.msg")
         if self._tf2_msgs is None:
             self.get_logger().info("tf2_msgs is not installed: no /tf")
@@ -75,6 +79,9 @@ class StateEstimator(ManagedNode):
         self._states.publish(conversions.robot_state_message(state, lowstate, stamp, self._base_frame))
         self._joint_states.publish(standard_messages.joint_state_message(state, stamp))
         self._imu.publish(standard_messages.imu_message(lowstate, stamp, self._base_frame))
+        remote = decode_remote(lowstate.wireless_remote)
+        if remote is not None:
+            self._remote.publish(joy_message(remote, stamp))
         frames = (self._odom_frame, self._base_frame)
         odometry = standard_messages.odometry_message(state, snapshot.position, stamp, frames)
         self._odometry.publish(odometry)

@@ -24,5 +24,7 @@ def make_planner(values: Mapping[str, Any]) -> DiffusionMpcPlanner:
         sampling=SamplingOptions(**{name: values[name] for name in SAMPLING}),
         hold_committed=values["hold_committed"],
         threads=values["threads"],
+        backend=values["backend"],
+        precision=values["precision"],
     )
     return DiffusionMpcPlanner(artefact.load(model_folder(values["artefact"])), config)

@@ -13,7 +13,7 @@ from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM, make_observation
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.diffusion.artefact import Artefact, ModelDescription
-from diffusion_mpc_ros.diffusion.inference import OnnxBackend
+from diffusion_mpc_ros.diffusion.inference import make_backend
 from diffusion_mpc_ros.diffusion.sampler import DiffusionSampler, Guidance, SamplingOptions
 from diffusion_mpc_ros.rewards.registry import term_parameters
 
@@ -22,13 +22,16 @@ from diffusion_mpc_ros.rewards.registry import term_parameters
 class DiffusionMpcConfig:
     """Settings of the planner.
 
-    ``hold_committed``: keep the actions that are already committed fixed while sampling. ``threads``: of ONNX Runtime.
+    ``hold_committed``: keep the actions that are already committed fixed while sampling. ``backend``, ``threads`` and
+    ``precision``: see :func:`diffusion.inference.make_backend`.
     """
 
     timing: Timing = field(default_factory=Timing)
     sampling: SamplingOptions = field(default_factory=SamplingOptions)
     hold_committed: bool = True
     threads: int = 1
+    backend: str = "onnxruntime"
+    precision: str = "f32"
 
 
 def make_guidance(description: ModelDescription, settings: RewardSettings, mode: str = "walking") -> Guidance:
@@ -52,7 +55,10 @@ class DiffusionMpcPlanner:
     """A :class:`planners.base.Planner`; :meth:`plan_batch` plans for many robots at once."""
 
     def __init__(self, artefact: Artefact, config: DiffusionMpcConfig) -> None:
-        """Load the artefact's graph. Raises :class:`ArtefactError`, or :class:`TimingError` for another horizon."""
+        """Load the artefact's graph.
+
+        Raises :class:`TimingError` for another horizon, and what :func:`make_backend` raises.
+        """
         description = artefact.description
         if config.timing.horizon != description.horizon:
             raise TimingError(
@@ -60,7 +66,8 @@ class DiffusionMpcPlanner:
                 f"the configured horizon is {config.timing.horizon}"
             )
         self.artefact, self.config, self.timing = artefact, config, config.timing
-        self._sampler = DiffusionSampler(description, OnnxBackend(artefact, config.threads), config.sampling)
+        backend = make_backend(artefact, config.backend, config.threads, config.precision)
+        self._sampler = DiffusionSampler(description, backend, config.sampling)
 
     def plan(self, request: PlanRequest) -> Plan:
         """Plan for one robot; ``joint_targets (H, 12)``. Raises :class:`PlanError` or :class:`RewardError`."""

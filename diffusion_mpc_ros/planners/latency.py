@@ -9,7 +9,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import make_observation
-from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings
+from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.rewards.registry import get_term
 
@@ -22,14 +22,9 @@ def guided(terms: Iterable[str]) -> RewardSettings:
     return RewardSettings(1, {name: _GUIDED_SHARE * get_term(name).max_weight for name in terms})
 
 
-def plan_times(planner: Planner, plans: int, rewards: RewardSettings) -> np.ndarray:
-    """Wall times ``(plans,)`` [s] of planning from a standing robot told to walk, as often as the timing asks for.
-
-    The planner is warmed up before and reset afterwards.
-    """
-    planner.warm_up()
-    margin, interval = planner.timing.replan_margin, planner.timing.replan_interval
-    committed = np.tile(DEFAULT_JOINT_POS, (margin, 1)) if margin else None
+def standing_request(timing: Timing, rewards: RewardSettings, tick: int = 0) -> PlanRequest:
+    """A standing robot told to walk at 0.5 m/s, its next D actions committed to standing."""
+    margin = timing.replan_margin
     observation = make_observation(
         base_ang_vel=np.zeros(3),
         projected_gravity=np.array([0.0, 0.0, -1.0]),
@@ -38,11 +33,24 @@ def plan_times(planner: Planner, plans: int, rewards: RewardSettings) -> np.ndar
         joint_vel=np.zeros(NUM_JOINTS),
         previous_action=DEFAULT_JOINT_POS,
     )
+    return PlanRequest(tick, observation, np.tile(DEFAULT_JOINT_POS, (margin, 1)) if margin else None, rewards)
+
+
+def plan_times(planner: Planner, plans: int, rewards: RewardSettings, *, paced: bool = False) -> np.ndarray:
+    """Wall times ``(plans,)`` [s] of planning from a standing robot told to walk, the ticks as the timing has them.
+
+    ``paced``: one plan every other control tick, with pauses as while walking; otherwise back to back. The planner is
+    warmed up before and reset afterwards.
+    """
+    interval = 2 * planner.timing.control_dt
+    planner.warm_up()
     times = np.empty(plans)
     for index in range(plans):
-        request = PlanRequest(index * interval, observation, committed, rewards)
+        request = standing_request(planner.timing, rewards, index * planner.timing.replan_interval)
         start = time.perf_counter()
         planner.plan(request)
         times[index] = time.perf_counter() - start
+        if paced:
+            time.sleep(max(interval - times[index], 0.0))
     planner.reset()
     return times

@@ -1,20 +1,32 @@
-"""Real-time scheduling of a thread with deadlines."""
+"""Real-time scheduling of a process with deadlines."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterable
 
 
 def schedule_realtime(priority: int) -> bool:
-    """Ask for SCHED_FIFO at ``priority`` for the calling thread; False for 0 or where the system does not grant it.
+    """Ask for SCHED_FIFO at ``priority`` for this process; False for 0 or where the system does not grant it.
 
-    Threads that it makes afterwards inherit it. Granted with CAP_SYS_NICE or an ``rtprio`` limit
-    (``/etc/security/limits.d``).
+    All its threads get it, those made afterwards inherit it. One left behind, the middleware's say, could be kept from
+    running while it holds a lock that a thread with a deadline waits for. Granted with CAP_SYS_NICE or an ``rtprio``
+    limit (``/etc/security/limits.d``). Processes started afterwards inherit it too.
     """
-    if priority == 0:
-        return False
+    return priority > 0 and _schedule(os.listdir("/proc/self/task"), priority)
+
+
+def schedule_thread_realtime(priority: int) -> bool:
+    """The same for the calling thread, and what it starts, alone."""
+    return priority > 0 and _schedule(["0"], priority)
+
+
+def _schedule(threads: Iterable[str], priority: int) -> bool:
     try:
-        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
-    except (OSError, AttributeError):  # no permission; not Linux
+        for thread in threads:
+            with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
+                os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(priority))
+    except OSError:  # no permission
         return False
     return True

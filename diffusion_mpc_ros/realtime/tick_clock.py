@@ -73,10 +73,18 @@ class TickClock:
         return math.floor((time - self._offset) / CONTROL_DT + 1e-6)
 
     def check_rate(self, receive_time: float) -> None:
-        """Raise :class:`TimingError` when the robot's tick is not in milliseconds (judged after one second)."""
+        """Raise :class:`TimingError` when the robot's tick is not in milliseconds (judged after one second).
+
+        A clock that has just jumped is not trusted for a second either: one that stands still seems to jump on and on.
+        """
         self._require_started()
         elapsed = receive_time - self._anchor[1]
         if elapsed < RATE_WINDOW:
+            if self.restarts:
+                raise TimingError(
+                    f"LowState.tick jumped or stood still {elapsed:.1f} s ago ({self.restarts} times so far); "
+                    f"it has to advance in milliseconds for {RATE_WINDOW:.0f} s"
+                )
             return
         rate = (self._latest_ms - self._anchor[0]) * 1e-3 / elapsed
         if abs(rate - 1.0) > RATE_TOLERANCE:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 import yaml
 
-from diffusion_mpc_ros.core.errors import ConfigurationError, RewardError
+from diffusion_mpc_ros.core.errors import ConfigurationError, RewardError, brief
 from diffusion_mpc_ros.core.parameters import Parameter
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.rewards.registry import TERMS, RewardTerm
@@ -42,18 +42,28 @@ def load_presets(path: str | Path) -> dict[str, Preset]:
     """Presets of ``rewards.yaml`` by name; raises :class:`ConfigurationError` for an unreadable or unknown entry."""
     try:
         data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
         raise ConfigurationError(f"reward presets {str(path)!r} are not readable: {error}") from None
+    return parse_presets(data, str(path))
+
+
+def parse_presets(data: Any, path: str) -> dict[str, Preset]:
+    """Check ``data``, as parsed from ``path``; see :func:`load_presets`."""
     if not isinstance(data, dict) or not isinstance(data.get("presets"), dict):
         raise ConfigurationError(f"{path} needs a mapping 'presets' of name to weights, parameters, constraints")
     presets = {}
     for name, entry in data["presets"].items():
-        fields = {"description", "weights", "parameters", "constraints"}
-        if not isinstance(entry, dict) or not set(entry) <= fields:
-            raise ConfigurationError(f"preset {name!r} of {path} may have {', '.join(sorted(fields))}, got {entry!r}")
+        kinds = {"description": str, "weights": dict, "parameters": dict, "constraints": list}
+        if not isinstance(name, str) or not isinstance(entry, dict) or not all(
+            isinstance(value, kinds.get(key, ())) for key, value in entry.items()
+        ):
+            raise ConfigurationError(
+                f"preset {brief(name)} of {path} may have a text description, mappings weights and parameters, "
+                f"a list constraints, got {brief(entry)}"
+            )
         presets[name] = Preset(
-            name, str(entry.get("description", "")), dict(entry.get("weights") or {}),
-            dict(entry.get("parameters") or {}), tuple(entry.get("constraints") or ()),
+            name, entry.get("description", ""), dict(entry.get("weights", {})), dict(entry.get("parameters", {})),
+            tuple(entry.get("constraints", ())),
         )
     return presets
 
@@ -159,11 +169,12 @@ class RewardComposer:
             high = new_parameters.get(f"{name.removesuffix('.min')}.max") if name.endswith(".min") else None
             if high is not None and (low > high).any():
                 raise RewardError(f"{name!r} = {low.tolist()} is above its '.max' = {high.tolist()}")
-        active = tuple(dict.fromkeys([names] if isinstance(names, str) else names))
-        unknown = [name for name in active if name not in self.constraints]
+        active = [names] if isinstance(names, str) else list(names)
+        unknown = [name for name in active if not isinstance(name, str) or name not in self.constraints]
         if unknown:
-            raise RewardError(f"unknown constraints {unknown}; valid constraints: {', '.join(self.constraints)}")
-        return RewardSettings(0, new_weights, new_parameters, active)
+            valid = ", ".join(self.constraints)
+            raise RewardError(f"unknown constraints {brief(unknown)}; valid constraints: {valid}")
+        return RewardSettings(0, new_weights, new_parameters, tuple(dict.fromkeys(active)))
 
     def _validate_weight(self, name: str, value: Any) -> float:
         if name not in self.terms:
@@ -171,8 +182,8 @@ class RewardComposer:
         term = self.terms[name]
         valid = f"[{term.min_weight:g}, {term.max_weight:g}] 1/({term.unit}) is valid"
         if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
-            raise RewardError(f"the weight of {name!r} must be a number, got {value!r}; {valid}")
-        if not (np.isfinite(value) and term.min_weight <= value <= term.max_weight):
+            raise RewardError(f"the weight of {name!r} must be a number, got {brief(value)}; {valid}")
+        if not term.min_weight <= value <= term.max_weight:
             raise RewardError(f"the weight of {name!r} = {value} is not within bounds: {valid}")
         return float(value)
 

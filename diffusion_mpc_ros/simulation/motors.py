@@ -11,7 +11,9 @@ from diffusion_mpc_ros.core import go2
 FULL_TORQUE_SPEED_SHARE = 0.45
 
 AMBIENT_TEMPERATURE = 30.0  # [deg C]
-_HEATING = 0.002  # [deg C / s / (N m)^2]
+_HEATING = 0.002  # [deg C / s / (N m)^2], of a hip's or thigh's torque
+# All joints have the same motor; the calf's linkage gears it down further, so that its current is less for a torque.
+_GEARING = go2.JOINT_TORQUE_MAX / go2.JOINT_TORQUE_MAX.min()  # (12,)
 _COOLING_TIME = 300.0  # [s]
 
 # 8000 mAh at 28.8 V [J], and what the computers and sensors draw [W].
@@ -35,7 +37,8 @@ def torque_limits(joint_vel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def heated(temperature: np.ndarray, torque: np.ndarray, duration: float) -> np.ndarray:
     """Motor temperatures ``(12,)`` [deg C] after ``duration`` [s] at ``torque (12,)`` [N m]: copper loss, cooling."""
-    return temperature + duration * (_HEATING * torque**2 - (temperature - AMBIENT_TEMPERATURE) / _COOLING_TIME)
+    heating = _HEATING * (torque / _GEARING) ** 2
+    return temperature + duration * (heating - (temperature - AMBIENT_TEMPERATURE) / _COOLING_TIME)
 
 
 def discharged(battery_soc: float, torque: np.ndarray, joint_vel: np.ndarray, duration: float) -> float:

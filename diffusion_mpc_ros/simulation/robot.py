@@ -11,6 +11,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core import go2, rotations
 from diffusion_mpc_ros.core.errors import ConfigurationError, JointOrderError
+from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.simulation import motors
 from diffusion_mpc_ros.simulation.model import ModelIndices, ModelOptions, build_spec
@@ -18,6 +19,8 @@ from diffusion_mpc_ros.simulation.scenery import add_scenery
 
 # A robot that has not heard a LowCmd for this long [s] goes limp.
 COMMAND_TIMEOUT = 0.5
+# A remote that has not been heard for this long [s] is out of reach: its bytes in LowState are zero.
+REMOTE_TIMEOUT = 0.5
 _PAYLOAD_BODY = "payload"
 # A massless payload still needs a positive mass for the compiler [kg].
 _NO_PAYLOAD = 1e-6
@@ -88,7 +91,10 @@ class Go2Simulation:
         return self.data.time
 
     def reset(self, pose: Pose = Pose.LYING, *, yaw: float = 0.0) -> None:
-        """Put the robot at the origin, at rest, feet on the ground, no command, no push, battery full, motors cold."""
+        """Put the robot at the origin, at rest, feet on the ground, battery full, motors cold.
+
+        Neither a command nor a push nor a remote's message from before lasts.
+        """
         data, indices = self.data, self._indices
         mujoco.mj_resetData(self.model, data)
         data.qpos[:7] = [0.0, 0.0, 0.0, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
@@ -97,6 +103,7 @@ class Go2Simulation:
         data.qpos[2] = go2.FOOT_RADIUS + _CLEARANCE - data.geom_xpos[indices.feet, 2].min()
         self._command, self._command_expires = _LIMP, np.inf
         self._push_ends = 0.0
+        self._remote, self._remote_expires = bytes(REMOTE_BYTES), 0.0
         self._motor_temperature = np.full(go2.NUM_JOINTS, motors.AMBIENT_TEMPERATURE)
         self._battery_soc = 100.0
         mujoco.mj_forward(self.model, data)
@@ -145,6 +152,7 @@ class Go2Simulation:
             foot_force=data.sensordata[indices.touch],
             motor_temperature=self._motor_temperature,
             battery_soc=self._battery_soc,
+            wireless_remote=self._remote if self.time < self._remote_expires else bytes(REMOTE_BYTES),
         )
 
     def truth(self) -> BaseTruth:
@@ -171,6 +179,12 @@ class Go2Simulation:
             raise ConfigurationError(f"a push is three finite newtons for a positive time, got {force_w}, {duration} s")
         self.data.xfrc_applied[self._indices.base, :3] = force
         self._push_ends = self.time + duration
+
+    def set_remote(self, data: bytes) -> None:
+        """What the remote sends, for ``REMOTE_TIMEOUT`` from now on; raises ConfigurationError for a wrong length."""
+        if len(data) != REMOTE_BYTES:
+            raise ConfigurationError(f"the remote sends {REMOTE_BYTES} bytes, got {len(data)}")
+        self._remote, self._remote_expires = data, self.time + REMOTE_TIMEOUT
 
     def set_friction(self, friction: float) -> None:
         """Sliding friction coefficient of the ground, from now on."""

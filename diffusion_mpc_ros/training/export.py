@@ -30,8 +30,8 @@ from diffusion_mpc_ros.diffusion.artefact import (
     file_sha256,
     write_card,
 )
-from diffusion_mpc_ros.diffusion.inference import session_options
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
+from diffusion_mpc_ros.diffusion.onnx_backend import session_options
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
 from diffusion_mpc_ros.training.guided_step import GuidedStep

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffusion_mpc_ros.control.arming import LinkStatus
 from diffusion_mpc_ros.control.modes import REQUESTS, TRANSITIONS, Event, Mode, next_mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.control.supervisor import Supervisor, SupervisorInput
@@ -25,6 +26,7 @@ from diffusion_mpc_ros.core.types import LowState
 
 SETTINGS = load_safety_settings(config_file("safety.yaml"))
 STAND_UP_TICKS = round((SETTINGS.fold_time + SETTINGS.stand_up_time) / CONTROL_DT)
+SOUND = LinkStatus(robot_controller="", watchdog_ready=True)
 PLAN_TIMEOUT_TICKS = round(SETTINGS.plan_timeout / CONTROL_DT)
 
 
@@ -47,11 +49,13 @@ def make_lowstate(**changes):
     return LowState(**{**values, **changes})
 
 
-def make_input(tick=0, *, request=None, joint_targets=None, age=0.002, lowstate=..., **changes):
+def make_input(
+    tick=0, *, request=None, joint_targets=None, age=0.002, lowstate=..., e_stop="", link=SOUND, stall=CONTROL_DT,
+    took_over=False, **changes,
+):
     """A supervisor input; keyword ``changes`` go to the LowState."""
-    return SupervisorInput(
-        tick, make_lowstate(**changes) if lowstate is ... else lowstate, age, joint_targets, request
-    )
+    lowstate = make_lowstate(**changes) if lowstate is ... else lowstate
+    return SupervisorInput(tick, lowstate, age, joint_targets, request, e_stop, link, stall, took_over)
 
 
 def follow(supervisor, ticks, **options):
@@ -168,7 +172,6 @@ AT_ONCE = {
     "no LowState": {"lowstate": None},
     "LowState age": {"age": 0.11},
     "LowState age [s] nan": {"age": float("nan")},
-    "LowState CRC": {"crc_ok": False},
     "joint position numbers": {"joint_pos": np.full(12, np.nan)},
     "joint velocity numbers": {"joint_vel": np.full(12, np.inf)},
     "base angular velocity numbers": {"base_ang_vel": np.array([0.0, np.nan, 0.0])},
@@ -220,6 +223,88 @@ def test_a_fault_stays_until_cleared_and_clearing_needs_a_sound_robot():
     assert cleared.mode is Mode.DAMPING and cleared.fault is None
 
 
+NOT_ALONE = {
+    "other publishers of rt/lowcmd": {"link": dataclasses.replace(SOUND, foreign_publishers=2)},
+    "the robot's own controller 'normal' is active": {"link": dataclasses.replace(SOUND, robot_controller="normal")},
+    "control loop stalled": {"stall": 0.12},
+    "control loop stalled [s]": {"stall": float("nan")},
+    "the watchdog took over": {"took_over": True},
+    "emergency stop (remote)": {"e_stop": "remote"},
+}
+
+
+@pytest.mark.parametrize("cause", NOT_ALONE)
+@pytest.mark.parametrize("make", [standing, walking])
+def test_whoever_does_not_command_alone_and_steadily_faults_at_once(make, cause):
+    output = make().step(make_input(5, joint_targets=DEFAULT_JOINT_POS, **NOT_ALONE[cause]))
+    assert output.mode is Mode.FAULT and is_damping(output.command)
+    assert output.fault.cause.startswith(cause) and output.fault.tick == 5
+
+
+def test_a_link_that_is_lost_while_moving_is_no_fault():
+    # The motion switcher may be slow to answer and the watchdog may have to be started anew.
+    link = LinkStatus(robot_controller=None, watchdog_ready=False)
+    assert walking().step(make_input(link=link, joint_targets=DEFAULT_JOINT_POS)).mode is Mode.WALKING
+
+
+def test_only_an_emergency_stop_is_a_fault_in_damping():
+    for change in (*AT_ONCE.values(), *NOT_ALONE.values()):
+        output = Supervisor(SETTINGS).step(make_input(**change))
+        assert output.mode is (Mode.FAULT if "e_stop" in change else Mode.DAMPING)
+
+
+def test_an_emergency_stop_wins_against_every_request_and_holds_while_asserted():
+    for request in REQUESTS:
+        assert walking().step(make_input(request=request, e_stop="topic")).mode is Mode.FAULT
+    supervisor = walking()
+    supervisor.step(make_input(3, e_stop="topic"))
+    refused = supervisor.step(make_input(4, e_stop="topic", request=Event.CLEAR_FAULT))
+    assert refused.mode is Mode.FAULT and "emergency stop (topic)" in refused.message
+    # Another cause meanwhile changes nothing: the first one is the one to look at.
+    assert supervisor.step(make_input(5, e_stop="remote")).fault.tick == 3
+    assert supervisor.step(make_input(6)).mode is Mode.FAULT
+    assert supervisor.step(make_input(7, request=Event.CLEAR_FAULT)).mode is Mode.DAMPING
+
+
+ARMING = {
+    "LowState age": {"age": 0.06},
+    "no LowState": {"lowstate": None},
+    "last refused LowState: CRC": {"lowstate": None, "link": dataclasses.replace(SOUND, rejected="CRC")},
+    "battery [%]: 19 (limit 20)": {"battery_soc": 19.0},
+    "motor temperature": {"motor_temperature": np.full(12, 86.0)},
+    "beyond its position limit": {"joint_pos": JOINT_POS_MAX + 0.16},
+    "tilt": {"roll": 1.0},
+    "motion switcher": {"link": dataclasses.replace(SOUND, robot_controller=None)},
+    "'ai' commands the motors: diffusion-mpc release": {"link": dataclasses.replace(SOUND, robot_controller="ai")},
+    "1 other program(s) publish rt/lowcmd": {"link": dataclasses.replace(SOUND, foreign_publishers=1)},
+    "watchdog": {"link": dataclasses.replace(SOUND, watchdog_ready=False)},
+    "SHA-256": {"link": dataclasses.replace(SOUND, artefact_error="the artefact's SHA-256 differs")},
+    "milliseconds": {"link": dataclasses.replace(SOUND, clock_error="no milliseconds")},
+}
+
+
+@pytest.mark.parametrize("words", ARMING)
+def test_arming_refuses_in_words(words):
+    supervisor = Supervisor(SETTINGS)
+    output = supervisor.step(make_input(request=Event.STAND_UP, **ARMING[words]))
+    assert output.mode is Mode.DAMPING and is_damping(output.command)
+    assert output.message.startswith("stand_up refused: ") and words in output.message
+
+
+def test_arming_names_every_obstacle_at_once_and_a_sound_robot_stands_up():
+    supervisor = Supervisor(SETTINGS)
+    refused = supervisor.step(make_input(request=Event.STAND_UP, battery_soc=5.0, link=LinkStatus())).message
+    assert all(word in refused for word in ("battery", "motion switcher", "watchdog"))
+    assert supervisor.step(make_input(request=Event.STAND_UP)).mode is Mode.STANDING_UP
+
+
+def test_arming_is_asked_for_once_walking_may_go_on_with_less():
+    supervisor = walking()
+    weak = {"battery_soc": 15.0, "age": 0.08}
+    assert supervisor.step(make_input(joint_targets=DEFAULT_JOINT_POS, **weak)).mode is Mode.WALKING
+    assert supervisor.step(make_input(request=Event.STAND_UP, **weak)).mode is Mode.STANDING
+
+
 @pytest.mark.parametrize("change", [{"battery_soc": 9.0}, {"motor_temperature": np.full(12, 90.0)}])
 def test_wear_sits_down_and_refuses_to_stand(change):
     supervisor = walking()
@@ -264,7 +349,7 @@ def inputs(draw):
     request = draw(st.sampled_from([None, None, *REQUESTS]))
     age = draw(st.sampled_from([0.001, 0.001, 0.001, 0.05, 0.2]))
     lowstate = None if rng.random() < 0.02 else make_lowstate(**changes)
-    return SupervisorInput(draw(st.integers(0, 10**9)), lowstate, age, targets, request)
+    return SupervisorInput(draw(st.integers(0, 10**9)), lowstate, age, targets, request, link=SOUND)
 
 
 def assert_within_limits(output, previous_targets, lowstate):

@@ -5,13 +5,14 @@ import math
 import shutil
 
 import numpy as np
+import onnx
 import pytest
 
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.go2 import JOINT_NAMES
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.artefact import ModelDescription
-from diffusion_mpc_ros.diffusion.inference import OnnxBackend
+from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
 
 
 @pytest.fixture
@@ -56,9 +57,14 @@ SPOILED = [
     (lambda card: card["model"]["inputs"].pop(), "'inputs' is"),
     (lambda card: card["model"]["normalizer"]["mean"].pop(), "mean must be 57"),
     (lambda card: card["model"]["normalizer"]["std"].__setitem__(0, math.inf), "std must be 57 finite"),
+    (lambda card: card["files"].update({"a\0b": "00"}), "lacks its file"),
+    (lambda card: card["files"].update({"x" * 5000: "00"}), "lacks its file"),
+    (lambda card: card["model"].update(horizon=10**9), "denoising steps, horizon .* are 1 "),
+    (lambda card: card["model"]["schedule"].update(steps=10**9), "denoising steps, horizon .* are 1 "),
+    (lambda card: card["model"].update(x0_clip=10**400), "not readable: OverflowError"),
     (lambda card: card["model"].pop("schedule"), "not readable: KeyError"),
     (lambda card: card["model"]["schedule"].update(type="linear"), "'linear' is not supported"),
-    (lambda card: card["model"]["schedule"].update(steps=0), "steps >= 1"),
+    (lambda card: card["model"]["schedule"].update(steps=0), "denoising steps, horizon .* are 1 "),
 ]
 
 
@@ -78,6 +84,33 @@ def test_a_missing_or_unreadable_card_is_named(folder, tmp_path):
     (folder / "card.json").write_text("[]")
     with pytest.raises(ArtefactError, match="lacks schema_version"):
         artefact.load(folder)
+
+
+@pytest.mark.parametrize("content", ["[" * 100_000, '{"a":' * 50_000, '{"schema_version": ' + "9" * 5000 + "}"])
+def test_a_card_that_is_made_to_exhaust_the_reader_is_refused(folder, content):
+    (folder / "card.json").write_text(content)
+    with pytest.raises(ArtefactError, match="not valid JSON"):
+        artefact.load(folder)
+
+
+def test_a_model_that_takes_numbers_from_another_file_is_refused(folder):
+    model = onnx.load(folder / "model.onnx")
+    (folder.parent / "secret").write_bytes(bytes(1000))
+    tensor = max(model.graph.initializer, key=lambda each: len(each.raw_data))
+    onnx.external_data_helper.set_external_data(tensor, "../secret")
+    tensor.ClearField("raw_data")
+    rewrite_model(folder, model.SerializeToString())
+    with pytest.raises(ArtefactError, match="takes numbers from other files"):
+        artefact.load(folder)
+
+
+def test_what_was_checked_is_what_runs(folder):
+    """A file that is changed between check and use changes nothing."""
+    loaded = artefact.load(folder)
+    (folder / "model.onnx").write_bytes(b"another model")
+    step = OnnxBackend(loaded).bind(1)
+    step.run()
+    assert np.isfinite(step.outputs["tau_next"]).all()
 
 
 def test_a_flipped_byte_is_noticed(folder):

@@ -1,6 +1,7 @@
 """The other process of the DDS test: sends states, and reports the first command that it receives.
 
-Arguments: DDS domain id. Prints "ready" once it is on the network, then the joint positions of the first command.
+Arguments: DDS domain id, label of the states' publisher. Prints "ready" once it is on the network, then the joint
+positions of the first command.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def state(tick_ms: int) -> LowState:
 def main() -> int:
     commanded = threading.Event()
     with channels.open_domain("lo", int(sys.argv[1])) as domain:
-        publisher = channels.Publisher(domain, channels.LOWSTATE)
+        publisher = channels.Publisher(domain, channels.LOWSTATE, label=sys.argv[2])
         subscriber = channels.Subscriber(domain, channels.LOWCMD, lambda _: commanded.set())
         print("ready", flush=True)
         for tick in range(int(LIMIT / PERIOD)):

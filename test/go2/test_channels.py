@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def domain():
 def test_two_processes_exchange_states_and_commands(domain):
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     peer = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("dds_peer.py")), str(DOMAIN)],
+        [sys.executable, str(Path(__file__).with_name("dds_peer.py")), str(DOMAIN), "peer 7"],
         stdout=subprocess.PIPE,
         text=True,
         env=environment,
@@ -41,8 +42,8 @@ def test_two_processes_exchange_states_and_commands(domain):
         assert peer.stdout.readline() == "ready\n"
         state = states.wait(WAIT, received=5)
         assert state is not None, states.last_error
-        assert state.crc_ok and state.joint_pos.tolist() == list(range(12))
-        assert states.num_publishers() == 1
+        assert state.joint_pos.tolist() == list(range(12))
+        assert states.publisher_labels() == ["peer 7"]
         expected = (np.arange(12.0) / 4).tolist()
         command = JointCommand.position(np.array(expected), 40.0, 1.0)
         # The peer stops at the first command that arrives; discovery may take a few of them.
@@ -66,18 +67,14 @@ def test_two_processes_exchange_states_and_commands(domain):
 
 def test_the_sdks_own_classes_understand_each_other(domain):
     """A writer made of nothing but the SDK's types reaches our subscriber, and our publisher its reader."""
-    received = threading.Event()
     topic = sdk.Topic(domain.participant, channels.LOWCMD.topic, sdk.LowCmd_)
-    reader = sdk.DataReader(
-        domain.participant, topic, listener=sdk.Listener(on_data_available=lambda _: received.set())
-    )
+    reader = sdk.DataReader(domain.participant, topic)
     writer = sdk.DataWriter(domain.participant, topic)
     publisher = channels.Publisher(domain, channels.LOWCMD)
     subscriber = channels.Subscriber(domain, channels.LOWCMD)
     try:
         publisher.publish(JointCommand.damping(3.0))
-        assert received.wait(WAIT)
-        message = reader.take(1)[0]
+        message = reader.take_one(timeout=sdk.duration(seconds=WAIT))
         assert [motor.kd for motor in message.motor_cmd[:12]] == [3.0] * 12
         first = subscriber.wait(WAIT)
         assert first is not None and first.kd.tolist() == [3.0] * 12
@@ -105,6 +102,86 @@ def test_a_bad_sample_is_counted_and_changes_nothing(domain):
     finally:
         publisher.close()
         subscriber.close()
+
+
+def test_writers_and_a_reader_of_one_topic_never_wait_for_each_other(domain):
+    """A reader whose samples were handled in the DDS library's threads stopped both writers for good."""
+    subscriber = channels.Subscriber(domain, channels.LOWCMD, lambda _: time.sleep(0))
+    publishers = [channels.Publisher(domain, channels.LOWCMD) for _ in range(2)]
+
+    def publish(publisher) -> None:
+        for _ in range(1000):
+            publisher.publish(JointCommand.damping(3.0))
+
+    threads = [threading.Thread(target=publish, args=(publisher,), daemon=True) for publisher in publishers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT)
+        assert not thread.is_alive()
+    assert subscriber.wait(WAIT) is not None
+    for entity in (subscriber, *publishers):
+        entity.close()
+
+
+def wait_for_labels(subscriber, expected):
+    """Wait until ``expected`` are the labels of the publishers; the labels then, sorted."""
+    deadline = time.monotonic() + WAIT
+    while (labels := sorted(subscriber.publisher_labels())) != expected and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return labels
+
+
+def test_every_publisher_is_told_apart_by_its_label(domain):
+    """A label that is no text, and none at all, count as nobody's own, wherever the writer comes from."""
+    topic = sdk.Topic(domain.participant, channels.LOWCMD.topic, sdk.LowCmd_)
+    no_text = sdk.Qos(sdk.Policy.Userdata(b"\xff\xfe"))
+    foreign = [sdk.DataWriter(domain.participant, topic), sdk.DataWriter(domain.participant, topic, qos=no_text)]
+    subscriber = channels.Subscriber(domain, channels.LOWCMD)
+    publishers = [channels.Publisher(domain, channels.LOWCMD, label) for label in ("command_publisher 1", "wächter")]
+    elsewhere = channels.Publisher(domain, channels.LOWCMD_DRY_RUN, "dry run")
+    try:
+        expected = ["", "", "command_publisher 1", "wächter"]
+        assert wait_for_labels(subscriber, expected) == expected
+        publishers[0].close()
+        foreign.clear()
+        assert wait_for_labels(subscriber, ["wächter"]) == ["wächter"]
+    finally:
+        for entity in (*publishers, elsewhere, subscriber):
+            entity.close()
+    assert subscriber.publisher_labels() == []
+
+
+def test_a_label_is_looked_up_once(domain, monkeypatch):
+    looked_up, look_up = [], channels._label
+    monkeypatch.setattr(channels, "_label", lambda *arguments: looked_up.append(arguments) or look_up(*arguments))
+    subscriber = channels.Subscriber(domain, channels.LOWCMD)
+    first = channels.Publisher(domain, channels.LOWCMD, "first")
+    try:
+        assert wait_for_labels(subscriber, ["first"]) == ["first"]
+        second = channels.Publisher(domain, channels.LOWCMD, "second")
+        assert wait_for_labels(subscriber, ["first", "second"]) == ["first", "second"]
+        assert wait_for_labels(subscriber, ["first", "second"]) == ["first", "second"]
+        assert len(looked_up) == 2
+        second.close()
+    finally:
+        first.close()
+        subscriber.close()
+
+
+def test_a_dry_run_sends_the_same_commands_elsewhere(domain):
+    """What a dry run publishes reaches no subscriber of the motors' topic."""
+    motors = channels.Subscriber(domain, channels.LOWCMD)
+    dry_run = channels.Subscriber(domain, channels.LOWCMD_DRY_RUN)
+    publisher = channels.Publisher(domain, channels.LOWCMD_DRY_RUN)
+    try:
+        publisher.publish(JointCommand.damping(3.0))
+        command = dry_run.wait(WAIT)
+        assert command is not None and command.kd.tolist() == [3.0] * 12
+        assert motors.received == 0 and motors.publisher_labels() == []
+    finally:
+        for entity in (publisher, dry_run, motors):
+            entity.close()
 
 
 def test_a_callback_that_raises_does_not_stop_the_subscriber(domain, caplog):

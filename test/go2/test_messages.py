@@ -44,7 +44,6 @@ LOWSTATES = st.builds(
     motor_temperature=arrays(np.float64, 12, elements=st.integers(0, 255).map(float)),
     battery_soc=st.integers(0, 100).map(float),
     wireless_remote=st.binary(min_size=40, max_size=40),
-    crc_ok=st.just(True),
 )
 COMMANDS = st.builds(
     JointCommand, joint_pos=floats(12), joint_vel=floats(12), kp=floats(12), kd=floats(12), torque=floats(12)
@@ -178,9 +177,11 @@ def test_stop_values_and_stop_mode_release_the_loops():
     assert command.joint_pos[0] == 0.0
 
 
-def spoilt_lowstate(change) -> bytes:
+def spoilt_lowstate(change, *, mend_crc: bool = True) -> bytes:
     record = LOWSTATE.unpack(messages.encode_lowstate(standing_state()))
     change(record)
+    if mend_crc:
+        record["crc"] = low_level_crc(record)
     return LOWSTATE.pack(record)
 
 
@@ -199,9 +200,10 @@ def test_not_finite_numbers_in_unused_slots_do_not_matter():
     assert messages.decode_lowstate(sample, 0.0).joint_pos.tolist() == list(range(12))
 
 
-def test_a_wrong_crc_of_the_state_is_told():
-    assert messages.decode_lowstate(spoilt_lowstate(lambda record: None), 0.0).crc_ok
-    assert not messages.decode_lowstate(spoilt_lowstate(lambda record: record["tick"].fill(8)), 0.0).crc_ok
+def test_a_state_with_a_wrong_crc_is_refused():
+    assert messages.decode_lowstate(spoilt_lowstate(lambda record: record["tick"].fill(8)), 0.0).tick_ms == 8
+    with pytest.raises(MessageError, match="LowState with CRC 0x"):
+        messages.decode_lowstate(spoilt_lowstate(lambda record: record["tick"].fill(8), mend_crc=False), 0.0)
 
 
 def test_the_tick_wraps_as_an_unsigned_word():

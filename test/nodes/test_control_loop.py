@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import queue
 import threading
 
@@ -11,39 +12,48 @@ import pytest
 
 from diffusion_mpc_ros.control.modes import Event, Mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
-from diffusion_mpc_ros.core.errors import InterfaceError
+from diffusion_mpc_ros.core.errors import PlanError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Plan, Timing
-from diffusion_mpc_ros.go2.channels import LOWCMD, Publisher, Subscriber, open_domain
-from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcherServer
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher, MotionSwitcherServer
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop
+from diffusion_mpc_ros.nodes.robot_link import LinkOptions, RobotLink
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
 
 WAIT = 30.0
 TIMING = Timing(horizon=11, replan_margin=3, replan_interval=1)
 # Wide enough for a busy machine, and motions as quick as the settings' bounds allow.
-QUICK = {"lowstate_age_max": 0.5, "fold_time": 0.3, "stand_up_time": 0.5, "sit_down_time": 0.5, "settle_time": 0.1}
+QUICK = {
+    "lowstate_age_max": 0.5, "arming_lowstate_age_max": 0.5, "loop_stall_max": 0.5, "watchdog_timeout": 0.5,
+    "fold_time": 0.3, "stand_up_time": 0.5, "sit_down_time": 0.5, "settle_time": 0.1,
+}
+SETTINGS = dataclasses.replace(load_safety_settings(config_file("safety.yaml")), **QUICK)
 
 
-class Robot:
-    """A simulated robot, the loop that controls it and everything the loop reported."""
+class Controller:
+    """A control loop with its link, and everything it reported."""
 
-    def __init__(self, domain) -> None:
+    def __init__(self, domain, domain_id: int, **options) -> None:
         self.failures = []
-        settings = dataclasses.replace(load_safety_settings(config_file("safety.yaml")), **QUICK)
         self.steps = queue.Queue()
         self.plans = threading.Event()
-        self.simulation = SimulationLoop(domain, Go2Simulation(), None, self.failures.append)
-        self.loop = ControlLoop(domain, settings, TIMING, self._on_step, self.failures.append)
+        self.broken_report = threading.Event()
+        self.link = RobotLink(
+            domain, LinkOptions("lo", domain_id, SETTINGS.watchdog_timeout, **options), self.failures.append
+        )
+        self.loop = ControlLoop(domain, self.link, SETTINGS, TIMING, self._on_step, self.failures.append)
 
     def _on_step(self, step) -> None:
+        self.steps.put(step)
         if self.plans.is_set():
             # Rows of the standing pose, each moved by a mark of its own.
             targets = np.repeat(DEFAULT_JOINT_POS[None], TIMING.horizon, axis=0)
-            self.loop.buffer.add(Plan(step.tick, targets + 0.001 * np.arange(TIMING.horizon)[:, None]))
-        self.steps.put(step)
+            self.loop.add(Plan(step.tick, targets + 0.001 * np.arange(TIMING.horizon)[:, None]))
+        if self.broken_report.is_set():
+            raise OSError("no space left on device")
 
     def until(self, condition):
         """The first step from now on for which ``condition`` holds."""
@@ -52,25 +62,50 @@ class Robot:
             if condition(step):
                 return step
 
+    def until_armable(self) -> None:
+        self.until(lambda step: step.lowstate is not None and self.loop.link_status.watchdog_ready)
+
     def stand(self) -> None:
-        self.until(lambda step: step.lowstate is not None)
+        self.until_armable()
         assert self.loop.request(Event.STAND_UP, WAIT) == (True, "damping -> standing_up")
         self.until(lambda step: step.output.mode is Mode.STANDING)
 
+    def walk(self) -> None:
+        self.stand()
+        self.plans.set()
+        accepted, message = self.loop.request(Event.WALK, WAIT)
+        assert accepted, message
+
+    def close(self) -> None:
+        self.loop.close()
+        assert not self.failures
+
 
 @pytest.fixture
-def domain(free_domain):
-    with open_domain("lo", free_domain()) as opened:
+def domain_id(free_domain):
+    return free_domain()
+
+
+@pytest.fixture
+def domain(domain_id):
+    with open_domain("lo", domain_id) as opened:
         yield opened
 
 
 @pytest.fixture
-def robot(domain):
-    robot = Robot(domain)
+def simulation(domain):
+    failures = []
+    loop = SimulationLoop(domain, Go2Simulation(), None, failures.append)
+    yield loop
+    loop.close()
+    assert not failures
+
+
+@pytest.fixture
+def robot(domain, domain_id, simulation):
+    robot = Controller(domain, domain_id)
     yield robot
-    robot.loop.close()
-    robot.simulation.close()
-    assert not robot.failures
+    robot.close()
 
 
 def test_it_walks_from_plans_and_stands_when_they_stop(robot):
@@ -94,13 +129,84 @@ def test_requests_that_do_not_fit_are_refused(robot):
     assert robot.loop.request(Event.DAMP, WAIT)[0]
 
 
-def test_a_second_controller_forbids_standing_up(robot, domain):
-    robot.until(lambda step: step.lowstate is not None)
-    foreign = Publisher(domain, LOWCMD)
-    robot.until(lambda step: robot.loop._lowcmds.num_publishers() > 1)
+def test_arming_waits_for_the_watchdog_and_a_dead_one_is_replaced(robot):
+    robot.until_armable()
+    first = robot.link._watchdog
+    first._process.kill()
+    robot.until(lambda step: not robot.loop.link_status.watchdog_ready)
     accepted, message = robot.loop.request(Event.STAND_UP, WAIT)
-    assert not accepted and "rt/lowcmd" in message
+    assert not accepted and "watchdog" in message
+    robot.stand()
+    assert robot.link._watchdog is not first
+
+
+def test_a_second_controller_forbids_standing_up(robot, domain):
+    robot.until_armable()
+    foreign = Publisher(domain, LOWCMD)
+    robot.until(lambda step: robot.loop.link_status.foreign_publishers > 0)
+    accepted, message = robot.loop.request(Event.STAND_UP, WAIT)
+    assert not accepted and "1 other program(s) publish rt/lowcmd" in message
     foreign.close()
+    robot.until(lambda step: robot.loop.link_status.foreign_publishers == 0)
+    assert robot.loop.request(Event.STAND_UP, WAIT)[0]
+
+
+def test_a_second_controller_that_appears_is_a_fault(robot, domain):
+    robot.walk()
+    foreign = Publisher(domain, LOWCMD)
+    step = robot.until(lambda step: step.output.mode is Mode.FAULT)
+    assert step.output.fault.cause == "other publishers of rt/lowcmd" and step.output.fault.value == 1
+    refused = robot.loop.request(Event.CLEAR_FAULT, WAIT)
+    assert not refused[0] and "rt/lowcmd" in refused[1]
+    foreign.close()
+
+
+def test_a_robot_that_the_watchdog_has_damped_does_not_go_on_unasked(robot, monkeypatch):
+    robot.walk()
+    robot.until(lambda step: step.row is not None)
+    # The beats stop, the commands do not: what a stall looks like that ends just when the watchdog acts.
+    monkeypatch.setattr(robot.link._watchdog, "beat", lambda armed: None)
+    step = robot.until(lambda step: step.output.mode is Mode.FAULT)
+    assert "watchdog took over" in step.output.fault.cause
+
+
+def test_an_emergency_stop_is_damping_at_the_next_step_and_latches(robot):
+    robot.walk()
+    robot.until(lambda step: step.row is not None)
+    robot.loop.inputs.stop("topic", math.inf)
+    before = robot.until(lambda step: step.output.mode is Mode.FAULT)
+    assert "emergency stop (topic)" in str(before.output.fault) and not before.output.command.kp.any()
+    accepted, message = robot.loop.request(Event.CLEAR_FAULT, WAIT)
+    assert not accepted and "emergency stop" in message
+    robot.loop.inputs.release("topic")
+    assert robot.loop.request(Event.CLEAR_FAULT, WAIT) == (True, "fault -> damping")
+
+
+def test_a_report_that_fails_does_not_drop_the_robot(robot):
+    robot.stand()
+    robot.broken_report.set()
+    robot.until(lambda step: robot.loop.report_failures > 3)
+    robot.broken_report.clear()
+    assert robot.until(lambda step: True).output.mode is Mode.STANDING
+
+
+def test_a_plan_out_of_range_is_refused_whole(robot):
+    robot.until_armable()
+    tick = robot.until(lambda step: True).tick
+    with pytest.raises(PlanError, match="outside"):
+        robot.loop.add(Plan(tick, np.full((TIMING.horizon, 12), 9.0)))
+
+
+def test_a_dry_run_sends_nothing_to_the_robot(domain, domain_id, simulation):
+    wire, dry = Subscriber(domain, LOWCMD), Subscriber(domain, LOWCMD_DRY_RUN)
+    robot = Controller(domain, domain_id, dry_run=True)
+    robot.stand()
+    assert dry.latest().kp.min() > 0.0
+    robot.close()
+    assert dry.latest().kp.max() == 0.0
+    assert wire.received == 0
+    for subscriber in (wire, dry):
+        subscriber.close()
 
 
 def test_the_last_command_on_the_wire_is_damping(robot, domain):
@@ -115,34 +221,48 @@ def test_the_last_command_on_the_wire_is_damping(robot, domain):
     wire.close()
 
 
-def test_a_lost_robot_is_damped(robot):
+def test_a_lost_robot_is_damped(robot, simulation):
     robot.stand()
-    robot.simulation.close()
+    simulation.close()
     step = robot.until(lambda step: step.output.mode is Mode.FAULT)
     assert "lowstate" in str(step.output.fault).lower()
     assert step.output.command.kp.max() == 0.0
 
 
-def test_nothing_is_sent_while_the_robots_own_controller_is_active(domain):
+def test_nothing_is_sent_while_the_robots_own_controller_is_active(domain, domain_id):
     server = MotionSwitcherServer(domain, mode="mcf")
     wire = Subscriber(domain, LOWCMD)
-    failures = queue.Queue()
-    settings = load_safety_settings(config_file("safety.yaml"))
-    loop = ControlLoop(domain, settings, TIMING, lambda step: None, failures.put)
-    failure = failures.get(timeout=WAIT)
-    assert isinstance(failure, InterfaceError) and "mcf" in str(failure) and "release" in str(failure)
-    loop.close()
+    robot = Controller(domain, domain_id)
+    deadline = threading.Event()
+    while "mcf" not in robot.loop.waiting_for:
+        assert not deadline.wait(0.01)
+    accepted, message = robot.loop.request(Event.STAND_UP)
+    assert not accepted and "'mcf' to let go" in message and "diffusion-mpc release" in message
     assert wire.received == 0
+    with MotionSwitcher(domain) as switcher:
+        assert switcher.release(wait=lambda seconds: None) == "mcf"
+    robot.until(lambda step: step.output.mode is Mode.DAMPING)
+    robot.close()
     wire.close()
     server.close()
 
 
-def test_nothing_is_sent_to_a_robot_that_does_not_answer(domain):
+def test_on_request_the_controller_is_released_and_gets_the_motors_back(domain, domain_id):
+    server = MotionSwitcherServer(domain, mode="normal", releases_needed=2)
+    robot = Controller(domain, domain_id, release=True, restore=True)
+    robot.until(lambda step: step.output.mode is Mode.DAMPING)
+    with MotionSwitcher(domain) as switcher:
+        assert switcher.active_mode() == ""
+        robot.close()
+        assert switcher.active_mode() == "normal"
+    server.close()
+
+
+def test_nothing_is_sent_to_a_robot_that_does_not_answer(domain, domain_id):
     wire = Subscriber(domain, LOWCMD)
-    settings = load_safety_settings(config_file("safety.yaml"))
-    loop = ControlLoop(domain, settings, TIMING, lambda step: None, lambda failure: None)
-    accepted, message = loop.request(Event.STAND_UP)
+    robot = Controller(domain, domain_id)
+    accepted, message = robot.loop.request(Event.STAND_UP)
     assert not accepted and "waiting" in message
-    loop.close()
+    robot.close()
     assert wire.received == 0
     wire.close()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+
 import numpy as np
 
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
@@ -79,3 +82,23 @@ def test_a_restarted_robot_is_numbered_anew():
     ticks = [snapshot.state.tick for snapshot in snapshots if snapshot]
     # The clock believes in a restart once the lag has lasted 0.2 s, ten ticks.
     assert ticks == list(range(10, 20))
+
+
+def test_commands_may_come_while_a_state_is_made():
+    # LowCmd and LowState are received in two threads. Commands that came too late for a tick are all looked at.
+    sampler, done = StateSampler(lambda: np.inf), threading.Event()
+
+    def command() -> None:
+        while not done.is_set():
+            sampler.note_command(target(0.5))
+
+    thread, interval = threading.Thread(target=command), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        states = [sampler.update(lowstate(20 * tick)) for tick in range(1, 60)]
+    finally:
+        done.set()
+        thread.join()
+        sys.setswitchinterval(interval)
+    assert [snapshot.state.tick for snapshot in states] == list(range(1, 60))

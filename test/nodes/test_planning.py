@@ -10,7 +10,7 @@ import pytest
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND, JOINT_POS, PREVIOUS_ACTION, PROJECTED_GRAVITY
 from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState, Timing
-from diffusion_mpc_ros.nodes.planning import PlanningLoop, VelocityCommand
+from diffusion_mpc_ros.nodes.planning import PlanningLoop
 
 TIMING = Timing(horizon=11, replan_margin=3, replan_interval=2)
 WAIT = 10.0
@@ -101,14 +101,3 @@ def test_a_restarted_clock_forgets_the_plans(loop):
     for tick in range(100, 109):
         plan_at(loop, tick, np.full(12, 0.01 * (tick - 1)))
     assert plan_at(loop, 0, np.full(12, 0.01)).committed_actions is None
-
-
-def test_a_velocity_command_expires():
-    now = [10.0]
-    command = VelocityCommand(0.5, lambda: now[0])
-    assert command.get().tolist() == [0.0, 0.0, 0.0]
-    command.set(np.array([0.5, 0.1, 0.0]))
-    now[0] = 10.5
-    assert command.get().tolist() == [0.5, 0.1, 0.0]
-    now[0] = 10.51
-    assert command.get().tolist() == [0.0, 0.0, 0.0]

@@ -85,3 +85,29 @@ def test_rate_check():
     clock = TickClock()
     with pytest.raises(TimingError, match="1000 .milliseconds. are needed"):
         clock.check_rate(feed(clock, 0, 0.0, 1.2, rate=0.8))
+
+
+def test_a_clock_that_stands_still_is_never_trusted():
+    clock = TickClock()
+    refused = []
+    for step in range(3000):
+        now = 10.0 + 0.002 * step
+        clock.update(500, now)
+        try:
+            clock.check_rate(now)
+        except TimingError:
+            refused.append(now)
+    # From the first look at its rate, after 1 s, or the first seeming jump, after 0.7 s, on.
+    assert refused[0] <= 11.0 + 1e-9
+    assert len(refused) == 3000 - round((refused[0] - 10.0) / 0.002)
+
+
+def test_a_clock_that_has_jumped_is_trusted_again_after_a_second():
+    clock = TickClock()
+    for step in range(1000):
+        clock.update(2 * step, 10.0 + 0.002 * step)
+    clock.update(12_000, 12.0)
+    with pytest.raises(TimingError, match="jumped"):
+        clock.check_rate(12.5)
+    clock.update(13_000, 13.0)
+    clock.check_rate(13.0)

@@ -10,8 +10,8 @@ from torch import nn
 
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.diffusion import artefact
-from diffusion_mpc_ros.diffusion.inference import session_options
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
+from diffusion_mpc_ros.diffusion.onnx_backend import session_options
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
 from diffusion_mpc_ros.training import export

@@ -1,0 +1,209 @@
+"""``rt/lowstate`` listened to for a while: its rate, its gaps, what was refused, and the robot's clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from diffusion_mpc_ros.commands.doctor.context import Context
+from diffusion_mpc_ros.commands.doctor.findings import Finding, bad, ok, skipped, warning
+from diffusion_mpc_ros.control.settings import SafetySettings
+from diffusion_mpc_ros.core.go2 import CONTROL_DT
+from diffusion_mpc_ros.core.types import LowState
+from diffusion_mpc_ros.realtime.tick_clock import RATE_TOLERANCE, TickClock
+
+if TYPE_CHECKING:
+    from diffusion_mpc_ros.go2.channels import Go2Domain
+
+# How long to wait for the first sample, also with --quick; how long to listen [s].
+FIRST_SAMPLE, FIRST_SAMPLE_QUICK, OBSERVATION = 2.0, 0.5, 1.5
+# The robot sends 500 a second. Two a control tick are the least that a 50 Hz loop can work on.
+RATE_LOW, RATE_BAD = 450.0, 2.0 / CONTROL_DT
+# Shares of the samples.
+LOST_MANY, REFUSED_MANY = 0.02, 0.001
+
+START_SIMULATOR = "start one: diffusion-mpc simulate"
+_LOADED = "free a core (doctor names the busy processes); the robot's cable in this machine, no Wi-Fi in between"
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Samples of ``duration`` [s]: their ``ticks_ms`` and receive ``times`` [s]; ``refused`` others, the last why."""
+
+    ticks_ms: Sequence[int]
+    times: Sequence[float]
+    duration: float
+    refused: int = 0
+    last_error: str = ""
+
+    @property
+    def samples(self) -> int:
+        """All that came."""
+        return len(self.times) + self.refused
+
+
+class LowStateListener:
+    """Takes down when each LowState came."""
+
+    def __init__(self, domain: Go2Domain) -> None:
+        # Only here: without the Unitree SDK the other checks still run.
+        from diffusion_mpc_ros.go2.channels import LOWSTATE, Subscriber
+
+        self._domain = domain
+        self._arrivals: list[tuple[int, float]] = []
+        self._subscriber = Subscriber(domain, LOWSTATE, self._on_lowstate)
+
+    def _on_lowstate(self, state: LowState) -> None:
+        self._arrivals.append((state.tick_ms, state.receive_time))
+
+    def first(self, timeout: float) -> LowState | None:
+        """Wait at most ``timeout`` [s] for a sample that can be read."""
+        return self._subscriber.wait(timeout)
+
+    def latest(self) -> LowState:
+        """The newest one; only after :meth:`first` has found one."""
+        return self._subscriber.latest()
+
+    def publishers(self) -> list[str]:
+        """The programs that publish it, as far as they say who they are."""
+        from diffusion_mpc_ros.go2.channels import LOWSTATE
+        from diffusion_mpc_ros.go2.participants import topic_publishers
+
+        return [str(publisher) for publisher in topic_publishers(self._domain, LOWSTATE.topic)]
+
+    def refusals(self) -> tuple[int, str]:
+        """How many samples were refused so far, and why the last one was."""
+        return self._subscriber.rejected, self._subscriber.last_error
+
+    def observe(self, duration: float) -> Observation:
+        """Listen for ``duration`` [s]."""
+        begin, refused_before, start = len(self._arrivals), self._subscriber.rejected, time.monotonic()
+        time.sleep(duration)
+        arrivals, elapsed = self._arrivals[begin:], time.monotonic() - start
+        refused, last_error = self.refusals()
+        ticks, times = [tick for tick, _ in arrivals], [receive_time for _, receive_time in arrivals]
+        return Observation(ticks, times, elapsed, refused - refused_before, last_error)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._subscriber.close()
+
+
+def check_lowstate(context: Context) -> Finding:
+    """Is there a robot or a simulator."""
+    context.listener = LowStateListener(context.domain)
+    context.at_close(context.listener.close)
+    heard = context.listener.first(FIRST_SAMPLE_QUICK if context.quick else FIRST_SAMPLE) is not None
+    return judge_lowstate(heard, *context.listener.refusals(), context, context.listener.publishers())
+
+
+def judge_lowstate(
+    heard: bool, refused: int, last_error: str, context: Context, publishers: Sequence[str] = ()
+) -> Finding:
+    """``heard``: one sample at least could be read; ``refused`` others could not, the last for ``last_error``."""
+    where = f"domain {context.domain_id} on {context.network_interface}"
+    if len(publishers) > 1:
+        return bad(
+            f"{len(publishers)} robots or simulators speak in {where}: {', '.join(publishers)}",
+            "end all but one, or give each simulator a domain of its own: diffusion-mpc simulate --domain-id 2",
+        )
+    if heard:
+        return ok(f"there, {where}")
+    if refused:
+        return bad(
+            f"all {refused} samples are refused, the last: {last_error}",
+            "is it a Go2 with the standard firmware? end other programs that publish rt/lowstate; restart the robot",
+        )
+    if not context.robot:
+        return skipped(f"no robot and no simulator speaks in {where}", START_SIMULATOR)
+    return bad(
+        f"silent in {where}",
+        "in this order: is it the card that the robot's cable is in; is the domain right (--domain-id 0 on the robot, "
+        "1 in simulation); is the robot on, for a minute already; does multicast work (above)",
+    )
+
+
+def check_rate(context: Context) -> Finding:
+    """How many come a second; what comes is kept for the next checks."""
+    context.observation = context.listener.observe(OBSERVATION)
+    return judge_rate(context.observation)
+
+
+def judge_rate(observation: Observation) -> Finding:
+    """Samples a second, refused ones included."""
+    rate = observation.samples / observation.duration
+    text = f"{rate:.0f} Hz over {observation.duration:.1f} s"
+    if rate < RATE_BAD:
+        return bad(f"{text}; the robot sends 500, {RATE_BAD:.0f} are needed", _LOADED)
+    return ok(text) if rate >= RATE_LOW else warning(f"{text}; the robot sends 500", _LOADED)
+
+
+def check_gaps(context: Context) -> Finding:
+    """Were there pauses, did samples get lost."""
+    return judge_gaps(context.observation, context.settings)
+
+
+def judge_gaps(observation: Observation, settings: SafetySettings) -> Finding:
+    """The longest pause between two samples, and how many are missing by the robot's clock."""
+    if len(observation.times) < 2:
+        return bad("fewer than two samples could be read", _LOADED)
+    longest = float(np.diff(observation.times).max())
+    lost = lost_share(observation)
+    text = f"longest pause {longest * 1e3:.0f} ms, {100.0 * lost:.1f} % lost"
+    if longest > settings.lowstate_age_max:
+        return bad(f"{text}; a pause over {settings.lowstate_age_max * 1e3:.0f} ms is a fault while walking", _LOADED)
+    return ok(text) if longest <= CONTROL_DT and lost <= LOST_MANY else warning(text, _LOADED)
+
+
+def lost_share(observation: Observation) -> float:
+    """Share of the samples that are missing between those that came; refused ones did come."""
+    steps = np.diff(observation.ticks_ms)
+    usual = float(np.median(steps)) if len(steps) else 0.0
+    if usual <= 0.0:  # a clock that stands still tells nothing
+        return 0.0
+    missing = float(np.clip(np.rint(steps / usual) - 1.0, 0.0, None).sum()) - observation.refused
+    return max(missing, 0.0) / (max(missing, 0.0) + observation.samples)
+
+
+def check_integrity(context: Context) -> Finding:
+    """Were samples refused: a wrong CRC, numbers that are not finite."""
+    return judge_integrity(context.observation)
+
+
+def judge_integrity(observation: Observation) -> Finding:
+    """The share of refused samples."""
+    if not observation.refused:
+        return ok(f"{observation.samples} samples, none refused")
+    text = f"{observation.refused} of {observation.samples} samples refused, the last: {observation.last_error}"
+    remedy = "does another program publish rt/lowstate? end it; then check the cable, restart the robot"
+    many = observation.refused > REFUSED_MANY * observation.samples
+    return bad(text, remedy) if many else warning(text, remedy)
+
+
+def check_clock(context: Context) -> Finding:
+    """The robot's clock against this machine's."""
+    return judge_clock(context.observation)
+
+
+def judge_clock(observation: Observation) -> Finding:
+    """LowState's tick must advance in milliseconds, and never jump: every control tick is numbered by it."""
+    if len(observation.times) < 2:
+        return bad("too few samples to tell", START_SIMULATOR)
+    clock = TickClock()
+    for tick_ms, receive_time in zip(observation.ticks_ms, observation.times):
+        clock.update(tick_ms, receive_time)
+    times = np.asarray(observation.times) - observation.times[0]
+    ticks = np.asarray(observation.ticks_ms, dtype=np.float64) - observation.ticks_ms[0]
+    # A straight line through all samples: one late message does not tilt it.
+    ratio = float(np.polyfit(times, ticks * 1e-3, 1)[0])
+    text = f"LowState's tick advances by {ratio * 1e3:.0f} ms a second of the local clock"
+    remedy = "restart the robot; a simulator must run in real time: free a core, close its viewer, restart it"
+    if abs(ratio - 1.0) > RATE_TOLERANCE:
+        return bad(f"{text}, 1000 are needed", remedy)
+    if clock.restarts:
+        return bad(f"{text} and jumped {clock.restarts} times: every jump drops the plans", remedy)
+    return ok(text)

@@ -1,0 +1,47 @@
+"""Every check of ``diffusion-mpc doctor``, in the order in which they run."""
+
+from __future__ import annotations
+
+from diffusion_mpc_ros.commands.doctor import lowstates, machine, middleware, model, network, robot, software
+from diffusion_mpc_ros.commands.doctor.findings import Check
+
+_HEARD = ("rt/lowstate",)
+_JUDGED = ("rt/lowstate", "configuration")
+_OBSERVED = ("rt/lowstate rate",)
+_CORRECT = "correct the file: git has the shipped one (config/)"
+
+# The machine before anything loads it; a robot's state before the planner is timed.
+CHECKS = (
+    Check("Python", software.check_python),
+    Check("free cores", machine.check_cores),
+    Check("packages", software.check_packages),
+    Check("messages", software.check_messages),
+    Check("configuration", software.check_configuration, remedy=_CORRECT),
+    Check("node parameters", software.check_parameters, needs=("packages", "messages"), remedy=_CORRECT),
+    Check("CPU governor", machine.check_governor),
+    Check("real-time priority", machine.check_priority, remedy=_CORRECT),
+    Check("real-time share", machine.check_throttling),
+    Check("memory", machine.check_memory),
+    Check("disk", machine.check_disk),
+    Check("network interface", network.check_interface),
+    Check("robot's address", network.check_reach, needs=("network interface",), slow=True),
+    Check("multicast", network.check_multicast, needs=("network interface",)),
+    Check("receive buffer", network.check_receive_buffer),
+    Check("RMW", middleware.check_rmw),
+    Check("ROS domain", middleware.check_ros_domain),
+    Check("ROS discovery", middleware.check_discovery),
+    Check("DDS domain", robot.check_domain, needs=("network interface",), remedy="see interface and RMW above"),
+    Check("rt/lowstate", lowstates.check_lowstate, needs=("DDS domain",)),
+    Check("rt/lowstate rate", lowstates.check_rate, needs=_HEARD, slow=True),
+    Check("rt/lowstate gaps", lowstates.check_gaps, needs=(*_OBSERVED, "configuration")),
+    Check("rt/lowstate CRC", lowstates.check_integrity, needs=_OBSERVED),
+    Check("robot's clock", lowstates.check_clock, needs=_OBSERVED),
+    Check("battery", robot.check_battery, needs=_JUDGED),
+    Check("motor temperature", robot.check_temperature, needs=_JUDGED),
+    Check("joints", robot.check_joints, needs=_JUDGED),
+    Check("remote", robot.check_remote, needs=_HEARD),
+    Check("sport mode", robot.check_controller, needs=_HEARD, slow=True),
+    Check("rt/lowcmd", robot.check_publishers, needs=("DDS domain",)),
+    Check("model artefact", model.check_artefact, remedy="take another --artefact, or restore models/ from git"),
+    Check("plan time", model.check_plan_time, needs=("model artefact",), slow=True, remedy=_CORRECT),
+)

@@ -1,0 +1,185 @@
+"""Algorithm 1 (arXiv 2510.04234) in PyTorch as it stands in the paper: what the product is measured against.
+
+Same weights, same settings and, when asked for, same noise as :class:`planners.diffusion_mpc.DiffusionMpcPlanner`, but
+none of its code for sampling: agreement of the two is a test of both.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import nn
+
+from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.core.go2 import clip_joint_targets
+from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
+from diffusion_mpc_ros.core.types import Plan, PlanRequest, Timing
+from diffusion_mpc_ros.diffusion.artefact import Artefact
+from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.planners.diffusion_mpc import make_guidance
+from diffusion_mpc_ros.rewards.registry import composed_reward
+
+# How the exporter names the denoiser's parameters.
+WEIGHT_PREFIX = "step.denoiser."
+
+Randn = Callable[[tuple[int, ...]], torch.Tensor]
+
+
+def numpy_randn(seed: int) -> Randn:
+    """The product's random numbers, drawn in its order."""
+    generator = np.random.Generator(np.random.SFC64(seed))
+    return lambda shape: torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
+
+
+def network_settings(artefact: Artefact) -> dict[str, Any]:
+    """How the artefact's denoiser was built, from its card; raises :class:`ArtefactError` when that is not there."""
+    try:
+        return dict(artefact.card["training"]["configuration"]["config"]["network"])
+    except (KeyError, TypeError):
+        raise ArtefactError(f"the card of {artefact.path} does not say what network was trained") from None
+
+
+def load_weights(denoiser: nn.Module, artefact: Artefact) -> nn.Module:
+    """``denoiser`` with the weights of the artefact's graph; raises :class:`ArtefactError` when they do not fit."""
+    initializers = onnx.load_model_from_string(artefact.model).graph.initializer
+    weights = {
+        tensor.name.removeprefix(WEIGHT_PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        for tensor in initializers
+        if tensor.name.startswith(WEIGHT_PREFIX)
+    }
+    try:
+        denoiser.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ArtefactError(f"the weights of {artefact.model_path} are not those of the network: {error}") from None
+    return denoiser.eval()
+
+
+def missing_compiler() -> str:
+    """Why ``torch.compile`` cannot work here, "" when it can."""
+    names = (os.environ.get("CXX") or "g++", "clang++")
+    return "" if any(map(shutil.which, names)) else f"no C++ compiler on PATH (looked for {', '.join(names)})"
+
+
+def _traced_gradient(function: Callable[[torch.Tensor], torch.Tensor], tau: torch.Tensor) -> torch.Tensor:
+    return torch.func.grad(function)(tau)
+
+
+def _eager_gradient(function: Callable[[torch.Tensor], torch.Tensor], tau: torch.Tensor) -> torch.Tensor:
+    with torch.enable_grad():
+        leaf = tau.detach().requires_grad_(True)
+        return torch.autograd.grad(function(leaf), leaf)[0]
+
+
+class ReferencePlanner:
+    """A :class:`planners.base.Planner`; ``denoiser(tau (N, T, 57), row_features (N, T, 3)) -> x0 (N, T, 57)``.
+
+    ``randn`` draws the noise; ``compiled``: each step goes through ``torch.compile``. Early-step caching is not part
+    of Algorithm 1: raises :class:`ConfigurationError` for ``cached_steps``.
+    """
+
+    def __init__(
+        self, artefact: Artefact, denoiser: nn.Module, timing: Timing, sampling: SamplingOptions,
+        randn: Randn = torch.randn, compiled: bool = False,
+    ) -> None:
+        if sampling.cached_steps:
+            raise ConfigurationError("the reference knows no cached steps: take cached_steps 0")
+        self.artefact, self.timing, self.sampling, self.randn = artefact, timing, sampling, randn
+        self._description, self._denoiser = artefact.description, denoiser
+        normalizer = self._description.normalizer
+        self._mean = torch.tensor(normalizer.mean, dtype=torch.float32)
+        self._std = torch.tensor(normalizer.std, dtype=torch.float32)
+        scale = sampling.noise_scale
+        self._noise_scale = self._description.noise_scale if scale is None else scale
+        self._run_step = torch.compile(self._step) if compiled else self._step
+        # The compiler looks into torch.func.grad; without it the other one is faster.
+        self._gradient = _traced_gradient if compiled else _eager_gradient
+
+    def reset(self) -> None:
+        """Nothing is remembered from plan to plan."""
+
+    def warm_up(self) -> None:
+        """Nothing but compilation is to be done beforehand, and the first plan of a kind does that."""
+
+    @torch.no_grad()
+    def plan(self, request: PlanRequest) -> Plan:
+        """Plan for one robot; ``joint_targets (H, 12)``."""
+        start, description = time.perf_counter(), self._description
+        known, mask, flags = self._known(request)
+        guidance = make_guidance(description, request.rewards, request.mode)
+        weights = torch.tensor(guidance.weights, dtype=torch.float32) if np.any(guidance.weights) else None
+        parameters = {name: torch.tensor(value, dtype=torch.float32) for name, value in guidance.parameters.items()}
+        lower, upper = (
+            (torch.tensor(bound, dtype=torch.float32) - self._mean) / self._std
+            for bound in (guidance.lower, guidance.upper)
+        )
+        tau = torch.where(mask, known, self._noise())
+        levels = description.schedule.levels(self.sampling.steps)
+        alphas_cumprod = torch.tensor(description.schedule.alphas_cumprod)  # f64: coefficients, not arrays
+        for level, next_level in zip(levels[:-1], levels[1:]):
+            noise = self._noise() if next_level > 0 and self.sampling.sampler == "ddpm" else torch.zeros_like(tau)
+            tau = self._run_step(
+                tau, noise, alphas_cumprod[level], alphas_cumprod[next_level], flags, known, mask, weights, parameters,
+                lower, upper,
+            )
+        reward = self._reward(tau, weights, parameters) if weights is not None else torch.zeros(len(tau))
+        best = int(torch.argmax(reward))
+        trajectory = (tau[best] * self._std + self._mean).numpy()
+        targets = trajectory[: description.horizon, ACTION].astype(np.float64)
+        if request.committed_actions is not None:
+            targets[: len(request.committed_actions)] = request.committed_actions
+        return Plan(
+            request.tick, clip_joint_targets(targets), float(reward[best]), request.rewards.revision,
+            self.sampling.steps, time.perf_counter() - start, trajectory,
+        )
+
+    def _noise(self) -> torch.Tensor:
+        return self._noise_scale * self.randn((self.sampling.candidates, self._description.rows, ROW_DIM))
+
+    def _known(self, request: PlanRequest) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """What is given: values ``(T, 57)`` normalised, their mask ``(T, 57)``, committed rows ``(T,)``."""
+        rows, committed = self._description.rows, request.committed_actions
+        values, mask, flags = np.zeros((rows, ROW_DIM)), np.zeros((rows, ROW_DIM), dtype=bool), np.zeros(rows)
+        values[0, OBSERVATION], mask[0, OBSERVATION] = request.observation, True
+        values[:, COMMAND], mask[:, COMMAND] = request.observation[COMMAND], True
+        if committed is not None:
+            for row, action in enumerate(committed):
+                values[row, ACTION], mask[row, ACTION], flags[row] = action, True, 1.0
+                values[row + 1, PREVIOUS_ACTION], mask[row + 1, PREVIOUS_ACTION] = action, True
+        known = torch.tensor(self._description.normalizer.normalize(values), dtype=torch.float32)
+        return known, torch.from_numpy(mask), torch.tensor(flags, dtype=torch.float32)
+
+    def _reward(self, tau: torch.Tensor, weights: torch.Tensor, parameters: dict[str, torch.Tensor]) -> torch.Tensor:
+        return composed_reward(self._description.reward_terms, tau * self._std + self._mean, weights, parameters)
+
+    def _step(
+        self, tau, noise, alpha_bar, alpha_bar_next, flags, known, mask, weights, parameters, lower, upper
+    ) -> torch.Tensor:
+        """Lines 4 to 7 from noise level ``alpha_bar`` to ``alpha_bar_next`` (0-dimensional), all candidates."""
+        level = torch.stack([torch.sqrt(alpha_bar), torch.sqrt(1 - alpha_bar)]).to(tau.dtype)
+        features = torch.cat([level.expand(tau.shape[1], 2), flags[:, None]], dim=1).expand(len(tau), -1, -1)
+        clip = self._description.x0_clip
+        x0 = self._denoiser(tau, features).clamp(-clip, clip)
+        alpha = alpha_bar / alpha_bar_next
+        variance = (1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha)
+        if self.sampling.sampler == "ddim":
+            epsilon = (tau - torch.sqrt(alpha_bar) * x0) / torch.sqrt(1 - alpha_bar)
+            tau = torch.sqrt(alpha_bar_next) * x0 + torch.sqrt(1 - alpha_bar_next) * epsilon
+        else:
+            tau = (
+                torch.sqrt(alpha_bar_next) * (1 - alpha) / (1 - alpha_bar) * x0
+                + torch.sqrt(alpha) * (1 - alpha_bar_next) / (1 - alpha_bar) * tau
+                + torch.sqrt(variance) * noise
+            )
+        if weights is not None:
+            gradient = self._gradient(lambda x: self._reward(x, weights, parameters).sum(), tau)
+            bound = torch.sqrt(variance).to(tau.dtype)
+            tau = tau + torch.clamp(self.sampling.guidance_scale * variance * gradient, -bound, bound)
+        return torch.where(mask, known, torch.clamp(tau, lower, upper))

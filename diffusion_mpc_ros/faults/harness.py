@@ -1,0 +1,231 @@
+"""The five processes as a user runs them, with a wire that can be spoiled between them and the simulated robot."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from diffusion_mpc_msgs.msg import Plan
+from rclpy.duration import Duration
+from rclpy.task import Future
+
+from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.faults.domains import free_domains
+from diffusion_mpc_ros.faults.monitor import Monitor
+from diffusion_mpc_ros.faults.plan_faults import PlanFault, unchanged
+from diffusion_mpc_ros.faults.processes import RobotProcesses
+from diffusion_mpc_ros.faults.relay_process import RelayProcess
+from diffusion_mpc_ros.go2.channels import open_domain
+from diffusion_mpc_ros.nodes.operator import Operator, OperatorError
+from diffusion_mpc_ros.nodes.qos import RELIABLE
+from diffusion_mpc_ros.realtime.scheduling import schedule_thread_realtime
+
+# Of the harness's own threads, below every node but above other load: it is to disturb, not to be disturbed.
+PRIORITY = 5
+TRUE_PLANS = "plan_true"
+# How long a new publisher or client may take to be discovered, a message to be acknowledged, a call answered [s].
+DISCOVERY, ACKNOWLEDGED, ANSWERED = 10.0, 1.0, 5.0
+FULL = Path("/dev/full")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """How the processes are started.
+
+    ``plans_pass``: plans go through the harness, which may change them. ``realtime``: with real-time scheduling where
+    the system grants it. ``disk_full``: nothing of what they print or log can be written.
+    """
+
+    plans_pass: bool = False
+    realtime: bool = True
+    disk_full: bool = False
+
+
+class Harness:
+    """Stands the processes up in domains of their own while a ``with`` statement lasts.
+
+    ``parameters`` of the nodes, by node and name; ``seed`` of what is random. ``folder``: what the processes print.
+    """
+
+    def __init__(self, parameters: Mapping[str, Mapping[str, Any]] | None = None, seed: int = 0) -> None:
+        self.seed = seed
+        self._parameters = {name: dict(values) for name, values in (parameters or {}).items()}
+        self._stack = ExitStack()
+        self._setup = Setup()
+        self._full_disk: Path | None = None
+        self._tried_to_mount = False
+        self.plan_fault: PlanFault = unchanged
+        self.folder = Path(tempfile.mkdtemp(prefix="diffusion-mpc-faults-"))
+
+    def __enter__(self) -> Harness:
+        try:
+            self._open()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def apply(self, setup: Setup) -> list[str]:
+        """Restart those processes that ``setup`` starts in another way; their names."""
+        self._setup = setup
+        variables = dict(self._environment)
+        if setup.disk_full and self.full_disk() is not None:
+            variables["ROS_LOG_DIR"] = str(self.full_disk())
+        return self.processes.configure(self._specs(setup), variables, FULL if setup.disk_full else None)
+
+    def full_disk(self) -> Path | None:
+        """A file system without a free byte; None where mounting one is not permitted."""
+        if not self._tried_to_mount:
+            self._tried_to_mount, self._full_disk = True, self._mount_full_disk()
+        return self._full_disk
+
+    @property
+    def setup(self) -> str:
+        """How the processes run, in words; "" when as usual."""
+        if not self._setup.disk_full:
+            return ""
+        logs = "log files on a full file system" if self.full_disk() else "log files not tried: mounting is denied"
+        return f"standard output to {FULL}, {logs}"
+
+    def command(self, cmd_vel: tuple[float, float, float] | np.ndarray) -> None:
+        """Ask for a velocity: vx, vy [m/s], yaw rate [rad/s]."""
+        self.operator.command(np.asarray(cmd_vel, dtype=np.float64))
+
+    @contextmanager
+    def publisher(self, message_type: type, topic: str) -> Iterator[Callable[[Any], None]]:
+        """A function that publishes on ``topic``; somebody listens, and what was published has arrived at the end."""
+        publisher = self.operator.node.create_publisher(message_type, topic, RELIABLE)
+        try:
+            if not self.monitor.wait(lambda: publisher.get_subscription_count() > 0, DISCOVERY):
+                raise OperatorError(f"nobody subscribes to {topic!r} within {DISCOVERY:.0f} s")
+            yield publisher.publish
+            publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGED))
+        finally:
+            self.operator.node.destroy_publisher(publisher)
+
+    @contextmanager
+    def service(self, service_type: type, name: str) -> Iterator[Callable[[Any], Future]]:
+        """A function that calls a service without waiting for its answer."""
+        client = self.operator.node.create_client(service_type, name)
+        try:
+            if not client.wait_for_service(timeout_sec=DISCOVERY):
+                raise OperatorError(f"nobody serves {name!r} within {DISCOVERY:.0f} s")
+            yield client.call_async
+        finally:
+            self.operator.node.destroy_client(client)
+
+    def call(self, service_type: type, name: str, request: Any) -> Any:
+        """The answer of a service; raises OperatorError when none comes in time."""
+        with self.service(service_type, name) as call:
+            done = threading.Event()
+            future = call(request)
+            future.add_done_callback(lambda _: done.set())
+            if not done.wait(ANSWERED):
+                raise OperatorError(f"service {name!r} did not answer within {ANSWERED:.0f} s")
+            return future.result()
+
+    def request(self, name: str) -> None:
+        """Call a service of command_publisher; raises OperatorError with its reason when it refuses."""
+        if name == "stand_up":
+            self.relay.permit()
+        self.operator.request(name)
+
+    def _open(self) -> None:
+        ros, self.controller_domain, self.robot_domain = free_domains(3)
+        options = bringup.BringupOptions(domain_id=self.controller_domain, parameters=self._all_parameters(True))
+        self._environment = {
+            **bringup.environment(options),
+            "ROS_DOMAIN_ID": str(ros),
+            "ROS_LOG_DIR": str(self.folder),
+        }
+        self._stack.enter_context(_environment(self._environment))
+        self.interface = bringup.SIMULATION_INTERFACE
+        self.relay = self._stack.enter_context(
+            RelayProcess(self.interface, self.robot_domain, self.controller_domain, self.folder / "relay.log")
+        )
+        self.processes = RobotProcesses(self._specs(self._setup), self._environment, self.folder)
+        self._stack.callback(self.processes.stop)
+        self.processes.start_missing()
+        with _realtime_threads():
+            self.operator = self._stack.enter_context(Operator())
+            robot = self._stack.enter_context(open_domain(self.interface, self.robot_domain))
+            self.monitor = Monitor(self.operator, robot)
+        self._stack.callback(self.monitor.close)
+        self._pass_plans()
+        self.operator.drive()
+
+    def _pass_plans(self) -> None:
+        publisher = self.operator.node.create_publisher(Plan, "plan", RELIABLE)
+        self.operator.node.create_subscription(
+            Plan, TRUE_PLANS, lambda plan: publisher.publish(self.plan_fault(plan)), RELIABLE
+        )
+
+    def _specs(self, setup: Setup) -> list[bringup.ProcessSpec]:
+        parameters = self._all_parameters(setup.realtime)
+        specs = bringup.processes(
+            bringup.BringupOptions(domain_id=self.controller_domain, parameters=parameters)
+        )
+        if setup.plans_pass:
+            passed = (("plan", TRUE_PLANS),)
+            specs = [replace(spec, remappings=passed) if spec.name == "planner" else spec for spec in specs]
+        return specs
+
+    def _all_parameters(self, realtime: bool) -> dict[str, dict[str, Any]]:
+        parameters = {name: dict(self._parameters.get(name, {})) for name in bringup.EXECUTABLES}
+        parameters["go2_simulator"]["domain_id"] = self.robot_domain
+        if not realtime:
+            for name, values in parameters.items():
+                if "realtime_priority" in bringup.load_parameters(name):
+                    values["realtime_priority"] = 0
+        return parameters
+
+    def _mount_full_disk(self) -> Path | None:
+        target = self.folder / "full"
+        target.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(target)]
+        try:
+            if subprocess.run(mount, capture_output=True, check=False, timeout=10).returncode:
+                return None
+        except OSError:
+            return None
+        self._stack.callback(subprocess.run, ["umount", "-l", str(target)], check=False, capture_output=True)
+        with (target / "filler").open("wb") as filler, suppress(OSError):
+            filler.write(b"\0" * 2**20)
+        return target
+
+
+@contextmanager
+def _realtime_threads():
+    """Threads made meanwhile have a real-time priority; this one, whose processes would inherit it, has none after."""
+    granted = schedule_thread_realtime(PRIORITY)
+    try:
+        yield
+    finally:
+        if granted:
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]):
+    """Set environment variables of this process, for its own ROS node, and put them back."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,122 @@
+"""What the harness sees of a running robot: the commands and why they were sent, and where the base really is.
+
+Bounded: the last minute is kept, however long it runs.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from diffusion_mpc_msgs.msg import JointCommand, Plan
+from rclpy.time import Time
+
+from diffusion_mpc_ros.control.modes import Mode
+from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Go2Domain, Subscriber
+from diffusion_mpc_ros.go2.messages import SportModeState
+from diffusion_mpc_ros.nodes.conversions import MODES
+from diffusion_mpc_ros.nodes.operator import Operator, truth_sample
+from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+from diffusion_mpc_ros.realtime.measurement import TruthSample
+
+KEPT = 3000  # a minute of samples at 50 Hz
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One JointCommand: local monotonic ``time`` [s] at which it was sent, and why."""
+
+    time: float
+    tick: int
+    mode: Mode
+    fault: str
+    from_plan: bool
+    lateness: float  # [s]
+
+
+class Monitor:
+    """Keeps the last minute; ``on_command``, ``on_plan`` and ``on_truth`` see every sample as it comes."""
+
+    def __init__(self, operator: Operator, robot: Go2Domain) -> None:
+        self.commands: deque[Sent] = deque(maxlen=KEPT)
+        self.truth: deque[TruthSample] = deque(maxlen=KEPT)
+        self.plans: deque[tuple[float, float]] = deque(maxlen=KEPT)  # (received, plan time) [s]
+        self.on_command: Callable[[Sent], object] = lambda _: None
+        self.on_plan: Callable[[float], object] = lambda _: None
+        self.on_truth: Callable[[TruthSample], object] = lambda _: None
+        self._changed = threading.Condition()
+        operator.node.create_subscription(JointCommand, "joint_command", self._on_command, STREAM)
+        operator.node.create_subscription(Plan, "plan", self._on_plan, RELIABLE)
+        self._truths = Subscriber(robot, SPORTMODESTATE, self._on_truth)
+
+    def close(self) -> None:
+        """Leave the robot's topic."""
+        self._truths.close()
+
+    def mode(self, max_age: float = 0.5) -> Mode | None:
+        """The mode of the newest command; None when there was none within ``max_age`` [s]."""
+        newest = self.commands[-1] if self.commands else None
+        return newest.mode if newest is not None and time.monotonic() - newest.time <= max_age else None
+
+    def fault(self) -> str:
+        """The fault that the newest command carries, "" without."""
+        return self.commands[-1].fault if self.commands else ""
+
+    def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
+        """Wait at most ``timeout`` [s] until ``condition`` holds; looked at whenever a message comes."""
+        deadline = time.monotonic() + timeout
+        with self._changed:
+            while not condition():
+                # Messages may have ended, and a condition may depend on time.
+                if not self._changed.wait(min(deadline - time.monotonic(), 0.1)) and time.monotonic() >= deadline:
+                    return condition()
+        return True
+
+    def since(self, start: float) -> list[Sent]:
+        """The commands sent after local monotonic ``start`` [s]."""
+        with self._changed:
+            return [sent for sent in self.commands if sent.time >= start]
+
+    def truth_since(self, start: float) -> list[TruthSample]:
+        """The true states of the base after ``start`` [s]."""
+        with self._changed:
+            return [sample for sample in self.truth if sample.time >= start]
+
+    def plan_age(self) -> float:
+        """Time [s] since the last plan came."""
+        return time.monotonic() - self.plans[-1][0] if self.plans else float("inf")
+
+    def speed(self, window: float = 1.0) -> np.ndarray:
+        """Mean true velocity of the base ``(3,)``: vx, vy [m/s] in its frame, yaw rate [rad/s], over ``window`` [s]."""
+        samples = self.truth_since(time.monotonic() - window)
+        if not samples:
+            return np.zeros(3)
+        return np.mean([[*sample.lin_vel_b[:2], sample.yaw_rate] for sample in samples], axis=0)
+
+    def _on_command(self, message: JointCommand) -> None:
+        # The stamp is of the system's clock, everything here is of the monotonic one.
+        age = time.time() - Time.from_msg(message.header.stamp).nanoseconds * 1e-9
+        sent = Sent(
+            time.monotonic() - age, message.tick, MODES[message.mode], message.fault, message.plan_row >= 0,
+            message.lateness,
+        )  # fmt: skip
+        self._keep(self.commands, sent)
+        self.on_command(sent)
+
+    def _on_plan(self, message: Plan) -> None:
+        self._keep(self.plans, (time.monotonic(), message.plan_time))
+        self.on_plan(message.plan_time)
+
+    def _on_truth(self, state: SportModeState) -> None:
+        sample = truth_sample(state)
+        self._keep(self.truth, sample)
+        self.on_truth(sample)
+
+    def _keep(self, samples: deque, sample: object) -> None:
+        with self._changed:
+            samples.append(sample)
+            self._changed.notify_all()

@@ -1,0 +1,153 @@
+"""The processes of the controller, each started, signalled and restarted by its node's name."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.core.errors import DiffusionMpcError
+
+STOP_TIMEOUT = 8.0
+
+
+class ProcessError(DiffusionMpcError):
+    """A process is not there, or did not come up."""
+
+
+class RobotProcesses:
+    """The processes of ``specs`` in sessions of their own; output goes to ``folder/<name>.log`` or to ``output``."""
+
+    def __init__(
+        self,
+        specs: Iterable[bringup.ProcessSpec],
+        environment: Mapping[str, str],
+        folder: Path,
+        output: Path | None = None,
+    ) -> None:
+        self._folder = folder
+        self._specs: dict[str, bringup.ProcessSpec] = {}
+        self._environment: dict[str, str] = {}
+        self._output: Path | None = None
+        self._processes: dict[str, subprocess.Popen] = {}
+        self.configure(specs, environment, output)
+
+    def configure(
+        self, specs: Iterable[bringup.ProcessSpec], environment: Mapping[str, str], output: Path | None = None
+    ) -> list[str]:
+        """From now on start processes like this; those that run in another way are stopped: their names."""
+        before, elsewhere = self._specs, (self._environment, self._output)
+        self._specs = {spec.name: spec for spec in specs}
+        self._environment, self._output = dict(environment), output
+        everything = elsewhere != (self._environment, self._output)
+        changed = [name for name, spec in self._specs.items() if everything or before.get(name) != spec]
+        changed = [name for name in changed if self.alive(name)]
+        self.stop(changed)
+        return changed
+
+    @property
+    def names(self) -> list[str]:
+        """All of them, running or not."""
+        return list(self._specs)
+
+    def start(self, name: str) -> None:
+        """Start one that does not run."""
+        spec = self._specs[name]
+        module = f"{bringup.PACKAGE}.nodes.{spec.executable}"
+        with (self._output or self._folder / f"{name}.log").open("ab") as output:
+            self._processes[name] = subprocess.Popen(
+                bound([sys.executable, "-m", module, *bringup.ros_arguments(spec)]),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, **self._environment, "PYTHONUNBUFFERED": "1"},
+                start_new_session=True,
+            )
+
+    def start_missing(self) -> list[str]:
+        """Start those that do not run; their names."""
+        missing = [name for name in self._specs if not self.alive(name)]
+        for name in missing:
+            self.start(name)
+        return missing
+
+    def alive(self, name: str) -> bool:
+        """Whether it runs."""
+        process = self._processes.get(name)
+        return process is not None and process.poll() is None
+
+    def pid(self, name: str) -> int:
+        """Process id of a running one; raises ProcessError."""
+        if not self.alive(name):
+            raise ProcessError(f"{name} does not run; its last words: {self.tail(name)}")
+        return self._processes[name].pid
+
+    def send(self, name: str, number: signal.Signals) -> float:
+        """Send a signal; local monotonic time [s] at which it was sent."""
+        pid = self.pid(name)
+        sent = time.monotonic()
+        os.kill(pid, number)
+        return sent
+
+    def kill(self, name: str) -> float:
+        """SIGKILL, and wait until it is gone; local monotonic time [s] of the signal."""
+        sent = self.send(name, signal.SIGKILL)
+        self._processes[name].wait(STOP_TIMEOUT)
+        return sent
+
+    def children(self, name: str) -> list[int]:
+        """Process ids of a process's own children."""
+        parent = self.pid(name)
+        found = []
+        for stat in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                fields = stat.read_text().rpartition(")")[2].split()
+            except OSError:  # it ended meanwhile
+                continue
+            if int(fields[1]) == parent:
+                found.append(int(stat.parent.name))
+        return found
+
+    def tail(self, name: str) -> str:
+        """The end of its output."""
+        path = self._folder / f"{name}.log"
+        return path.read_text(errors="replace")[-400:].strip() if path.is_file() else ""
+
+    def stop(self, names: Iterable[str] | None = None) -> None:
+        """End ``names``, by default all: a stopped one is continued first, one that does not listen is killed."""
+        names = list(self._processes) if names is None else names
+        stopping = [self._processes[name] for name in names if self.alive(name)]
+        for process in stopping:
+            process.send_signal(signal.SIGCONT)
+            process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + STOP_TIMEOUT
+        for process in stopping:
+            try:
+                process.wait(max(deadline - time.monotonic(), 0.1))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def bound(command: list[str]) -> list[str]:
+    """``command`` so that it does not outlive this process, whatever ends it, where util-linux is installed."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", *command] if setpriv else command
+
+
+def memory(pid: int) -> float | None:
+    """Memory [MB] that a process has allocated for itself; None once it has ended.
+
+    Without the files that it maps: how much of those is resident depends on what else runs on the machine.
+    """
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return None
+    return next((int(line.split()[1]) / 1024.0 for line in lines if line.startswith("RssAnon:")), None)

@@ -1,0 +1,74 @@
+"""What command_publisher says of itself, and the model artefact that its plans must come from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+from diffusion_mpc_msgs.msg import Plan
+
+from diffusion_mpc_ros.core.errors import ArtefactError, PlanError
+from diffusion_mpc_ros.core.resources import model_folder
+from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.nodes.control_loop import ControlLoop, ControlStep
+
+
+def check_artefact(name: str, timing: Timing) -> tuple[str, str]:
+    """Identity (SHA-256) of the artefact ``name``, and why it must not be used, "" when it may.
+
+    Both are empty for an empty name: a planner without a model.
+    """
+    if not name:
+        return "", ""
+    try:
+        loaded = artefact.load(model_folder(name))
+    except ArtefactError as error:
+        return "", f"the model artefact fails its check: {error}"
+    horizon = loaded.description.horizon
+    if horizon != timing.horizon:
+        text = f"the model artefact {name!r} plans H = {horizon} rows, command_publisher executes {timing.horizon}"
+        return loaded.identity, text
+    return loaded.identity, ""
+
+
+def check_identity(message: Plan, identity: str) -> None:
+    """Raise PlanError when the plan comes from another artefact than the one that was checked."""
+    if identity and message.artefact != identity:
+        raise PlanError(
+            f"the plan for tick {message.start_tick} comes from the artefact {message.artefact[:12]!r}..., "
+            f"checked was {identity[:12]!r}...; give planner and command_publisher the same parameter artefact"
+        )
+
+
+def diagnostics(
+    step: ControlStep, loop: ControlLoop, facts: Mapping[str, Any]
+) -> tuple[bytes, str, dict[str, Any]]:
+    """Level, text and values of the node's diagnostic status."""
+    link = loop.link_status
+    fault, mode = step.output.fault, step.output.mode
+    lateness = loop.lateness.summary()
+    level, text = DiagnosticStatus.OK, mode.value
+    if fault is not None:
+        level, text = DiagnosticStatus.ERROR, f"fault: {fault}"
+    elif not link.watchdog_ready:
+        level, text = DiagnosticStatus.WARN, f"{mode.value}; the watchdog process is not ready"
+    values = {
+        "mode": mode.value,
+        "ticks": lateness.count,
+        "late_ticks": lateness.misses,
+        "skipped_ticks": loop.skipped,
+        "lateness_p50_ms": lateness.p50 * 1e3,
+        "lateness_p99_ms": lateness.p99 * 1e3,
+        "lateness_max_ms": lateness.max * 1e3,
+        "clamped_joints": step.output.clamped,
+        "rejected_lowstates": loop.rejected_lowstates,
+        "report_failures": loop.report_failures,
+        "report_time_max_ms": loop.report_times.summary().max * 1e3,
+        "watchdog_ready": link.watchdog_ready,
+        "foreign_publishers": link.foreign_publishers,
+        "robot_controller": "unknown" if link.robot_controller is None else link.robot_controller,
+        **facts,
+    }
+    return level, text, values

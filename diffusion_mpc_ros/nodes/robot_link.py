@@ -1,0 +1,159 @@
+"""The motors' side of command_publisher: the LowCmd writer, its watchdog, and who else commands the motors."""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from diffusion_mpc_ros.control.arming import LinkStatus
+from diffusion_mpc_ros.core.errors import InterfaceError
+from diffusion_mpc_ros.core.go2 import DAMPING_KD
+from diffusion_mpc_ros.core.types import JointCommand
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Go2Domain, Publisher, Subscriber
+from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher
+from diffusion_mpc_ros.nodes.watchdog_process import WatchdogProcess
+
+# Labels of the publishers of rt/lowcmd: this, then what makes the process unique, then whether it is its watchdog.
+COMMAND_PUBLISHER, WATCHDOG = "diffusion_mpc_ros command_publisher", " watchdog"
+# How long one answer of the motion switcher may take, and how often it is asked [s].
+SWITCHER_TIMEOUT, CHECK_PERIOD = 0.5, 1.0
+# The last word is said this often: the topic is not a reliable one.
+LAST_COMMANDS = 3
+# Longer than one question to the motion switcher with its retries, or a release in progress [s].
+STOP_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class LinkOptions:
+    """How the motors are reached.
+
+    ``dry_run``: commands go to a topic that no robot listens to. ``release``: make the robot's own controller let go at
+    the start; ``restore``: give the motors back to it at the end. ``watchdog_timeout`` [s] of silence while armed;
+    ``watchdog_priority``: its real-time priority, 0 for none.
+    """
+
+    network_interface: str
+    domain_id: int
+    watchdog_timeout: float
+    watchdog_priority: int = 0
+    dry_run: bool = False
+    release: bool = False
+    restore: bool = False
+
+
+class RobotLink:
+    """Sends commands, keeps the watchdog informed, and watches in a thread of its own who else commands the motors.
+
+    Whoever owns it calls :meth:`send` once a tick, and :meth:`close` at the end, which says damping last.
+    ``on_failure`` gets the InterfaceError of a release that did not succeed.
+    """
+
+    def __init__(self, domain: Go2Domain, options: LinkOptions, on_failure: Callable[[Exception], None]) -> None:
+        self._options, self._on_failure = options, on_failure
+        label = f"{COMMAND_PUBLISHER} {uuid.uuid4().hex}"
+        self._own_labels = (label, f"{label}{WATCHDOG}")
+        self._commands = Publisher(domain, LOWCMD_DRY_RUN if options.dry_run else LOWCMD, label)
+        # Tells who publishes; its samples are mostly this process's own.
+        self._lowcmds = Subscriber(domain, LOWCMD)
+        self._switcher = MotionSwitcher(domain, SWITCHER_TIMEOUT)
+        self._watchdog = self._start_watchdog()
+        self._watched = False
+        # Nothing reaches the motors in a dry run: nobody else has to let go of them.
+        self._robot_controller: str | None = "" if options.dry_run else None
+        self._released = ""
+        self._waiting_for = "" if options.dry_run else "the robot's motion switcher"
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="robot_link", daemon=True)
+        self._thread.start()
+
+    @property
+    def waiting_for(self) -> str:
+        """What must happen before the first command is sent, "" once everything has."""
+        if not self._waiting_for and not self._watched:
+            self._watched = self._watchdog.ready
+        return self._waiting_for or ("" if self._watched else "the watchdog process")
+
+    def status(self, clock_error: str = "", artefact_error: str = "", rejected: str = "") -> LinkStatus:
+        """What is known now, together with what the caller knows; never blocks."""
+        return LinkStatus(
+            robot_controller=self._robot_controller,
+            foreign_publishers=0 if self._options.dry_run else self._foreign_publishers(),
+            watchdog_ready=self._watchdog.ready,
+            artefact_error=artefact_error,
+            clock_error=clock_error,
+            rejected=rejected,
+        )
+
+    def watchdog_took_over(self) -> bool:
+        """Whether the watchdog has begun to damp the robot since this was last asked."""
+        return self._watchdog.took_over()
+
+    def send(self, command: JointCommand, armed: bool) -> None:
+        """Publish ``command``; ``armed``: the robot is held by it, so silence after it calls for the watchdog."""
+        self._commands.publish(command)
+        self._watchdog.beat(armed)
+
+    def damp(self) -> None:
+        """Say the last word."""
+        for _ in range(LAST_COMMANDS):
+            self.send(JointCommand.damping(DAMPING_KD), armed=False)
+
+    def close(self, safe_to_restore: bool) -> None:
+        """Leave the topics; give the motors back to the robot's controller where that was asked for and is safe."""
+        self._stopped.set()
+        self._thread.join(timeout=STOP_TIMEOUT)
+        self._watchdog.close()
+        try:
+            if self._options.restore and self._released and safe_to_restore:
+                self._switcher.select(self._released)
+        finally:
+            for entity in (self._commands, self._lowcmds, self._switcher):
+                entity.close()
+
+    def _start_watchdog(self) -> WatchdogProcess:
+        options = self._options
+        return WatchdogProcess(
+            options.network_interface,
+            options.domain_id,
+            self._own_labels[1],
+            options.watchdog_timeout,
+            options.dry_run,
+            options.watchdog_priority,
+        )
+
+    def _foreign_publishers(self) -> int:
+        return sum(label not in self._own_labels for label in self._lowcmds.publisher_labels())
+
+    def _watch(self) -> None:
+        try:
+            while not self._stopped.is_set():
+                if not self._options.dry_run:
+                    self._check_robot_controller()
+                if not self._watchdog.alive:
+                    self._watchdog.close()
+                    self._watchdog = self._start_watchdog()
+                self._stopped.wait(CHECK_PERIOD)
+        except Exception as error:  # whoever owns the process ends it
+            self._on_failure(error)
+
+    def _check_robot_controller(self) -> None:
+        """Ask who commands the motors; at the first answer make it let go, where that was asked for."""
+        try:
+            mode = self._switcher.active_mode()
+        except InterfaceError as error:
+            self._robot_controller = None
+            self._waiting_for = self._waiting_for and str(error)
+            return
+        if mode and self._waiting_for and self._options.release:
+            self._waiting_for = f"the robot's own controller {mode!r} to let go"
+            self._released, mode = self._switcher.release(), ""
+        self._robot_controller = mode
+        if not mode:
+            self._waiting_for = ""
+        elif self._waiting_for:
+            self._waiting_for = (
+                f"the robot's own controller {mode!r} to let go of the motors; lay the robot down, then: "
+                f"diffusion-mpc release --network-interface {self._options.network_interface}"
+            )

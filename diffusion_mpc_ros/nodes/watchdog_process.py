@@ -1,0 +1,111 @@
+"""The side of ``command_publisher``: starts the watchdog process, sends its heartbeats, knows whether it watches."""
+
+from __future__ import annotations
+
+import array
+import fcntl
+import os
+import subprocess
+import sys
+import termios
+
+from diffusion_mpc_ros.control.watchdog import ARMED, DISARMED, END
+from diffusion_mpc_ros.nodes.watchdog import READY, TOOK_OVER
+
+# More heartbeats than these unread (0.2 s): the process hangs and would not see that they stop.
+MAX_UNREAD = 10
+# How long the orderly end may take before the process is killed [s].
+CLOSE_TIMEOUT = 2.0
+# So many bytes of its replies are read at once; far more than come in a tick.
+MAX_REPLIES = 64
+
+
+class WatchdogProcess:
+    """The process :mod:`watchdog` as a child; it damps when armed heartbeats stop for ``timeout`` [s].
+
+    ``label`` is that of its publisher, ``dry_run`` as of command_publisher. Nothing here waits but :meth:`close`; a
+    process that cannot be started raises OSError, one that fails later says why on the standard error and is not
+    ``ready``.
+    """
+
+    def __init__(
+        self,
+        network_interface: str,
+        domain_id: int,
+        label: str,
+        timeout: float,
+        dry_run: bool = False,
+        realtime_priority: int = 0,
+    ) -> None:
+        self.label = label
+        self._joined = False
+        self._took_over = False
+        self._dead = False
+        arguments = [network_interface, domain_id, label, timeout, realtime_priority, *(["--dry-run"] * dry_run)]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "diffusion_mpc_ros.nodes.watchdog", *map(str, arguments)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,
+        )
+        self._beats, self._replies = self._process.stdin, self._process.stdout
+        for pipe in (self._beats, self._replies):
+            os.set_blocking(pipe.fileno(), False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it lives, has joined the DDS domain and reads its heartbeats."""
+        if self._dead:
+            return False
+        self._read_replies()
+        return self._joined and not self._dead and self._unread() <= MAX_UNREAD
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs, ready or not."""
+        return self._process.poll() is None
+
+    def took_over(self) -> bool:
+        """Whether it has begun to damp since this was last asked."""
+        if not self._dead:
+            self._read_replies()
+        took_over, self._took_over = self._took_over, False
+        return took_over
+
+    def beat(self, armed: bool) -> None:
+        """Say that this process lives, and whether the command just sent moves or holds the robot.
+
+        Neither waits nor raises; whether somebody reads it, :attr:`ready` tells.
+        """
+        self._write(ARMED if armed else DISARMED)
+
+    def close(self) -> None:
+        """End the process in order: it does not damp; killed if it does not end; may be called twice."""
+        self._write(END)
+        self._dead = True
+        self._beats.close()
+        try:
+            self._process.wait(CLOSE_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._replies.close()
+
+    def _read_replies(self) -> None:
+        replies = self._replies.read(MAX_REPLIES)  # None: nothing new; empty: its end is closed
+        self._dead = replies == b""
+        self._joined = self._joined or READY in (replies or b"")
+        self._took_over = self._took_over or TOOK_OVER in (replies or b"")
+
+    def _write(self, beat: bytes) -> None:
+        try:
+            self._beats.write(beat)  # a full pipe takes nothing and raises nothing
+        except (OSError, ValueError):  # dead, or closed
+            self._dead = True
+
+    def _unread(self) -> int:
+        """Heartbeats in the pipe."""
+        count = array.array("i", [0])
+        fcntl.ioctl(self._beats.fileno(), termios.FIONREAD, count)
+        return count[0]

@@ -1,0 +1,93 @@
+"""``diffusion-mpc bench planner``: the report, what it leaves out and why, its exit status. No time is asserted."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from diffusion_mpc_ros import cli
+from diffusion_mpc_ros.commands import bench
+from diffusion_mpc_ros.commands.bench import Config
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.evaluation.planner_bench import in_own_process
+
+SMALL = ["--candidates", "2", "--steps", "3", "--threads", "1", "--plans", "3", "--backends", "onnxruntime"]
+
+
+def test_the_report_has_a_row_a_case_with_times_ratios_and_parity(tmp_path, capsys):
+    file = tmp_path / "results" / "bench.json"
+    assert cli.main(["bench", "planner", *SMALL, "--no-compiled", "--json", str(file)]) == 0
+    report = json.loads(file.read_text())
+    assert report["machine"]["cores"] >= 1 and len(report["artefact"]) == 64 and report["plans"] == 3
+    assert [row["guided"] for row in report["rows"]] == [False, True]
+    for row in report["rows"]:
+        expected = {"backend": "onnxruntime", "precision": "f32", "candidates": 2, "steps": 3, "sampler": "ddim",
+                    "threads": 1}  # fmt: skip
+        assert {name: row[name] for name in expected} == expected
+        assert 0.0 < row["min_ms"] <= row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] <= row["max_ms"]
+        # 2 candidates, 3 steps: see test_reference_planner for the network's shapes.
+        assert row["flops"] == 3 * 2 * 2 * (720 * 512 + 6 * 512 * 512 + 512 * 684)
+        assert row["ratio_torch"] == pytest.approx(row["torch_ms"] / row["p50_ms"])
+        assert row["ratio_gemm"] == pytest.approx(row["p50_ms"] / row["gemm_ms"])
+        assert row["ratio_torch_compile"] is None
+        assert row["plan_difference_rad"] <= bench.PARITY_TOLERANCE
+        assert 10.0 < row["memory_mib"] < 10_000.0
+    assert "onnxruntime bf16" in capsys.readouterr().out
+
+
+def test_without_torch_the_references_are_left_out_with_a_line(monkeypatch, capsys):
+    find = bench.importlib.util.find_spec
+    monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    assert cli.main(["bench", "planner", *SMALL, "--precisions", "f32"]) == 0
+    output = capsys.readouterr().out
+    assert "left out: torch, torch.compile and matrix products: torch or onnx is not installed" in output
+
+
+def test_an_f32_plan_unlike_the_references_is_a_failure(monkeypatch, capsys):
+    row = {"precision": "f32", "plan_difference_rad": 2e-4}
+    monkeypatch.setattr(bench, "print_report", lambda report: None)
+    for rows, status in (([row], 1), ([{**row, "plan_difference_rad": float("nan")}], 1),
+                         ([{**row, "precision": "bf16"}, {**row, "plan_difference_rad": 1e-6}], 0),
+                         ([{**row, "plan_difference_rad": None}], 0)):  # fmt: skip
+        monkeypatch.setattr(bench, "measure", lambda config, rows=rows: {"rows": rows})
+        assert bench.main(Config()) == status
+
+
+def test_more_threads_than_cores_are_left_out(monkeypatch):
+    monkeypatch.setattr(bench, "describe_machine", lambda: {"processor": "a CPU", "cores": 1})
+    monkeypatch.setattr(bench, "_row", lambda case, backend, precision, reference: {"threads": case.threads})
+    report = bench.measure(Config(threads=(1, 2), steps=(3,), candidates=(1,), backends=("onnxruntime",),
+                                  references=False))  # fmt: skip
+    assert {row["threads"] for row in report["rows"]} == {1}
+    assert "2 threads: this process has 1 cores" in report["skipped"]
+
+
+@pytest.mark.parametrize("settings", [{"plans": 0}, {"candidates": ()}, {"steps": (3, 0)}, {"threads": (-1,)}])
+def test_nothing_to_measure_is_refused(settings):
+    with pytest.raises(ConfigurationError, match=next(iter(settings))):
+        Config(**settings)
+
+
+def test_an_unknown_precision_is_refused_with_the_valid_ones():
+    with pytest.raises(ConfigurationError, match=r"unknown precisions \['f16'\]; valid precisions: f32, bf16"):
+        bench.measure(Config(precisions=("f16",)))
+
+
+def test_what_a_case_raises_arrives_here():
+    with pytest.raises(ZeroDivisionError):
+        in_own_process(divmod, 1, 0)
+
+
+def test_peak_memory_remembers_what_was_given_back():
+    code = """
+from diffusion_mpc_ros.evaluation.planner_bench import peak_memory
+before = peak_memory()
+block = bytearray(200 << 20)
+block[::4096] = b"x" * (200 << 8)
+del block
+print(peak_memory() - before)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # 200 MiB were touched; the interpreter itself may take a little more.
+    assert 195.0 < float(done.stdout) < 215.0

@@ -1,0 +1,113 @@
+"""The product against Algorithm 1 in torch, on the shipped artefact: two implementations, one plan."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.core.resources import model_folder
+from diffusion_mpc_ros.core.types import RewardSettings, Timing
+from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.diffusion.inference import has_openvino
+from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.evaluation.matrix_products import count_flops, matrix_products
+from diffusion_mpc_ros.evaluation.planner_bench import Case, compared_plans
+from diffusion_mpc_ros.evaluation.reference_planner import (
+    ReferencePlanner,
+    load_weights,
+    missing_compiler,
+    network_settings,
+    numpy_randn,
+)
+from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.latency import guided, standing_request
+from diffusion_mpc_ros.training.networks import NetworkConfig, ResidualMLP, build_denoiser
+
+BACKENDS = ["onnxruntime", "openvino"] if has_openvino() else ["onnxruntime"]
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return artefact.load(model_folder("go2"))
+
+
+@pytest.fixture(scope="module")
+def denoiser(shipped):
+    network = build_denoiser(NetworkConfig(**network_settings(shipped)), shipped.description.rows)
+    return load_weights(network, shipped)
+
+
+class Repeated(ReferencePlanner):
+    def reset(self):
+        self.randn = numpy_randn(self.sampling.seed)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("guided_by_all", [False, True])
+@pytest.mark.parametrize("steps", [3, 5, 10])
+def test_the_product_plans_what_the_paper_says(shipped, denoiser, backend, guided_by_all, steps):
+    case = Case("go2", candidates=4, steps=steps, guided=guided_by_all, threads=1, plans=1, seed=3)
+    timing = case.timing(shipped)
+    product = DiffusionMpcPlanner(shipped, DiffusionMpcConfig(timing, case.sampling, backend=backend))
+    expected = compared_plans(Repeated(shipped, denoiser, timing, case.sampling), case, shipped)
+    actual = compared_plans(product, case, shipped)
+    assert expected.std(axis=0).max() > 0.01  # other observations, other plans
+    np.testing.assert_allclose(actual, expected, atol=1e-4)
+
+
+def test_constraints_and_no_committed_actions_agree_too(shipped, denoiser):
+    rewards = dataclasses.replace(
+        guided(shipped.description.reward_terms), constraints=("joint_velocity",),
+        parameters={"joint_velocity.max": np.full(12, 1.0)},
+    )
+    request = dataclasses.replace(standing_request(Timing(), rewards), committed_actions=None)
+    sampling = SamplingOptions(candidates=3)
+    expected = ReferencePlanner(shipped, denoiser, Timing(), sampling, numpy_randn(0)).plan(request)
+    actual = DiffusionMpcPlanner(shipped, DiffusionMpcConfig(sampling=sampling)).plan(request)
+    np.testing.assert_allclose(actual.trajectory, expected.trajectory, rtol=1e-4, atol=1e-4)
+    assert actual.reward == pytest.approx(expected.reward, rel=1e-4)
+    free = dataclasses.replace(request, rewards=dataclasses.replace(rewards, constraints=()))
+    assert np.abs(ReferencePlanner(shipped, denoiser, Timing(), sampling, numpy_randn(0)).plan(free).trajectory
+                  - expected.trajectory).max() > 0.1  # the constraint binds
+
+
+def test_the_flops_of_a_plan_are_those_of_the_shipped_network_by_hand(shipped, denoiser):
+    assert network_settings(shipped) == {"kind": "residual_mlp", "width": 512, "blocks": 3}
+    planner = ReferencePlanner(shipped, denoiser, Timing(), SamplingOptions(candidates=10, sampler="ddim", steps=3))
+    rewards = guided(shipped.description.reward_terms)
+    products = matrix_products(lambda: planner.plan(standing_request(Timing(), rewards)))
+    # In 12 x (57 + 3) = 720, six hidden layers of 512, out 12 x 57 = 684; rewards multiply no matrices.
+    a_step = [(10, 720, 512), *[(10, 512, 512)] * 6, (10, 512, 684)]
+    assert products == a_step * 3
+    assert count_flops(products) == 3 * 2 * 10 * (720 * 512 + 6 * 512 * 512 + 512 * 684)
+
+
+def test_weights_of_another_network_are_refused(shipped):
+    with pytest.raises(ArtefactError, match="not those of the network"):
+        load_weights(ResidualMLP(12, width=256), shipped)
+    card = {**shipped.card, "training": {}}
+    with pytest.raises(ArtefactError, match="does not say what network"):
+        network_settings(dataclasses.replace(shipped, card=card))
+
+
+def test_cached_steps_are_not_part_of_the_algorithm(shipped, denoiser):
+    with pytest.raises(ConfigurationError, match="no cached steps"):
+        ReferencePlanner(shipped, denoiser, Timing(), SamplingOptions(cached_steps=2))
+
+
+def test_a_missing_compiler_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    assert "no-such-compiler" in missing_compiler()
+    monkeypatch.delenv("CXX")
+    compiler = tmp_path / "g++"
+    compiler.touch(mode=0o755)
+    assert missing_compiler() == ""
+
+
+def test_no_reward_ranks_nothing(shipped, denoiser):
+    plan = ReferencePlanner(shipped, denoiser, Timing(), SamplingOptions(candidates=2), numpy_randn(0)).plan(
+        standing_request(Timing(), RewardSettings())
+    )
+    assert plan.reward == 0.0 and plan.denoising_steps == 10

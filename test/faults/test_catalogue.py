@@ -1,0 +1,80 @@
+"""The catalogue covers what the controller has to survive, and says beforehand what has to be seen."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from diffusion_mpc_ros.commands.faults import Config, main
+from diffusion_mpc_ros.control.modes import Mode
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.faults.catalogue import CATALOGUE
+from diffusion_mpc_ros.faults.expectation import Reaction
+
+NAMES = [fault.name for fault in CATALOGUE]
+NEEDED = (
+    *("planner killed", "planner hung", "planner slow x3", "planner slow x10"),
+    *("plans NaN", "plans Inf", "plans out of range", "plans of wrong shape", "plans with old ticks"),
+    *("state_estimator killed", "estimator stalled 20 ms", "estimator stalled 500 ms"),
+    *("LowState lost 1 %", "LowState lost 5 %", "LowState lost 20 %", "LowState lost in bursts"),
+    *("LowState delayed 5 ms", "LowState delayed 45 ms", "LowState duplicated", "LowState reordered"),
+    *("LowState CRC broken, all", "LowState NaN, all", "reward service flooded", "reward service fed garbage"),
+    *("disk full", "CPU starved", "simulator paused 1 s", "robot pushed over", "joystick unplugged"),
+    *("robot clock +10 s", "robot clock -10 s", "command_publisher killed", "foreign LowCmd publisher"),
+    *("emergency stop by remote", "emergency stop by topic", "emergency stop by service"),
+)
+
+
+def test_names_are_unique_and_complete():
+    assert len(set(NAMES)) == len(NAMES)
+    assert set(NEEDED) <= set(NAMES)
+
+
+def test_every_process_is_killed_once():
+    for name in ("planner", "state_estimator", "reward_composer", "go2_simulator", "command_publisher"):
+        assert f"{name} killed" in NAMES
+
+
+@pytest.mark.parametrize("fault", CATALOGUE, ids=NAMES)
+def test_expectations_can_be_missed(fault):
+    expected = fault.expected
+    assert expected.text and fault.injected and fault.duration > 0.0
+    # A robot that walks all the time, or one that damps, fails what does not expect it.
+    assert len(expected.ends_in) < len(Mode)
+    if expected.ends_in == (Mode.FAULT,):
+        assert expected.cause and expected.reaction is Reaction.DAMPING
+    if not expected.ends_in:
+        assert expected.reaction is Reaction.DAMPING
+    if "emergency stop" in fault.name:
+        assert expected.max_moving == 2
+
+
+def test_the_short_form_has_one_of_every_kind():
+    quick = {fault.name for fault in CATALOGUE if fault.quick}
+    assert 7 <= len(quick) <= 10
+    outcomes = {fault.expected.ends_in for fault in CATALOGUE if fault.quick}
+    assert outcomes >= {(Mode.WALKING,), (Mode.STANDING,), (Mode.FAULT,), ()}
+
+
+def test_list_starts_nothing(capsys, tmp_path):
+    report = tmp_path / "faults.json"
+    assert main(Config(list=True, json=report)) == 0
+    assert "emergency" in capsys.readouterr().out
+    assert not report.exists()
+
+
+def test_unknown_names_are_refused():
+    with pytest.raises(ConfigurationError, match="no such fault.*planner hung"):
+        main(Config(only=("no such fault",)))
+
+
+def test_json_is_what_is_promised():
+    from diffusion_mpc_ros.faults.trial import Result
+
+    row = Result("planner hung", "stands", outcome="walks", problems=["not what was expected"], reaction_ms=1.5).row()
+    assert json.loads(json.dumps(row))["passed"] is False
+    assert row["outcome"] == "walks; not what was expected"
+    assert {"fault", "passed", "outcome", "unsafe_commands", "reaction_ms"} <= set(row)
+    assert Result("a", "b", outcome="c").row()["passed"] is True
+    assert Result("a", "b", outcome="c", unsafe_commands=1).row()["passed"] is False

@@ -1,0 +1,143 @@
+"""The relay as its own process between two real DDS domains."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections import deque
+
+import numpy as np
+import pytest
+
+from diffusion_mpc_ros.core.go2 import DAMPING_KD, DEFAULT_JOINT_POS, STANDING_KD, STANDING_KP
+from diffusion_mpc_ros.core.types import JointCommand
+from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
+from diffusion_mpc_ros.faults.relay_process import RelayError, RelayProcess
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher, MotionSwitcherServer
+from diffusion_mpc_ros.simulation.robot import Go2Simulation
+
+WAIT = 20.0
+STAND = JointCommand.position(DEFAULT_JOINT_POS, STANDING_KP, STANDING_KD)
+
+
+class Ends:
+    """A robot that sends a LowState every 2 ms, and a controller that keeps what it gets."""
+
+    def __init__(self, relay: RelayProcess, robot, controller) -> None:
+        self.relay, self.robot, self.controller = relay, robot, controller
+        self.ticks: deque[int] = deque(maxlen=100_000)
+        self.commands = Subscriber(robot, LOWCMD)
+        self.sender = Publisher(controller, LOWCMD)
+        self._states = Publisher(robot, LOWSTATE)
+        self.received = Subscriber(controller, LOWSTATE, lambda state: self.ticks.append(state.tick_ms))
+        state = Go2Simulation().lowstate(0.0)
+        self._state = dataclasses.replace(state, joint_pos=np.array(DEFAULT_JOINT_POS))
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for number in range(1_000_000):
+            self._states.publish(dataclasses.replace(self._state, tick_ms=2 * number))
+            if self._done.wait(0.002):
+                return
+
+    def until(self, condition) -> None:
+        deadline = time.monotonic() + WAIT
+        while not condition():
+            assert time.monotonic() < deadline, "waited in vain"
+            time.sleep(0.01)
+
+    def send(self, command: JointCommand) -> None:
+        """Send ``command`` until the robot has it: best effort, and discovery takes a moment.
+
+        Copies of the command sent before may still be under way: what has arrived is told by its gains.
+        """
+        before = self.commands.received
+
+        def arrived() -> bool:
+            self.sender.publish(command)
+            newest = self.commands.latest()
+            return self.commands.received > before and np.array_equal(newest.kp, command.kp)
+
+        self.until(arrived)
+
+    def close(self) -> None:
+        self._done.set()
+        self._thread.join()
+        for entity in (self.commands, self.sender, self._states, self.received):
+            entity.close()
+
+
+@pytest.fixture
+def ends(free_domain, tmp_path):
+    robot_id, controller_id = free_domain(), free_domain()
+    with RelayProcess("lo", robot_id, controller_id, tmp_path / "relay.log") as relay:
+        with open_domain("lo", robot_id) as robot, open_domain("lo", controller_id) as controller:
+            ends = Ends(relay, robot, controller)
+            try:
+                ends.until(lambda: ends.ticks)
+                yield ends
+            finally:
+                ends.close()
+
+
+def test_both_directions_pass_unchanged(ends):
+    ends.send(STAND)
+    command = ends.commands.latest()
+    for name in ("joint_pos", "joint_vel", "kp", "kd", "torque"):
+        np.testing.assert_allclose(getattr(command, name), getattr(STAND, name), atol=1e-6)
+    count = len(ends.ticks)
+    ends.until(lambda: len(ends.ticks) > count + 50)
+    assert all(tick % 2 == 0 for tick in list(ends.ticks)) and ends.received.rejected == 0
+
+
+def test_motion_switcher_passes(ends):
+    server = MotionSwitcherServer(ends.robot, "normal")
+    with MotionSwitcher(ends.controller) as switcher:
+        assert switcher.active_mode() == "normal"
+    server.close()
+
+
+def test_faults_begin_and_end_on_request(ends):
+    ends.relay.set_fault(LowStateFault(bad_crc=1.0))
+    ends.until(lambda: ends.received.rejected > 10)
+    assert "CRC" in ends.received.last_error
+    ends.relay.set_fault(LowStateFault(loss=1.0))
+    time.sleep(0.1)  # what was on its way
+    gone = ends.received.received
+    time.sleep(0.2)
+    assert ends.received.received == gone
+    ends.relay.set_fault(LowStateFault())
+    ends.until(lambda: ends.received.received > gone + 50)
+
+
+def test_clock_jumps(ends):
+    ends.relay.shift_clock(100_000_000)
+    ends.until(lambda: ends.ticks[-1] > 100_000_000)
+    ends.relay.shift_clock(-100_000_000)
+    ends.until(lambda: ends.ticks[-1] < 100_000_000)
+
+
+def test_commands_are_audited_on_the_wire(ends):
+    start = time.monotonic()
+    ends.send(JointCommand.damping(DAMPING_KD))
+    assert ends.relay.report(start)["unsafe"] == {}
+    ends.send(STAND)
+    assert ends.relay.report(start)["unsafe"]["unasked"] >= 1
+    ends.send(JointCommand.damping(DAMPING_KD))
+    ends.relay.permit()
+    before = ends.relay.report(start)["unsafe"]["unasked"]
+    ends.send(STAND)
+    report = ends.relay.report(start)
+    assert report["unsafe"]["unasked"] == before
+    assert report["commands"] >= 4 and report["damping_now"] is False
+    ends.until(lambda: ends.relay.report(start)["unsafe"].get("silent stop"))
+
+
+def test_an_ended_relay_says_so(ends):
+    ends.relay.close()
+    with pytest.raises(RelayError, match="the relay has ended"):
+        ends.relay.permit()

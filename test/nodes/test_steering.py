@@ -1,0 +1,149 @@
+"""Gamepads and velocity commands on their way through the nodes, each a process of its own."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import pytest
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray
+from diffusion_mpc_msgs.msg import RobotState
+from geometry_msgs.msg import Twist
+from sensor_msgs.msg import Joy
+
+from diffusion_mpc_ros.control.modes import Mode
+from diffusion_mpc_ros.core.gamepad import GamepadState
+from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber, open_domain
+from diffusion_mpc_ros.go2.remote import decode_remote
+from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state, joy_message
+from diffusion_mpc_ros.nodes.operator import Operator
+from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+
+WAIT = 60.0
+
+
+def test_the_simulated_remote_reaches_lowstate_and_the_topic_remote(start_node, probe, free_domain):
+    link = free_domain()
+    simulator = start_node("go2_simulator", network_interface="lo", domain_id=link)
+    estimator = start_node("state_estimator", network_interface="lo", domain_id=link)
+    topic = []
+    probe.create_subscription(Joy, "remote", topic.append, STREAM)
+    hand = probe.create_publisher(Joy, "remote_input", RELIABLE)
+    pressed = GamepadState(frozenset({"B", "L1"}), left_y=0.5)
+    with open_domain("lo", link) as domain:
+        wire = Subscriber(domain, LOWSTATE)
+
+        def seen(state: GamepadState) -> bool:
+            lowstate = wire.latest()
+            on_wire = lowstate is not None and decode_remote(lowstate.wireless_remote) == state
+            return on_wire and bool(topic) and gamepad_state(topic[-1]) == state
+
+        def seen_while_pressed() -> bool:
+            hand.publish(Joy(buttons=[1, 1]))  # not a gamepad: changes nothing
+            hand.publish(joy_message(pressed, Time()))
+            return seen(pressed)
+
+        probe.until(seen_while_pressed)
+        # Out of reach.
+        probe.until(lambda: seen(GamepadState()))
+        wire.close()
+    assert "remote_input rejected" in simulator.output
+    assert simulator.terminate() == estimator.terminate() == 0
+
+
+def test_the_remote_moves_the_robot_and_stops_it(start_node, probe, free_domain):
+    link = {"network_interface": "lo", "domain_id": free_domain()}
+    start_node("go2_simulator", **link)
+    node = start_node("command_publisher", **link)
+    hand = probe.create_publisher(Joy, "remote_input", RELIABLE)
+
+    def until(mode: Mode, *buttons: str) -> None:
+        """Press and release ``buttons`` until the robot is in ``mode``: it may not be ready at the first press."""
+
+        def holds() -> bool:
+            assert node.process.poll() is None, node.output
+            pressed = frozenset(buttons if time.monotonic() % 1.0 < 0.5 else ())
+            hand.publish(joy_message(GamepadState(pressed), Time()))
+            return operator.mode is mode
+
+        probe.until(holds)
+
+    with Operator() as operator, open_domain("lo", link["domain_id"]) as domain:
+        operator.follow()
+        wire = Subscriber(domain, LOWCMD)
+        until(Mode.DAMPING)
+        until(Mode.STANDING_UP, "L1", "A")
+        probe.until(lambda: wire.latest().kp.max() > 0.0)
+        until(Mode.FAULT, "B")
+        assert "emergency stop (remote)" in operator.fault
+        assert wire.wait(WAIT, received=wire.received + 2).kp.max() == 0.0
+        until(Mode.DAMPING, "L1", "select")
+        wire.close()
+    assert node.terminate() == 0 and "Traceback" not in node.output
+
+
+@pytest.fixture
+def planner(start_node, probe, random_artefact):
+    """The planner, fed with robot states; ``planner.until(condition, publish)`` waits for its diagnostics."""
+    reported = []
+    probe.create_subscription(DiagnosticArray, "/diagnostics", reported.append, RELIABLE)
+    states = probe.create_publisher(RobotState, "robot_state", STREAM)
+    node = start_node("planner", artefact=random_artefact, candidates=1, steps=1, replan_margin=10, replan_interval=1)
+    message = RobotState(joint_pos=DEFAULT_JOINT_POS, previous_action=DEFAULT_JOINT_POS)
+    message.orientation.w = 1.0
+
+    def until(condition, publish) -> None:
+        def holds() -> bool:
+            assert node.process.poll() is None, node.output
+            message.tick += 1
+            states.publish(message)
+            publish()
+            values = {value.key: value.value for array in reported for value in array.status[0].values}
+            reported.clear()
+            return bool(values) and condition(values)
+
+        probe.until(holds)
+
+    node.until = until
+    return node
+
+
+def test_the_planner_follows_the_first_source_that_asks(planner, probe):
+    publishers = {name: probe.create_publisher(Joy, name, RELIABLE) for name in ("joy", "remote")}
+    velocities = probe.create_publisher(Twist, "cmd_vel", RELIABLE)
+    twist = Twist()
+    twist.linear.x = 0.5
+    stick = {"joy": 0.0, "remote": 0.0}
+
+    def publish() -> None:
+        velocities.publish(twist)
+        for name, publisher in publishers.items():
+            publisher.publish(joy_message(GamepadState(left_y=stick[name]), Time()))
+
+    def source_is(name: str):
+        return lambda values: values["command_source"] == name
+
+    planner.until(source_is("cmd_vel"), publish)
+    stick["joy"] = 0.5
+    planner.until(source_is("joy"), publish)
+    stick["remote"] = -0.5
+    planner.until(source_is("remote"), publish)
+    planner.until(source_is("none"), lambda: None)
+    assert planner.terminate() == 0 and "Traceback" not in planner.output
+
+
+def test_what_cannot_be_used_is_told_and_counted(planner, probe):
+    velocities = probe.create_publisher(Twist, "cmd_vel", RELIABLE)
+    gamepad = probe.create_publisher(Joy, "joy", RELIABLE)
+    twist = Twist()
+    twist.angular.z = math.nan
+
+    def publish() -> None:
+        velocities.publish(twist)
+        gamepad.publish(Joy(buttons=[0] * 3))
+
+    planner.until(lambda values: int(values["rejected_commands"]) > 10 and values["command_source"] == "none", publish)
+    assert "cmd_vel counts as zero" in planner.output and "joy counts as zero: 3 buttons" in planner.output
+    assert planner.terminate() == 0 and "Traceback" not in planner.output

@@ -1,0 +1,213 @@
+"""``diffusion-mpc teleop`` in a pseudo-terminal, spoken to over the real topics and services."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import termios
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from diffusion_mpc_msgs.msg import JointCommand
+from geometry_msgs.msg import Twist
+from std_msgs.msg import Bool
+from std_srvs.srv import Trigger
+
+from diffusion_mpc_ros.commands import teleop
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+
+ROOT = Path(__file__).parents[2]
+WAIT = 60.0
+
+
+class Terminal:
+    """``program`` in a pseudo-terminal of its own; ``output`` is what it has written so far."""
+
+    def __init__(self, *program: str) -> None:
+        self._master, self._slave = pty.openpty()
+        self.settings_before = self.settings()
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", *program],
+            stdin=self._slave,
+            stdout=self._slave,
+            stderr=self._slave,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}", "COLUMNS": "200"},
+        )
+        self._chunks: list[bytes] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def output(self) -> str:
+        return b"".join(self._chunks).decode(errors="replace")
+
+    def type(self, keys: str) -> None:
+        os.write(self._master, keys.encode())
+
+    def settings(self) -> list:
+        return termios.tcgetattr(self._slave)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait(WAIT)
+        os.close(self._slave)
+        self._reader.join(WAIT)
+        os.close(self._master)
+
+    def _read(self) -> None:
+        try:
+            while chunk := os.read(self._master, 4096):
+                self._chunks.append(chunk)
+        except OSError:  # nobody writes any more
+            return
+
+
+class Robot:
+    """The topics and services of command_publisher that the operator uses, on the test's own node."""
+
+    SERVICES = ("stand_up", "walk", "sit_down", "clear_fault", "e_stop")
+
+    def __init__(self, probe) -> None:
+        self._probe = probe
+        self.velocities: list[list[float]] = []
+        self.events: list[str | bool] = []  # services called and emergency stops on the topic, in order
+        self.message = JointCommand(mode=JointCommand.WALKING)
+        self.refuses = ""
+        self._commands = probe.create_publisher(JointCommand, "joint_command", STREAM)
+        probe.create_subscription(Twist, "cmd_vel", self._on_velocity, RELIABLE)
+        probe.create_subscription(Bool, "e_stop", lambda message: self.events.append(message.data), RELIABLE)
+        for name in self.SERVICES:
+            probe.create_service(Trigger, f"command_publisher/{name}", self._handler(name))
+
+    def until(self, condition) -> None:
+        """Publish the mode until ``condition`` holds."""
+
+        def holds() -> bool:
+            self._commands.publish(self.message)
+            return condition()
+
+        self._probe.until(holds)
+
+    def _on_velocity(self, message: Twist) -> None:
+        self.velocities.append([message.linear.x, message.linear.y, message.angular.z])
+
+    def _handler(self, name: str):
+        def handle(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            self.events.append(name)
+            response.success, response.message = name != self.refuses, "the battery is at 3 %"
+            return response
+
+        return handle
+
+
+@pytest.fixture
+def robot(probe):
+    return Robot(probe)
+
+
+@pytest.fixture
+def terminal(robot):
+    """The command in a terminal, already driving."""
+    terminal = Terminal("diffusion_mpc_ros.cli", "teleop")
+
+    def driving() -> bool:
+        assert terminal.process.poll() is None, terminal.output
+        return bool(robot.velocities) and "walking" in terminal.output
+
+    robot.until(driving)
+    yield terminal
+    terminal.close()
+
+
+def test_keys_steer_and_the_end_stops(robot, terminal):
+    assert all(key in terminal.output for key in ("w / s", "0.1 m/s", "0.2 rad/s", "space"))
+    terminal.type("wwwsaae")
+    robot.until(lambda: np.allclose(robot.velocities[-1], [0.2, 0.2, -0.2]))
+    robot.until(lambda: "vx +0.20 vy +0.20 m/s, yaw rate -0.20 rad/s" in terminal.output)
+    terminal.type("x")
+    robot.until(lambda: robot.velocities[-1] == [0.0, 0.0, 0.0])
+    terminal.type("w" * 30 + "d" * 30)
+    robot.until(lambda: np.allclose(robot.velocities[-1], [1.0, -0.5, 0.0]))
+    assert terminal.settings() != terminal.settings_before
+    terminal.process.send_signal(signal.SIGINT)
+    robot.until(lambda: terminal.process.poll() is not None and robot.velocities[-1] == [0.0, 0.0, 0.0])
+    assert terminal.process.returncode == 0 and "Traceback" not in terminal.output
+    assert terminal.settings() == terminal.settings_before
+
+
+def test_a_robot_that_does_not_walk_gets_no_velocity(robot, terminal):
+    terminal.type("w")
+    robot.until(lambda: np.allclose(robot.velocities[-1], [0.1, 0.0, 0.0]))
+    robot.message = JointCommand(mode=JointCommand.FAULT, fault="tilt 1.2 (limit 0.9) at tick 7")
+    robot.until(lambda: robot.velocities[-1] == [0.0, 0.0, 0.0] and "fault | tilt 1.2" in terminal.output)
+    # Walking again, it does not start with what was asked for before.
+    robot.message = JointCommand(mode=JointCommand.WALKING)
+    robot.velocities.clear()
+    robot.until(lambda: len(robot.velocities) > 10)
+    assert not np.any(robot.velocities)
+
+
+def test_requests_and_their_refusals(robot, terminal):
+    def asked(key: str, name: str) -> bool:
+        # Again and again: while a request waits for its answer, others are turned away.
+        terminal.type(key)
+        return robot.events[-1:] == [name]
+
+    for key, name in (("1", "stand_up"), ("2", "walk"), ("3", "sit_down")):
+        robot.until(lambda key=key, name=name: asked(key, name))
+    robot.refuses = "sit_down"
+    robot.until(lambda: asked("3", "sit_down") and "sit_down was refused: the battery is at 3 %" in terminal.output)
+
+
+def test_the_space_bar_stops_and_c_releases_before_it_clears(robot, terminal):
+    # Queued up behind keys that would do something else.
+    terminal.type("www1 ")
+    robot.until(lambda: True in robot.events and "e_stop" in robot.events)
+    assert "stand_up" not in robot.events
+    robot.events.clear()
+    terminal.type("c")
+    robot.until(lambda: len(robot.events) == 2)
+    assert robot.events == [False, "clear_fault"]
+
+
+def test_ending_by_sigterm_restores_the_terminal(robot, terminal):
+    terminal.process.terminate()
+    robot.until(lambda: terminal.process.poll() is not None)
+    assert terminal.process.returncode == 0
+    assert terminal.settings() == terminal.settings_before
+
+
+def test_without_a_robot_it_says_so(ros_domain):
+    terminal = Terminal("diffusion_mpc_ros.cli", "teleop")
+    try:
+        deadline = time.monotonic() + WAIT
+        while "no command_publisher is heard" not in terminal.output:
+            assert time.monotonic() < deadline and terminal.process.poll() is None, terminal.output
+            time.sleep(0.05)
+        terminal.type(" ")
+        while "nobody hears the emergency stop" not in terminal.output:
+            assert time.monotonic() < deadline and terminal.process.poll() is None, terminal.output
+            time.sleep(0.05)
+    finally:
+        terminal.close()
+
+
+def test_standard_input_must_be_a_terminal():
+    program = [sys.executable, "-m", "diffusion_mpc_ros.cli", "teleop"]
+    done = subprocess.run(program, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WAIT, cwd=ROOT)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "terminal" in done.stderr
+
+
+@pytest.mark.parametrize("settings", [{"step": (0.1, 0.0, 0.2)}, {"max_command": (1.0, float("nan"), 1.0)}])
+def test_steps_that_make_no_sense_are_refused(settings):
+    with pytest.raises(ConfigurationError):
+        teleop.Config(**settings)
