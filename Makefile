@@ -10,7 +10,7 @@ SETUP := python3 tools/setup_env.py $(if $(PYTHON),--python $(PYTHON))
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-train run test lint train clean
+.PHONY: help setup setup-test setup-train setup-openvino run test lint train clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
@@ -21,8 +21,11 @@ setup:  ## set up .venv: ROS 2 wheels, requirements, interfaces, this package
 setup-train:  ## like setup, and what training needs (torch)
 	@$(SETUP) --with train
 
-setup-test:  ## like setup, and what the tests need (torch too)
-	@$(SETUP) --with train test
+setup-test:  ## like setup, and what the tests need (torch and OpenVINO too)
+	@$(SETUP) --with train test openvino
+
+setup-openvino:  ## like setup, and OpenVINO, the other inference backend
+	@$(SETUP) --with openvino
 
 run: setup  ## a simulated Go2 stands up and walks; ARGS="..." goes to `diffusion-mpc run`
 	@$(BIN)/diffusion-mpc run $(RUN_ARGS)

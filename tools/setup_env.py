@@ -30,6 +30,9 @@ FOREIGN_VARIABLES = (
     "ROS_DISTRO", "VIRTUAL_ENV", "_ROS_WHEELS_BOOTSTRAP_COMPLETE",
 )  # fmt: skip
 
+# Extras of which nothing but the named packages is wanted; the file says why.
+WITHOUT_DEPENDENCIES = ("openvino",)
+
 PROBE = """
 import importlib.util, json, os, sys, sysconfig
 print(json.dumps({
@@ -220,8 +223,10 @@ def setup(options):
     package_state = digest(ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "pyproject.toml") + str(ROOT)
     environment.step("package", package_state, "installing diffusion_mpc_ros (editable)", environment.install_package)
     for name in options.extras:
+        arguments = ["-r", REQUIREMENTS / f"{name}.txt"]
         # What is pinned for the run time stays as it is.
-        arguments = ["-r", REQUIREMENTS / f"{name}.txt", "-c", REQUIREMENTS / "run.txt", "-c", REQUIREMENTS / "ros.txt"]
+        alone = ["--no-deps"] if name in WITHOUT_DEPENDENCIES else []
+        arguments += alone or ["-c", REQUIREMENTS / "run.txt", "-c", REQUIREMENTS / "ros.txt"]
         state = digest(REQUIREMENTS / f"{name}.txt") + run_state
         environment.step(
             name, state, f"requirements of {name}", lambda given=arguments: environment.pip_install(*given)
@@ -231,7 +236,7 @@ def setup(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--with", nargs="+", dest="extras", choices=["train", "test"], default=[], help="further requirements"
+        "--with", nargs="+", dest="extras", choices=["train", "test", "openvino"], default=[], help="further requirements"
     )
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where the environment goes")
     parser.add_argument("--python", default="", help="the Python to use; default: the first on PATH that fits")

@@ -26,6 +26,7 @@ from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc import make_guidance
 from diffusion_mpc_ros.rewards.registry import composed_reward
+from diffusion_mpc_ros.rewards.terms import Segment
 
 # How the exporter names the denoiser's parameters.
 WEIGHT_PREFIX = "step.denoiser."
@@ -157,7 +158,8 @@ class ReferencePlanner:
         return known, torch.from_numpy(mask), torch.tensor(flags, dtype=torch.float32)
 
     def _reward(self, tau: torch.Tensor, weights: torch.Tensor, parameters: dict[str, torch.Tensor]) -> torch.Tensor:
-        return composed_reward(self._description.reward_terms, tau * self._std + self._mean, weights, parameters)
+        segment = Segment.of(tau * self._std + self._mean)
+        return composed_reward(self._description.reward_terms, segment, weights, parameters)
 
     def _step(
         self, tau, noise, alpha_bar, alpha_bar_next, flags, known, mask, weights, parameters, lower, upper

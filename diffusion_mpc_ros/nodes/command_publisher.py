@@ -168,6 +168,7 @@ class CommandPublisher(ManagedNode):
             self._loop.inputs.post(AUTOSTART_REQUESTS[mode])
         self._autostart = self._autostart and mode is not Mode.WALKING
         facts = {"rejected_plans": self._rejected_plans, "realtime_scheduling": self._realtime}
+        facts["memory_locked"] = self.memory_locked
         status = command_reporting.diagnostics(self._last, self._loop, facts)
         stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(standard_messages.diagnostics_message(self.get_name(), *status, stamp))

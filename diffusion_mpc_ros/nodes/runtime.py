@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
+from diffusion_mpc_ros.realtime.memory import lock_memory
 
 # How long a stop request may wait for the executor [s].
 SPIN_TIMEOUT = 0.1
@@ -31,6 +32,7 @@ class ManagedNode(Node):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.failure: BaseException | None = None
+        self.memory_locked = lock_memory()
 
     def fail(self, error: BaseException) -> None:
         """End the process because of ``error``; the first error counts."""
@@ -54,13 +56,17 @@ def run(make_node: Callable[[], ManagedNode]) -> None:
         rclpy.try_shutdown()
 
 
+def freeze_garbage() -> None:
+    """What is there by now stays: a later collection that walked through all of it would hold up every thread."""
+    gc.collect()
+    gc.freeze()
+
+
 def _spin(make_node: Callable[[], ManagedNode], stop: threading.Event) -> int:
     node = None
     try:
         node = make_node()
-        # What is there by now stays: a later collection that walked through all of it would hold up every thread.
-        gc.collect()
-        gc.freeze()
+        freeze_garbage()
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         while not stop.is_set() and node.failure is None:

@@ -27,6 +27,7 @@ from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Publisher, open_domain
 from diffusion_mpc_ros.go2.sdk import DDSException
+from diffusion_mpc_ros.realtime.memory import lock_memory
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 # Said to the parent: the DDS writer is there; damping has begun.
@@ -82,6 +83,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
     schedule_realtime(arguments.realtime_priority)
+    lock_memory()
     channel = LOWCMD_DRY_RUN if arguments.dry_run else LOWCMD
     sample = channel.encode(JointCommand.damping(DAMPING_KD))
     try:

@@ -9,7 +9,7 @@ from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_POS_MAX, JOINT_POS_MIN, JOINT_TORQUE_MAX, NUM_JOINTS
 from diffusion_mpc_ros.core.parameters import JOINT_RANGE_MAX, JOINT_RANGE_MIN, Parameter
 from diffusion_mpc_ros.rewards import terms
-from diffusion_mpc_ros.rewards.terms import Array, Parameters
+from diffusion_mpc_ros.rewards.terms import Array, Parameters, Segment
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class RewardTerm:
     """
 
     name: str
-    function: Callable[[Array, Parameters], Array]
+    function: Callable[[Segment, Parameters], Array]
     unit: str
     max_weight: float
     description: str
@@ -30,10 +30,10 @@ class RewardTerm:
     default_weight: float = 0.0
     sign: int = -1
 
-    def __call__(self, trajectory: Array, parameters: Parameters) -> Array:
-        """``(N, T, 57)`` physical and parameters by their full names -> ``(N,)``."""
+    def __call__(self, segment: Segment, parameters: Parameters) -> Array:
+        """``segment`` and parameters by their full names -> ``(N,)``."""
         own = {parameter.name.split(".", 1)[1]: parameters[parameter.name] for parameter in self.parameters}
-        return self.function(trajectory, own)
+        return self.function(segment, own)
 
 
 POSTURE_TARGET = Parameter(
@@ -75,9 +75,9 @@ def term_parameters(names: Iterable[str]) -> tuple[Parameter, ...]:
     return tuple(parameter for name in names for parameter in get_term(name).parameters)
 
 
-def composed_reward(names: Iterable[str], trajectory: Array, weights: Array, parameters: Parameters) -> Array:
-    """``R_alpha(tau) = sum_i alpha_i R_i(tau)``: ``(N, T, 57)`` physical, ``weights (n_terms,)`` -> ``(N,)``."""
-    values = [weights[i] * get_term(name)(trajectory, parameters) for i, name in enumerate(names)]
+def composed_reward(names: Iterable[str], segment: Segment, weights: Array, parameters: Parameters) -> Array:
+    """``R_alpha(tau) = sum_i alpha_i R_i(tau)``: ``segment`` of N trajectories, ``weights (n_terms,)`` -> ``(N,)``."""
+    values = [weights[i] * get_term(name)(segment, parameters) for i, name in enumerate(names)]
     if not values:
         raise RewardError(f"a composed reward needs at least one term of: {', '.join(TERMS)}")
     return sum(values[1:], values[0])

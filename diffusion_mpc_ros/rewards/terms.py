@@ -1,20 +1,20 @@
-"""Analytic reward terms (arXiv 2510.04234, V-B): pure functions ``(trajectory, parameters) -> reward``.
+"""Analytic reward terms (arXiv 2510.04234, V-B): pure functions ``(segment, parameters) -> reward``.
 
-``trajectory (N, T, 57)`` in physical units (:mod:`core.trajectory`), ``T = H + 1`` rows; the sums run over the first
-``H`` rows, as in the paper. ``parameters`` maps the term's own parameter names to arrays of the same library. Every
-term returns ``(N,)``, is at most 0 (a negative penalty) and has a finite gradient everywhere. Written against the
-Python array API: traced in torch for export, run in NumPy.
+A :class:`Segment` holds the fields of the first ``H`` rows of N trajectories, over which the paper's sums run.
+``parameters`` maps the term's own parameter names to arrays of the same library. Every term returns ``(N,)``, is at
+most 0 (a negative penalty) and has a finite gradient everywhere. Written against the Python array API: traced in torch
+for export, run in NumPy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, WALKING_KD, WALKING_KP
-from diffusion_mpc_ros.core.trajectory import ACTION, JOINT_POS, JOINT_VEL, PROJECTED_GRAVITY
+from diffusion_mpc_ros.core.trajectory import FIELDS
 
 Array = Any
 Parameters = Mapping[str, Array]
@@ -23,73 +23,91 @@ Parameters = Mapping[str, Array]
 NORM_EPSILON = 1e-8
 
 
+class Segment(NamedTuple):
+    """The fields of :data:`core.trajectory.FIELDS`, in their order, each ``(N, H, size)`` in physical units.
+
+    Terms share them: a gradient is taken with respect to each field once, whatever the number of terms that read it.
+    """
+
+    base_ang_vel: Array
+    projected_gravity: Array
+    command: Array
+    joint_pos: Array
+    joint_vel: Array
+    previous_action: Array
+    action: Array
+
+    @classmethod
+    def of(cls, trajectory: Array) -> Segment:
+        """All but the last row of ``trajectory (N, T, 57)``, ``T = H + 1``."""
+        rows = trajectory[:, :-1, :]
+        return cls(**{name: rows[:, :, part] for name, part in FIELDS.items()})
+
+
 def _mean_over_rows(values: Array) -> Array:
     """``(N, H, J)`` summed over the joints, averaged over the rows: ``(N,)``."""
     return array_namespace(values).sum(values, axis=(1, 2)) / values.shape[1]
 
 
-def posture(trajectory: Array, parameters: Parameters) -> Array:
+def posture(segment: Segment, parameters: Parameters) -> Array:
     """``-1/H sum_t |mask (q_t - q_target)|^2`` [rad^2]; ``target (12,)`` [rad], ``mask (12,)`` in 0..1."""
-    joint_pos = trajectory[:, :-1, JOINT_POS]
-    error = parameters["mask"] * (joint_pos - parameters["target"])
+    error = parameters["mask"] * (segment.joint_pos - parameters["target"])
     return -_mean_over_rows(error * error)
 
 
-def joint_range(trajectory: Array, parameters: Parameters) -> Array:
+def joint_range(segment: Segment, parameters: Parameters) -> Array:
     """``-1/H sum_t |[q_t - q_max]_+|^2 + |[q_min - q_t]_+|^2`` [rad^2]; ``min (12,)``, ``max (12,)`` [rad]."""
-    joint_pos = trajectory[:, :-1, JOINT_POS]
+    joint_pos = segment.joint_pos
     xp = array_namespace(joint_pos)
     above = xp.clip(joint_pos - parameters["max"], min=0.0)
     below = xp.clip(parameters["min"] - joint_pos, min=0.0)
     return -_mean_over_rows(above * above + below * below)
 
 
-def joint_velocity(trajectory: Array, parameters: Parameters) -> Array:
+def joint_velocity(segment: Segment, parameters: Parameters) -> Array:
     """``-sum_t |dq_t|^2`` [rad^2/s^2], the first part of R_vel/acc."""
-    joint_vel = trajectory[:, :-1, JOINT_VEL]
+    joint_vel = segment.joint_vel
     return -array_namespace(joint_vel).sum(joint_vel * joint_vel, axis=(1, 2))
 
 
-def joint_acceleration(trajectory: Array, parameters: Parameters) -> Array:
+def joint_acceleration(segment: Segment, parameters: Parameters) -> Array:
     """``-sum_t |(dq_t - dq_{t-1}) / dt|^2`` [rad^2/s^4], the second part of R_vel/acc."""
-    joint_vel = trajectory[:, :-1, JOINT_VEL]
+    joint_vel = segment.joint_vel
     joint_acc = (joint_vel[:, 1:, :] - joint_vel[:, :-1, :]) / CONTROL_DT
     return -array_namespace(joint_vel).sum(joint_acc * joint_acc, axis=(1, 2))
 
 
-def _unit_gravity(trajectory: Array) -> Array:
+def _unit_gravity(segment: Segment) -> Array:
     """Direction of gravity in the base frame, ``(N, H, 3)``, of unit length."""
-    gravity = trajectory[:, :-1, PROJECTED_GRAVITY]
+    gravity = segment.projected_gravity
     xp = array_namespace(gravity)
     return gravity / xp.sqrt(xp.sum(gravity * gravity, axis=2, keepdims=True) + NORM_EPSILON)
 
 
-def align(trajectory: Array, parameters: Parameters) -> Array:
+def align(segment: Segment, parameters: Parameters) -> Array:
     """``-1/H sum_t (1 - g_t . d)`` [-]; ``direction (3,)``, the wanted gravity direction in the base frame."""
-    direction = parameters["direction"]
-    xp = array_namespace(trajectory)
+    gravity, direction = _unit_gravity(segment), parameters["direction"]
+    xp = array_namespace(gravity)
     unit_direction = direction / xp.sqrt(xp.sum(direction * direction) + NORM_EPSILON)
-    cosine = xp.sum(_unit_gravity(trajectory) * unit_direction, axis=2)
+    cosine = xp.sum(gravity * unit_direction, axis=2)
     return -xp.sum(1.0 - cosine, axis=1) / cosine.shape[1]
 
 
-def smooth(trajectory: Array, parameters: Parameters) -> Array:
+def smooth(segment: Segment, parameters: Parameters) -> Array:
     """``-sum_t |g_t - g_{t-1}|_1`` [-], total variation of the gravity direction in the base frame."""
-    gravity = _unit_gravity(trajectory)
+    gravity = _unit_gravity(segment)
     xp = array_namespace(gravity)
     return -xp.sum(xp.abs(gravity[:, 1:, :] - gravity[:, :-1, :]), axis=(1, 2))
 
 
-def energy(trajectory: Array, parameters: Parameters) -> Array:
+def energy(segment: Segment, parameters: Parameters) -> Array:
     """``-sum_t sum_j |torque_tj dq_tj| dt`` [J].
 
     The torque is known without a model because an action is a joint target: ``kp (a - q) - kd dq``, clipped to the
     motors' ``torque_max (12,)`` [N m].
     """
-    rows = trajectory[:, :-1, :]
-    xp = array_namespace(rows)
-    joint_vel = rows[:, :, JOINT_VEL]
-    torque = WALKING_KP * (rows[:, :, ACTION] - rows[:, :, JOINT_POS]) - WALKING_KD * joint_vel
-    limit = parameters["torque_max"]
+    joint_vel, limit = segment.joint_vel, parameters["torque_max"]
+    xp = array_namespace(joint_vel)
+    torque = WALKING_KP * (segment.action - segment.joint_pos) - WALKING_KD * joint_vel
     torque = xp.maximum(xp.minimum(torque, limit), -limit)
     return -xp.sum(xp.abs(torque * joint_vel), axis=(1, 2)) * CONTROL_DT

@@ -9,6 +9,7 @@ from torch import nn
 
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.rewards.registry import composed_reward, term_parameters
+from diffusion_mpc_ros.rewards.terms import Segment
 
 
 class GuidedStep(nn.Module):
@@ -38,15 +39,22 @@ class GuidedStep(nn.Module):
     def reward(self, tau, mean, std, reward_weights, *parameters):
         """``R_alpha`` of a normalised ``tau (B, T, 57)``: ``(B,)``."""
         named = dict(zip(self.parameter_names, parameters))
-        return composed_reward(self.terms, tau * std + mean, reward_weights, named)
+        return composed_reward(self.terms, Segment.of(tau * std + mean), reward_weights, named)
 
     def reward_gradient(self, tau, mean, std, reward_weights, *parameters):
-        """Gradient of the reward with respect to the normalised ``tau (B, T, 57)``."""
+        """Gradient of the reward with respect to the normalised ``tau (B, T, 57)``; zero in the last row.
 
-        def total(x):
-            return self.reward(x, mean, std, reward_weights, *parameters).sum()
+        Taken with respect to the fields and put together once: through slices of ``tau`` every term would add an
+        array of full size.
+        """
+        named = dict(zip(self.parameter_names, parameters))
 
-        return torch.func.grad(total)(tau)
+        def total(*fields):
+            return composed_reward(self.terms, Segment(*fields), reward_weights, named).sum()
+
+        fields = Segment.of(tau * std + mean)
+        gradients = torch.func.grad(total, argnums=tuple(range(len(fields))))(*fields)
+        return torch.nn.functional.pad(torch.cat(gradients, dim=-1), (0, 0, 0, 1)) * std
 
     def finish(self, tau, gradient, transition, known, known_mask, guidance_scale, lower, upper):
         """Lines 5 to 7: reward planning, projection onto the box ``(T, 57)``, known entries ``known_mask (T, 57)``."""

@@ -30,6 +30,14 @@ def test_priority():
     assert "rtprio 98" in refused.remedy and "/etc/security/limits.d" in refused.remedy
 
 
+def test_memory_lock():
+    assert machine.judge_memory_lock(True, 0).status is Status.OK
+    refused = machine.judge_memory_lock(False, 8 << 20)
+    assert refused.status is Status.WARNING and "RLIMIT_MEMLOCK 8388608" in refused.text
+    assert "memlock unlimited" in refused.remedy
+    assert machine.check_memory_lock(Context("lo", 1)).status in (Status.OK, Status.WARNING)
+
+
 def test_the_trial_leaves_no_priority_behind():
     before = os.sched_getscheduler(0)
     assert machine.check_priority(Context("lo", 1)).status in (Status.OK, Status.WARNING)

@@ -7,10 +7,11 @@ import pytest
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.types import RewardSettings, Timing
+from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.inference import has_openvino
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.evaluation.matrix_products import count_flops, matrix_products
 from diffusion_mpc_ros.evaluation.planner_bench import Case, compared_plans
 from diffusion_mpc_ros.evaluation.reference_planner import (
@@ -22,6 +23,7 @@ from diffusion_mpc_ros.evaluation.reference_planner import (
 )
 from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided, standing_request
+from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.training.networks import NetworkConfig, ResidualMLP, build_denoiser
 
 BACKENDS = ["onnxruntime", "openvino"] if has_openvino() else ["onnxruntime"]
@@ -54,6 +56,34 @@ def test_the_product_plans_what_the_paper_says(shipped, denoiser, backend, guide
     actual = compared_plans(product, case, shipped)
     assert expected.std(axis=0).max() > 0.01  # other observations, other plans
     np.testing.assert_allclose(actual, expected, atol=1e-4)
+
+
+class Recorder:
+    """A planner that keeps the requests it is asked with."""
+
+    def __init__(self, planner: DiffusionMpcPlanner) -> None:
+        self._planner, self.timing, self.requests = planner, planner.timing, []
+
+    def plan_batch(self, tick, observation, committed, settings):
+        committed = None if committed is None else committed[:, 0]
+        self.requests.append(PlanRequest(tick, observation[0], committed, settings))
+        return self._planner.plan_batch(tick, observation, None if committed is None else committed[:, None], settings)
+
+
+def test_they_agree_on_what_a_walking_robot_asks_for(shipped, denoiser):
+    rewards = guided(shipped.description.reward_terms)
+    timing, sampling = Timing(), SamplingOptions(candidates=2)
+    product = DiffusionMpcPlanner(shipped, DiffusionMpcConfig(timing, sampling))
+    recorder = Recorder(product)
+    controller = AsynchronousController(recorder, lambda _: rewards)
+    run_closed_loop(controller, BatchSimulation(1, seed=0, threads=1), np.array([[0.5, 0.1, 0.3]]), 60)
+    reference = Repeated(shipped, denoiser, timing, sampling)
+    assert len(recorder.requests) == 30 and recorder.requests[-1].committed_actions is not None
+    for request in recorder.requests[::3]:
+        for planner in (product, reference):
+            planner.reset()
+        expected, actual = reference.plan(request), product.plan(request)
+        np.testing.assert_allclose(actual.joint_targets, expected.joint_targets, atol=1e-4)
 
 
 def test_constraints_and_no_committed_actions_agree_too(shipped, denoiser):

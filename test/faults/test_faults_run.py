@@ -8,12 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 LIMIT = 240.0
 FAULTS = ("planner killed, restarted", "LowState CRC broken, all", "emergency stop by remote")
 FAULTS += ("command_publisher killed",)
 
 
+@pytest.mark.real_time
 def test_faults_are_survived(tmp_path):
     report = tmp_path / "faults.json"
     arguments = ["evaluate", "faults", "--only", *FAULTS, "--json", str(report)]

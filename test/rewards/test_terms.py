@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from diffusion_mpc_ros.core.errors import RewardError
-from diffusion_mpc_ros.core.trajectory import ACTION, JOINT_POS, JOINT_VEL, PROJECTED_GRAVITY
+from diffusion_mpc_ros.core.trajectory import ACTION, FIELDS, JOINT_POS, JOINT_VEL, PROJECTED_GRAVITY
 from diffusion_mpc_ros.rewards.registry import TERMS, composed_reward, get_term, term_parameters
+from diffusion_mpc_ros.rewards.terms import Segment
 
 DEFAULTS = {parameter.name: parameter.default_array for parameter in term_parameters(TERMS)}
 
@@ -21,7 +22,15 @@ def still(rows=4):
 
 def value(name, trajectory, **parameters):
     overrides = {f"{name}.{key}": np.asarray(array) for key, array in parameters.items()}
-    return TERMS[name](trajectory, {**DEFAULTS, **overrides})[0]
+    return TERMS[name](Segment.of(trajectory), {**DEFAULTS, **overrides})[0]
+
+
+def test_a_segment_names_the_fields_of_all_rows_but_the_last():
+    trajectory = np.arange(2 * 3 * 57.0).reshape(2, 3, 57)
+    segment = Segment.of(trajectory)
+    assert segment._fields == tuple(FIELDS)
+    np.testing.assert_array_equal(np.concatenate(segment, axis=-1), trajectory[:, :2])
+    np.testing.assert_array_equal(segment.joint_pos, trajectory[:, :2, JOINT_POS])
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -93,8 +102,9 @@ def test_energy_is_the_work_of_the_pd_law_with_saturated_motors():
 @pytest.mark.parametrize("name", TERMS)
 def test_terms_are_penalties_and_equal_in_numpy_and_torch(name):
     trajectory = np.random.default_rng(5).normal(size=(6, 12, 57))
-    values = TERMS[name](trajectory, DEFAULTS)
-    in_torch = TERMS[name](torch.as_tensor(trajectory), {k: torch.as_tensor(v) for k, v in DEFAULTS.items()})
+    values = TERMS[name](Segment.of(trajectory), DEFAULTS)
+    segment = Segment.of(torch.as_tensor(trajectory))
+    in_torch = TERMS[name](segment, {k: torch.as_tensor(v) for k, v in DEFAULTS.items()})
     assert values.shape == (6,)
     assert TERMS[name].sign == -1
     assert (values <= 0.0).all()
@@ -106,10 +116,10 @@ def test_gradient_equals_finite_differences(name):
     rng = np.random.default_rng(7)
     trajectory = rng.normal(size=(1, 5, 57))
     parameters = {key: torch.as_tensor(array) for key, array in DEFAULTS.items()}
-    gradient = torch.func.grad(lambda x: TERMS[name](x, parameters).sum())(torch.as_tensor(trajectory))
+    gradient = torch.func.grad(lambda x: TERMS[name](Segment.of(x), parameters).sum())(torch.as_tensor(trajectory))
     for direction in rng.normal(size=(4, 1, 5, 57)):
         h = 1e-6
-        plus, minus = (TERMS[name](trajectory + s * h * direction, DEFAULTS)[0] for s in (1, -1))
+        plus, minus = (value(name, trajectory + s * h * direction) for s in (1, -1))
         expected = (plus - minus) / (2 * h)
         assert (gradient.numpy() * direction).sum() == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
@@ -118,19 +128,19 @@ def test_gradient_equals_finite_differences(name):
 @pytest.mark.parametrize("fill", [0.0, 1e4])
 def test_gradient_is_finite_everywhere(name, fill):
     parameters = {key: torch.as_tensor(array, dtype=torch.float32) for key, array in DEFAULTS.items()}
-    gradient = torch.func.grad(lambda x: TERMS[name](x, parameters).sum())(torch.full((2, 12, 57), fill))
+    gradient = torch.func.grad(lambda x: TERMS[name](Segment.of(x), parameters).sum())(torch.full((2, 12, 57), fill))
     assert torch.isfinite(gradient).all()
 
 
 def test_the_composed_reward_is_the_weighted_sum():
-    trajectory = np.random.default_rng(9).normal(size=(3, 12, 57))
+    segment = Segment.of(np.random.default_rng(9).normal(size=(3, 12, 57)))
     names, weights = ("posture", "align", "energy"), np.array([2.0, 0.0, 0.5])
-    expected = 2.0 * TERMS["posture"](trajectory, DEFAULTS) + 0.5 * TERMS["energy"](trajectory, DEFAULTS)
-    np.testing.assert_allclose(composed_reward(names, trajectory, weights, DEFAULTS), expected)
+    expected = 2.0 * TERMS["posture"](segment, DEFAULTS) + 0.5 * TERMS["energy"](segment, DEFAULTS)
+    np.testing.assert_allclose(composed_reward(names, segment, weights, DEFAULTS), expected)
 
 
 def test_an_unknown_term_lists_the_valid_ones():
     with pytest.raises(RewardError, match="valid terms: posture, joint_range"):
         get_term("height")
     with pytest.raises(RewardError, match="at least one term"):
-        composed_reward((), np.zeros((1, 2, 57)), np.zeros(0), {})
+        composed_reward((), Segment.of(np.zeros((1, 2, 57))), np.zeros(0), {})

@@ -14,6 +14,7 @@ from pathlib import Path
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands.doctor.context import Context
 from diffusion_mpc_ros.commands.doctor.findings import Finding, bad, ok, skipped, warning
+from diffusion_mpc_ros.realtime.memory import may_lock_memory
 
 # The planner fills most of one core, the other processes and the system share another.
 MIN_CORES, MIN_FREE_CORES = 2, 1.0
@@ -121,6 +122,21 @@ def judge_memory(available: float) -> Finding:
     if available < MEMORY_BAD:
         return bad(f"{text}; at least {MEMORY_BAD} are needed", "end other programs")
     return ok(text) if available >= MEMORY_LOW else warning(text, "end other programs")
+
+
+def check_memory_lock(_: Context) -> Finding:
+    """May a process of this user keep its memory from being dropped."""
+    return judge_memory_lock(may_lock_memory(), resource.getrlimit(resource.RLIMIT_MEMLOCK)[0])
+
+
+def judge_memory_lock(permitted: bool, limit: int) -> Finding:
+    """``permitted``: locking all memory; ``limit``: that of this user [B], RLIMIT_MEMLOCK."""
+    if permitted:
+        return ok("memory may be locked")
+    return warning(
+        f"memory may not be locked (RLIMIT_MEMLOCK {limit}): when it runs short, commands wait for the disk",
+        'echo "$USER - memlock unlimited" | sudo tee -a /etc/security/limits.d/99-realtime.conf, log in again',
+    )
 
 
 def check_disk(_: Context) -> Finding:

@@ -22,6 +22,7 @@ CHECKS = (
     Check("real-time priority", machine.check_priority, remedy=_CORRECT),
     Check("real-time share", machine.check_throttling),
     Check("memory", machine.check_memory),
+    Check("memory lock", machine.check_memory_lock),
     Check("disk", machine.check_disk),
     Check("network interface", network.check_interface),
     Check("robot's address", network.check_reach, needs=("network interface",), slow=True),
