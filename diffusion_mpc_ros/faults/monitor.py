@@ -57,6 +57,11 @@ class Monitor:
         """Leave the robot's topic."""
         self._truths.close()
 
+    def forget(self) -> None:
+        """Drop what was kept: the processes that said it have ended."""
+        for kept in (self.commands, self.truth, self.plans):
+            kept.clear()
+
     def mode(self, max_age: float = 0.5) -> Mode | None:
         """The mode of the newest command; None when there was none within ``max_age`` [s]."""
         newest = self.commands[-1] if self.commands else None

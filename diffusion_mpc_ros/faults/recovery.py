@@ -81,6 +81,8 @@ class _Recovery:
         for _ in range(STARTS):
             started = self._harness.processes.start_missing()
             self._steps += [f"restart {name}" for name in started]
+            if started:
+                self._monitor.forget()
             if self._monitor.wait(lambda: self._ready() or bool(self._dead()), deadline - time.monotonic()):
                 if not self._dead():
                     return
