@@ -62,11 +62,14 @@ class WindowSampler:
 
     def __init__(self, arrays: dict[str, np.ndarray], rows: int, normalizer: Normalizer) -> None:
         self._starts = torch.from_numpy(window_starts(arrays["fresh"], rows))
-        table = np.concatenate([arrays["observation"], arrays["action"]], axis=-1)
-        self._table = torch.from_numpy(normalizer.normalize(table).astype(np.float32))
-        executed = np.zeros_like(table)
-        executed[..., ACTION] = arrays["executed"]
-        self._executed = torch.from_numpy(normalizer.normalize(executed)[..., ACTION].astype(np.float32))
+        self._table = torch.empty((*arrays["fresh"].shape, ROW_DIM))
+        self._executed = torch.empty(arrays["executed"].shape)
+        # One episode at a time: millions of rows in double precision do not fit beside themselves.
+        for episode, (observation, action) in enumerate(zip(arrays["observation"], arrays["action"])):
+            table = np.concatenate([observation, action], axis=-1)
+            self._table[episode] = torch.from_numpy(normalizer.normalize(table))
+            table[:, ACTION] = arrays["executed"][episode]
+            self._executed[episode] = torch.from_numpy(normalizer.normalize(table)[:, ACTION])
         self._offsets = torch.arange(rows)
 
     def __len__(self) -> int:
@@ -148,12 +151,18 @@ class Ema:
 
 @dataclass
 class TrainingState:
-    """Everything a checkpoint holds."""
+    """Everything a checkpoint holds.
+
+    ``loss``: mean of the last ``log_interval`` iterations, None before; ``cpu_seconds``: processor time of training so
+    far, over all resumes.
+    """
 
     network: torch.nn.Module
     optimizer: torch.optim.Optimizer
     ema: Ema
     iteration: int = 0
+    loss: float | None = None
+    cpu_seconds: float = 0.0
 
     def save(self, path: Path) -> None:
         """Write atomically: a killed run leaves the last whole checkpoint."""
@@ -165,6 +174,8 @@ class TrainingState:
                 "ema": self.ema.shadow,
                 "ema_updates": self.ema.updates,
                 "iteration": self.iteration,
+                "loss": self.loss,
+                "cpu_seconds": self.cpu_seconds,
             },
             partial,
         )
@@ -176,7 +187,8 @@ class TrainingState:
         self.network.load_state_dict(stored["network"])
         self.optimizer.load_state_dict(stored["optimizer"])
         self.ema.shadow, self.ema.updates = stored["ema"], stored["ema_updates"]
-        self.iteration = stored["iteration"]
+        self.iteration, self.loss = stored["iteration"], stored["loss"]
+        self.cpu_seconds = stored["cpu_seconds"]
 
 
 def learning_rate_factor(iteration: int, config: PretrainConfig) -> float:
@@ -239,6 +251,7 @@ def _train(
     generator = torch.Generator().manual_seed(config.seed + state.iteration)
     bar = tqdm(total=config.iterations, initial=state.iteration, unit="it", desc=f"pretrain {len(sampler)} windows")
     saved, losses = time.monotonic(), []
+    earlier, started = state.cpu_seconds, time.process_time()
     while state.iteration < config.iterations:
         for group in state.optimizer.param_groups:
             group["lr"] = config.learning_rate * learning_rate_factor(state.iteration, config)
@@ -255,13 +268,14 @@ def _train(
         state.optimizer.step()
         state.ema.update(state.network)
         state.iteration += 1
+        state.cpu_seconds = earlier + time.process_time() - started
         losses.append(loss.detach())
         bar.update(1)
         if state.iteration % config.log_interval == 0:
-            mean = torch.stack(losses).mean().item()
+            state.loss = torch.stack(losses).mean().item()
             losses.clear()
-            writer.add_scalar("loss", mean, state.iteration)
-            bar.set_postfix(loss=f"{mean:.4f}")
+            writer.add_scalar("loss", state.loss, state.iteration)
+            bar.set_postfix(loss=f"{state.loss:.4f}")
         if time.monotonic() - saved > 60.0 * config.checkpoint_minutes:
             state.save(checkpoint)
             saved = time.monotonic()

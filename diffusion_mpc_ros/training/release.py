@@ -42,7 +42,10 @@ def main(config: ExportConfig) -> None:
         horizon=training["horizon"],
         replan_margin=Timing().replan_margin,
         noise_scale=config.noise_scale,
-        training={**run, "iterations_done": checkpoint["iteration"]},
+        training={
+            **run, "iterations_done": checkpoint["iteration"], "loss": checkpoint["loss"],
+            "cpu_seconds": checkpoint["cpu_seconds"],
+        },
         commit=source_commit(),
         seeds={"pretrain": training["seed"], "collect": run["dataset"]["seed"]},
     )

@@ -13,6 +13,7 @@ from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
+from diffusion_mpc_ros.evaluation.reference_planner import load_weights
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
 from diffusion_mpc_ros.training import export
 from diffusion_mpc_ros.training.export import ArtefactMetadata, example_inputs, export_artefact
@@ -92,12 +93,23 @@ def test_an_export_that_differs_is_refused_and_leaves_the_old_artefact(monkeypat
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
-def test_the_papers_network_exports_too(tmp_path):
+@pytest.mark.parametrize(
+    "config",
+    [NetworkConfig("temporal_unet", 8, 3), NetworkConfig("mixer", 16, 1), NetworkConfig("transformer", 64, 1)],
+    ids=lambda config: config.kind,
+)
+def test_every_network_exports_with_its_weights_by_name(config, tmp_path):
     torch.manual_seed(0)
-    unet = build_denoiser(NetworkConfig("temporal_unet", 8, 3), rows=12)
-    metadata = ArtefactMetadata("unet", horizon=11, replan_margin=3)
-    export_artefact(unet, NORMALIZER, NoiseSchedule(), metadata, tmp_path / "unet")
-    assert artefact.load(tmp_path / "unet").card["parity_error"] <= export.PARITY_TOLERANCE
+    network = build_denoiser(config, rows=12)
+    for parameter in network.parameters():  # equal ones would be stored once
+        nn.init.normal_(parameter, std=0.1)
+    metadata = ArtefactMetadata("small", horizon=11, replan_margin=3)
+    export_artefact(network, NORMALIZER, NoiseSchedule(), metadata, tmp_path / "small")
+    loaded = artefact.load(tmp_path / "small")
+    assert loaded.card["parity_error"] <= export.PARITY_TOLERANCE
+    restored = load_weights(build_denoiser(config, rows=12), loaded)
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(restored.state_dict()[name], value, rtol=0.0, atol=0.0)
 
 
 def test_the_file_says_nothing_of_the_machine_it_was_made_on(exported):
