@@ -65,7 +65,13 @@ COMMANDS = Group(
             "closed-loop scores in simulation",
             {
                 "walk": Command("survival, velocity error, power", "evaluation.walk", config="WalkConfig"),
+                "demonstrator": Command("does it walk as it is told, in every gait", "evaluation.demonstrator"),
+                "adaptation": Command("Table II: rewards and constraints against none", "evaluation.adaptation.table"),
+                "compose": Command("two presets at once: both penalties lower", "evaluation.adaptation.compose"),
+                "execution": Command("Table VI: latency, replanning, early-step caching", "evaluation.execution"),
+                "caching": Command("early-step caching beside plans from nothing", "evaluation.caching"),
                 "picture": Command("a strip of pictures of the walk", "evaluation.picture", config="PictureConfig"),
+                "networks": Command("quality and plan time of several artefacts", "commands.networks"),
                 "estimator": Command("velocity and height error", "evaluation.estimator", config="EstimatorConfig"),
                 "faults": Command("break every part in turn: does the robot stay safe", "commands.faults"),
                 "soak": Command("walk for an hour under random commands and pushes", "commands.soak"),
@@ -84,7 +90,10 @@ COMMANDS = Group(
         "doctor": Command("check machine, network, ROS, robot and model: what to mend", "commands.doctor"),
         "bench": Group(
             "measure the parts on this machine",
-            {"planner": Command("plan latency beside torch and the matrix products", "commands.bench")},
+            {
+                "planner": Command("plan latency beside torch and the matrix products", "commands.bench"),
+                "delay": Command("from LowState to LowCmd on the wire, the robot walking", "commands.delay"),
+            },
         ),
     },
 )

@@ -236,8 +236,9 @@ def setup(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--with", nargs="+", dest="extras", choices=["train", "test", "openvino"], default=[], help="further requirements"
-    )
+        "--with", nargs="+", dest="extras", choices=["train", "test", *WITHOUT_DEPENDENCIES], default=[],
+        help="further requirements",
+    )  # fmt: skip
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where the environment goes")
     parser.add_argument("--python", default="", help="the Python to use; default: the first on PATH that fits")
     options = parser.parse_args()

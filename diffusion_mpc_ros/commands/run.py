@@ -18,9 +18,10 @@ import math
 import os
 import signal
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -32,6 +33,9 @@ from diffusion_mpc_ros.commands.keyboard import emergency_stop_key
 from diffusion_mpc_ros.commands.report import Progress, print_report
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.realtime.measurement import Window, gait, report
+
+if TYPE_CHECKING:
+    from diffusion_mpc_ros.nodes.operator import Operator
 
 
 @dataclass(frozen=True)
@@ -103,7 +107,10 @@ def _processes(config: Config, console: Console) -> launch.Config:
 
 
 class Walk:
-    """One walk with the running processes: stand up, walk, measure, sit down."""
+    """One walk with the running processes: stand up, walk, measure, sit down.
+
+    ``observe`` is handed the operator before anything moves, for whoever records more than the report needs.
+    """
 
     STARTED, STOOD, SAT = 60.0, 10.0, 6.0  # [s], how long each may take
     # Walking begins this long [s] before measuring: the robot accelerates from standing.
@@ -111,8 +118,15 @@ class Walk:
     # After a change of reward the weights ramp; the gait is compared from this long [s] after it.
     REWARD_SETTLE = 2.0
 
-    def __init__(self, config: Config, options: bringup.BringupOptions, child: Child, console: Console) -> None:
-        self._config, self._child, self._console = config, child, console
+    def __init__(
+        self,
+        config: Config,
+        options: bringup.BringupOptions,
+        child: Child,
+        console: Console,
+        observe: Callable[[Operator], object] = lambda _: None,
+    ) -> None:
+        self._config, self._child, self._console, self._observe = config, child, console, observe
         self._cmd_vel = np.array(config.cmd_vel)
         specs = {spec.name: spec for spec in bringup.processes(options)}
         link = specs["go2_simulator"].parameters
@@ -122,12 +136,18 @@ class Walk:
         self._switched: float | None = None
         self._walking, self._fault = False, ""
 
+    @property
+    def window(self) -> Window:
+        """When was measured."""
+        return Window(self._start, self._end)
+
     def run(self) -> dict[str, Any]:
         """The report; raises ProcessDied, OperatorError or MeasurementError."""
         from diffusion_mpc_ros.nodes.operator import Operator
 
         with Operator(self._namespace) as operator, operator.record_truth(self._interface, self._domain):
             self._operator, self._recording = operator, operator.recording
+            self._observe(operator)
             with emergency_stop_key(self._emergency_stop) as has_key:
                 if has_key:
                     self._console.print("space bar: emergency stop")
@@ -211,8 +231,8 @@ class Walk:
         self._await(lambda: self._operator.mode in (Mode.DAMPING, Mode.FAULT), self.SAT, "the robot lying")
 
     def _report(self) -> dict[str, Any]:
-        walked, window = Window(self._walk_start, self._end), Window(self._start, self._end)
-        result = {**report(self._recording, walked, window, self._cmd_vel), "fault": self._fault}
+        walked = Window(self._walk_start, self._end)
+        result = {**report(self._recording, walked, self.window, self._cmd_vel), "fault": self._fault}
         if self._switched is not None and not self._over():
             after = Window(self._switched + self.REWARD_SETTLE, self._end)
             result["reward"] = {

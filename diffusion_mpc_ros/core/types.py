@@ -35,9 +35,14 @@ class Timing:
                 f"D = {self.replan_margin}: 1 <= R <= H - D = {self.horizon - self.replan_margin} is needed"
             )
 
+    @property
+    def plan_time_limit(self) -> float:
+        """How long a plan may take [s] to be ready when its row D is due: max(D, 1) ticks."""
+        return max(self.replan_margin, 1) * self.control_dt
+
     def check_plan_time(self, plan_time_p99: float) -> None:
-        """Raise :class:`TimingError` unless a plan computed in ``plan_time_p99`` [s] is ready when its row D is due."""
-        limit = max(self.replan_margin, 1) * self.control_dt
+        """Raise :class:`TimingError` unless ``plan_time_p99`` [s] is within :attr:`plan_time_limit`."""
+        limit = self.plan_time_limit
         if not plan_time_p99 <= limit:
             raise TimingError(
                 f"p99 plan time {plan_time_p99 * 1e3:.1f} ms is over max(D, 1) * control_dt = {limit * 1e3:.0f} ms: "

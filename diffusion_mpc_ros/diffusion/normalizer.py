@@ -40,8 +40,12 @@ class Normalizer:
     @classmethod
     def fit(cls, rows: np.ndarray, clamp: float = 6.0, min_std: float = 1e-2) -> Normalizer:
         """Statistics of ``rows (..., 57)``; features that hardly vary get ``min_std``."""
-        flat = np.asarray(rows, dtype=np.float64).reshape(-1, ROW_DIM)
-        return cls(flat.mean(axis=0), np.maximum(flat.std(axis=0), min_std), clamp)
+        flat = np.asarray(rows).reshape(-1, ROW_DIM)
+        mean = flat.mean(axis=0, dtype=np.float64)
+        # In pieces: millions of rows in double precision do not fit beside themselves.
+        pieces = np.array_split(flat, len(flat) // 100_000 + 1)
+        variance = sum(((piece - mean) ** 2).sum(axis=0) for piece in pieces) / len(flat)
+        return cls(mean, np.maximum(np.sqrt(variance), min_std), clamp)
 
     def normalize(self, values: np.ndarray) -> np.ndarray:
         """Physical ``(..., 57)`` -> normalised, clamped."""

@@ -23,8 +23,9 @@ class SamplingOptions:
     """How to sample; raises :class:`ConfigurationError` for values that make no sense.
 
     ``candidates`` N; ``sampler`` ddpm or ddim; ``steps`` denoising steps (strided when fewer than the schedule's K);
-    ``cached_steps`` m: so many early steps are replaced by the shifted last plan; ``refresh_ticks``: a full run at
-    least this often; ``command_tolerance``: a larger change of any command component [m/s, rad/s] refreshes;
+    ``cached_steps`` m: so many early steps are replaced by the shifted last plan; ``refresh_ticks``: a run from noise
+    at least this often; ``refresh_steps``: the steps of that run (0: ``steps``); ``command_tolerance``: a larger change
+    of any command component [m/s, rad/s] refreshes;
     ``noise_scale``: sampling temperature, factor on all noise (None: the artefact's); ``guidance_scale``: lambda.
     """
 
@@ -33,6 +34,7 @@ class SamplingOptions:
     steps: int = 10
     cached_steps: int = 0
     refresh_ticks: int = 50
+    refresh_steps: int = 0
     command_tolerance: float = 0.05
     noise_scale: float | None = None
     guidance_scale: float = 1.0
@@ -49,6 +51,10 @@ class SamplingOptions:
         if not 0 <= self.cached_steps < self.steps:
             raise ConfigurationError(
                 f"cached_steps m = {self.cached_steps} does not fit {self.steps} steps: 0 <= m < steps is needed"
+            )
+        if not 0 <= self.refresh_steps <= self.steps:
+            raise ConfigurationError(
+                f"refresh_steps = {self.refresh_steps} does not fit {self.steps} steps: 0 <= refresh_steps <= steps"
             )
         for name in ("command_tolerance", "noise_scale", "guidance_scale"):
             value = getattr(self, name)
@@ -184,7 +190,8 @@ class DiffusionSampler:
         """Levels of every row at every step; warm rows enter at level ``levels[m]``, rows without predecessor at K."""
         schedule, rows, skipped = self.description.schedule, self.description.rows, self.options.cached_steps
         if elapsed < 0:
-            warm, levels = np.zeros(rows, dtype=bool), np.repeat(self._levels[:, None], rows, axis=1)
+            refresh = schedule.levels(self.options.refresh_steps or self.options.steps)
+            warm, levels = np.zeros(rows, dtype=bool), np.repeat(refresh[:, None], rows, axis=1)
         else:
             warm = np.arange(rows) < rows - elapsed
             cold_levels = schedule.levels(self.options.steps - skipped)

@@ -9,10 +9,14 @@ from typing import Protocol
 import numpy as np
 from tqdm import tqdm
 
+from diffusion_mpc_ros.control.motions import PoseMotion
+from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core import go2
-from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.core.errors import TimingError
+from diffusion_mpc_ros.core.resources import config_file
+from diffusion_mpc_ros.core.types import Plan, RewardSettings
 from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcPlanner
-from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer
+from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer, ExecutedRow
 from diffusion_mpc_ros.realtime.measurement import TRACKING_WIDTH
 from diffusion_mpc_ros.realtime.replan import ReplanSchedule
 from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
@@ -31,36 +35,79 @@ class BatchController(Protocol):
 class AsynchronousController:
     """The planner behind the action buffer of the real nodes, with the same delays.
 
-    A plan starts from the observation of tick ``t`` and its first executed row is row D at tick ``t + D``, however
-    fast this machine computes it.
+    A plan is known ``latency_ticks`` after the planner began with it, however fast this machine computes it. It plans
+    one at a time: meanwhile the newest request waits, with the observation of its own tick (``nodes/planning.py``).
+    What is executed is the row that the :class:`ActionBuffer` picks among the plans known so far; without one the
+    robot settles into the default pose, as ``command_publisher`` lets it. Latency 0: a plan is known at its own tick.
     """
 
-    def __init__(self, planner: DiffusionMpcPlanner, settings: Callable[[int], RewardSettings] | None = None) -> None:
+    def __init__(
+        self,
+        planner: DiffusionMpcPlanner,
+        settings: Callable[[int], RewardSettings] | None = None,
+        latency_ticks: int = 0,
+    ) -> None:
+        if latency_ticks < 0:
+            raise TimingError(f"a plan cannot be known before it is begun: latency_ticks = {latency_ticks}, not >= 0")
         self._planner, self._settings = planner, settings or (lambda tick: RewardSettings())
+        self._latency = latency_ticks
         self._buffer = ActionBuffer(planner.timing)
         self._schedule = ReplanSchedule(planner.timing)
+        self._waiting: tuple[int, np.ndarray] | None = None  # tick and observation of the newest request
+        self._running: tuple[int, Plan] | None = None  # the plan being made, and the tick from which it is known
+        self._settle_time = load_safety_settings(config_file("safety.yaml")).settle_time
+        self._settling: PoseMotion | None = None
+        self._settled = 0.0  # [s]
+        self._targets: np.ndarray | None = None  # (B, 12) [rad] of the last tick
+        self.executed: ExecutedRow | None = None  # of the last tick; None while settling
 
     def joint_targets(self, tick: int, observation: np.ndarray) -> np.ndarray:
-        """See :class:`BatchController`; the default pose until the first plan's row D."""
+        """See :class:`BatchController`."""
+        self._finish(tick)
         if self._schedule.due(tick):
             self._schedule.start(tick)
-            committed = self._buffer.committed(tick)
-            self._buffer.add(self._planner.plan_batch(tick, observation, committed, self._settings(tick)))
-        row = self._buffer.row(tick)
-        return np.tile(go2.DEFAULT_JOINT_POS, (len(observation), 1)) if row is None else row.joint_targets
+            self._waiting = tick, observation
+        if self._running is None and self._waiting is not None:
+            self._begin(tick)
+            self._finish(tick)
+        self.executed = self._buffer.row(tick)
+        if self.executed is None:
+            self._targets = self._settle(len(observation))
+        else:
+            self._settling, self._targets = None, self.executed.joint_targets
+        return self._targets
+
+    def _begin(self, tick: int) -> None:
+        start, observation = self._waiting
+        committed = self._buffer.committed(start)
+        plan = self._planner.plan_batch(start, observation, committed, self._settings(start))
+        self._waiting, self._running = None, (tick + self._latency, plan)
+
+    def _finish(self, tick: int) -> None:
+        if self._running is not None and tick >= self._running[0]:
+            self._buffer.add(self._running[1])
+            self._running = None
+
+    def _settle(self, robots: int) -> np.ndarray:
+        if self._settling is None:
+            start = np.tile(go2.DEFAULT_JOINT_POS, (robots, 1)) if self._targets is None else self._targets
+            self._settling = PoseMotion(start, [(go2.DEFAULT_JOINT_POS, self._settle_time)])
+            self._settled = 0.0
+        self._settled += go2.CONTROL_DT
+        return np.broadcast_to(self._settling.at(self._settled), (robots, go2.NUM_JOINTS)).copy()
 
 
 @dataclass
 class WalkScores:
-    """Per-tick records of one run, ``(ticks, B)`` each; NaN after a fall."""
+    """Per-tick records of one run, ``(ticks, B)`` each unless stated; NaN after a fall."""
 
-    command: np.ndarray  # (B, 3)
     planar_error: np.ndarray  # [m/s], norm of (vx, vy) - command
     yaw_rate_error: np.ndarray  # [rad/s], absolute
     base_height: np.ndarray  # [m]
     torque: np.ndarray  # [N m], root mean square over the joints
     power: np.ndarray  # [W], mechanical
     joint_vel_squared: np.ndarray  # [rad^2/s^2], mean over the joints
+    velocity: np.ndarray  # (ticks, B, 3), vx, vy [m/s] and yaw rate [rad/s], base frame
 
     def survived(self) -> np.ndarray:
         """Robots that never fell, ``(B,)`` bool."""
@@ -72,7 +119,7 @@ class WalkScores:
         Errors are those of every tick: the sway of the trot counts.
         """
         settled = slice(min(SETTLING_TICKS, len(self.planar_error) - 1), None)
-        mean = lambda values: _nanmean(values[settled][:, robots])  # noqa: E731
+        mean = lambda values: mean_of_finite(values[settled][:, robots])  # noqa: E731
         return {
             "robots": int(robots.sum()),
             "survival": float(self.survived()[robots].mean()),
@@ -86,28 +133,40 @@ class WalkScores:
         }
 
 
-def _nanmean(values: np.ndarray) -> float:
+def mean_of_finite(values: np.ndarray) -> float:
+    """Mean over the robots and ticks before a fall; NaN when there is none."""
     finite = np.isfinite(values)
     return float(values[finite].mean()) if finite.any() else float("nan")
 
 
 def run_closed_loop(
-    controller: BatchController, simulation: BatchSimulation, commands: np.ndarray, ticks: int, label: str = "walk"
+    controller: BatchController,
+    simulation: BatchSimulation,
+    commands: np.ndarray,
+    ticks: int,
+    label: str = "walk",
+    watch: Callable[[BatchState], None] = lambda state: None,
 ) -> WalkScores:
-    """Walk ``simulation`` under ``controller`` for ``ticks`` with constant commands ``(B, 3)``."""
+    """Walk ``simulation`` under ``controller`` for ``ticks`` with commands ``(B, 3)``, or ``(ticks, B, 3)``.
+
+    ``watch`` is called with the state after every tick.
+    """
     robots = simulation.robots
+    commands = np.broadcast_to(commands, (ticks, robots, 3))
     previous = np.tile(go2.DEFAULT_JOINT_POS, (robots, 1))
     alive = np.ones(robots, dtype=bool)
     record: dict[str, list[np.ndarray]] = {}
     for tick in tqdm(range(ticks), desc=label, unit="tick", leave=False):
-        observation = simulation.state.observation(commands, previous)
+        observation = simulation.state.observation(commands[tick], previous)
         targets = go2.clip_joint_targets(controller.joint_targets(tick, observation))
         state = simulation.step(targets)
+        watch(state)
         previous = targets
         alive &= ~state.fallen()
-        for name, value in _measure(state, commands).items():
-            record.setdefault(name, []).append(np.where(alive, value, np.nan))
-    return WalkScores(command=commands, **{name: np.stack(values) for name, values in record.items()})
+        for name, value in _measure(state, commands[tick]).items():
+            upright = alive.reshape(-1, *[1] * (value.ndim - 1))
+            record.setdefault(name, []).append(np.where(upright, value, np.nan))
+    return WalkScores(**{name: np.stack(values) for name, values in record.items()})
 
 
 def _measure(state: BatchState, commands: np.ndarray) -> dict[str, np.ndarray]:
@@ -118,5 +177,6 @@ def _measure(state: BatchState, commands: np.ndarray) -> dict[str, np.ndarray]:
         "torque": np.sqrt(np.mean(state.joint_torque**2, axis=1)),
         "power": state.mechanical_power,
         "joint_vel_squared": np.mean(state.joint_vel**2, axis=1),
+        "velocity": np.column_stack([state.base_lin_vel_b[:, :2], state.base_ang_vel_b[:, 2]]),
     }
 

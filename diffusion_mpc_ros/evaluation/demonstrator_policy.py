@@ -5,39 +5,84 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ArtefactError
+from diffusion_mpc_ros.core.trajectory import COMMAND
+from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS, GaitClock, GaitCommand, GaitParameter
+
+CARD_VERSION = 2
+CARD_FILE, MODEL_FILE = "card.json", "demonstrator.onnx"
 
 
 class DemonstratorPolicy:
-    """``policy(observation (B, 45), base_height (B,)) -> joint targets (B, 12)`` [rad].
+    """``policy(observation (B, 45), gait, clock (B, 2)) -> joint targets (B, 12)`` [rad].
 
-    Raises :class:`ArtefactError` when the folder's files are missing, changed, or made for another joint order.
+    ``gait_parameters``: the hidden numbers that this demonstrator takes, with its own ranges; what else a
+    :class:`GaitCommand` says, and the clock where ``has_clock`` is False, it does not heed. Raises
+    :class:`ArtefactError` when the folder's files are missing, changed, of another schema or joint order.
     """
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
-        card_path, model_path = folder / "card.json", folder / "demonstrator.onnx"
+        card_path, model_path = folder / CARD_FILE, folder / MODEL_FILE
         try:
             card = json.loads(card_path.read_text())
             model = model_path.read_bytes()
-            actual = hashlib.sha256(model).hexdigest()
-        except (OSError, ValueError, RecursionError) as error:
-            raise ArtefactError(f"demonstrator in {folder} is not readable: {error}") from None
-        if actual != card.get("sha256", {}).get(model_path.name):
+            expected, version = card["sha256"][MODEL_FILE], card["schema_version"]
+        except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
+            raise ArtefactError(f"demonstrator in {folder} is not readable: {error!r}") from None
+        self.sha256 = hashlib.sha256(model).hexdigest()
+        if self.sha256 != expected:
             raise ArtefactError(f"{model_path} does not have the sha256 that {card_path} names: fetch it again")
+        if version != CARD_VERSION:
+            raise ArtefactError(f"{card_path} has schema_version {version!r}, this program reads {CARD_VERSION}")
         if tuple(card.get("joint_order", ())) != go2.JOINT_NAMES:
             raise ArtefactError(f"{card_path} has the joint order {card.get('joint_order')}, not {go2.JOINT_NAMES}")
+        try:
+            self.gait_parameters = {name: _parameter(name, entry) for name, entry in card["gait"].items()}
+            self.has_clock = bool(card["clock"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ArtefactError(f"{card_path} does not say which gait inputs the demonstrator has: {error}") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        named = ["observation", *self.gait_parameters, *(["clock"] if self.has_clock else [])]
+        inputs = [entry.name for entry in self._session.get_inputs()]
+        if inputs != named:
+            raise ArtefactError(f"{model_path} has the inputs {inputs}, {card_path} names {named}")
 
-    def __call__(self, observation: np.ndarray, base_height: np.ndarray) -> np.ndarray:
-        inputs = {
-            "observation": observation.astype(np.float32),
-            "base_height": np.asarray(base_height, dtype=np.float32)[:, None],
-        }
+    def __call__(self, observation: np.ndarray, gait: GaitCommand, clock: np.ndarray) -> np.ndarray:
+        inputs = {"observation": observation, "clock": clock} if self.has_clock else {"observation": observation}
+        inputs |= {name: getattr(gait, name)[:, None] for name in self.gait_parameters}
+        inputs = {name: value.astype(np.float32) for name, value in inputs.items()}
         return self._session.run(["joint_targets"], inputs)[0].astype(np.float64)
+
+
+def _parameter(name: str, entry: dict[str, Any]) -> GaitParameter:
+    if name not in GAIT_PARAMETERS:
+        raise ValueError(f"unknown gait parameter {name!r}; there are {list(GAIT_PARAMETERS)}")
+    known = GAIT_PARAMETERS[name]
+    low, high = map(float, entry["range"])
+    if entry["unit"] != known.unit or not low < high:
+        raise ValueError(f"{name} is {entry}, not a range low < high in {known.unit}")
+    return known._replace(low=low, high=high)
+
+
+class DemonstratorWalker:
+    """The demonstrator walking B robots: a batch controller that keeps each one's gait and clock."""
+
+    def __init__(self, policy: DemonstratorPolicy, gait: GaitCommand) -> None:
+        self._policy = policy
+        self.gait = gait
+        self.clock = GaitClock(len(gait.base_height))
+
+    def joint_targets(self, tick: int, observation: np.ndarray) -> np.ndarray:
+        """Joint targets ``(B, 12)`` [rad] for ``observation (B, 45)``; the clock advances by one tick."""
+        command = observation[:, COMMAND]
+        targets = self._policy(observation, self.gait, self.clock.features(command))
+        self.clock.step(command, self.gait.step_frequency)
+        return targets

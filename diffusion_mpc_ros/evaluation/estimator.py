@@ -17,7 +17,8 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import observe
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.estimation.base_estimator import BaseEstimator
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
+from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
+from diffusion_mpc_ros.evaluation.gait import GaitCommand
 from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose
 
 # (vx, vy) [m/s] and yaw rate [rad/s], each walked for an equal share of the time.
@@ -96,12 +97,15 @@ class EstimatorScores:
 
 def demonstrator_walker(policy: DemonstratorPolicy, base_height: float) -> Walker:
     """Joint targets from the demonstrator, ``walker(lowstate, time [s], command (3,)) -> (12,)`` [rad]."""
+    gait = GaitCommand.default(1)
+    gait.base_height[:] = base_height
+    demonstrator = DemonstratorWalker(policy, gait)
     previous = DEFAULT_JOINT_POS
 
     def walk(lowstate: LowState, time: float, command: np.ndarray) -> np.ndarray:
         nonlocal previous
         observation = observe(lowstate, command, previous)
-        previous = policy(observation[None], np.array([base_height]))[0]
+        previous = demonstrator.joint_targets(round(time / CONTROL_DT), observation[None])[0]
         return previous
 
     return walk

@@ -8,10 +8,13 @@ from math import prod
 
 import numpy as np
 import torch
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.trajectory import ROW_DIM
+from diffusion_mpc_ros.diffusion.artefact import STEP_INPUTS
 
 # Rows, columns and depth of the product that the machine's GEMM rate is measured with.
 SQUARE = 1024
@@ -65,6 +68,19 @@ def matrix_products(function: Callable[[], object]) -> list[Product]:
     if seen != counted:
         raise ConfigurationError(f"the matrix products seen are {seen} FLOPs, torch counts {counted}")
     return recorder.products
+
+
+def network_size(denoiser: nn.Module, rows: int) -> dict[str, int]:
+    """``parameters``, and ``step_flops``: the FLOPs of one denoising step of one candidate of ``rows`` rows.
+
+    ``denoiser``: ``(tau (B, T, 57), row_features (B, T, 3)) -> x0``. Rewards multiply no matrices.
+    """
+    features = STEP_INPUTS["row_features"][1][-1]
+    tau, row_features = torch.zeros(1, rows, ROW_DIM), torch.zeros(1, rows, features)
+    with torch.no_grad():
+        products = matrix_products(lambda: denoiser(tau, row_features))
+    parameters = sum(parameter.numel() for parameter in denoiser.parameters())
+    return {"parameters": parameters, "step_flops": count_flops(products)}
 
 
 def gemm_rate(repetitions: int = 12) -> float:

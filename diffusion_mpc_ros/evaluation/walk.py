@@ -13,10 +13,11 @@ from rich.table import Table
 
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion.artefact import add_scores, load
+from diffusion_mpc_ros.diffusion.artefact import Artefact, add_scores, load
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, WalkScores, run_closed_loop
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
+from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
+from diffusion_mpc_ros.evaluation.gait import GaitCommand
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
@@ -32,8 +33,6 @@ COMMANDS = (
     (0.0, 0.0, 0.0),
     (-0.5, 0.2, 0.5),
 )
-# Base height [m] that the demonstrator is asked for when its own figures are measured.
-DEMONSTRATOR_HEIGHT = 0.29
 
 
 @dataclass(frozen=True)
@@ -60,32 +59,19 @@ class WalkConfig:
     record: bool = False
 
 
-class _DemonstratorController:
-    """The demonstrator as a batch controller at a constant height."""
-
-    def __init__(self, policy: DemonstratorPolicy, robots: int) -> None:
-        self._policy, self._height = policy, np.full(robots, DEMONSTRATOR_HEIGHT)
-
-    def joint_targets(self, tick: int, observation: np.ndarray) -> np.ndarray:
-        return self._policy(observation, self._height)
-
-
 def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
     """The report as a dictionary: ``artefact`` (SHA-256), ``machine``, ``config`` and ``rows``."""
     artefact = load(model_folder(config.artefact))
     rows = []
     if config.with_demonstrator:
         policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
-        controller = _DemonstratorController(policy, config.robots * len(config.commands))
-        rows += _rows(config, _run(config, controller, "demonstrator"), controller="demonstrator")
+        walker = DemonstratorWalker(policy, GaitCommand.default(config.robots * len(config.commands)))
+        rows += command_rows(config, _run(config, walker, "demonstrator"), controller="demonstrator")
     for delay, replan in zip(config.delays, config.replans, strict=True):
         horizon = artefact.description.horizon
         timing = Timing(horizon, delay, replan or horizon - delay)
-        planner = DiffusionMpcPlanner(
-            artefact, DiffusionMpcConfig(timing, config.sampling, config.hold_committed, config.threads)
-        )
-        scores = _run(config, AsynchronousController(planner), f"D={delay} R={timing.replan_interval}")
-        rows += _rows(config, scores, controller="diffusion_mpc", delay=delay, replan=timing.replan_interval)
+        scores = walk_under_planner(config, artefact, timing)
+        rows += command_rows(config, scores, controller="diffusion_mpc", delay=delay, replan=timing.replan_interval)
     return {
         "artefact": artefact.identity,
         "machine": describe_machine(),
@@ -102,16 +88,26 @@ def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
     }
 
 
+def walk_under_planner(config: WalkConfig, artefact: Artefact, timing: Timing) -> WalkScores:
+    """The asynchronous loop of ``timing``; robots in the order of ``config.commands``, ``robots`` for each."""
+    planner = DiffusionMpcPlanner(
+        artefact, DiffusionMpcConfig(timing, config.sampling, config.hold_committed, config.threads)
+    )
+    label = f"D={timing.replan_margin} R={timing.replan_interval}"
+    return _run(config, AsynchronousController(planner), label)
+
+
 def _run(config: WalkConfig, controller: Any, label: str) -> WalkScores:
     commands = np.repeat(np.array(config.commands, dtype=float), config.robots, axis=0)
     simulation = BatchSimulation(len(commands), seed=config.seed, threads=config.threads)
     return run_closed_loop(controller, simulation, commands, config.ticks, label)
 
 
-def _rows(config: WalkConfig, scores: WalkScores, **labels: Any) -> list[dict[str, Any]]:
+def command_rows(config: WalkConfig, scores: WalkScores, **labels: Any) -> list[dict[str, Any]]:
+    """One row a command: ``labels`` and the summary over its robots."""
     rows = []
     for index, command in enumerate(config.commands):
-        mask = np.zeros(len(scores.command), dtype=bool)
+        mask = np.zeros(scores.planar_error.shape[1], dtype=bool)
         mask[index * config.robots : (index + 1) * config.robots] = True
         rows.append({"command": list(command), "delay": None, "replan": None, **labels, **scores.summary(mask)})
     return rows

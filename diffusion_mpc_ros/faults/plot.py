@@ -14,7 +14,10 @@ GRID_LINES = 4
 
 
 def plot(path: Path, panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], x_label: str) -> None:
-    """Write one panel below the other: its title, then curves by name as points (x, y); y begins at zero."""
+    """Write one panel below the other: its title, then curves by name as points (x, y).
+
+    y begins at zero, x at zero or its smallest negative.
+    """
     image = Image.new("RGB", (WIDTH, HEIGHT * max(len(panels), 1)), BACKGROUND)
     draw = ImageDraw.Draw(image)
     for index, (title, curves) in enumerate(panels.items()):
@@ -24,17 +27,18 @@ def plot(path: Path, panels: Mapping[str, Mapping[str, Sequence[tuple[float, flo
 
 def _panel(draw: ImageDraw.ImageDraw, top: int, title: str, curves: Mapping[str, Sequence], x_label: str) -> None:
     points = [point for curve in curves.values() for point in curve]
-    x_max = max((x for x, _ in points), default=0.0) or 1.0
+    x_min = min((x for x, _ in points if x < 0.0), default=0.0)
+    x_max = max((x for x, _ in points if x > 0.0), default=1.0)
     y_max = 1.1 * max((y for _, y in points), default=0.0) or 1.0
     left, right, bottom, upper = MARGIN, WIDTH - 2.5 * MARGIN, top + HEIGHT - MARGIN / 2, top + MARGIN / 2
 
     def place(x: float, y: float) -> tuple[float, float]:
-        return left + (right - left) * x / x_max, bottom - (bottom - upper) * y / y_max
+        return left + (right - left) * (x - x_min) / (x_max - x_min), bottom - (bottom - upper) * y / y_max
 
     for line in range(GRID_LINES + 1):
-        y, x = y_max * line / GRID_LINES, x_max * line / GRID_LINES
-        draw.line([place(0.0, y), place(x_max, y)], fill=GRID)
-        draw.text((8, place(0.0, y)[1] - 6), f"{y:.3g}", fill=AXES)
+        y, x = y_max * line / GRID_LINES, x_min + (x_max - x_min) * line / GRID_LINES
+        draw.line([place(x_min, y), place(x_max, y)], fill=GRID)
+        draw.text((8, place(x_min, y)[1] - 6), f"{y:.3g}", fill=AXES)
         draw.text((place(x, 0.0)[0] - 10, bottom + 4), f"{x:.3g}", fill=AXES)
     draw.line([(left, upper), (left, bottom), (right, bottom)], fill=AXES)
     draw.text((left, top + 8), f"{title}, over {x_label}", fill=AXES)

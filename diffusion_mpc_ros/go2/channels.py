@@ -284,13 +284,16 @@ class Subscriber(Generic[T]):
             try:
                 for sample in reader.take(_HISTORY):
                     if isinstance(sample, _Sample):
-                        self._receive(sample.data)
+                        self._receive(sample)
             except sdk.DDSException as error:
                 self.last_error = error.msg
 
-    def _receive(self, data: bytes) -> None:
+    def _decoded(self, sample: _Sample) -> T:
+        return self._decode(sample.data, time.monotonic())
+
+    def _receive(self, sample: _Sample) -> None:
         try:
-            value = self._decode(data, time.monotonic())
+            value = self._decoded(sample)
         except MessageError as error:
             self.rejected += 1
             self.last_error = str(error)
@@ -304,3 +307,25 @@ class Subscriber(Generic[T]):
                 self._callback(value)
             except Exception:
                 _log.exception("the callback for a %s raised", type(value).__name__)
+
+
+@dataclass(frozen=True)
+class StampedSample:
+    """A sample as it was on the wire, with two stamps [ns] of the system's clock: the writer's and the reader's own."""
+
+    data: bytes
+    sent: int
+    received: int
+
+
+class Tap(Subscriber[StampedSample]):
+    """Hands the samples of a channel on undecoded, with the stamp that their writer put on the wire."""
+
+    def __init__(
+        self, domain: Go2Domain, channel: Channel[Any], callback: Callable[[StampedSample], None] | None = None
+    ) -> None:
+        super().__init__(domain, channel, callback)
+
+    def _decoded(self, sample: _Sample) -> StampedSample:
+        received = time.time_ns()
+        return StampedSample(sample.data, sample.sample_info.source_timestamp, received)

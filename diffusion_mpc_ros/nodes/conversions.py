@@ -130,6 +130,7 @@ def joint_command_message(step: ControlStep, stamp: Time) -> messages.JointComma
     message.fault = str(output.fault or "")
     for name in ("joint_pos", "joint_vel", "kp", "kd", "torque"):
         setattr(message, name, _float64(getattr(output.command, name)))
+    message.lowstate_tick_ms = step.lowstate.tick_ms if step.lowstate else 0
     message.plan_start_tick = row.plan.start_tick if row else -1
     message.plan_row = row.index if row else -1
     message.lateness = step.lateness

@@ -53,7 +53,15 @@ PLANNER_PARAMETERS = (
     Parameter("hold_committed", True, "Hold the actions that are already committed fixed while sampling."),
     Parameter("backend", "auto", "Inference: onnxruntime, openvino, or auto: OpenVINO on an Intel CPU that has it."),
     Parameter("precision", "f32", "Arithmetic of the network: f32, or bf16 with OpenVINO where the CPU has it."),
-    Parameter("threads", 1, "Threads of the inference backend.", 1, 64),
+    Parameter("threads", 0, "Threads of the inference backend; 0: as many as measurement finds worth a core.", 0, 64),
+    Parameter(
+        "time_budget_ms",
+        -1.0,
+        "Time budget of a plan [ms], kept by fewer candidates, then fewer steps; -1: 80 % of the shorter of max(D, 1) "
+        "and R ticks; 0: none, exactly the configured settings.",
+        -1.0,
+        2000.0,
+    ),
     Parameter("seed", 0, "Seed of the sampling noise.", 0, 2**31 - 1),
     Parameter("max_command", [1.0, 0.5, 1.0], "Bounds of vx, vy [m/s] and yaw rate [rad/s] that are asked for."),
     Parameter("max_command_rate", [2.0, 2.0, 4.0], "Bounds of their change [m/s^2, m/s^2, rad/s^2]."),

@@ -2,19 +2,20 @@
 
 It is steered by ``remote``, ``joy`` and ``cmd_vel``, the first that asks for a movement (control/velocity_command.py).
 Publishes ``plan``, ``predicted_trajectory`` (trajectory_msgs/JointTrajectory), ``predicted_feet`` (MarkerArray) and
-``/diagnostics`` with the plan latency. Refuses to start when this machine plans too slowly for the timing.
+``/diagnostics`` with the plan latency and the level that the time budget leaves (planners/anytime.py). Refuses to start
+when this machine plans too slowly for the timing.
 """
 
 from __future__ import annotations
 
-import numpy as np
+import gc
+
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from diffusion_mpc_msgs import msg as messages
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
 from diffusion_mpc_ros.control.velocity_command import VelocityCommand
-from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.types import Plan, RewardSettings
 from diffusion_mpc_ros.nodes import conversions, standard_messages
 from diffusion_mpc_ros.nodes.parameters import (
@@ -27,16 +28,13 @@ from diffusion_mpc_ros.nodes.parameters import (
 )
 from diffusion_mpc_ros.nodes.planning import PlanningLoop
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
-from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+from diffusion_mpc_ros.nodes.runtime import ManagedNode, freeze_garbage, run
 from diffusion_mpc_ros.nodes.velocity_inputs import VelocityInputs
 from diffusion_mpc_ros.planners.configuration import make_planner
-from diffusion_mpc_ros.planners.latency import guided, plan_times
 from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
-from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
+from diffusion_mpc_ros.realtime.scheduling import schedule_realtime, usable_cores
 
 DIAGNOSTICS_PERIOD = 1.0
-# The plan time is measured over so many plans, again when it is too long: the other nodes may just be starting.
-WARM_UP_PLANS, WARM_UP_ATTEMPTS = 50, 4
 PARAMETERS = (HORIZON, REPLAN_MARGIN, BASE_FRAME, *PLANNER_PARAMETERS, realtime_priority(10))
 
 
@@ -47,11 +45,12 @@ class PlannerNode(ManagedNode):
         super().__init__("planner")
         values = declare(self, *PARAMETERS)
         # Threads made from here on, the planner's among them, inherit it.
-        schedule_realtime(values["realtime_priority"])
+        realtime = schedule_realtime(values["realtime_priority"])
         limits = (values["max_command"], values["max_command_rate"])
         velocity = VelocityCommand(*limits, values["command_deadband"], values["cmd_vel_timeout"])
         self._planner = make_planner(values)
-        self._check_plan_time()
+        self._settle(f"SCHED_FIFO {values['realtime_priority']}" if realtime else "no real-time priority")
+        self._level = self._planner.level
         self._base_frame = values["base_frame"]
         self._rewards = RewardSettings()
         self._failures = 0
@@ -69,23 +68,16 @@ class PlannerNode(ManagedNode):
         """Stop planning."""
         self._loop.close()
 
-    def _check_plan_time(self) -> None:
-        """Raise TimingError when this machine plans too slowly for the timing.
-
-        Paced as while walking: back to back, a real-time planner would occupy a core, and the kernel then lets starved
-        ordinary tasks go before all real-time ones, command_publisher's too.
-        """
-        artefact = self._planner.artefact
-        rewards = guided(artefact.description.reward_terms)
-        for attempt in range(WARM_UP_ATTEMPTS):
-            p50, p99 = np.percentile(plan_times(self._planner, WARM_UP_PLANS, rewards, paced=True), [50, 99])
-            text = f"{artefact.name}: plan time with all rewards p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms"
-            self.get_logger().info(text)
-            try:
-                return self._planner.timing.check_plan_time(float(p99))
-            except TimingError:
-                if attempt + 1 == WARM_UP_ATTEMPTS:
-                    raise
+    def _settle(self, priority: str) -> None:
+        """Settle the level from measurement, and say what is settled; raises TimingError (AnytimePlanner.settle)."""
+        planner, log = self._planner, self.get_logger()
+        freeze_garbage()
+        memory = "memory locked" if self.memory_locked else "memory not locked"
+        frozen = f"{gc.get_freeze_count()} objects frozen"
+        log.info(f"{planner.describe()}; {usable_cores()} cores, not pinned; {priority}; {memory}; {frozen}")
+        trial = planner.settle()
+        times = f"plan time with all rewards p50 {trial.p50 * 1e3:.1f} ms, p99 {trial.p99 * 1e3:.1f} ms"
+        log.info(f"{planner.artefact.name}: {planner.describe_level()}; {times}")
 
     def _on_state(self, message: messages.RobotState) -> None:
         self._loop.update(conversions.robot_state(message), self._velocity.get(), self._rewards)
@@ -101,6 +93,14 @@ class PlannerNode(ManagedNode):
             self._predictions.publish(standard_messages.joint_trajectory_message(plan, stamp))
         if self._feet.get_subscription_count():
             self._feet.publish(standard_messages.predicted_feet_message(plan, stamp, self._base_frame))
+        self._tell_change_of_level()
+
+    def _tell_change_of_level(self) -> None:
+        if self._planner.level > self._level:
+            self.get_logger().warning(f"plans take too long: down to {self._planner.describe_level()}")
+        elif self._planner.level < self._level:
+            self.get_logger().info(f"plans are fast again: up to {self._planner.describe_level()}")
+        self._level = self._planner.level
 
     def _on_failure(self, failure: PlannerFailure) -> None:
         """In the planner's thread."""
@@ -118,10 +118,14 @@ class PlannerNode(ManagedNode):
             "plans": summary.count,
             "misses": summary.misses,
             "failures": self._failures,
+            **self._planner.diagnostics(),
             **self._velocity.diagnostics(),
         }
-        level = DiagnosticStatus.WARN if late or self._failures else DiagnosticStatus.OK
+        degraded = self._planner.level > 0
+        level = DiagnosticStatus.WARN if late or degraded or self._failures else DiagnosticStatus.OK
         text = f"plans of up to {self._loop.latency.limit * 1e3:.0f} ms are in time"
+        if degraded:
+            text += f"; degraded to {self._planner.describe_level()}"
         stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(standard_messages.diagnostics_message(self.get_name(), level, text, values, stamp))
 

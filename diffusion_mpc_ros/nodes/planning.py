@@ -32,7 +32,7 @@ class PlanningLoop:
         on_failure: Callable[[PlannerFailure], None],
     ) -> None:
         timing = planner.timing
-        self.latency = LatencyStatistics(max(timing.replan_margin, 1) * timing.control_dt)
+        self.latency = LatencyStatistics(timing.plan_time_limit)
         self._planner, self._on_plan = planner, on_plan
         self._buffer = ActionBuffer(timing)
         self._schedule = ReplanSchedule(timing)

@@ -3,28 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
+
+import numpy as np
 
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.planners.anytime import plan_time_budget
+from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner
 from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.latency import guided, plan_times
+from diffusion_mpc_ros.realtime.scheduling import usable_cores
 
 SAMPLING = ("candidates", "sampler", "steps", "cached_steps", "refresh_ticks", "guidance_scale", "seed")
+# Stands for the number of threads that measurement finds best.
+MEASURED_THREADS = 0
+# Twice the threads have to make plans so much shorter: they take cores from everybody else.
+WORTH_CORES = 0.8
+THREAD_PLANS = 10
 
 
-def make_planner(values: Mapping[str, Any]) -> DiffusionMpcPlanner:
+def make_planner(values: Mapping[str, Any]) -> AnytimePlanner:
     """The planner of ``values``, named as in ``config/planner.yaml``.
 
     Raises :class:`ArtefactError`, :class:`ConfigurationError` or :class:`TimingError`.
     """
+    timing = Timing(values["horizon"], values["replan_margin"], values["replan_interval"])
     config = DiffusionMpcConfig(
-        timing=Timing(values["horizon"], values["replan_margin"], values["replan_interval"]),
+        timing=timing,
         sampling=SamplingOptions(**{name: values[name] for name in SAMPLING}),
         hold_committed=values["hold_committed"],
         threads=values["threads"],
         backend=values["backend"],
         precision=values["precision"],
     )
-    return DiffusionMpcPlanner(artefact.load(model_folder(values["artefact"])), config)
+    budget = plan_time_budget(values["time_budget_ms"], timing)
+    loaded = artefact.load(model_folder(values["artefact"]))
+    if config.threads == MEASURED_THREADS:
+        config = replace(config, threads=measure_threads(loaded, config, usable_cores()))
+    return AnytimePlanner(loaded, config, budget)
+
+
+def measure_threads(loaded: Artefact, config: DiffusionMpcConfig, cores: int) -> int:
+    """The number of threads to plan with on ``cores`` cores; one is left to the other executables."""
+    rewards = guided(loaded.description.reward_terms)
+    counts = [2**power for power in range(cores.bit_length()) if 2**power <= max(cores - 1, 1)]
+    if len(counts) == 1:
+        return counts[0]
+    planners = {count: DiffusionMpcPlanner(loaded, replace(config, threads=count)) for count in counts}
+    return choose_threads(
+        {count: float(np.median(plan_times(planner, THREAD_PLANS, rewards, paced=True)))
+         for count, planner in planners.items()}
+    )  # fmt: skip
+
+
+def choose_threads(plan_times_by_count: Mapping[int, float]) -> int:
+    """More threads as long as each larger number is clearly faster than the one before (:data:`WORTH_CORES`)."""
+    counts = sorted(plan_times_by_count)
+    for count, more in zip(counts, counts[1:]):
+        if plan_times_by_count[more] > WORTH_CORES * plan_times_by_count[count]:
+            return count
+    return counts[-1]

@@ -13,7 +13,7 @@ from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM, make_observation
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.diffusion.artefact import Artefact, ModelDescription
-from diffusion_mpc_ros.diffusion.inference import make_backend
+from diffusion_mpc_ros.diffusion.inference import StepBackend, make_backend
 from diffusion_mpc_ros.diffusion.sampler import DiffusionSampler, Guidance, SamplingOptions
 from diffusion_mpc_ros.rewards.registry import term_parameters
 
@@ -54,8 +54,8 @@ def make_guidance(description: ModelDescription, settings: RewardSettings, mode:
 class DiffusionMpcPlanner:
     """A :class:`planners.base.Planner`; :meth:`plan_batch` plans for many robots at once."""
 
-    def __init__(self, artefact: Artefact, config: DiffusionMpcConfig) -> None:
-        """Load the artefact's graph.
+    def __init__(self, artefact: Artefact, config: DiffusionMpcConfig, backend: StepBackend | None = None) -> None:
+        """Load the artefact's graph, unless ``backend`` has it already.
 
         Raises :class:`TimingError` for another horizon, and what :func:`make_backend` raises.
         """
@@ -66,7 +66,8 @@ class DiffusionMpcPlanner:
                 f"the configured horizon is {config.timing.horizon}"
             )
         self.artefact, self.config, self.timing = artefact, config, config.timing
-        backend = make_backend(artefact, config.backend, config.threads, config.precision)
+        if backend is None:
+            backend = make_backend(artefact, config.backend, config.threads, config.precision)
         self._sampler = DiffusionSampler(description, backend, config.sampling)
 
     def plan(self, request: PlanRequest) -> Plan:

@@ -7,6 +7,11 @@ import os
 from collections.abc import Iterable
 
 
+def usable_cores() -> int:
+    """How many cores this process may run on."""
+    return len(os.sched_getaffinity(0))
+
+
 def schedule_realtime(priority: int) -> bool:
     """Ask for SCHED_FIFO at ``priority`` for this process; False for 0 or where the system does not grant it.
 

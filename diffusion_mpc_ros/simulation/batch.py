@@ -20,9 +20,6 @@ EVALUATION_MODEL = ModelOptions(timestep=BATCH_TIMESTEP)
 TRAINING_MODEL = ModelOptions(timestep=BATCH_TIMESTEP, iterations=5, ls_iterations=8, elliptic=False)
 
 
-
-
-
 @dataclass
 class BatchState:
     """The truth about B robots after a control tick; base frame where the name ends in ``_b``."""
@@ -75,11 +72,13 @@ class BatchSimulation:
         self.robots = robots
         self.rng = np.random.default_rng(seed)
         self._randomization = randomization
-        model = build_model(options)
+        self.nominal = model = build_model(options)
         self._indices = ModelIndices.of(model)
         self.models = (
             [model] * robots if randomization is None else randomize_models(model, robots, randomization, self.rng)
         )
+        nominal_fraction = 1.0 if randomization is None else randomization.nominal_fraction
+        self._varied = np.arange(robots) >= nominal_fraction * robots
         self._datas = [mujoco.MjData(model) for _ in range(threads)]
         self._rollout = rollout.Rollout(nthread=threads)
         self._physics_steps = round(go2.CONTROL_DT / options.timestep)
@@ -94,35 +93,62 @@ class BatchSimulation:
         self.latency_steps = np.zeros(robots, dtype=np.intp)
         self._history = np.tile(go2.DEFAULT_JOINT_POS, (4, robots, 1))
         self._control = np.zeros((robots, self._physics_steps, model.nu))
+        # What the last tick measured besides the physics state: fields of BatchState.
+        self._measured = {
+            "joint_torque": np.zeros((robots, go2.NUM_JOINTS)),
+            "mechanical_power": np.zeros(robots),
+            "foot_force": np.zeros((robots, 4)),
+            "foot_pos": np.zeros((robots, 4, 3)),
+            "foot_vel": np.zeros((robots, 4, 3)),
+        }
         self.state: BatchState
         self.reset(np.ones(robots, dtype=bool))
 
-    def reset(self, mask: np.ndarray, *, settle_height: float = 0.33) -> None:
+    def reset(self, mask: np.ndarray) -> None:
         """Put the robots of ``mask (B,)`` back on their feet at the origin, with small random deviations."""
         count = int(mask.sum())
-        if count == 0:
-            self._read(None)
-            return
+        if count:
+            self._draw_start(mask, count)
+        self._read()
+
+    def _draw_start(self, mask: np.ndarray, count: int) -> None:
         rng, scale = self.rng, (0.95, 1.05)
         if self._randomization is not None:
             scale = self._randomization.initial_joint_pos
-            latency = rng.uniform(*self._randomization.latency, size=count)
+            latency = rng.uniform(*self._randomization.latency, size=count) * self._varied[mask]
             self.latency_steps[mask] = np.round(latency / go2.CONTROL_DT * self._physics_steps)
         state = np.zeros((count, self._state.shape[1]))
         qpos, qvel = state[:, 1 : 1 + self._nq], state[:, 1 + self._nq :]
         heading = rng.uniform(-np.pi, np.pi, size=count)
-        qpos[:, 2] = settle_height
         qpos[:, 3], qpos[:, 6] = np.cos(heading / 2), np.sin(heading / 2)
         joint_pos = go2.DEFAULT_JOINT_POS * rng.uniform(*scale, size=(count, go2.NUM_JOINTS))
         qpos[:, self._indices.qpos] = go2.clip_joint_targets(joint_pos)
         qvel[:, :6] = rng.uniform(-0.05, 0.05, size=(count, 6))
+        feet = np.stack([self._stand_on_the_ground(row) for row in qpos])
         self._state[mask] = state
         self._history[:, mask] = go2.DEFAULT_JOINT_POS
-        self._read(None)
+        self._forget(mask)
+        self._measured["foot_pos"][mask] = feet
+
+    def _stand_on_the_ground(self, qpos: np.ndarray) -> np.ndarray:
+        """Raise the base, in place, until the lowest foot touches the ground; the feet's positions ``(4, 3)`` [m]."""
+        data = self._datas[0]
+        data.qpos[:] = qpos
+        mujoco.mj_kinematics(self.nominal, data)
+        feet = data.geom_xpos[self._indices.feet].copy()
+        rise = go2.FOOT_RADIUS - feet[:, 2].min()
+        qpos[2] += rise
+        feet[:, 2] += rise
+        return feet
+
+    def _forget(self, mask: np.ndarray) -> None:
+        for values in self._measured.values():
+            values[mask] = 0.0
 
     def push(self, delta_lin_vel_w: np.ndarray) -> None:
         """Kick the bases: add velocities ``(B, 3)`` [m/s], world frame."""
         self._state[:, 1 + self._nq : 4 + self._nq] += delta_lin_vel_w
+        self._read()
 
     def step(self, joint_targets: np.ndarray) -> BatchState:
         """Hold joint targets ``(B, 12)`` [rad] (clipped to the position limits) for one control tick."""
@@ -134,33 +160,35 @@ class BatchSimulation:
         self._control[:, :, self._indices.actuators] = delayed
         states, sensors = self._rollout.rollout(self.models, self._datas, self._state, self._control)
         self._state[:] = states[:, -1]
+        self._measure(states, sensors[:, -1], delayed)
         diverged = ~np.isfinite(self._state).all(axis=1)
         if diverged.any():
             # A physics blow-up counts as a fall; the row must stay finite for everyone who computes with it.
             self._state[diverged] = 0.0
             self._state[diverged, 4] = 1.0
-        self._read((states, sensors, delayed))
+            self._forget(diverged)
+        self._read()
         return self.state
 
-    def _read(self, stepped: tuple[np.ndarray, np.ndarray, np.ndarray] | None) -> None:
+    def _measure(self, states: np.ndarray, sensors: np.ndarray, targets: np.ndarray) -> None:
+        """Torque and power over the physics steps of a tick, and the sensors at its end."""
+        indices = self._indices
+        positions = states[:, :, 1:][:, :, indices.qpos]
+        velocities = states[:, :, 1 + self._nq :][:, :, indices.qvel]
+        effort = go2.WALKING_KP * (targets - positions) - go2.WALKING_KD * velocities
+        effort = np.clip(effort * self._strength[:, None], -go2.JOINT_TORQUE_MAX, go2.JOINT_TORQUE_MAX)
+        self._measured = {
+            "joint_torque": effort.mean(axis=1),
+            "mechanical_power": np.abs(effort * velocities).sum(axis=-1).mean(axis=1),
+            "foot_force": sensors[:, indices.touch],
+            "foot_pos": sensors[:, indices.foot_position],
+            "foot_vel": sensors[:, indices.foot_velocity],
+        }
+
+    def _read(self) -> None:
         state, indices = self._state, self._indices
         qpos, qvel = state[:, 1 : 1 + self._nq], state[:, 1 + self._nq :]
         quat = qpos[:, 3:7].copy()
-        torque = np.zeros((self.robots, go2.NUM_JOINTS))
-        power = np.zeros(self.robots)
-        foot_force = np.zeros((self.robots, 4))
-        foot_pos, foot_vel = np.zeros((self.robots, 4, 3)), np.zeros((self.robots, 4, 3))
-        if stepped is not None:
-            states, sensors, delayed = stepped
-            positions = states[:, :, 1:][:, :, indices.qpos]
-            velocities = states[:, :, 1 + self._nq :][:, :, indices.qvel]
-            effort = go2.WALKING_KP * (delayed - positions) - go2.WALKING_KD * velocities
-            effort = np.clip(effort * self._strength[:, None], -go2.JOINT_TORQUE_MAX, go2.JOINT_TORQUE_MAX)
-            torque = effort.mean(axis=1)
-            power = np.abs(effort * velocities).sum(axis=-1).mean(axis=1)
-            last = sensors[:, -1]
-            foot_force = last[:, indices.touch]
-            foot_pos, foot_vel = last[:, indices.foot_position], last[:, indices.foot_velocity]
         self.state = BatchState(
             base_pos=qpos[:, :3].copy(),
             base_quat_wxyz=quat,
@@ -169,9 +197,5 @@ class BatchSimulation:
             projected_gravity_b=rotations.projected_gravity(quat),
             joint_pos=qpos[:, indices.qpos],
             joint_vel=qvel[:, indices.qvel],
-            joint_torque=torque,
-            mechanical_power=power,
-            foot_force=foot_force,
-            foot_pos=foot_pos,
-            foot_vel=foot_vel,
+            **{name: values.copy() for name, values in self._measured.items()},
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import mujoco
@@ -15,8 +16,10 @@ from diffusion_mpc_ros.simulation.model import ModelIndices
 class Randomization:
     """Ranges ``(low, high)``, uniform; the defaults are Table I of the paper, friction from 0.2.
 
-    A payload of ``base_mass`` sits at ``mass_position``; ``latency`` delays what the policy does (the paper delays
-    what it sees: for a controller in closed loop the two add up alike).
+    Friction here is what foot and floor have together; on less than 0.2 nobody trots. In the paper's simulator it is
+    one of two that are averaged. A payload of ``base_mass`` sits at ``mass_position``; ``latency`` delays what the
+    policy does (the paper delays what it sees: for a controller in closed loop the two add up alike). Nominal robots
+    have the model as it is and no latency; they too start from ``initial_joint_pos``.
     """
 
     base_mass: tuple[float, float] = (1.0, 3.0)  # [kg], added
@@ -50,6 +53,27 @@ def randomize_models(
             varied.actuator_biasprm[:, 1:3] *= strength[:, None]
         models.append(varied)
     return models
+
+
+def variation(models: Sequence[mujoco.MjModel], nominal: mujoco.MjModel) -> dict[str, np.ndarray]:
+    """What :func:`randomize_models` made of ``nominal``, read from the ``B`` models themselves.
+
+    ``payload_mass (B,)`` [kg], ``payload_position (B, 3)`` [m] in the base frame (zero without payload), ``friction
+    (B,)``, ``motor_strength (B, 12)`` as a factor, project order.
+    """
+    indices = ModelIndices.of(nominal)
+    body, floor = indices.base, nominal.geom("floor").id
+    masses = np.array([model.body_mass[body] for model in models])
+    moments = np.array([model.body_mass[body] * model.body_ipos[body] for model in models])
+    payload = masses - nominal.body_mass[body]
+    moment = moments - nominal.body_mass[body] * nominal.body_ipos[body]
+    gains = np.array([model.actuator_gainprm[indices.actuators, 0] for model in models])
+    return {
+        "payload_mass": payload,
+        "payload_position": moment / np.where(payload > 0.0, payload, np.inf)[:, None],
+        "friction": np.array([model.geom_friction[floor, 0] for model in models]),
+        "motor_strength": gains / nominal.actuator_gainprm[indices.actuators, 0],
+    }
 
 
 def add_payload(model: mujoco.MjModel, body: int, mass: float, position_b: np.ndarray) -> None:

@@ -1,4 +1,13 @@
-"""Collect trajectories of the demonstrator under action noise, pushes and domain randomisation."""
+"""Collect trajectories of the demonstrator in many gaits, under action noise, pushes and domain randomisation.
+
+Every trajectory keeps one hidden gait (base height, step frequency, ...) from its first to its last row, so that no row
+shows a change from one gait to another. A part that is there is not collected again. At the end `data_sheet.md` and
+`data_sheet.json` beside the parts say what the data cover.
+
+examples:
+  diffusion-mpc train collect
+  diffusion-mpc train collect --parts 1 --robots 50 --output runs/small
+"""
 
 from __future__ import annotations
 
@@ -11,12 +20,14 @@ import numpy as np
 from tqdm import tqdm
 
 from diffusion_mpc_ros.core import go2
-from diffusion_mpc_ros.diffusion.artefact import file_sha256
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
-from diffusion_mpc_ros.simulation.batch import EVALUATION_MODEL, BatchSimulation
-from diffusion_mpc_ros.simulation.randomization import Randomization
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
+from diffusion_mpc_ros.evaluation.gait import GaitCommand
+from diffusion_mpc_ros.simulation.batch import BATCH_TIMESTEP, EVALUATION_MODEL, BatchSimulation, BatchState
+from diffusion_mpc_ros.simulation.randomization import Randomization, variation
+from diffusion_mpc_ros.training import data_sheet
 from diffusion_mpc_ros.training.commands import CommandRanges, CommandSampler
-from diffusion_mpc_ros.training.dataset import TrajectoryDataset
+from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls
 from diffusion_mpc_ros.training.walking_env import ACTION_SCALE
 
 
@@ -38,27 +49,31 @@ class ActionNoise:
 
 @dataclass(frozen=True)
 class CollectConfig:
-    """``diffusion-mpc train collect``: ``parts`` parts of ``robots`` trajectories of ``ticks`` control ticks."""
+    """``diffusion-mpc train collect``: ``parts`` parts of ``robots`` trajectories of ``ticks`` control ticks.
+
+    A robot put on its feet, at first or after a fall, has ``settle_ticks`` to take up its gait; these rows are left out
+    of every window. ``default_gait_share``: trajectories in the default gait. Pushes of up to ``push_speed`` [m/s].
+    """
 
     demonstrator: Path = Path("models/demonstrator")
     output: Path = Path("runs/dataset")
     seed: int = 7
     threads: int = 2
-    parts: int = 12
-    robots: int = 256
-    ticks: int = 500
-    base_height: tuple[float, float] = (0.22, 0.32)
-    nominal_height: float = 0.29
-    nominal_height_fraction: float = 0.5
+    parts: int = 16
+    robots: int = 250
+    ticks: int = 1000
+    settle_ticks: int = 50
+    default_gait_share: float = 0.25
     push_ticks: int = 150
     push_speed: float = 0.6
     noise: ActionNoise = field(default_factory=ActionNoise)
     commands: CommandRanges = field(default_factory=lambda: CommandRanges(standing=0.12, resample_ticks=(60, 250)))
-    randomization: Randomization = field(
-        default_factory=lambda: Randomization(
-            nominal_fraction=0.5, latency=(0.0, 0.0), initial_joint_pos=(0.85, 1.15), base_mass=(0.0, 3.0)
-        )
-    )
+    randomization: Randomization = field(default_factory=lambda: Randomization(nominal_fraction=0.4))
+
+    def __post_init__(self) -> None:
+        for name in ("parts", "robots", "ticks", "settle_ticks", "push_ticks"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
 
 
 class NoiseGenerator:
@@ -66,7 +81,8 @@ class NoiseGenerator:
 
     def __init__(self, robots: int, config: ActionNoise, rng: np.random.Generator) -> None:
         self._rng, self._config = rng, config
-        self._scale = rng.uniform(*config.scale, size=robots) * (rng.uniform(size=robots) >= config.clean)
+        # (B,) [action units], 0 for a robot without noise
+        self.scale = rng.uniform(*config.scale, size=robots) * (rng.uniform(size=robots) >= config.clean)
         self._correlation = np.where(rng.uniform(size=robots) < config.autoregressive, config.correlation, 0.0)
         self._bursting = rng.uniform(size=robots) < config.bursts
         self._active = np.ones(robots, dtype=bool)
@@ -81,54 +97,88 @@ class NoiseGenerator:
         switch = self._bursting & (self._ticks_left <= 0)
         self._active ^= switch
         self._ticks_left[switch] = self._rng.integers(*self._config.burst_ticks, size=int(switch.sum()))
-        return ACTION_SCALE * (self._scale * self._active)[:, None] * self._value
+        return ACTION_SCALE * (self.scale * self._active)[:, None] * self._value
 
 
 def collect_part(config: CollectConfig, policy: DemonstratorPolicy, seed: int) -> dict[str, np.ndarray]:
-    """One part: arrays as in :mod:`dataset`, ``E = robots`` episodes of ``L = ticks``."""
+    """One part: arrays as in :mod:`dataset`, ``E = robots`` trajectories of ``L = ticks``.
+
+    Labels: what :func:`labels` says, at the tick of the observation, and ``mechanical_power (E, L)`` [W], the mean over
+    the tick that the row's action is applied in. Facts: the commanded ``gait (E, G)`` in the order of the policy's
+    ``gait_parameters``, the robot's :func:`variation`, its ``latency (E,)`` [s] at the start and the scale of its
+    ``noise (E,)`` [action units].
+    """
     simulation = BatchSimulation(
         config.robots, seed=seed, options=EVALUATION_MODEL, randomization=config.randomization, threads=config.threads
     )
     rng = np.random.default_rng(seed + 1)
     commands = CommandSampler(config.robots, config.commands, rng)
     noise = NoiseGenerator(config.robots, config.noise, rng)
-    heights = rng.uniform(*config.base_height, size=config.robots)
-    heights[rng.uniform(size=config.robots) < config.nominal_height_fraction] = config.nominal_height
+    gait = GaitCommand.draw(config.robots, rng, policy.gait_parameters, config.default_gait_share)
+    walker = DemonstratorWalker(policy, gait)
+    walker.clock.phase = rng.uniform(size=config.robots)
+    facts = {
+        "gait": gait.columns(list(policy.gait_parameters)),
+        **variation(simulation.models, simulation.nominal),
+        "latency": simulation.latency_steps * BATCH_TIMESTEP,
+        "noise": noise.scale,
+    }
     previous = np.tile(go2.DEFAULT_JOINT_POS, (config.robots, 1))
-    fresh = np.ones(config.robots, dtype=bool)
-    record: dict[str, list[np.ndarray]] = {"observation": [], "action": [], "executed": [], "fresh": []}
-    for tick in range(config.ticks):
-        observation = simulation.state.observation(commands.command, previous)
-        action = policy(observation, heights)
+    settling = np.full(config.robots, config.settle_ticks)
+    record: dict[str, list[np.ndarray]] = {}
+    for tick in range(-config.settle_ticks, config.ticks):
+        state = simulation.state
+        observation = state.observation(commands.command, previous)
+        action = walker.joint_targets(tick, observation)
         executed = go2.clip_joint_targets(action + noise.step())
-        for name, value in zip(record, (observation, action, executed, fresh), strict=True):
-            record[name].append(value.astype(bool if name == "fresh" else np.float32))
-        fallen = simulation.step(executed).fallen()
-        previous = executed.copy()
+        row = {"observation": observation, "action": action, "executed": executed, **labels(state)}
+        state = simulation.step(executed)
+        row["mechanical_power"] = state.mechanical_power
+        if tick >= 0:
+            record.setdefault("fresh", []).append((settling > 0) | (tick == 0))
+            for name, values in row.items():
+                record.setdefault(name, []).append(values.astype(np.float32))
+        previous = executed
         commands.step()
-        if tick % config.push_ticks == config.push_ticks - 1:
+        if tick > 0 and tick % config.push_ticks == 0:
             push = np.zeros((config.robots, 3))
             push[:, :2] = rng.uniform(-config.push_speed, config.push_speed, size=(config.robots, 2))
             simulation.push(push)
+        fallen = state.fallen()
+        settling = np.where(fallen, config.settle_ticks, np.maximum(settling - 1, 0))
         if fallen.any():
             simulation.reset(fallen)
             commands.redraw(fallen)
-            previous[fallen] = go2.DEFAULT_JOINT_POS
-        fresh = fallen
-    return {name: np.stack(values, axis=1) for name, values in record.items()}
+            previous = np.where(fallen[:, None], go2.DEFAULT_JOINT_POS, executed)
+    return {**{name: np.stack(values, axis=1) for name, values in record.items()}, **facts}
+
+
+def labels(state: BatchState) -> dict[str, np.ndarray]:
+    """What reward models learn from and no observation says.
+
+    ``base_height (B,)`` [m], ``foot_height (B, 4)`` [m] of the feet's centres, both above the ground, and
+    ``base_lin_vel (B, 3)`` [m/s] in the base frame.
+    """
+    return {
+        "base_height": state.base_pos[:, 2],
+        "foot_height": state.foot_pos[..., 2],
+        "base_lin_vel": state.base_lin_vel_b,
+    }
 
 
 def main(config: CollectConfig) -> None:
-    """Collect the parts that are missing from ``output``."""
+    """Collect the parts that are missing from ``output``, then write the data sheet."""
     policy = DemonstratorPolicy(config.demonstrator)
-    settings = dataclasses.asdict(dataclasses.replace(config, output=Path(), threads=0, parts=0))
+    settings = dataclasses.asdict(dataclasses.replace(config, output=Path(), threads=1, parts=1))
     attributes = json.loads(json.dumps(settings, default=str))
-    attributes["demonstrator_sha256"] = file_sha256(config.demonstrator / "demonstrator.onnx")
+    attributes["demonstrator_sha256"] = policy.sha256
+    attributes["gait"] = {name: [entry.low, entry.high] for name, entry in policy.gait_parameters.items()}
     dataset = TrajectoryDataset(config.output, attributes)
     bar = tqdm(total=config.parts, initial=dataset.parts, unit="part", desc="collect")
     while dataset.parts < config.parts:
         part = collect_part(config, policy, config.seed + 1000 * dataset.parts)
         dataset.append(part)
-        bar.set_postfix(falls=int(part["fresh"].sum()) - config.robots)
+        bar.set_postfix(falls=count_falls(part["fresh"]))
         bar.update(1)
     bar.close()
+    data_sheet.write(dataset)

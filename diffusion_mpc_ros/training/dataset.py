@@ -1,12 +1,15 @@
 """The trajectory dataset: one ``.npz`` file a part, so that collection resumes; windows for training.
 
-Arrays, ``E`` episodes of ``L`` ticks: ``observation (E, L, 45)``, ``action (E, L, 12)`` the demonstrator's clean joint
-target, ``executed (E, L, 12)`` the joint target really applied, ``fresh (E, L)`` True at the first tick after a reset.
+``E`` trajectories of ``L`` ticks. The rows, which the prior learns from: ``observation (E, L, 45)``, ``action (E, L,
+12)`` the demonstrator's clean joint target, ``executed (E, L, 12)`` the joint target really applied, ``fresh (E, L)``
+True at the first tick, and from a reset until the robot has settled. A dataset may hold more arrays, which say what no
+observation does: labels for reward models ``(E, L, ...)`` and facts about each trajectory ``(E, ...)``.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 
-ARRAYS = ("observation", "action", "executed", "fresh")
+ROWS = ("observation", "action", "executed", "fresh")
 ATTRIBUTES_FILE = "dataset.json"
 
 
@@ -41,26 +44,42 @@ class TrajectoryDataset:
             raise ConfigurationError(f"no dataset at {path}: run `diffusion-mpc train collect` first")
         return cls(path, json.loads((path / ATTRIBUTES_FILE).read_text()))
 
-    def _files(self) -> list[Path]:
+    @property
+    def files(self) -> list[Path]:
+        """The complete parts."""
         return sorted(self.path.glob("part_*.npz"))
 
     @property
     def parts(self) -> int:
         """Number of complete parts."""
-        return len(self._files())
+        return len(self.files)
 
     def append(self, arrays: dict[str, np.ndarray]) -> None:
-        """Write one part; it counts only once it is whole."""
+        """Write one part, numbers as float32; it counts only once it is whole. Raises KeyError without the rows."""
+        ordered = {**{name: arrays[name] for name in ROWS}, **arrays}
         partial = self.path / "partial.npz"
-        np.savez(partial, **{name: arrays[name].astype(bool if name == "fresh" else np.float32) for name in ARRAYS})
+        np.savez(partial, **{n: a.astype(bool if a.dtype == bool else np.float32) for n, a in ordered.items()})
         partial.rename(self.path / f"part_{self.parts:04d}.npz")
 
-    def load(self) -> dict[str, np.ndarray]:
-        """All parts in memory, ``(E, L, ...)``; raises ConfigurationError when there are none."""
-        parts = [np.load(file, allow_pickle=False) for file in self._files()]
-        if not parts:
+    def read_parts(self, names: Sequence[str] = ROWS) -> Iterator[dict[str, np.ndarray]]:
+        """The named arrays of one part after the other; raises ConfigurationError when there are none."""
+        if not self.files:
             raise ConfigurationError(f"{self.path} holds no trajectories: run `diffusion-mpc train collect` first")
-        return {name: np.concatenate([part[name] for part in parts]) for name in ARRAYS}
+        for file in self.files:
+            with np.load(file, allow_pickle=False) as part:
+                missing = [name for name in names if name not in part.files]
+                if missing:
+                    raise ConfigurationError(f"{file} holds no {', '.join(missing)}, only {', '.join(part.files)}")
+                yield {name: part[name] for name in names}
+
+    def load(self, names: Sequence[str] = ROWS) -> dict[str, np.ndarray]:
+        """The named arrays of all parts in memory, ``(E, ...)``; raises ConfigurationError as :meth:`read_parts`."""
+        arrays = {name: [] for name in names}
+        for part in self.read_parts(names):
+            for name, array in part.items():
+                arrays[name].append(array)
+        # One after the other is joined and freed: never all of it twice.
+        return {name: np.concatenate(arrays.pop(name)) for name in names}
 
 
 def window_starts(fresh: np.ndarray, rows: int) -> np.ndarray:
@@ -71,3 +90,8 @@ def window_starts(fresh: np.ndarray, rows: int) -> np.ndarray:
     # A reset at the first row of a window is harmless, a later one joins two lives.
     inside = resets[:, starts + rows] - resets[:, starts + 1]
     return np.argwhere(inside == 0)
+
+
+def count_falls(fresh: np.ndarray) -> int:
+    """How often a robot of ``fresh (E, L)`` was put back on its feet."""
+    return int((fresh[:, 1:] & ~fresh[:, :-1]).sum())

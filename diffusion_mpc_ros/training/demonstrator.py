@@ -1,4 +1,7 @@
-"""The PPO demonstrator: trained with rsl-rl, exported as ONNX with its card."""
+"""The PPO demonstrator: trained with rsl-rl, exported as ONNX with its card.
+
+How good it has become: `diffusion-mpc evaluate demonstrator`, and the curves `error/*` in tensorboard.
+"""
 
 from __future__ import annotations
 
@@ -19,10 +22,13 @@ from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
 from diffusion_mpc_ros.diffusion.artefact import file_sha256
+from diffusion_mpc_ros.evaluation.demonstrator_policy import CARD_FILE, CARD_VERSION, MODEL_FILE
+from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS
 from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.gait_rewards import GaitWeights
 from diffusion_mpc_ros.training.onnx_files import strip_debug_information
 from diffusion_mpc_ros.training.provenance import source_commit
+from diffusion_mpc_ros.training.symmetry import add_mirrored
 from diffusion_mpc_ros.training.walking_env import ACTION_SCALE, WalkingEnv, WalkingEnvConfig
 
 
@@ -35,7 +41,18 @@ class Stage:
     weights: GaitWeights = field(default_factory=GaitWeights)
 
 
-REFINED = GaitWeights(linear_velocity=2.2, yaw_rate=1.1, linear_velocity_width=0.08, yaw_rate_width=0.12)
+# Precision at last: narrower widths, and less for mere progress, which rewards overshooting.
+REFINED = GaitWeights(
+    progress=0.5,
+    linear_velocity=1.5,
+    yaw_rate=1.1,
+    mean_velocity=2.5,
+    linear_velocity_width=0.1,
+    yaw_rate_width=0.12,
+    mean_velocity_width=0.01,
+    base_height_width=0.0006,
+    orientation_width=0.006,
+)
 
 
 @dataclass(frozen=True)
@@ -49,12 +66,15 @@ class DemonstratorConfig:
     device: str = "auto"
     save_interval: int = 25
     env: WalkingEnvConfig = field(default_factory=WalkingEnvConfig)
-    stages: tuple[Stage, ...] = (Stage(400, 5e-3), Stage(200, 5e-4, REFINED))
+    hidden: tuple[int, ...] = (256, 192, 128)
+    stages: tuple[Stage, ...] = (Stage(900, 5e-3), Stage(600, 5e-4, REFINED))
 
 
 def runner_config(config: DemonstratorConfig) -> dict:
     """The rsl-rl configuration (hyper-parameters: Rudin et al., arXiv 2109.11978, as is common for this task)."""
-    network = {"class_name": "MLPModel", "hidden_dims": [256, 128, 64], "activation": "elu", "obs_normalization": True}
+    network = {
+        "class_name": "MLPModel", "hidden_dims": list(config.hidden), "activation": "elu", "obs_normalization": True
+    }  # fmt: skip
     return {
         "num_steps_per_env": config.env.steps_per_iteration,
         "save_interval": config.save_interval,
@@ -78,6 +98,12 @@ def runner_config(config: DemonstratorConfig) -> dict:
             "use_clipped_value_loss": True,
             "schedule": "adaptive",
             "desired_kl": 0.01,
+            "symmetry_cfg": {
+                "data_augmentation_func": add_mirrored,
+                "use_data_augmentation": True,
+                "use_mirror_loss": True,
+                "mirror_loss_coeff": 0.2,
+            },
         },
     }
 
@@ -111,11 +137,11 @@ def _run_stage(runner: OnPolicyRunner, env: WalkingEnv, stage: Stage, iterations
     def log_with_progress(**values: object) -> None:
         with redirect_stdout(io.StringIO()):
             log(**values)
-        buffer = runner.logger.rewbuffer
+        buffer, errors = runner.logger.rewbuffer, env.errors()
         bar.set_postfix(
             reward=f"{np.mean(buffer):.2f}" if buffer else "-",
             length=f"{np.mean(runner.logger.lenbuffer):.0f}" if buffer else "-",
-            error=f"{env.simulation_error():.3f}",
+            **{name: f"{errors[name]:.3f}" for name in ("mean_planar_velocity", "base_height", "contact_schedule")},
         )
         bar.update(1)
 
@@ -140,7 +166,10 @@ def _resume(runner: OnPolicyRunner, run_dir: Path) -> int:
 
 
 class _ExportedDemonstrator(torch.nn.Module):
-    """``observation (B, 45), base_height (B, 1) -> joint_targets (B, 12)`` [rad], clipped to the position limits."""
+    """``observation (B, 45)``, gait parameters ``(B, 1)`` each, ``clock (B, 2)`` -> ``joint_targets (B, 12)`` [rad].
+
+    Clipped to the position limits.
+    """
 
     def __init__(self, actor: torch.nn.Module) -> None:
         super().__init__()
@@ -149,8 +178,17 @@ class _ExportedDemonstrator(torch.nn.Module):
         self.register_buffer("low", torch.tensor(go2.JOINT_POS_MIN, dtype=torch.float32))
         self.register_buffer("high", torch.tensor(go2.JOINT_POS_MAX, dtype=torch.float32))
 
-    def forward(self, observation: torch.Tensor, base_height: torch.Tensor) -> torch.Tensor:
-        action = self.actor(torch.cat([observation, base_height], dim=1))
+    def forward(
+        self,
+        observation: torch.Tensor,
+        base_height: torch.Tensor,
+        pitch: torch.Tensor,
+        step_frequency: torch.Tensor,
+        swing_height: torch.Tensor,
+        clock: torch.Tensor,
+    ) -> torch.Tensor:
+        seen = [observation, base_height, pitch, step_frequency, swing_height, clock]
+        action = self.actor(torch.cat(seen, dim=1))
         return torch.clamp(self.default + ACTION_SCALE * action, self.low, self.high)
 
 
@@ -160,29 +198,31 @@ def export_demonstrator(runner: OnPolicyRunner, config: DemonstratorConfig) -> N
         raise ConfigurationError(f"the policy in {config.run_dir} holds weights that are not finite; start again")
     config.output.mkdir(parents=True, exist_ok=True)
     module = _ExportedDemonstrator(runner.get_inference_policy("cpu")).eval()
-    path = config.output / "demonstrator.onnx"
-    batch = torch.export.Dim("batch")
-    inputs = (torch.zeros(2, OBSERVATION_DIM), torch.full((2, 1), 0.28))
+    path = config.output / MODEL_FILE
+    defaults = [torch.full((2, 1), parameter.default) for parameter in GAIT_PARAMETERS.values()]
+    inputs = (torch.zeros(2, OBSERVATION_DIM), *defaults, torch.zeros(2, 2))
     exported = torch.onnx.export(
         module,
         inputs,
-        input_names=["observation", "base_height"],
+        input_names=["observation", *GAIT_PARAMETERS, "clock"],
         output_names=["joint_targets"],
-        dynamic_shapes=({0: batch}, {0: batch}),
+        dynamic_shapes=({0: torch.export.Dim("batch")},) * len(inputs),
         dynamo=True,
         verbose=False,
     )
     model = exported.model_proto
     strip_debug_information(model)
     onnx.save_model(model, str(path))
+    gait = {name: {"unit": entry.unit, "range": [entry.low, entry.high]} for name, entry in GAIT_PARAMETERS.items()}
     card = {
-        "schema_version": 1,
+        "schema_version": CARD_VERSION,
         "kind": "demonstrator",
         "joint_order": list(go2.JOINT_NAMES),
-        "base_height_range": list(config.env.base_height),
+        "gait": gait,
+        "clock": True,
         "training": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
         "iterations": runner.current_learning_iteration,
         "source_commit": source_commit(),
         "sha256": {path.name: file_sha256(path)},
     }
-    (config.output / "card.json").write_text(json.dumps(card, indent=2) + "\n")
+    (config.output / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")

@@ -10,31 +10,33 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
 from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.evaluation.gait import GaitClock, GaitCommand
 from diffusion_mpc_ros.simulation.batch import TRAINING_MODEL, BatchSimulation
-from diffusion_mpc_ros.simulation.randomization import Randomization
+from diffusion_mpc_ros.simulation.randomization import Randomization, variation
 from diffusion_mpc_ros.training.commands import CommandRanges, CommandSampler
-from diffusion_mpc_ros.training.gait_rewards import GaitMemory, GaitWeights, gait_rewards
+from diffusion_mpc_ros.training.gait_rewards import GaitMemory, GaitWeights, gait_errors, gait_rewards
 
 # Joint target = default pose + ACTION_SCALE * action.
 ACTION_SCALE = 0.25
-_TRACKING = ("progress", "linear_velocity", "yaw_rate", "base_height", "trot", "air_time", "swing_height")
 
 
 @dataclass(frozen=True)
 class WalkingEnvConfig:
-    """The task: robots, episode length [ticks], randomisation, commands, hidden base height [m], pushes, rewards."""
+    """The task: robots, episode length [ticks], pushes, rewards, commands, randomisation.
+
+    ``default_gait_share``: robots that are asked for the default gait instead of a random one.
+    """
 
     robots: int = 512
     episode_ticks: int = 1000
-    base_height: tuple[float, float] = (0.20, 0.32)
+    default_gait_share: float = 0.15
     push_ticks: int = 200
-    push_speed: float = 0.5  # [m/s]
+    push_speed: float = 0.6  # [m/s]
     penalty_ramp_iterations: int = 350
     steps_per_iteration: int = 24
-    latency: tuple[float, float] = (0.0, 0.03)  # [s]
-    initial_joint_pos: tuple[float, float] = (0.8, 1.2)
     weights: GaitWeights = field(default_factory=GaitWeights)
     commands: CommandRanges = field(default_factory=CommandRanges)
+    randomization: Randomization = field(default_factory=lambda: Randomization(nominal_fraction=0.35))
 
 
 def action_to_joint_targets(action: np.ndarray) -> np.ndarray:
@@ -43,10 +45,11 @@ def action_to_joint_targets(action: np.ndarray) -> np.ndarray:
 
 
 class WalkingEnv(VecEnv):
-    """B Go2s that learn to follow velocity commands at a commanded base height.
+    """B Go2s that learn to follow velocity commands in a commanded gait.
 
-    The actor sees the 45-number observation and the base height command; the critic also the true base velocity and
-    height, foot contacts and latency. The height command is hidden from the diffusion prior later.
+    The actor sees the 45-number observation, the gait command and the gait's clock; the critic also the true base
+    velocity and height, foot contacts, latency, payload and friction. The diffusion prior will see the observation
+    alone.
     """
 
     def __init__(self, config: WalkingEnvConfig, seed: int, threads: int = 2) -> None:
@@ -55,13 +58,16 @@ class WalkingEnv(VecEnv):
         self.max_episode_length = config.episode_ticks
         self.device = "cpu"
         self.episode_length_buf = torch.zeros(self.num_envs, dtype=torch.long)
-        randomization = Randomization(latency=config.latency, initial_joint_pos=config.initial_joint_pos)
         self.simulation = BatchSimulation(
-            self.num_envs, seed=seed, options=TRAINING_MODEL, randomization=randomization, threads=threads
+            self.num_envs, seed=seed, options=TRAINING_MODEL, randomization=config.randomization, threads=threads
         )
+        varied = variation(self.simulation.models, self.simulation.nominal)
+        self._variation = np.column_stack([varied[name] for name in ("payload_mass", "payload_position", "friction")])
         self._rng = np.random.default_rng(seed + 1)
         self.commands = CommandSampler(self.num_envs, config.commands, self._rng)
-        self.height_command = self._rng.uniform(*config.base_height, size=self.num_envs)
+        self.gait = self._draw_gait(self.num_envs)
+        self.clock = GaitClock(self.num_envs)
+        self.clock.phase = self._rng.uniform(size=self.num_envs)
         self.memory = GaitMemory(self.num_envs)
         self.previous_action = np.tile(go2.DEFAULT_JOINT_POS, (self.num_envs, 1))
         self.weights = config.weights
@@ -74,19 +80,23 @@ class WalkingEnv(VecEnv):
         return min(1.0, 0.1 + 0.9 * self.ticks / max(ramp, 1))
 
     def get_observations(self) -> TensorDict:
-        """Observation groups ``policy (B, 46)`` and ``privileged (B, 15)``."""
-        state = self.simulation.state
-        observation = state.observation(self.commands.command, self.previous_action)
-        policy = np.concatenate([observation, self.height_command[:, None]], axis=1)
+        """Observation groups ``policy (B, 51)``: observation, gait, clock; and ``privileged (B, 22)``.
+
+        What stands where is also in :mod:`symmetry`.
+        """
+        state, command = self.simulation.state, self.commands.command
+        observation = state.observation(command, self.previous_action)
+        policy = np.concatenate([observation, self.gait.columns(), self.clock.features(command)], axis=1)
         privileged = np.concatenate(
             [
                 state.base_lin_vel_b,
                 state.base_pos[:, 2:],
                 state.foot_force / 100.0,
                 state.foot_pos[..., 2],
-                self.memory.air_time.sum(axis=1, keepdims=True),
+                self.memory.velocity_error,
                 self.simulation.latency_steps[:, None],
                 np.full((self.num_envs, 1), self.penalty_scale),
+                self._variation,
             ],
             axis=1,
         )
@@ -106,17 +116,19 @@ class WalkingEnv(VecEnv):
         self.previous_action = targets
         self.ticks += 1
         self.episode_length_buf += 1
-        terms = gait_rewards(state, self.commands.command, self.height_command, action, self.memory, self.weights)
+        command = self.commands.command
+        self.clock.step(command, self.gait.step_frequency)
+        terms = gait_rewards(state, command, self.gait, self.clock.phase, action, self.memory, self.weights)
         reward = np.zeros(self.num_envs)
         for name, value in terms.items():
-            scale = 1.0 if name in _TRACKING else self.penalty_scale
-            reward += scale * getattr(self.weights, name) * value
+            weight = getattr(self.weights, name)
+            reward += (weight if weight > 0.0 else self.penalty_scale * weight) * value
         reward = np.maximum(reward, 0.0) * go2.CONTROL_DT
         fallen = state.fallen()
         timeout = self.episode_length_buf.numpy() >= self.max_episode_length
         done = fallen | timeout
         log = self._log(terms, fallen)
-        self.commands.step()
+        self._redraw_gait(self.commands.step())
         if self.ticks % self.cfg.push_ticks == 0:
             self._push()
         self._reset(done)
@@ -128,12 +140,18 @@ class WalkingEnv(VecEnv):
             extras,
         )
 
-    def simulation_error(self) -> float:
-        """Mean planar velocity error [m/s] at this tick, for progress bars."""
-        return float(np.linalg.norm(self._velocity_error(), axis=1).mean())
+    def errors(self) -> dict[str, float]:
+        """See :func:`gait_errors`, at this tick."""
+        return gait_errors(
+            self.simulation.state, self.commands.command, self.gait, self.clock.phase, self.memory
+        )
 
-    def _velocity_error(self) -> np.ndarray:
-        return self.commands.command[:, :2] - self.simulation.state.base_lin_vel_b[:, :2]
+    def _draw_gait(self, robots: int) -> GaitCommand:
+        return GaitCommand.draw(robots, self._rng, default_share=self.cfg.default_gait_share)
+
+    def _redraw_gait(self, mask: np.ndarray) -> None:
+        """With every command, another gait: many more of them than episodes, and the policy learns to change over."""
+        self.gait.put(mask, self._draw_gait(int(mask.sum())))
 
     def _push(self) -> None:
         push = np.zeros((self.num_envs, 3))
@@ -147,11 +165,12 @@ class WalkingEnv(VecEnv):
         self.memory.reset(done)
         self.commands.redraw(done)
         self.previous_action[done] = go2.DEFAULT_JOINT_POS
-        self.height_command[done] = self._rng.uniform(*self.cfg.base_height, size=int(done.sum()))
+        self._redraw_gait(done)
+        self.clock.phase[done] = self._rng.uniform(size=int(done.sum()))
         self.episode_length_buf[torch.from_numpy(done)] = 0
 
     def _log(self, terms: dict[str, np.ndarray], fallen: np.ndarray) -> dict[str, float]:
         log = {f"reward/{name}": float(value.mean()) for name, value in terms.items()}
-        log["walking/velocity_error"] = self.simulation_error()
+        log |= {f"error/{name}": value for name, value in self.errors().items()}
         log["walking/falls_per_tick"] = float(fallen.mean())
         return log

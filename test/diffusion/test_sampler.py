@@ -204,6 +204,17 @@ def test_a_timeout_refreshes_the_cache():
     assert steps == [10, 5, 5, 10, 5, 5, 10, 5]
 
 
+def test_a_refresh_may_take_fewer_steps():
+    sampler, record = make_sampler(candidates=1, cached_steps=7, refresh_ticks=4, refresh_steps=3)
+    samples = [sampler.sample(tick, OBSERVATIONS, None, GUIDANCE) for tick in (0, 2, 4)]
+    assert [sample.denoising_steps for sample in samples] == [3, 3, 3]
+    abar = DESCRIPTION.schedule.alphas_cumprod
+    # From noise at level 10 in three strides, 10 -> 7 -> 3 -> 0; the cached one from level 3 step by step.
+    assert [inputs["row_features"][1, 0] for inputs in record] == pytest.approx(
+        np.sqrt(abar[[10, 7, 3, 3, 2, 1, 10, 7, 3]]), rel=1e-6
+    )
+
+
 def test_bad_shapes_and_samples_that_are_not_finite_are_refused():
     sampler, _ = make_sampler(candidates=1, cached_steps=5)
     with pytest.raises(PlanError, match=r"observation must be \(B, 45\)"):
@@ -221,6 +232,7 @@ def test_bad_shapes_and_samples_that_are_not_finite_are_refused():
     [
         ({"sampler": "euler"}, "valid samplers: ddpm, ddim"),
         ({"candidates": 0}, "at least 1"),
+        ({"refresh_steps": 11}, "0 <= refresh_steps <= steps"),
         ({"cached_steps": 10}, "0 <= m < steps"),
         ({"noise_scale": float("nan")}, "noise_scale must be finite"),
         ({"guidance_scale": -1.0}, "guidance_scale must be finite"),

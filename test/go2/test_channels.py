@@ -257,3 +257,18 @@ def test_a_subscriber_closes_under_a_flood_of_samples(domain):
     stop.set()
     flooding.join(WAIT)
     publisher.close()
+
+
+def test_a_tap_stamps_what_passes_and_leaves_it_as_it_is(domain):
+    tap = channels.Tap(domain, channels.LOWCMD)
+    publisher = channels.Publisher(domain, channels.LOWCMD)
+    try:
+        before = time.time_ns()
+        publisher.publish(JointCommand.damping(3.0))
+        sample = tap.wait(WAIT)
+        assert sample is not None
+        assert before <= sample.sent <= sample.received <= time.time_ns()
+        assert channels.LOWCMD.decode(sample.data, 0.0).kd.tolist() == [3.0] * 12
+    finally:
+        tap.close()
+        publisher.close()

@@ -10,9 +10,12 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Twist
 
 from diffusion_mpc_ros.control.modes import Mode
+from diffusion_mpc_ros.control.supervisor import SupervisorOutput
 from diffusion_mpc_ros.core.errors import PlanError
-from diffusion_mpc_ros.core.types import LowState, Plan, RewardSettings, RobotState
-from diffusion_mpc_ros.nodes import conversions, standard_messages
+from diffusion_mpc_ros.core.types import JointCommand, LowState, Plan, RewardSettings, RobotState
+from diffusion_mpc_ros.nodes import conversions, delay_recorder, standard_messages
+from diffusion_mpc_ros.nodes.control_loop import ControlStep
+from diffusion_mpc_ros.realtime.action_buffer import ExecutedRow
 
 STAMP = Time(sec=12, nanosec=34)
 
@@ -91,6 +94,22 @@ def test_a_velocity_command():
     twist = Twist()
     twist.linear.x, twist.linear.y, twist.angular.z = 3.0, -0.2, float("inf")
     assert conversions.velocity(twist).tolist() == [3.0, -0.2, np.inf]
+
+
+def test_a_joint_command_says_where_it_came_from(lowstate):
+    plan = Plan(17, np.zeros((11, 12)))
+    command = JointCommand.position(np.linspace(0.0, 1.1, 12), 40.0, 1.0)
+    output = SupervisorOutput(Mode.WALKING, command, None, "", True, 0)
+    step = ControlStep(21, output, ExecutedRow(plan.joint_targets[4], plan, 4), lowstate, 0.002)
+    message = conversions.joint_command_message(step, STAMP)
+    assert (message.tick, message.lowstate_tick_ms, message.plan_start_tick, message.plan_row) == (21, 1234, 17, 4)
+    reported = delay_recorder.reported_command(message)
+    assert (reported.stamp, reported.tick, reported.lowstate_tick_ms) == (12_000_000_034, 21, 1234)
+    assert (reported.plan_start_tick, reported.plan_row) == (17, 4)
+    assert np.array_equal(reported.joint_pos, command.joint_pos)
+    without = dataclasses.replace(step, row=None, lowstate=None)
+    message = conversions.joint_command_message(without, STAMP)
+    assert (message.lowstate_tick_ms, message.plan_start_tick, message.plan_row) == (0, -1, -1)
 
 
 def test_every_mode_has_its_constant():

@@ -7,7 +7,7 @@ import pytest
 from diffusion_mpc_ros.core import go2, trajectory
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.model import ModelIndices, build_model
-from diffusion_mpc_ros.simulation.randomization import Randomization, add_payload, randomize_models
+from diffusion_mpc_ros.simulation.randomization import Randomization, add_payload, randomize_models, variation
 
 
 def stand(simulation: BatchSimulation, ticks: int) -> None:
@@ -67,8 +67,29 @@ def test_push_adds_velocity():
     simulation = BatchSimulation(1, seed=0, threads=1)
     stand(simulation, 50)
     simulation.push(np.array([[0.0, 0.5, 0.0]]))
-    simulation.reset(np.zeros(1, dtype=bool))
     assert np.linalg.norm(simulation.state.base_lin_vel_b[0]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_reset_leaves_what_the_other_robots_feel():
+    simulation = BatchSimulation(2, seed=0, threads=1)
+    stand(simulation, 50)
+    before = simulation.state
+    simulation.reset(np.array([True, False]))
+    after = simulation.state
+    for name in ("joint_torque", "mechanical_power", "foot_force", "foot_pos", "foot_vel"):
+        np.testing.assert_array_equal(getattr(after, name)[1], getattr(before, name)[1])
+    assert (after.foot_force[0] == 0.0).all() and after.mechanical_power[0] == 0.0
+    assert before.foot_force[0].sum() > 100.0
+
+
+def test_robots_start_with_their_lowest_foot_on_the_ground():
+    ranges = Randomization(initial_joint_pos=(0.5, 1.5), nominal_fraction=1.0)
+    simulation = BatchSimulation(20, seed=0, randomization=ranges, threads=1)
+    foot_height = simulation.state.foot_pos[..., 2]
+    np.testing.assert_allclose(foot_height.min(axis=1), go2.FOOT_RADIUS, atol=1e-9)
+    assert np.ptp(simulation.state.base_pos[:, 2]) > 0.02
+    simulation.step(simulation.state.joint_pos)
+    np.testing.assert_allclose(simulation.state.foot_pos[..., 2], foot_height, atol=0.02)
 
 
 def test_observation_packs_the_state_by_name():
@@ -116,3 +137,25 @@ def test_randomised_models_stay_in_their_ranges():
     strength = np.array([m.actuator_gainprm[:, 0] / go2.WALKING_KP for m in models[4:]])
     assert np.all((strength >= 0.9) & (strength <= 1.1))
     assert isinstance(models[0], mujoco.MjModel)
+
+
+def test_nominal_robots_have_no_latency():
+    ranges = Randomization(nominal_fraction=0.5, latency=(0.005, 0.045))
+    simulation = BatchSimulation(40, seed=0, randomization=ranges, threads=1)
+    assert (simulation.latency_steps[:20] == 0).all()
+    # 5 to 45 ms in physics steps of 4 ms.
+    assert (simulation.latency_steps[20:] >= 1).all() and (simulation.latency_steps[20:] <= 11).all()
+
+
+def test_variation_reads_back_what_was_made_by_hand():
+    nominal = build_model()
+    changed = build_model()
+    indices = ModelIndices.of(nominal)
+    add_payload(changed, indices.base, 2.0, np.array([0.1, -0.05, 0.02]))
+    changed.geom_friction[changed.geom("floor").id, 0] = 1.5
+    changed.actuator_gainprm[indices.actuators[3], 0] *= 0.9
+    found = variation([nominal, changed], nominal)
+    np.testing.assert_allclose(found["payload_mass"], [0.0, 2.0])
+    np.testing.assert_allclose(found["payload_position"], [[0.0] * 3, [0.1, -0.05, 0.02]], atol=1e-9)
+    np.testing.assert_allclose(found["friction"], [0.8, 1.5])
+    np.testing.assert_allclose(found["motor_strength"], [[1.0] * 12, [1.0] * 3 + [0.9] + [1.0] * 8])

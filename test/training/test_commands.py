@@ -22,7 +22,17 @@ def test_commands_are_redrawn_when_their_time_is_up():
     sampler = CommandSampler(50, CommandRanges(standing=0.0, resample_ticks=(3, 4)), np.random.default_rng(0))
     first = sampler.command.copy()
     for _ in range(2):
-        sampler.step()
+        assert not sampler.step().any()
     np.testing.assert_array_equal(sampler.command, first)
-    sampler.step()
+    assert sampler.step().all()
     assert (sampler.command != first).any(axis=1).all()
+
+
+def test_each_axis_is_reached_alone_and_all_together_within_their_ellipsoid():
+    ranges = CommandRanges(vx=(-0.6, 1.2), vy=(-0.8, 0.8), yaw_rate=(0.0, 1.5), standing=0.0, single_axis=0.5)
+    command = CommandSampler(20_000, ranges, np.random.default_rng(0)).command
+    half_axes = np.where(command > 0.0, [1.2, 0.8, 1.5], [0.6, 0.8, 1.0])
+    assert np.linalg.norm(command / half_axes, axis=1).max() <= 1.0 + 1e-9
+    alone = command[(command != 0.0).sum(axis=1) == 1]
+    np.testing.assert_allclose(alone.min(axis=0), [-0.6, -0.8, 0.0], atol=0.01)
+    np.testing.assert_allclose(alone.max(axis=0), [1.2, 0.8, 1.5], atol=0.01)

@@ -1,5 +1,7 @@
 """The shipped configuration files are read strictly and say what the defaults say."""
 
+from pathlib import Path
+
 import pytest
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
@@ -7,6 +9,7 @@ from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.training.collect import CollectConfig
 from diffusion_mpc_ros.training.configuration import load_config
 from diffusion_mpc_ros.training.demonstrator import DemonstratorConfig
+from diffusion_mpc_ros.training.networks import NETWORKS
 from diffusion_mpc_ros.training.pretrain import PretrainConfig
 from diffusion_mpc_ros.training.release import ExportConfig
 
@@ -21,6 +24,16 @@ FILES = {
 @pytest.mark.parametrize("name", FILES)
 def test_shipped_files_agree_with_the_defaults(name):
     assert load_config(FILES[name], config_file(f"training/{name}.yaml")) == FILES[name]()
+
+
+def test_compared_networks_differ_in_nothing_but_the_network():
+    folder = config_file("training/pretrain.yaml").parent / "networks"
+    configs = {path.stem: load_config(PretrainConfig, path) for path in sorted(folder.glob("*.yaml"))}
+    assert {config.network.kind for config in configs.values()} == set(NETWORKS)
+    for name, config in configs.items():
+        network = config.network
+        assert name == f"{network.kind}_{network.width}x{network.blocks}"
+        assert config == PretrainConfig(run_dir=Path("runs") / name, network=network)
 
 
 @pytest.mark.parametrize(

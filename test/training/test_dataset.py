@@ -8,7 +8,7 @@ from hypothesis.extra import numpy as hnp
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import ACTION_DIM, OBSERVATION_DIM
-from diffusion_mpc_ros.training.dataset import TrajectoryDataset, window_starts
+from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls, window_starts
 
 
 def part(value: float, episodes: int = 2, length: int = 5) -> dict[str, np.ndarray]:
@@ -68,6 +68,26 @@ def test_a_killed_part_does_not_count(tmp_path):
     assert dataset.parts == 0
     dataset.append(part(1.0))
     assert dataset.parts == 1
+
+
+def test_labels_and_facts_are_kept_beside_the_rows_and_read_when_named(tmp_path):
+    dataset = TrajectoryDataset(tmp_path / "data", {"seed": 1})
+    for value in (1.0, 2.0):
+        dataset.append({**part(value), "base_height": np.full((2, 5), value), "friction": np.full(2, value)})
+    assert set(dataset.load()) == {"observation", "action", "executed", "fresh"}
+    loaded = dataset.load(("base_height", "friction"))
+    assert loaded["base_height"].shape == (4, 5) and loaded["base_height"].dtype == np.float32
+    np.testing.assert_array_equal(loaded["friction"], [1.0, 1.0, 2.0, 2.0])
+    assert [p["friction"][0] for p in dataset.read_parts(("friction",))] == [1.0, 2.0]
+    with pytest.raises(ConfigurationError, match=r"part_0000.npz holds no foot_height, only observation"):
+        dataset.load(("fresh", "foot_height"))
+
+
+def test_falls_by_hand():
+    fresh = np.zeros((2, 8), dtype=bool)
+    fresh[:, 0] = True  # the beginning is no fall
+    fresh[0, 2:5] = fresh[1, 7] = True
+    assert count_falls(fresh) == 2
 
 
 def test_missing_dataset_is_named(tmp_path):

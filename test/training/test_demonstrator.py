@@ -1,15 +1,16 @@
-"""PPO on a few robots: trains, resumes, exports; the exported policy is the trained one; collection uses it."""
+"""PPO on a few robots: trains, resumes, exports; the exported policy is the trained one."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from diffusion_mpc_ros.core import go2
-from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.core.trajectory import COMMAND, PREVIOUS_ACTION
+from diffusion_mpc_ros.core.trajectory import COMMAND, OBSERVATION, PREVIOUS_ACTION
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
-from diffusion_mpc_ros.training.collect import ActionNoise, CollectConfig, NoiseGenerator, collect_part
+from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS, GaitCommand, is_moving
+from diffusion_mpc_ros.training.commands import CommandRanges
 from diffusion_mpc_ros.training.demonstrator import DemonstratorConfig, Stage, main
 from diffusion_mpc_ros.training.walking_env import ACTION_SCALE, WalkingEnv, WalkingEnvConfig, action_to_joint_targets
 
@@ -33,23 +34,35 @@ def test_training_checkpoints_and_resumes(trained):
     assert list(trained.run_dir.glob("events.out.tfevents.*"))
 
 
-def test_exported_policy_gives_joint_targets_within_limits(trained):
+def test_exported_policy_heeds_every_hidden_input(trained):
     policy = DemonstratorPolicy(trained.output)
+    assert policy.has_clock and policy.gait_parameters == GAIT_PARAMETERS
     observation = 10.0 * np.random.default_rng(0).standard_normal((5, 45))
-    targets = policy(observation, np.full(5, 0.28))
+    clock = np.tile([0.0, 1.0], (5, 1))
+    targets = policy(observation, GaitCommand.default(5), clock)
     assert targets.shape == (5, 12)
     assert (targets >= go2.JOINT_POS_MIN - 1e-6).all() and (targets <= go2.JOINT_POS_MAX + 1e-6).all()
+    for name in GAIT_PARAMETERS:
+        gait = GaitCommand.default(5)
+        getattr(gait, name)[:] = GAIT_PARAMETERS[name].low
+        assert not np.array_equal(policy(observation, gait, clock), targets), name
+    assert not np.array_equal(policy(observation, GaitCommand.default(5), -clock), targets)
 
 
-def test_changed_policy_is_refused(trained, tmp_path):
-    for file in trained.output.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
-    with open(tmp_path / "demonstrator.onnx", "ab") as file:
-        file.write(b"x")
-    with pytest.raises(ArtefactError, match="sha256"):
-        DemonstratorPolicy(tmp_path)
-    with pytest.raises(ArtefactError, match="not readable"):
-        DemonstratorPolicy(tmp_path / "nothing")
+def test_exported_policy_is_the_trained_one(trained):
+    """The order of the inputs in the environment and in the file is the same."""
+    env = WalkingEnv(replace(trained.env, robots=5), seed=3, threads=1)
+    seen = env.get_observations()["policy"]
+    newest = max(trained.run_dir.glob("model_*.pt"))
+    checkpoint = torch.load(newest, weights_only=True)["actor_state_dict"]
+    mean, std = checkpoint["obs_normalizer._mean"], checkpoint["obs_normalizer._std"]
+    action = (seen - mean) / (std + 1e-2)
+    for layer in (0, 2, 4, 6):
+        action = action @ checkpoint[f"mlp.{layer}.weight"].T + checkpoint[f"mlp.{layer}.bias"]
+        action = torch.nn.functional.elu(action) if layer < 6 else action
+    policy = DemonstratorPolicy(trained.output)
+    targets = policy(seen[:, OBSERVATION].numpy(), env.gait, env.clock.features(env.commands.command))
+    np.testing.assert_allclose(targets, action_to_joint_targets(action.numpy()), atol=1e-4)
 
 
 def test_actions_are_scaled_about_the_default_pose_and_clipped():
@@ -63,8 +76,6 @@ def test_actions_are_scaled_about_the_default_pose_and_clipped():
 
 def test_episodes_end_and_start_afresh():
     env = WalkingEnv(WalkingEnvConfig(robots=4, episode_ticks=3), seed=0, threads=1)
-    import torch
-
     actions = torch.full((4, 12), 0.5)
     for _ in range(2):
         _, _, done, _ = env.step(actions)
@@ -77,24 +88,31 @@ def test_episodes_end_and_start_afresh():
     np.testing.assert_allclose(observation["policy"][:, COMMAND].numpy(), env.commands.command, rtol=1e-6)
 
 
-def test_noise_has_its_scale_whatever_the_correlation():
-    config = ActionNoise(clean=0.0, scale=(0.4, 0.4 + 1e-9), autoregressive=0.5, bursts=0.0)
-    noise = NoiseGenerator(200, config, np.random.default_rng(0))
-    for _ in range(40):  # the autoregressive noise reaches its stationary variance
-        noise.step()
-    drawn = np.stack([noise.step() for _ in range(100)])
-    # 240000 numbers, correlated over about 12 ticks: the standard deviation is known to about 1 %.
-    assert drawn.std() == pytest.approx(0.4 * ACTION_SCALE, rel=0.03)
+def test_the_clock_is_shown_to_walking_robots_only():
+    commands = CommandRanges(standing=0.5)
+    env = WalkingEnv(WalkingEnvConfig(robots=40, commands=commands), seed=0, threads=1)
+    clock = env.get_observations()["policy"][:, -2:].numpy()
+    walking = is_moving(env.commands.command)
+    assert 5 < walking.sum() < 35
+    np.testing.assert_allclose(np.linalg.norm(clock, axis=1), walking, atol=1e-6)
 
 
-def test_collection_is_reproducible_and_labels_are_clean(trained):
-    config = CollectConfig(robots=4, ticks=12, threads=1, noise=ActionNoise(clean=0.0, bursts=0.0))
-    policy = DemonstratorPolicy(trained.output)
-    first, second = (collect_part(config, policy, seed=3) for _ in range(2))
-    for name, array in first.items():
-        np.testing.assert_array_equal(array, second[name])
-    assert first["observation"].shape == (4, 12, 45) and first["fresh"][:, 0].all()
-    assert not np.allclose(first["action"], first["executed"])
-    same_life = ~first["fresh"][:, 1:]
-    echo = first["observation"][:, 1:, PREVIOUS_ACTION][same_life]
-    np.testing.assert_allclose(echo, first["executed"][:, :-1][same_life], atol=1e-6)
+def test_a_new_command_comes_with_a_new_gait_which_is_held_until_the_next():
+    env = WalkingEnv(WalkingEnvConfig(robots=20, default_gait_share=0.0), seed=0, threads=1)
+    gait, command = env.gait.columns().copy(), env.commands.command.copy()
+    env.commands._ticks_left[:10] = 1
+    env.commands._ticks_left[10:] = 9
+    env.step(torch.zeros(20, 12))
+    changed = (env.gait.columns() != gait).any(axis=1)
+    np.testing.assert_array_equal(changed, np.arange(20) < 10)
+    np.testing.assert_array_equal(env.commands.command[10:], command[10:])
+
+
+def test_the_curves_name_every_error():
+    env = WalkingEnv(WalkingEnvConfig(robots=4), seed=0, threads=1)
+    log = env.step(torch.zeros(4, 12))[3]["log"]
+    expected = {"planar_velocity", "mean_planar_velocity", "yaw_rate", "base_height", "pitch", "swing_height"}
+    assert {name for name in log if name.startswith("error/")} == {
+        f"error/{name}" for name in (*expected, "contact_schedule")
+    }
+    assert all(np.isfinite(value) for value in log.values())

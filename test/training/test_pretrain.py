@@ -105,14 +105,18 @@ def test_training_learns_resumes_and_exports(tmp_path):
         batch=64, warmup=5, threads=1, log_interval=10, learning_rate=3e-3,
     )  # fmt: skip
     pretrain.main(config)
+    halfway = torch.load(tmp_path / "run" / pretrain.CHECKPOINT_FILE, weights_only=True)
     pretrain.main(replace(config, iterations=80))
     checkpoint = torch.load(tmp_path / "run" / pretrain.CHECKPOINT_FILE, weights_only=True)
     assert checkpoint["iteration"] == 80
+    assert 0.0 < halfway["cpu_seconds"] < checkpoint["cpu_seconds"] and checkpoint["loss"] < halfway["loss"]
     run = json.loads((tmp_path / "run" / pretrain.METADATA_FILE).read_text())
     assert run["config"]["iterations"] == 80 and run["dataset"] == {"seed": 0}
     release.main(release.ExportConfig(tmp_path / "run", tmp_path / "artefact"))
     artefact = load(tmp_path / "artefact")
-    assert artefact.card["training"]["configuration"]["iterations_done"] == 80
+    training = artefact.card["training"]["configuration"]
+    assert training["iterations_done"] == 80
+    assert (training["loss"], training["cpu_seconds"]) == (checkpoint["loss"], checkpoint["cpu_seconds"])
     # A sine that the mean alone would predict with loss 1 (normalised) is learnt far better than that.
     assert _loss(config, checkpoint) < 0.6
 

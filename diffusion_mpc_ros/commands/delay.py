@@ -1,0 +1,230 @@
+"""From a LowState that leaves the simulator to the LowCmd that used it, on the wire, with the five processes running.
+
+Starts them in domains of their own, lets the robot walk, and listens on rt/lowstate and rt/lowcmd with a process that
+runs before all others where real-time scheduling is granted. Two delays, each from the stamp that the LowState's writer
+put on the wire to the arrival of the LowCmd at the listener: of a plan, from the LowState it was made from to the first
+LowCmd that executes it (less the planned D ticks: beyond the buffer); and of a LowCmd, from the newest LowState that it
+was decided with. How to read the table: docs/performance.md.
+Exit status: 0 walked, 1 fell, faulted, a process died or nothing was matched, 2 a setting does not fit.
+
+examples:
+  diffusion-mpc bench delay --json delay.json
+  diffusion-mpc bench delay --replan-margin 1 --replan-interval 1      a plan every tick, used at the next
+  diffusion-mpc bench delay --duration 300 --cmd-vel 0.3 0 0.5 --plot delay.png
+  diffusion-mpc bench delay --parameters planner.candidates=5
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.commands import launch, run
+from diffusion_mpc_ros.commands.child import Child, ProcessDied
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
+from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.realtime import wire_delay
+from diffusion_mpc_ros.realtime.measurement import MeasurementError
+from diffusion_mpc_ros.realtime.wire_delay import Delays, NodeRecord, WireRecord
+
+# The nodes that have to agree on D.
+MARGIN_NODES = ("planner", "command_publisher")
+# The plot: width of a bin [ms]; what is longer than so many times the p99 is drawn in the last bin.
+BIN, LONGEST = 0.1, 1.5
+PERCENTILES = ("p50", "p90", "p99", "max")
+
+
+@dataclass(frozen=True)
+class Config:
+    """How to walk and how to plan meanwhile."""
+
+    duration: float = 60.0
+    """Measure for so many seconds."""
+    cmd_vel: tuple[float, float, float] = (0.5, 0.0, 0.0)
+    """Velocity command: VX VY [m/s] and yaw rate WZ [rad/s]."""
+    replan_margin: int | None = None
+    """Replan margin D of all nodes [control ticks]; default that of config/."""
+    replan_interval: int | None = None
+    """Replan interval R [control ticks], 1: every tick; default that of config/."""
+    parameters: tuple[str, ...] = ()
+    """Node parameters: NODE.PARAMETER=VALUE, as in config/NODE.yaml."""
+    json: Path | None = None
+    """Write the report to this file."""
+    plot: Path | None = None
+    """Draw histograms of the delays into this PNG file."""
+
+    def assignments(self) -> tuple[str, ...]:
+        """The options as node parameters, then ``parameters``, which have the last word."""
+        margin, interval = self.replan_margin, self.replan_interval
+        options = [f"{node}.replan_margin={margin}" for node in MARGIN_NODES if margin is not None]
+        options += [f"planner.replan_interval={interval}"] if interval is not None else []
+        return (*options, *self.parameters)
+
+
+def main(config: Config) -> int:
+    """Walk, listen, report; 1 when the robot fell or faulted, a process died or nothing was matched."""
+    from diffusion_mpc_ros.faults.domains import free_domains
+
+    console = Console()
+    ros_domain, robot_domain = free_domains(2)
+    processes = launch.Config(domain_id=robot_domain, parameters=config.assignments())
+    options = processes.options()
+    timing = timing_of(options)
+    walk = run.Config(config.duration, config.cmd_vel, headless=True, domain_id=robot_domain)
+    os.environ.update({**bringup.environment(options), "ROS_DOMAIN_ID": str(ros_domain)})
+    # A request to end is treated as Ctrl-C: the robot sits down first.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    load = os.getloadavg()[0]
+    measured = _walk(walk, processes, timing, console)
+    if measured is None:
+        return 1
+    delays, report = measured
+    settings = {
+        "duration_s": config.duration, "cmd_vel": config.cmd_vel, "horizon": timing.horizon,
+        "replan_margin": timing.replan_margin, "replan_interval": timing.replan_interval,
+        "parameters": config.assignments(),
+    }  # fmt: skip
+    report = {"machine": describe_machine(), "load_average": load, "settings": settings, **report}
+    print_report(report, console)
+    _write(report, delays, timing, config)
+    matched = report["planned_ms"] is not None and report["reflex_ms"] is not None
+    if not matched:
+        console.print("error: no plan or no LowState could be matched with a LowCmd on the wire")
+    return 0 if matched and not report["walk"]["fell"] and not report["walk"]["fault"] else 1
+
+
+def timing_of(options: bringup.BringupOptions) -> Timing:
+    """Horizon, margin and interval that the nodes will run with; raises ConfigurationError when they disagree."""
+    specs = {spec.name: spec.parameters for spec in bringup.processes(options)}
+    values = {name: specs["planner"][name] for name in ("horizon", "replan_margin", "replan_interval")}
+    if not all(isinstance(value, int) for value in values.values()):
+        raise ConfigurationError(f"the planner's parameters {values} must be whole numbers")
+    for name in ("horizon", "replan_margin"):
+        used = {node: specs[node][name] for node in MARGIN_NODES}
+        if any(value != values[name] for value in used.values()):
+            raise ConfigurationError(f"{name} differs between the nodes: {used}; --replan-margin sets D of all nodes")
+    return Timing(**values)
+
+
+def _walk(
+    config: run.Config, processes: launch.Config, timing: Timing, console: Console
+) -> tuple[Delays, dict[str, Any]] | None:
+    """Walk with a listener on the wire: the delays and their report; None when a process died or nothing was heard."""
+    from diffusion_mpc_ros.nodes import delay_recorder
+    from diffusion_mpc_ros.nodes.wire_listener import WireListener
+
+    recorded: list[NodeRecord] = []
+    options = processes.options()
+    with WireListener(bringup.SIMULATION_INTERFACE, config.domain_id) as listener, Child(processes) as child:
+        console.print(f"output of the processes: {child.log}")
+        walk = run.Walk(
+            config, options, child, console, lambda operator: recorded.append(delay_recorder.record(operator))
+        )
+        try:
+            walked = walk.run()
+        except (ProcessDied, MeasurementError) as error:
+            console.print(f"error: {error}\n{child.tail()}", markup=False)
+            return None
+        wire = listener.stop()
+    # The stamps on the wire are of the system's clock, the window is of the monotonic one.
+    offset = time.time_ns() - time.monotonic_ns()
+    start, end = (int(at * 1e9) + offset for at in (walk.window.start, walk.window.end))
+    nodes = recorded[0]
+    delays = wire_delay.measure(wire, nodes, timing, start, end)
+    listening = {"realtime": listener.realtime, "clock_resolution_ns": time.get_clock_info("time").resolution * 1e9}
+    listening |= listener_lag(wire, start, end)
+    walked_values = {name: walked[name] for name in ("fell", "fault", "duration", "plan_ms", "max_lateness_ms")}
+    numbers = wire_delay.report(delays, timing)
+    return delays, {"artefact": nodes.artefact, **numbers, "listener": listening, "walk": walked_values}
+
+
+def listener_lag(wire: WireRecord, start: int, end: int) -> dict[str, Any]:
+    """How long after its writer's stamp a sample was stamped by the listener; in ``start .. end`` [ns]."""
+    topics = {"lowstate": (wire.lowstate_sent, wire.lowstate_received)}
+    topics["lowcmd"] = (wire.lowcmd_sent, wire.lowcmd_received)
+    lags = {}
+    for topic, (sent, received) in topics.items():
+        within = (sent >= start) & (sent < end)
+        lags[f"{topic}_lag_ms"] = wire_delay.summarize((received - sent)[within] * 1e-9)
+    return lags
+
+
+def print_report(report: dict[str, Any], console: Console) -> None:
+    """The delays as a table, then what they were measured on."""
+    settings, plans, commands = report["settings"], report["plans"], report["commands"]
+    walk, listener = report["walk"], report["listener"]
+    timing = f"D = {settings['replan_margin']}, R = {settings['replan_interval']}"
+    title = f"{walk['duration']:.0f} s, {timing}; times in ms"
+    table = Table("", "count", *PERCENTILES, title=title)
+    rows = {
+        "LowState -> first LowCmd of its plan": report["planned_ms"],
+        "beyond the buffer's D ticks": report["beyond_buffer_ms"],
+        "newest LowState -> LowCmd": report["reflex_ms"],
+        "LowCmd -> next LowCmd": report["lowcmd_interval_ms"],
+        "listener's lag, LowState": listener["lowstate_lag_ms"],
+        "listener's lag, LowCmd": listener["lowcmd_lag_ms"],
+    }
+    for name, numbers in rows.items():
+        table.add_row(name, *_cells(numbers))
+    console.print(table)
+    plan = walk["plan_ms"]
+    granted = "with" if listener["realtime"] else "without"
+    lines = (
+        f"plans: {plans['made']} made of {plans['due']} due, {plans['missed']} missed their tick, "
+        f"{plans['unexecuted']} never executed, {plans['unmatched']} not matched; "
+        f"plan time p50 {plan['p50']:.1f} ms, p99 {plan['p99']:.1f} ms",
+        f"commands: {commands['sent']} sent, {commands['unmatched']} not matched; robot fell: "
+        f"{'yes' if walk['fell'] else 'no'}{', ' + walk['fault'] if walk['fault'] else ''}",
+        f"listener {granted} real-time scheduling; {report['machine']['processor']}, {report['machine']['cores']} "
+        f"cores, load average {report['load_average']:.1f} before; artefact {report['artefact'][:12]}",
+    )
+    for line in lines:
+        console.print(escape(line), highlight=False)
+
+
+def _cells(numbers: dict[str, float] | None) -> Sequence[str]:
+    if numbers is None:
+        return ["0", *["-"] * len(PERCENTILES)]
+    return [str(numbers["count"]), *(f"{numbers[name]:.2f}" for name in PERCENTILES)]
+
+
+def _write(report: dict[str, Any], delays: Delays, timing: Timing, config: Config) -> None:
+    for path in (config.json, config.plot):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+    if config.json is not None:
+        write_text_atomically(config.json, json.dumps(report, indent=1, allow_nan=False) + "\n")
+    if config.plot is not None:
+        from diffusion_mpc_ros.faults.plot import plot
+
+        durations = {"beyond the buffer": wire_delay.beyond_buffer(delays, timing)}
+        durations["newest LowState to LowCmd"] = delays.reflex
+        panels = {f"{name}: samples per {BIN} ms": {"": histogram(values)} for name, values in durations.items()}
+        plot(config.plot, panels, "delay [ms]")
+
+
+def histogram(durations: np.ndarray) -> list[tuple[float, float]]:
+    """The outline of a histogram of ``durations`` [s] as points (ms, samples); the last bin holds all longer ones."""
+    if not len(durations):
+        return []
+    milliseconds = durations * 1e3
+    longest = LONGEST * max(float(np.percentile(milliseconds, 99)), BIN)
+    first = BIN * np.floor(min(float(milliseconds.min()), 0.0) / BIN)
+    edges = first + BIN * np.arange(int(np.ceil((longest - first) / BIN)) + 2)
+    counts, _ = np.histogram(np.minimum(milliseconds, edges[-2] + 0.5 * BIN), edges)
+    outline = zip(np.repeat(edges, 2)[1:-1].tolist(), np.repeat(counts, 2).tolist())
+    return [(left, float(count)) for left, count in outline]

@@ -1,0 +1,149 @@
+"""The tables and the picture of ``evaluate adaptation``, and the texts that ``evaluate compose`` shares with them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from diffusion_mpc_ros.evaluation.adaptation.objectives import OBJECTIVES, Objective
+from diffusion_mpc_ros.evaluation.grid import Grid
+from diffusion_mpc_ros.evaluation.scatter import Point, scatter
+
+Row = Mapping[str, Any]
+
+UNPLANNED = "no planning"
+# The candidates of the targets, and the survival asked for.
+TARGET_CANDIDATES, TARGET_SURVIVAL = 10, 0.99
+
+
+def column(row: Row) -> str:
+    """The heading of a row's column: N, with R for the reward and C for the constraint."""
+    if row["candidates"] == 1 and not row["reward"] and not row["constraint"]:
+        return UNPLANNED
+    return f"N={row['candidates']}" + (" R" if row["reward"] else "") + (" C" if row["constraint"] else "")
+
+
+def grids(report: Mapping[str, Any]) -> list[Grid]:
+    """Table II, the targets of N = 10 where it was measured, and every row in full."""
+    rows = _ordered(report["rows"])
+    return [_table(rows), *_targets(rows), _details(rows)]
+
+
+def _place(row: Row) -> tuple:
+    """Orders columns: no planning, then as the paper."""
+    return column(row) != UNPLANNED, row["constraint"], row["reward"], row["candidates"]
+
+
+def _ordered(rows: Sequence[Row]) -> list[Row]:
+    order = list(OBJECTIVES)
+    return sorted(rows, key=lambda row: (order.index(row["objective"]), *_place(row)))
+
+
+def _by_objective(rows: Sequence[Row]) -> dict[Objective, list[Row]]:
+    measured = dict.fromkeys(row["objective"] for row in rows)
+    return {OBJECTIVES[name]: [row for row in rows if row["objective"] == name] for name in measured}
+
+
+def _table(rows: Sequence[Row]) -> Grid:
+    headings = list(dict.fromkeys(column(row) for row in sorted(rows, key=_place)))
+    lines = []
+    for objective, own in _by_objective(rows).items():
+        texts = {column(row): _penalty(row) for row in own}
+        lines.append([objective.label, *(texts.get(heading, "") for heading in headings)])
+    return Grid("Table II: penalties; in brackets: void", ["", *headings], lines)
+
+
+def _penalty(row: Row) -> str:
+    text = number(row["penalty"], "{:.3f}")
+    return f"({text})" if row["void"] else text
+
+
+def _targets(rows: Sequence[Row]) -> list[Grid]:
+    lines = []
+    for objective, own in _by_objective(rows).items():
+        guided = [row for row in own if row["candidates"] == TARGET_CANDIDATES and row["reward"]]
+        for row in guided:
+            judged = row["constraint"] == objective.projection_applies
+            verdict = ("met" if met(objective, row) else "missed") if judged else ""
+            texts = [*change_texts(row), *walk_texts(row), verdict]
+            lines.append([objective.label, column(row), f"{objective.target:+.0%}", *texts])
+    headings = ("", "cell", "target", "change", "95 % interval", "tracking", "survival", "target is")
+    return [Grid(f"Targets of N = {TARGET_CANDIDATES} against no planning", headings, lines)] if lines else []
+
+
+def met(objective: Objective, row: Row) -> bool:
+    """Whether the change, the tracking and the survival asked for are reached."""
+    return not row["void"] and row["change"] <= objective.target and row["survival"] >= TARGET_SURVIVAL
+
+
+def _details(rows: Sequence[Row]) -> Grid:
+    lines = []
+    for row in rows:
+        raw = f"{number(row['penalty_raw'], '{:.4g}')} {row['unit']}"
+        texts = [raw, _penalty(row), *change_texts(row), *walk_texts(row), str(row["robots"])]
+        lines.append([OBJECTIVES[row["objective"]].label, column(row), *texts])
+    headings = ("", "cell", "penalty", "scaled", "change", "95 % interval", "tracking", "survival", "robots")
+    return Grid("Every cell", headings, lines)
+
+
+def change_texts(measured: Mapping[str, Any]) -> list[str]:
+    """``change`` and ``interval`` in per cent; "-" where nobody survived."""
+    interval = measured["interval"]
+    bounds = "-" if interval is None else " .. ".join(f"{bound:+.1%}" for bound in interval)
+    return [number(measured["change"], "{:+.1%}"), bounds]
+
+
+def walk_texts(row: Row) -> list[str]:
+    """``tracking_ratio``, marked where it makes the row void, and ``survival``."""
+    tracking = number(row["tracking_ratio"], "{:.3f}") + (" void" if row["void"] else "")
+    return [tracking, f"{row['survival']:.1%}"]
+
+
+def number(value: float | None, form: str) -> str:
+    """``value`` in the format ``form``, "-" for None."""
+    return "-" if value is None else form.format(value)
+
+
+def conditions(report: Mapping[str, Any]) -> str:
+    """What was run, in a sentence."""
+    config = report["config"]
+    texts = (f"{row['machine']['cores']} cores of {row['machine']['processor']}" for row in report["rows"])
+    machines = "; ".join(dict.fromkeys(texts))
+    return (
+        f"`diffusion-mpc {report['command']}`, artefact {report['artefact'][:12]}, {config['robots']} robots x "
+        f"{config['ticks']} ticks, D, R = {config['timing'][0]}, {config['timing'][1]}, forward commands "
+        f"{config['forward'][0]:g} to {config['forward'][1]:g} m/s, {config['steps']} {config['sampler']} steps, seed "
+        f"{config['seed']}, {config['backend']}, on {machines}."
+    )
+
+
+def markdown(report: Mapping[str, Any], tables: Sequence[Grid]) -> str:
+    """The whole page."""
+    lines = [
+        "# Adaptation: Table II",
+        "",
+        conditions(report),
+        "",
+        "N candidates; R: the reward guides the sampling, without it the reward only picks the best candidate; C: "
+        "projection onto the constraint. Penalties are scaled so that no planning has the paper's value. Change: of "
+        "the mean penalty of the robots that survived both walks, against no planning; 95 % bootstrap interval over "
+        "the robots. Tracking: the smaller of the linear and the angular tracking score, as a share of that without "
+        "planning; below 0.97 the cell is void. Robots: how many survived both walks.",
+    ]
+    return "\n".join(lines) + "\n\n" + "\n".join(table.markdown() for table in tables)
+
+
+def plot(path: Path, report: Mapping[str, Any]) -> None:
+    """Write a panel for each objective: the scaled penalty of every cell with its interval; void cells are hollow."""
+    panels = {}
+    for objective, own in _by_objective(_ordered(report["rows"])).items():
+        panels[objective.label] = [
+            Point(
+                column(row), float(index), row["penalty"],
+                tuple(objective.paper * (1.0 + bound) for bound in row["interval"]), not row["void"],
+            )
+            for index, row in enumerate(own)
+            if row["penalty"] is not None
+        ]  # fmt: skip
+    scatter(path, panels, "cells", "scaled penalty")

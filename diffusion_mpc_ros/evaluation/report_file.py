@@ -1,0 +1,59 @@
+"""A JSON report that grows by one row at a time, so that a long evaluation can be ended and continued."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
+
+
+class ReportFile:
+    """``{"command": ..., **head, "rows": [...]}``, written to ``path`` (None: nowhere) after every row.
+
+    ``head`` is what all rows have in common: artefact, machine, settings. A file of the same ``command`` with the same
+    head is continued; with another one it is begun anew. Raises :class:`ConfigurationError` for a file that is not
+    this command's report, which is left as it is.
+    """
+
+    def __init__(self, path: Path | None, command: str, head: dict[str, Any]) -> None:
+        self._path = path
+        # As the file gives it back: tuples are lists there.
+        self._head = json.loads(json.dumps({"command": command, **head}, allow_nan=False))
+        self.rows: list[dict[str, Any]] = self._read()
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """What is in the file."""
+        return {**self._head, "rows": self.rows}
+
+    def has(self, **labels: Any) -> bool:
+        """Whether there is a row whose fields have these values."""
+        return any(all(row[name] == value for name, value in labels.items()) for row in self.rows)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Append a row and write the file; raises ValueError for a number that is not finite."""
+        self.rows.append(row)
+        if self._path is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            write_text_atomically(self._path, json.dumps(self.report, indent=1, allow_nan=False) + "\n")
+
+    def _read(self) -> list[dict[str, Any]]:
+        if self._path is None or not self._path.exists():
+            return []
+        try:
+            known = json.loads(self._path.read_text())
+            rows, command = known.pop("rows"), known["command"]
+        except (OSError, ValueError, RecursionError, TypeError, KeyError, AttributeError):
+            rows, command = [], None
+        if command != self._head["command"]:
+            raise ConfigurationError(
+                f"{self._path} is there and no report of `{self._head['command']}`: name another file, or remove it"
+            )
+        differing = sorted(name for name in {*known, *self._head} if known.get(name) != self._head.get(name))
+        if differing:
+            print(f"{self._path}: its {', '.join(differing)} differ from this run's: begun anew")
+            return []
+        return rows

@@ -1,0 +1,195 @@
+"""``evaluate adaptation`` and ``evaluate compose`` at tiny size: the reports, their continuation, what is refused."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from diffusion_mpc_ros import cli
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.evaluation.adaptation import compose, report, table, walks
+from diffusion_mpc_ros.evaluation.adaptation.objectives import OBJECTIVES, make_composer, tick_penalties
+from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
+
+# An untrained denoiser does not walk, but it does not fall over within so few ticks either.
+SMALL = ["--robots", "2", "--ticks", "8", "--threads", "1", "--backend", "onnxruntime"]
+ENERGY = OBJECTIVES["energy"]
+
+
+@pytest.fixture(scope="module")
+def small(random_artefact):
+    return ["--artefact", str(random_artefact), *SMALL]
+
+
+@pytest.fixture
+def runs(monkeypatch):
+    """The labels of the runs that are made."""
+    labels, run = [], Walks.run
+
+    def recorded(self, *args, label, **kwargs):
+        labels.append(label)
+        return run(self, *args, label=label, **kwargs)
+
+    monkeypatch.setattr(Walks, "run", recorded)
+    return labels
+
+
+def adaptation(small, path, *arguments):
+    assert cli.main(["evaluate", "adaptation", *small, "--json", str(path), *arguments]) == 0
+    return json.loads(path.read_text())
+
+
+def test_the_report_has_every_cell_in_the_agreed_form(small, random_artefact, tmp_path, capsys):
+    path, page, picture = tmp_path / "results" / "adaptation.json", tmp_path / "page.md", tmp_path / "plot.png"
+    arguments = ["--objectives", "energy", "posture_n", "--candidates", "1", "2"]
+    written = adaptation(small, path, *arguments, "--markdown", str(page), "--plot", str(picture))
+    assert written["artefact"] == load(random_artefact).identity
+    keys = [(row["objective"], row["candidates"], row["reward"], row["constraint"]) for row in written["rows"]]
+    kinds = [(1, False, False), (2, False, False), (1, True, False), (2, True, False),
+             (1, False, True), (2, False, True), (1, True, True), (2, True, True)]  # fmt: skip
+    assert keys == [(name, *kind) for name in ("posture_n", "energy") for kind in kinds]
+    for row in written["rows"]:
+        objective = OBJECTIVES[row["objective"]]
+        assert row["survival"] == 1.0 and row["robots"] == 2
+        assert row["penalty"] == pytest.approx(objective.paper * row["penalty_raw"] / row["unplanned_raw"])
+        assert row["interval"][0] <= row["change"] <= row["interval"][1]
+        assert row["tracking_ratio"] == min(row["linear_tracking"], row["angular_tracking"])
+        assert row["void"] is (row["tracking_ratio"] < 0.97)
+        assert bool(row["settings"]["constraints"]) is row["constraint"]
+    unplanned = written["rows"][0]
+    assert (unplanned["penalty"], unplanned["change"], unplanned["tracking_ratio"]) == (0.512, 0.0, 1.0)
+    assert unplanned["settings"]["weights"] == {} and unplanned["settings"]["constraints"] == []
+    assert set(unplanned["settings"]["parameters"]) == {"posture.target", "posture.mask"}
+    # Ranking, guiding and projecting each change the walk.
+    assert len({row["penalty_raw"] for row in written["rows"][:8]}) == 8
+    text = page.read_text()
+    assert "Table II" in text and "| Joint Pos (N) | no planning |" in text and "N=2 R C" in text
+    assert picture.stat().st_size > 0
+    assert "Table II" in capsys.readouterr().out
+
+
+def test_a_report_is_continued_and_its_rows_are_kept(small, tmp_path, runs):
+    path = tmp_path / "adaptation.json"
+    first = adaptation(small, path, "--objectives", "energy", "--candidates", "2")
+    assert runs == ["no planning", "energy N=2", "energy N=2 R", "energy N=2 C", "energy N=2 R C"]
+    runs.clear()
+    assert adaptation(small, path, "--objectives", "energy", "--candidates", "2") == first and runs == []
+    del first["rows"][2]
+    path.write_text(json.dumps(first))
+    again = adaptation(small, path, "--objectives", "energy", "--candidates", "2")
+    assert runs == ["no planning", "energy N=2 R"]
+    assert again["rows"][:4] == first["rows"] and len(again["rows"]) == 5
+    runs.clear()
+    assert len(adaptation(small, path, "--objectives", "energy", "--candidates", "2", "--seed", "1")["rows"]) == 5
+    assert len(runs) == 5
+
+
+def test_a_row_of_a_preset_that_has_changed_is_measured_again(small, tmp_path, runs):
+    path = tmp_path / "adaptation.json"
+    first = adaptation(small, path, "--objectives", "energy", "--candidates", "2")
+    first["rows"][2]["settings"]["weights"]["energy"] *= 2.0
+    path.write_text(json.dumps(first))
+    runs.clear()
+    again = adaptation(small, path, "--objectives", "energy", "--candidates", "2")
+    assert runs == ["no planning", "energy N=2 R"]
+    assert again["rows"][-1]["settings"]["weights"] == make_composer().presets["energy"].weights
+    assert len(again["rows"]) == 5
+
+
+def row(objective=ENERGY, **values):
+    result = {
+        "objective": objective.name, "candidates": 10, "reward": True, "constraint": objective.projection_applies,
+        "penalty": 0.5, "change": objective.target, "interval": [-0.5, -0.3], "void": False, "survival": 0.99,
+        "tracking_ratio": 0.97, "robots": 100, "penalty_raw": 60.0, "unit": objective.unit,
+    }  # fmt: skip
+    return {**result, **values}
+
+
+@pytest.mark.parametrize(
+    ("values", "verdict"),
+    [({}, "met"), ({"change": -0.39}, "missed"), ({"survival": 0.98}, "missed"),
+     ({"void": True, "tracking_ratio": 0.96}, "missed"), ({"change": None, "void": True}, "missed")],
+)  # fmt: skip
+def test_a_target_is_met_with_change_tracking_and_survival(values, verdict):
+    grids = report.grids({"rows": [row(**values)]})
+    assert [grid.title for grid in grids][1] == "Targets of N = 10 against no planning"
+    assert grids[1].rows[0][-1] == verdict
+
+
+def test_a_void_penalty_is_in_brackets_and_an_unmeasured_cell_empty():
+    rows = [row(void=True), row(OBJECTIVES["joint_velocity"], reward=False)]
+    grid = report.grids({"rows": rows})[0]
+    assert list(grid.headings) == ["", "N=10 R", "N=10 C"]
+    assert grid.rows == [["Joint Vel", "", "0.500"], ["Energy", "(0.500)", ""]]
+
+
+def test_composed_presets_are_measured_alone_and_together(small, tmp_path, runs, capsys):
+    path, page = tmp_path / "compose.json", tmp_path / "compose.md"
+    arguments = ["evaluate", "compose", *small, "--candidates", "2", "--json", str(path), "--markdown", str(page),
+                 "--pairs", "energy+joint_velocity", "joint_velocity+balance"]  # fmt: skip
+    assert cli.main(arguments) == 0
+    rows = json.loads(path.read_text())["rows"]
+    assert [row["presets"] for row in rows] == [
+        ["joint_velocity"], ["energy"], ["balance"], ["joint_velocity", "energy"], ["joint_velocity", "balance"],
+    ]  # fmt: skip
+    composer = make_composer()
+    pair = rows[3]
+    expected = {**composer.presets["joint_velocity"].weights, **composer.presets["energy"].weights}
+    assert pair["settings"] == {"weights": expected, "parameters": {}, "constraints": []}
+    changes = [pair["penalties"][name]["change"] for name in ("joint_velocity", "energy")]
+    assert pair["both_lower"] is (max(changes) < 0.0)
+    assert set(pair["penalties"]) == set(OBJECTIVES)
+    assert "joint_velocity+energy" in page.read_text()
+    capsys.readouterr()
+    runs.clear()
+    assert cli.main(arguments) == 0 and runs == []
+    assert "joint_velocity+balance" in capsys.readouterr().out
+
+
+def test_pairs_that_contradict_each_other_are_left_out_and_refused():
+    presets = make_composer().presets
+    pairs = compose.choose_pairs((), presets)
+    # Of the 15 pairs of six presets one sets the posture twice.
+    assert len(pairs) == 14 and ("posture_negative", "posture_positive") not in pairs
+    for name in ("posture_negative+posture_positive", "energy+energy", "energy", "energy+speed"):
+        with pytest.raises(ConfigurationError, match=r"fit together: \['energy|fit together: \['posture"):
+            compose.choose_pairs((name,), presets)
+
+
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [({"objectives": ("speed",)}, "speed"), ({"objectives": ()}, "objectives"), ({"candidates": ()}, "candidates"),
+     ({"candidates": (0,)}, "candidates"), ({"robots": 0}, "robots"), ({"forward": (1.0, 0.5)}, "forward"),
+     ({"forward": (0.0, float("nan"))}, "forward"), ({"backend": "tensorrt"}, "backend")],
+)  # fmt: skip
+def test_settings_that_make_no_sense_are_refused(settings, named):
+    with pytest.raises(ConfigurationError, match=named):
+        table.Config(**settings)
+
+
+def test_groups_of_robots_walk_one_after_the_other(random_artefact, monkeypatch):
+    monkeypatch.setattr(walks, "GROUP", 2)
+    config = LoopConfig(robots=3, ticks=8, threads=1, backend="onnxruntime")
+    unplanned = Walks(config, load(random_artefact), tick_penalties(make_composer())).unplanned
+    assert unplanned.survived.tolist() == [True] * 3
+    assert set(unplanned.penalties) == set(OBJECTIVES) and set(unplanned.tracking) == {"linear", "angular"}
+    for values in (*unplanned.penalties.values(), *unplanned.tracking.values()):
+        assert values.shape == (3,) and np.isfinite(values).all() and len(set(values)) == 3
+
+
+def test_full_is_the_papers_size():
+    config = table.Config(full=True)
+    assert (config.robots, config.ticks, config.candidates) == (1000, 3000, (1, 10, 100))
+    # No planning, and three numbers of candidates in four kinds, of which N = 1 with neither is no planning itself.
+    assert len(table.cells(config)) == 6 * 12
+
+
+def test_commands_are_forward_in_the_range_and_from_the_seed():
+    commands = LoopConfig(robots=200, forward=(0.4, 0.6)).commands()
+    assert commands.shape == (200, 3) and not commands[:, 1:].any()
+    assert 0.4 <= commands[:, 0].min() < 0.42 and 0.58 < commands[:, 0].max() <= 0.6
+    assert (commands == LoopConfig(robots=200, forward=(0.4, 0.6)).commands()).all()
+    assert (commands != LoopConfig(robots=200, forward=(0.4, 0.6), seed=1).commands()).any()

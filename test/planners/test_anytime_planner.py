@@ -1,0 +1,158 @@
+"""The planner that keeps to a time budget, on an exported artefact; plan times are made up, none is asserted."""
+
+import math
+
+import numpy as np
+import pytest
+
+from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.core.errors import TimingError
+from diffusion_mpc_ros.core.types import RewardSettings, Timing
+from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
+from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.planners import anytime_planner, configuration
+from diffusion_mpc_ros.planners.anytime import LevelController, Trial
+from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner
+from diffusion_mpc_ros.planners.configuration import choose_threads, make_planner, measure_threads
+from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig
+from diffusion_mpc_ros.planners.latency import plan_times, standing_request
+
+CONFIG = DiffusionMpcConfig(sampling=SamplingOptions(candidates=4), backend="onnxruntime")
+NEVER, ALWAYS = 1e-9, 1e9  # [s], what no plan keeps to, and every one does
+
+
+@pytest.fixture
+def binds(monkeypatch):
+    """The batch sizes that were bound."""
+    sizes, bind = [], OnnxBackend.bind
+    monkeypatch.setattr(OnnxBackend, "bind", lambda self, batch: sizes.append(batch) or bind(self, batch))
+    return sizes
+
+
+@pytest.fixture
+def make(random_artefact):
+    return lambda budget=0.03, config=CONFIG: AnytimePlanner(artefact.load(random_artefact), config, budget)
+
+
+def plan(planner, tick):
+    return planner.plan(standing_request(planner.timing, RewardSettings(), tick))
+
+
+def test_it_changes_its_level_between_plans_with_what_was_prepared(make, binds):
+    planner = make()
+    planner.warm_up()
+    assert [(level.candidates, level.steps) for level in planner.levels] == [(4, 10), (2, 10), (1, 10), (1, 5), (1, 3)]
+    assert sorted(binds) == [1, 2, 4]  # one set of arrays for each number of candidates
+    planner.controller = LevelController([1.0] * 5, NEVER, calm=3)
+    assert [plan(planner, tick).denoising_steps for tick in range(0, 10, 2)] == [10, 10, 3, 3, 3]
+    assert (planner.level, planner.diagnostics()["degraded"], planner.diagnostics()["steps"]) == (4, 1, 3)
+    planner.controller.budget = ALWAYS
+    plans = [plan(planner, tick) for tick in range(10, 40, 2)]
+    assert [each.denoising_steps for each in plans] == [3] * 3 + [5] * 3 + [10] * 9
+    assert [each.start_tick for each in plans] == list(range(10, 40, 2))
+    assert planner.level == 0 and planner.diagnostics()["candidates"] == 4
+    assert sorted(binds) == [1, 2, 4]
+
+
+def test_level_0_plans_as_configured(make):
+    with_budget, without = make(ALWAYS), make(math.inf)
+    assert without.levels == (CONFIG.sampling,)
+    np.testing.assert_array_equal(plan(with_budget, 0).joint_targets, plan(without, 0).joint_targets)
+
+
+@pytest.fixture
+def machine(monkeypatch):
+    """A machine on which a plan takes ``milliseconds(N, steps)``, and nothing is waited for."""
+
+    class Machine:
+        def milliseconds(self, candidates: int, steps: int) -> float:
+            return candidates * steps  # 40, 20, 10, 5, 3 for the levels of CONFIG
+
+    def times(planner, plans, rewards, *, paced=False, limit=math.inf):
+        assert rewards.weights
+        sampling = planner.config.sampling
+        return np.array([machine.milliseconds(sampling.candidates, sampling.steps) * 1e-3 for _ in range(plans)])
+
+    machine = Machine()
+    monkeypatch.setattr(anytime_planner, "plan_times", times)
+    monkeypatch.setattr(anytime_planner, "SETTLING_TIME", 0.0)
+    return machine
+
+
+@pytest.mark.parametrize(
+    ("budget", "level", "milliseconds"), [(0.045, 0, 40), (0.03, 1, 20), (0.011, 2, 10), (0.001, 4, 3)]
+)
+def test_it_settles_on_the_best_level_that_fits(make, machine, budget, level, milliseconds):
+    planner = make(budget)
+    seconds = pytest.approx(milliseconds * 1e-3)
+    assert planner.settle() == Trial(False, level, seconds, seconds)
+    assert planner.level == level
+    assert f"level {level} of 0..4: N = " in planner.describe_level()
+    assert planner.diagnostics()["time_budget_ms"] == pytest.approx(budget * 1e3)
+
+
+def test_a_disturbance_at_start_is_waited_out(make, machine, monkeypatch):
+    monkeypatch.setattr(anytime_planner, "SETTLING_TIME", 60.0)
+    asked = []
+
+    def milliseconds(candidates, steps):
+        asked.append((candidates, steps))
+        # 5 plans for the cost of each of 5 levels, then 50 for each trial: the first two are disturbed.
+        return candidates * steps * (3 if 25 < len(asked) <= 25 + 100 else 1)
+
+    machine.milliseconds = milliseconds
+    planner = make(0.045)
+    assert planner.settle().level == planner.level == 0
+    assert len(asked) == 25 + 3 * 50
+
+
+@pytest.mark.parametrize("budget", [0.03, math.inf])
+def test_a_machine_too_slow_for_the_timing_is_refused(make, machine, budget):
+    machine.milliseconds = lambda candidates, steps: 61.0
+    with pytest.raises(TimingError, match="p99 plan time 61.0 ms is over"):
+        make(budget).settle()
+
+
+def test_measuring_ends_with_the_second_plan_over_the_limit(make):
+    planner = make(math.inf)
+    assert len(plan_times(planner, 5, RewardSettings(), limit=NEVER)) == 2
+    assert len(plan_times(planner, 5, RewardSettings(), limit=ALWAYS)) == 5
+
+
+def test_the_shipped_parameters_make_a_planner_with_a_budget(random_artefact):
+    values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1}
+    planner = make_planner(values)
+    assert planner.budget == pytest.approx(0.8 * 0.04) and len(planner.levels) == 6
+    assert planner.timing == Timing()
+    assert planner.describe().endswith("f32, 1 thread")
+    assert len(make_planner({**values, "time_budget_ms": 0.0}).levels) == 1
+    with pytest.raises(TimingError, match="time budget 61 ms does not fit"):
+        make_planner({**values, "time_budget_ms": 61.0})
+
+
+@pytest.mark.parametrize(
+    ("plan_times_by_count", "threads"),
+    [
+        ({1: 8.0}, 1),
+        ({1: 8.0, 2: 6.5}, 1),  # not worth a core: over 80 % of 8
+        ({1: 8.0, 2: 6.4}, 2),
+        ({1: 8.0, 2: 6.0, 4: 5.0, 8: 4.7}, 2),
+        ({1: 8.0, 2: 7.0, 4: 6.0, 8: 4.0}, 1),
+    ],
+)
+def test_threads_have_to_be_worth_their_cores(plan_times_by_count, threads):
+    assert choose_threads(plan_times_by_count) == threads
+
+
+@pytest.mark.parametrize(("cores", "tried"), [(1, []), (2, []), (3, [1, 2]), (4, [1, 2]), (9, [1, 2, 4, 8])])
+def test_one_core_is_left_to_the_other_executables(random_artefact, monkeypatch, cores, tried):
+    threads = []
+
+    def times(planner, plans, rewards, *, paced):
+        threads.append(planner.config.threads)
+        return np.full(plans, 1.0 / planner.config.threads)
+
+    monkeypatch.setattr(configuration, "plan_times", times)
+    assert measure_threads(artefact.load(random_artefact), CONFIG, cores) == max([1, *tried])
+    assert threads == tried
