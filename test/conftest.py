@@ -20,9 +20,9 @@ settings.load_profile("no deadline")
 # Before torch is imported: several busy threads of several tests on few cores slow each other down many times over.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A test that talks over DDS, or is marked so, is run again, so many times in all, when it failed while the machine itself
-# stood still for so long [s]: the robot then rightly damps, whatever the test is about. On a machine that keeps time it
-# fails at once.
+# A test that talks over DDS, or is marked so, is run again, so many times in all, when it failed while the machine
+# itself stood still for so long [s]: the robot then rightly damps, whatever the test is about. On a machine that keeps
+# time it fails at once.
 ATTEMPTS, STALL = 3, 0.04
 STALL_MONITOR = Path(__file__).with_name("stall_monitor.py")
 REAL_TIME_FIXTURES = {"ros_domain", "free_domain"}

@@ -23,11 +23,15 @@ from diffusion_mpc_ros.rewards.composition import RewardComposer, load_presets
 from diffusion_mpc_ros.rewards.registry import ALIGN_DIRECTION, POSTURE_MASK, POSTURE_TARGET
 from diffusion_mpc_ros.simulation.batch import BatchState
 
-# lambda_tv of R_smooth beside R_align, for one control tick; the paper does not give it. A constant of the measure, not
-# of the preset: tuning a weight must not move what it is judged by.
+# lambda_tv of R_smooth beside R_align, for one control tick; the paper does not give it. With this one both parts weigh
+# about the same in the unplanned walk. A constant of the measure, not of the preset: tuning a weight must not move
+# what it is judged by.
 TOTAL_VARIATION_WEIGHT = 0.05
-# Box on the joint speeds [rad/s], and half the width of the joint range round a posture's target [rad].
-SPEED_LIMIT, RANGE_HALF_WIDTH = 8.0, 0.2
+# Box on the joint speeds [rad/s], about their root mean square in the unplanned walk: a wider one changes little.
+SPEED_LIMIT = 3.0
+# Half the width of the joint range round the target [rad]: folded rear legs walk on in a narrow one, stretched ones need
+# a wide one to keep their velocity.
+FOLDED_HALF_WIDTH, STRETCHED_HALF_WIDTH = 0.05, 0.2
 
 Parameters = Mapping[str, np.ndarray]
 # (state before a control tick, state after it) -> (B,)
@@ -76,11 +80,11 @@ def speed_limit(parameters: Parameters) -> Projection:
     return Projection(("joint_velocity",), {JOINT_VELOCITY_MAX.name: SPEED_LIMIT})
 
 
-def range_round_target(parameters: Parameters) -> Projection:
-    """``|q_t - q_target| <= RANGE_HALF_WIDTH`` for the joints of the mask (V-B2), within the joint limits."""
+def range_round_target(parameters: Parameters, half_width: float) -> Projection:
+    """``|q_t - q_target| <= half_width`` [rad] for the joints of the mask (V-B2), within the joint limits."""
     target, free = parameters[POSTURE_TARGET.name], parameters[POSTURE_MASK.name] == 0.0
-    lower = np.where(free, JOINT_POS_MIN, np.maximum(target - RANGE_HALF_WIDTH, JOINT_POS_MIN))
-    upper = np.where(free, JOINT_POS_MAX, np.minimum(target + RANGE_HALF_WIDTH, JOINT_POS_MAX))
+    lower = np.where(free, JOINT_POS_MIN, np.maximum(target - half_width, JOINT_POS_MIN))
+    upper = np.where(free, JOINT_POS_MAX, np.minimum(target + half_width, JOINT_POS_MAX))
     return Projection(("joint_range",), {JOINT_RANGE_MIN.name: lower, JOINT_RANGE_MAX.name: upper})
 
 
@@ -110,10 +114,10 @@ _ALL = (
               0.969, -0.30),
     Objective("joint_acceleration", "Joint Acc", joint_acceleration, "rad^2/s^4", "joint_acceleration", speed_limit,
               True, 0.350, -0.29),
-    Objective("posture_n", "Joint Pos (N)", posture, "rad^2", "posture_negative", range_round_target, True,
-              0.512, -0.60),
-    Objective("posture_p", "Joint Pos (P)", posture, "rad^2", "posture_positive", range_round_target, True,
-              0.243, -0.31),
+    Objective("posture_n", "Joint Pos (N)", posture, "rad^2", "posture_negative",
+              partial(range_round_target, half_width=FOLDED_HALF_WIDTH), True, 0.512, -0.60),
+    Objective("posture_p", "Joint Pos (P)", posture, "rad^2", "posture_positive",
+              partial(range_round_target, half_width=STRETCHED_HALF_WIDTH), True, 0.243, -0.31),
     Objective("balancing", "Balancing", balancing, "1", "balance", speed_limit, False, 0.807, -0.30),
     Objective("energy", "Energy", energy, "W", "energy", speed_limit, False, 0.774, -0.40),
 )  # fmt: skip
