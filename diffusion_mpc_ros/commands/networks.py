@@ -127,7 +127,7 @@ def _write(config: Config, rows: list[dict[str, Any]]) -> None:
     if config.markdown is not None:
         write_text_atomically(config.markdown, _markdown(rows))
     if config.plot is not None:
-        scatter(config.plot, _panels(rows), "guided plan, median [ms]", "velocity error [m/s]")
+        scatter(config.plot, _panels(rows), "guided plan, median [ms]", "velocity error [m/s] (filled: *)")
 
 
 def _label(row: dict[str, Any]) -> str:
@@ -192,14 +192,20 @@ def _markdown(rows: list[dict[str, Any]]) -> str:
 
 
 def _print_tables(rows: list[dict[str, Any]]) -> None:
-    titles = ("quality and time: p50 / p99 of a plan, velocity error with its 95 % interval", "velocity error, m/s")
-    for title, content in zip(titles, (_table(rows), _command_table(rows))):
-        table = Table(title=title)
-        for heading in content[0]:
-            table.add_column(heading, justify="left" if heading in ("network", "artefact", "loop") else "right")
-        for cells in content:
-            table.add_row(*cells.values())
-        Console(width=190).print(table)
+    console, networks, commands = Console(width=190), _table(rows), _command_table(rows)
+    # A column a network: a terminal has room for more rows than columns.
+    table = Table(title="plan time p50 / p99, velocity error (95 % interval)")
+    for heading in ("", *(cells["network"] for cells in networks)):
+        table.add_column(heading, justify="right" if heading else "left", overflow="fold")
+    for heading in list(networks[0])[1:]:
+        table.add_row(heading, *(cells[heading] for cells in networks))
+    console.print(table)
+    table = Table(title="velocity error, m/s")
+    for heading in commands[0]:
+        table.add_column(heading, justify="left" if heading in ("network", "loop") else "right")
+    for cells in commands:
+        table.add_row(*cells.values())
+    console.print(table)
 
 
 def _panels(rows: list[dict[str, Any]]) -> dict[str, list[Point]]:

@@ -81,13 +81,18 @@ def step_text(row: dict[str, Any]) -> str:
 
 def markdown(report: dict[str, Any], tables: Sequence[Grid]) -> str:
     """The whole page."""
-    config, machine, success = report["config"], report["machine"], report["success"]
+    config, success = report["config"], report["success"]
+    machines = {f"{where['cores']} cores of {where['processor']}" for row in report["rows"]
+                if (where := row["measured_on"])}  # fmt: skip
+    measured = (
+        f" Latency measured over {config['plans']} plans, N = {config['candidates']}, one thread, every reward term at "
+        f"work, on {' and '.join(sorted(machines))}."
+    )
     lines = [
         "# Execution: Table VI",
         "",
         f"`diffusion-mpc evaluate execution`, artefact {report['artefact'][:12]}, {config['trials']} trials, seed "
-        f"{config['seed']}, on {machine['cores']} cores of {machine['processor']}. Latency measured over "
-        f"{config['plans']} plans, N = {config['candidates']}, one thread, every reward term at work.",
+        f"{config['seed']}.{measured if machines else ''}",
         "",
         f"Success: not fallen by the end of the segment, and the mean velocity over its last "
         f"{success['mean_velocity_over_s']:g} s within {success['velocity_bound_m_s']:g} m/s and "

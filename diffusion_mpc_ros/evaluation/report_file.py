@@ -13,9 +13,9 @@ from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
 class ReportFile:
     """``{"command": ..., **head, "rows": [...]}``, written to ``path`` (None: nowhere) after every row.
 
-    ``head`` is what all rows have in common: artefact, machine, settings. A file of the same ``command`` with the same
-    head is continued; with another one it is begun anew. Raises :class:`ConfigurationError` for a file that is not
-    this command's report, which is left as it is.
+    ``head`` is what all rows have in common: artefact and settings, and the ``machine`` that made the last of them. A
+    file of the same ``command`` with the same head is continued, on whatever machine; with another one it is begun
+    anew. Raises :class:`ConfigurationError` for a file that is not this command's report, which is left as it is.
     """
 
     def __init__(self, path: Path | None, command: str, head: dict[str, Any]) -> None:
@@ -52,7 +52,8 @@ class ReportFile:
             raise ConfigurationError(
                 f"{self._path} is there and no report of `{self._head['command']}`: name another file, or remove it"
             )
-        differing = sorted(name for name in {*known, *self._head} if known.get(name) != self._head.get(name))
+        names = {*known, *self._head} - {"machine"}
+        differing = sorted(name for name in names if known.get(name) != self._head.get(name))
         if differing:
             print(f"{self._path}: its {', '.join(differing)} differ from this run's: begun anew")
             return []

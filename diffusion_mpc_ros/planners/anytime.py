@@ -16,8 +16,8 @@ from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 AUTOMATIC, UNLIMITED = -1.0, 0.0
 # Of the time that there is, so much may be planned away: the rest is for the middleware and the system.
 BUDGET_SHARE = 0.8
-# Denoising steps of the levels below one candidate.
-FEWER_STEPS = (5, 3)
+# Denoising steps that run at the levels below one candidate; the earlier ones are cached.
+REMAINING_STEPS = (5, 3)
 # Two of so many plans over the budget: their p99 is over it.
 OVERRUN_WINDOW = 50
 # So many plans (4 s at R = 2) have to be fast before the next level up is tried; up to so many times as many after
@@ -51,21 +51,23 @@ def ladder(configured: SamplingOptions) -> tuple[SamplingOptions, ...]:
 
     1. Candidates, halved down to one. They only rank what was sampled: a single one walks as well, and the reward
        gradient goes on steering it.
-    2. Denoising steps, with DDIM: fewer of them is what may cost the gait. Early-step caching is not taken for this:
-       a change of command or reward needs a full run, and it is the longest plans that have to fit.
+    2. Early denoising steps, which the last plan replaces. A robot walks no worse so, but its rewards weigh less: the
+       gradient acts in fewer steps. A run from noise takes no more steps than a cached one, else a change of command,
+       which needs one, would take as long as before.
     """
     levels = [configured]
     while levels[-1].candidates > 1:
         levels.append(replace(levels[-1], candidates=levels[-1].candidates // 2))
-    for steps in FEWER_STEPS:
-        if steps < configured.steps:
-            levels.append(replace(levels[-1], sampler="ddim", steps=steps, cached_steps=0))
+    for steps in REMAINING_STEPS:
+        if steps < (configured.refresh_steps or configured.steps):
+            cached = max(configured.steps - steps, configured.cached_steps)
+            levels.append(replace(levels[-1], cached_steps=cached, refresh_steps=steps))
     return tuple(levels)
 
 
 def describe(options: SamplingOptions) -> str:
     """What a level is, for people."""
-    cached = f", m = {options.cached_steps}" if options.cached_steps else ""
+    cached = f", {options.cached_steps} of them cached" if options.cached_steps else ""
     return f"N = {options.candidates}, {options.steps} {options.sampler.upper()} steps{cached}"
 
 

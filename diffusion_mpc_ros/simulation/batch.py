@@ -16,8 +16,6 @@ from diffusion_mpc_ros.simulation.randomization import Randomization, randomize_
 # Five physics steps of 4 ms to a control tick.
 PHYSICS_STEPS = 5
 BATCH_TIMESTEP = go2.CONTROL_DT / PHYSICS_STEPS
-EVALUATION_MODEL = ModelOptions(timestep=BATCH_TIMESTEP)
-TRAINING_MODEL = ModelOptions(timestep=BATCH_TIMESTEP, iterations=5, ls_iterations=8, elliptic=False)
 
 
 @dataclass
@@ -65,14 +63,13 @@ class BatchSimulation:
         robots: int,
         *,
         seed: int,
-        options: ModelOptions = EVALUATION_MODEL,
         randomization: Randomization | None = None,
         threads: int = 2,
     ) -> None:
         self.robots = robots
         self.rng = np.random.default_rng(seed)
         self._randomization = randomization
-        self.nominal = model = build_model(options)
+        self.nominal = model = build_model(ModelOptions(timestep=BATCH_TIMESTEP))
         self._indices = ModelIndices.of(model)
         self.models = (
             [model] * robots if randomization is None else randomize_models(model, robots, randomization, self.rng)
@@ -81,7 +78,6 @@ class BatchSimulation:
         self._varied = np.arange(robots) >= nominal_fraction * robots
         self._datas = [mujoco.MjData(model) for _ in range(threads)]
         self._rollout = rollout.Rollout(nthread=threads)
-        self._physics_steps = round(go2.CONTROL_DT / options.timestep)
         state_size = mujoco.mj_stateSize(model, mujoco.mjtState.mjSTATE_FULLPHYSICS)
         self._nq = model.nq
         if state_size != 1 + model.nq + model.nv:
@@ -92,7 +88,7 @@ class BatchSimulation:
         )
         self.latency_steps = np.zeros(robots, dtype=np.intp)
         self._history = np.tile(go2.DEFAULT_JOINT_POS, (4, robots, 1))
-        self._control = np.zeros((robots, self._physics_steps, model.nu))
+        self._control = np.zeros((robots, PHYSICS_STEPS, model.nu))
         # What the last tick measured besides the physics state: fields of BatchState.
         self._measured = {
             "joint_torque": np.zeros((robots, go2.NUM_JOINTS)),
@@ -116,7 +112,7 @@ class BatchSimulation:
         if self._randomization is not None:
             scale = self._randomization.initial_joint_pos
             latency = rng.uniform(*self._randomization.latency, size=count) * self._varied[mask]
-            self.latency_steps[mask] = np.round(latency / go2.CONTROL_DT * self._physics_steps)
+            self.latency_steps[mask] = np.round(latency / go2.CONTROL_DT * PHYSICS_STEPS)
         state = np.zeros((count, self._state.shape[1]))
         qpos, qvel = state[:, 1 : 1 + self._nq], state[:, 1 + self._nq :]
         heading = rng.uniform(-np.pi, np.pi, size=count)
@@ -154,8 +150,8 @@ class BatchSimulation:
         """Hold joint targets ``(B, 12)`` [rad] (clipped to the position limits) for one control tick."""
         self._history = np.roll(self._history, 1, axis=0)
         self._history[0] = go2.clip_joint_targets(joint_targets)
-        steps = np.arange(self._physics_steps)
-        age = np.ceil(np.maximum(self.latency_steps[:, None] - steps, 0) / self._physics_steps).astype(np.intp)
+        steps = np.arange(PHYSICS_STEPS)
+        age = np.ceil(np.maximum(self.latency_steps[:, None] - steps, 0) / PHYSICS_STEPS).astype(np.intp)
         delayed = self._history[np.minimum(age, len(self._history) - 1), np.arange(self.robots)[:, None]]
         self._control[:, :, self._indices.actuators] = delayed
         states, sensors = self._rollout.rollout(self.models, self._datas, self._state, self._control)

@@ -16,6 +16,8 @@ BASE_BODY = "base"
 FOOT_GEOMS = go2.LEGS
 # Friction of the floor in the nominal world; the pair takes the larger of floor and foot.
 NOMINAL_FRICTION = 0.8
+# Bounds of the contact solver, so that no step takes for ever.
+SOLVER_ITERATIONS, LINE_SEARCH_ITERATIONS = 50, 20
 FOOT_SENSORS = {
     "touch": mujoco.mjtSensor.mjSENS_TOUCH,
     "position": mujoco.mjtSensor.mjSENS_FRAMEPOS,
@@ -27,15 +29,12 @@ FOOT_SENSORS = {
 class ModelOptions:
     """How the model is compiled.
 
-    ``timestep`` [s]; ``iterations`` and ``ls_iterations`` bound the contact solver; ``elliptic`` keeps the model's own
-    friction cone (impratio 100), else the pyramidal one, which converges in few iterations and is what training uses;
-    ``visual`` keeps the meshes that only rendering needs.
+    ``timestep`` [s]; ``friction`` of the floor; ``visual`` keeps the meshes that only rendering needs.
+    The contact solver is the same for all, training included: a cheaper one (pyramidal cone, five iterations) makes the
+    same policy walk 0.1 m/s faster or slower.
     """
 
     timestep: float = 0.002
-    iterations: int = 50
-    ls_iterations: int = 20
-    elliptic: bool = True
     friction: float = NOMINAL_FRICTION
     visual: bool = False
 
@@ -56,11 +55,7 @@ def build_spec(options: ModelOptions) -> mujoco.MjSpec:
     spec = mujoco.MjSpec.from_file(str(go2_mjcf()))
     spec.option.timestep = options.timestep
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-    spec.option.iterations = options.iterations
-    spec.option.ls_iterations = options.ls_iterations
-    if not options.elliptic:
-        spec.option.cone = mujoco.mjtCone.mjCONE_PYRAMIDAL
-        spec.option.impratio = 10.0
+    spec.option.iterations, spec.option.ls_iterations = SOLVER_ITERATIONS, LINE_SEARCH_ITERATIONS
     if not options.visual:
         for geom in list(spec.geoms):
             if geom.classname.name == "visual":

@@ -23,7 +23,7 @@ from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.evaluation.gait import GaitCommand
-from diffusion_mpc_ros.simulation.batch import BATCH_TIMESTEP, EVALUATION_MODEL, BatchSimulation, BatchState
+from diffusion_mpc_ros.simulation.batch import BATCH_TIMESTEP, BatchSimulation, BatchState
 from diffusion_mpc_ros.simulation.randomization import Randomization, variation
 from diffusion_mpc_ros.training import data_sheet
 from diffusion_mpc_ros.training.commands import CommandRanges, CommandSampler
@@ -109,7 +109,7 @@ def collect_part(config: CollectConfig, policy: DemonstratorPolicy, seed: int) -
     ``noise (E,)`` [action units].
     """
     simulation = BatchSimulation(
-        config.robots, seed=seed, options=EVALUATION_MODEL, randomization=config.randomization, threads=config.threads
+        config.robots, seed=seed, randomization=config.randomization, threads=config.threads
     )
     rng = np.random.default_rng(seed + 1)
     commands = CommandSampler(config.robots, config.commands, rng)

@@ -33,7 +33,7 @@ class GaitWeights:
     joint_acceleration: float = -1.5e-7
     action_rate: float = -0.01
     action_jerk: float = -0.005
-    slip: float = -0.1
+    slip: float = -0.2
     hip: float = -0.5
     standing_still: float = -0.5
     linear_velocity_width: float = 0.2

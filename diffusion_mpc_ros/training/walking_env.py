@@ -11,7 +11,7 @@ from tensordict import TensorDict
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.evaluation.gait import GaitClock, GaitCommand
-from diffusion_mpc_ros.simulation.batch import TRAINING_MODEL, BatchSimulation
+from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.randomization import Randomization, variation
 from diffusion_mpc_ros.training.commands import CommandRanges, CommandSampler
 from diffusion_mpc_ros.training.gait_rewards import GaitMemory, GaitWeights, gait_errors, gait_rewards
@@ -36,7 +36,7 @@ class WalkingEnvConfig:
     steps_per_iteration: int = 24
     weights: GaitWeights = field(default_factory=GaitWeights)
     commands: CommandRanges = field(default_factory=CommandRanges)
-    randomization: Randomization = field(default_factory=lambda: Randomization(nominal_fraction=0.35))
+    randomization: Randomization = field(default_factory=lambda: Randomization(nominal_fraction=0.5))
 
 
 def action_to_joint_targets(action: np.ndarray) -> np.ndarray:
@@ -59,7 +59,7 @@ class WalkingEnv(VecEnv):
         self.device = "cpu"
         self.episode_length_buf = torch.zeros(self.num_envs, dtype=torch.long)
         self.simulation = BatchSimulation(
-            self.num_envs, seed=seed, options=TRAINING_MODEL, randomization=config.randomization, threads=threads
+            self.num_envs, seed=seed, randomization=config.randomization, threads=threads
         )
         varied = variation(self.simulation.models, self.simulation.nominal)
         self._variation = np.column_stack([varied[name] for name in ("payload_mass", "payload_position", "friction")])

@@ -100,6 +100,8 @@ def test_the_command_on_an_untrained_artefact(random_artefact, tmp_path, monkeyp
     measured = rows["E", "measured"]
     assert 0.0 < measured["latency_ms"]["p50"] <= measured["latency_ms"]["p99"]
     assert measured["latency_ticks"] == ticks_of(measured["latency_ms"]["p99"])
+    assert measured["measured_on"] == report["machine"] and rows["E", "paper"]["measured_on"] is None
+    assert measured["step"]["within"] > 0.0 and measured["step"]["seam"] > 0.0
     # 2 of 3 ticks are early enough for row 3 of every plan, so that every tick is from a plan.
     assert rows["E", "paper"]["command_rate_hz"] == pytest.approx(50.0)
     assert rows["E", "paper"]["segments"]["backward"]["of"] == 2
@@ -113,6 +115,11 @@ def test_the_command_on_an_untrained_artefact(random_artefact, tmp_path, monkeyp
     assert cli.main([*run, "E", "D", "--latency", "paper"]) == 0
     again = json.loads(file.read_text())["rows"]
     assert again[:3] == report["rows"] and [row["row"] for row in again] == ["E", "D1R1-held", "E", "D"]
+    # So does a run on another machine.
+    monkeypatch.setattr(execution, "describe_machine", lambda: {"processor": "another", "cores": 9})
+    assert cli.main([*run, "B", "--latency", "paper"]) == 0
+    assert json.loads(file.read_text())["rows"][:4] == again
+    assert json.loads(file.read_text())["machine"]["cores"] == 9
     # Other settings begin anew, and say so.
     assert cli.main([*run, "E", "--latency", "paper", "--seed", "12"]) == 0
     assert len(json.loads(file.read_text())["rows"]) == 1

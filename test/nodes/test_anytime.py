@@ -31,8 +31,8 @@ def test_a_planner_without_time_degrades_and_says_so(start_node, probe, random_a
     status = reported[-1].status[0]
     values = {value.key: value.value for value in status.values}
     assert status.level == DiagnosticStatus.WARN
-    assert "degraded to level 4 of 0..4: N = 1, 3 DDIM steps" in status.message
-    assert (values["level"], values["levels"], values["candidates"], values["steps"]) == ("4", "5", "1", "3")
+    assert "degraded to level 4 of 0..4: N = 1, 10 DDPM steps, 7 of them cached" in status.message
+    assert (values["level"], values["levels"], values["candidates"], values["cached_steps"]) == ("4", "5", "1", "7")
     assert values["time_budget_ms"] == "0.01"
     assert plans[-1].denoising_steps == 3
     assert "cores, not pinned" in node.output and "level 4 of 0..4" in node.output

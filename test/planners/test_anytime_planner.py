@@ -19,6 +19,7 @@ from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig
 from diffusion_mpc_ros.planners.latency import plan_times, standing_request
 
 CONFIG = DiffusionMpcConfig(sampling=SamplingOptions(candidates=4), backend="onnxruntime")
+LEVELS = [(4, 0), (2, 0), (1, 0), (1, 5), (1, 7)]  # candidates, cached steps of 10
 NEVER, ALWAYS = 1e-9, 1e9  # [s], what no plan keeps to, and every one does
 
 
@@ -42,11 +43,11 @@ def plan(planner, tick):
 def test_it_changes_its_level_between_plans_with_what_was_prepared(make, binds):
     planner = make()
     planner.warm_up()
-    assert [(level.candidates, level.steps) for level in planner.levels] == [(4, 10), (2, 10), (1, 10), (1, 5), (1, 3)]
+    assert [(level.candidates, level.cached_steps) for level in planner.levels] == LEVELS
     assert sorted(binds) == [1, 2, 4]  # one set of arrays for each number of candidates
     planner.controller = LevelController([1.0] * 5, NEVER, calm=3)
     assert [plan(planner, tick).denoising_steps for tick in range(0, 10, 2)] == [10, 10, 3, 3, 3]
-    assert (planner.level, planner.diagnostics()["degraded"], planner.diagnostics()["steps"]) == (4, 1, 3)
+    assert (planner.level, planner.diagnostics()["degraded"], planner.diagnostics()["cached_steps"]) == (4, 1, 7)
     planner.controller.budget = ALWAYS
     plans = [plan(planner, tick) for tick in range(10, 40, 2)]
     assert [each.denoising_steps for each in plans] == [3] * 3 + [5] * 3 + [10] * 9
@@ -63,7 +64,7 @@ def test_level_0_plans_as_configured(make):
 
 @pytest.fixture
 def machine(monkeypatch):
-    """A machine on which a plan takes ``milliseconds(N, steps)``, and nothing is waited for."""
+    """A machine on which a plan takes ``milliseconds(N, steps from noise)``, and nothing is waited for."""
 
     class Machine:
         def milliseconds(self, candidates: int, steps: int) -> float:
@@ -72,7 +73,8 @@ def machine(monkeypatch):
     def times(planner, plans, rewards, *, paced=False, limit=math.inf):
         assert rewards.weights
         sampling = planner.config.sampling
-        return np.array([machine.milliseconds(sampling.candidates, sampling.steps) * 1e-3 for _ in range(plans)])
+        steps = sampling.refresh_steps or sampling.steps
+        return np.array([machine.milliseconds(sampling.candidates, steps) * 1e-3 for _ in range(plans)])
 
     machine = Machine()
     monkeypatch.setattr(anytime_planner, "plan_times", times)
