@@ -55,6 +55,8 @@ class WalkConfig:
     with_demonstrator: bool = True
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(candidates=1))
     hold_committed: bool = True
+    backend: str = "onnxruntime"
+    precision: str = "f32"
     json: Path | None = None
     record: bool = False
 
@@ -83,6 +85,8 @@ def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
             "sampler": config.sampling.sampler,
             "steps": config.sampling.steps,
             "hold_committed": config.hold_committed,
+            "backend": config.backend,
+            "precision": config.precision,
         },
         "rows": rows,
     }
@@ -90,9 +94,10 @@ def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
 
 def walk_under_planner(config: WalkConfig, artefact: Artefact, timing: Timing) -> WalkScores:
     """The asynchronous loop of ``timing``; robots in the order of ``config.commands``, ``robots`` for each."""
-    planner = DiffusionMpcPlanner(
-        artefact, DiffusionMpcConfig(timing, config.sampling, config.hold_committed, config.threads)
+    options = DiffusionMpcConfig(
+        timing, config.sampling, config.hold_committed, config.threads, config.backend, config.precision
     )
+    planner = DiffusionMpcPlanner(artefact, options)
     label = f"D={timing.replan_margin} R={timing.replan_interval}"
     return _run(config, AsynchronousController(planner), label)
 

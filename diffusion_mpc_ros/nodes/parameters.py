@@ -57,7 +57,7 @@ PLANNER_PARAMETERS = (
     Parameter(
         "time_budget_ms",
         -1.0,
-        "Time budget of a plan [ms], kept by fewer candidates, then fewer steps; -1: 80 % of the shorter of max(D, 1) "
+        "Time budget of a plan [ms], kept by fewer candidates, then cached steps; -1: 80 % of the shorter of max(D, 1) "
         "and R ticks; 0: none, exactly the configured settings.",
         -1.0,
         2000.0,
