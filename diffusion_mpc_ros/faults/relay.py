@@ -111,8 +111,10 @@ class Relay:
                     return
                 self._take(*item)
             except queue.Empty:
-                with self._lock:
-                    self._audit.silence(time.monotonic())
+                pass
+            # Whatever came: commands may have stopped while LowStates go on.
+            with self._lock:
+                self._audit.silence(time.monotonic())
             self._send_due()
 
     def _take(self, topic: str, received: float, sample: bytes) -> None:

@@ -70,7 +70,7 @@ class DemonstratorConfig:
     save_interval: int = 25
     env: WalkingEnvConfig = field(default_factory=WalkingEnvConfig)
     hidden: tuple[int, ...] = (256, 192, 128)
-    stages: tuple[Stage, ...] = (Stage(900, 5e-3), Stage(600, 5e-4, REFINED))
+    stages: tuple[Stage, ...] = (Stage(1000, 5e-3), Stage(600, 5e-4, REFINED))
 
 
 def runner_config(config: DemonstratorConfig) -> dict:
@@ -89,7 +89,7 @@ def runner_config(config: DemonstratorConfig) -> dict:
         "critic": dict(network),
         "algorithm": {
             "class_name": "PPO",
-            "num_learning_epochs": 5,
+            "num_learning_epochs": 4,
             "num_mini_batches": 4,
             "clip_param": 0.2,
             "gamma": 0.99,

@@ -29,8 +29,8 @@ from diffusion_mpc_ros.simulation.batch import BatchState
 TOTAL_VARIATION_WEIGHT = 0.05
 # Box on the joint speeds [rad/s], about their root mean square in the unplanned walk: a wider one changes little.
 SPEED_LIMIT = 3.0
-# Half the width of the joint range round the target [rad]: folded rear legs walk on in a narrow one, stretched ones need
-# a wide one to keep their velocity.
+# Half the width of the joint range round the target [rad]: folded rear legs walk on in a narrow one, stretched ones
+# need a wide one to keep their velocity.
 FOLDED_HALF_WIDTH, STRETCHED_HALF_WIDTH = 0.05, 0.2
 
 Parameters = Mapping[str, np.ndarray]
