@@ -19,7 +19,7 @@ from diffusion_mpc_ros.planners.latency import guided, plan_times
 # Plans by which a level is measured: what it costs undisturbed, and its p99.
 COST_PLANS, TRIAL_PLANS = 5, 50
 # How long [s] a better level is tried for at start: the other nodes may just be starting.
-SETTLING_TIME = 8.0
+SETTLING_TIME = 5.0
 
 
 class _SharedSteps:
@@ -97,9 +97,10 @@ class AnytimePlanner:
         return min(float(plan_times(planner, 1, rewards)[0]) for _ in range(COST_PLANS))
 
     def describe(self) -> str:
-        """Backend and threads."""
+        """Backend, threads and time budget."""
         threads = f"{self.config.threads} thread{'s' if self.config.threads > 1 else ''}"
-        return f"{choose_backend(self.config.backend)} {self.config.precision}, {threads}"
+        budget = f"time budget {self.budget * 1e3:g} ms" if math.isfinite(self.budget) else "no time budget"
+        return f"{choose_backend(self.config.backend)} {self.config.precision}, {threads}, {budget}"
 
     def describe_level(self) -> str:
         """The present level, for people."""

@@ -77,7 +77,7 @@ def describe(dataset: TrajectoryDataset) -> dict[str, Any]:
 
 
 def _trajectories(part: Mapping[str, np.ndarray], names: list[str]) -> dict[str, np.ndarray]:
-    """One number a trajectory: facts, and the gait really walked, averaged over the settled ticks."""
+    """One number a trajectory (a motor): facts, and the gait really walked, averaged over the settled ticks."""
     settled = ~part["fresh"]
     command = part["observation"][..., COMMAND]
     meter = SwingMeter(len(settled))
@@ -94,7 +94,7 @@ def _trajectories(part: Mapping[str, np.ndarray], names: list[str]) -> dict[str,
         "payload mass": part["payload_mass"],
         **{f"payload {axis}": part["payload_position"][:, column] for column, axis in enumerate("xyz")},
         "friction": part["friction"],
-        "motor strength": part["motor_strength"].mean(axis=1),
+        "motor strength": part["motor_strength"].ravel(),
         "latency": part["latency"],
         "action noise": part["noise"],
     }

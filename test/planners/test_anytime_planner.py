@@ -127,8 +127,9 @@ def test_the_shipped_parameters_make_a_planner_with_a_budget(random_artefact):
     planner = make_planner(values)
     assert planner.budget == pytest.approx(0.8 * 0.04) and len(planner.levels) == 6
     assert planner.timing == Timing()
-    assert planner.describe().endswith("f32, 1 thread")
-    assert len(make_planner({**values, "time_budget_ms": 0.0}).levels) == 1
+    assert planner.describe().endswith(" f32, 1 thread, time budget 32 ms")
+    unlimited = make_planner({**values, "time_budget_ms": 0.0})
+    assert len(unlimited.levels) == 1 and unlimited.describe().endswith("no time budget")
     with pytest.raises(TimingError, match="time budget 61 ms does not fit"):
         make_planner({**values, "time_budget_ms": 61.0})
 
