@@ -56,8 +56,12 @@ COMMANDS = Group(
             "from nothing to the shipped artefact; needs `make setup-train`",
             {
                 "demonstrator": _training("PPO on a batch of Go2s", "demonstrator", "DemonstratorConfig"),
+                "specialist": _training("PPO for one objective: its ceiling", "specialist", "SpecialistConfig"),
                 "collect": _training("trajectories of the demonstrator", "collect", "CollectConfig"),
                 "pretrain": _training("the diffusion model", "pretrain", "PretrainConfig"),
+                "reward-model": _training(
+                    "what no row of a trajectory says", "reward_model", "RewardModelConfig"
+                ),
                 "export": _training("the ONNX artefact with its card", "export", "ExportConfig", module="release"),
             },
         ),
@@ -67,7 +71,13 @@ COMMANDS = Group(
                 "walk": Command("survival, velocity error, power", "evaluation.walk", config="WalkConfig"),
                 "demonstrator": Command("does it walk as it is told, in every gait", "evaluation.demonstrator"),
                 "adaptation": Command("Table II: rewards and constraints against none", "evaluation.adaptation.table"),
+                "constraints": Command(
+                    "does the walk keep to its constraints", "evaluation.adaptation.constraints"
+                ),
                 "compose": Command("two presets at once: both penalties lower", "evaluation.adaptation.compose"),
+                "height": Command("Fig. 4: another base height on request", "evaluation.adaptation.height"),
+                "energy": Command("Fig. 2: energy per metre at 0.6 m/s", "evaluation.adaptation.energy"),
+                "balance": Command("Table IV: struck by a pendulum from the side", "evaluation.adaptation.balance"),
                 "execution": Command("Table VI: latency, replanning, early-step caching", "evaluation.execution"),
                 "caching": Command("early-step caching beside plans from nothing", "evaluation.caching"),
                 "picture": Command("a strip of pictures of the walk", "evaluation.picture", config="PictureConfig"),

@@ -78,7 +78,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
 
 @pytest.fixture(scope="session")
 def random_artefact(tmp_path_factory):
-    """Folder of an artefact exported from a small untrained denoiser: H = 11, D = 3, K = 10, all reward terms."""
+    """Folder of an artefact of small untrained networks: H = 11, D = 3, K = 10, all reward terms."""
     import numpy as np
     import torch
     from torch import nn
@@ -88,6 +88,7 @@ def random_artefact(tmp_path_factory):
     from diffusion_mpc_ros.diffusion.normalizer import Normalizer
     from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
     from diffusion_mpc_ros.training.export import ArtefactMetadata, export_artefact
+    from diffusion_mpc_ros.training.networks import RewardModel
 
     class SmallDenoiser(nn.Module):
         def __init__(self):
@@ -105,7 +106,10 @@ def random_artefact(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("models") / "random"
     metadata = ArtefactMetadata("random", horizon=11, replan_margin=3, seeds={"torch": 0})
-    export_artefact(SmallDenoiser(), Normalizer(mean, std), NoiseSchedule(10), metadata, path)
+    denoiser, reward_model = SmallDenoiser(), RewardModel(12, width=16)
+    for parameter in reward_model.parameters():  # equal ones would be stored once
+        nn.init.normal_(parameter, std=0.3)
+    export_artefact(denoiser, Normalizer(mean, std), NoiseSchedule(10), metadata, path, reward_model)
     return path
 
 

@@ -161,10 +161,10 @@ def _measure_references(case: Case, compiled: bool, skipped: list[str]) -> dict[
 def _reference(name: str, case: Case) -> dict[str, Any]:
     """In the case's own process: the only one that loads torch."""
     from diffusion_mpc_ros.evaluation import reference_bench
-    from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
+    from diffusion_mpc_ros.training.networks import build_network
 
     measure_one: Callable[..., dict[str, Any]] = getattr(reference_bench, name)
-    return measure_one(case, lambda settings, rows: build_denoiser(NetworkConfig(**settings), rows))
+    return measure_one(case, build_network)
 
 
 def _row(case: Case, backend: str, precision: str, reference: dict[str, Any]) -> dict[str, Any]:

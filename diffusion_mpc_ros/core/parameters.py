@@ -58,7 +58,10 @@ class Parameter:
         return array
 
 
-_POS_MIN, _POS_MAX = tuple(JOINT_POS_MIN.tolist()), tuple(JOINT_POS_MAX.tolist())
+# Bounds of a parameter that holds joint positions [rad].
+JOINT_POSITIONS = tuple(JOINT_POS_MIN.tolist()), tuple(JOINT_POS_MAX.tolist())
 # The range is both a reward term and a constraint (arXiv 2510.04234, V-B2); the two share these parameters.
-JOINT_RANGE_MIN = Parameter("joint_range.min", _POS_MIN, _POS_MIN, _POS_MAX, "rad", "lower end of the joint range")
-JOINT_RANGE_MAX = Parameter("joint_range.max", _POS_MAX, _POS_MIN, _POS_MAX, "rad", "upper end of the joint range")
+JOINT_RANGE_MIN, JOINT_RANGE_MAX = (
+    Parameter(f"joint_range.{end}", default, *JOINT_POSITIONS, "rad", f"{name} end of the joint range")
+    for end, name, default in zip(("min", "max"), ("lower", "upper"), JOINT_POSITIONS)
+)

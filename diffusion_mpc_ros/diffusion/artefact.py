@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
-from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES, WALKING_KD, WALKING_KP
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES, NUM_JOINTS, WALKING_KD, WALKING_KP
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_FIELDS, ROW_DIM
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 CARD_FILE, MODEL_FILE = "card.json", "model.onnx"
 METADATA_KEY = "diffusion_mpc_ros.model"
 # Of any size in a card; beyond it is a mistake that would only fill the memory.
@@ -35,6 +35,7 @@ ACTION_MEANING = "absolute joint position target [rad]"
 STEP_INPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "tau": ("float32", ("batch", "rows", ROW_DIM)),
     "row_features": ("float32", ("rows", 3)),
+    "next_row_features": ("float32", ("rows", 3)),
     "transition": ("float32", ("rows", 4)),
     "noise": ("float32", ("batch", "rows", ROW_DIM)),
     "known": ("float32", ("batch", "rows", ROW_DIM)),
@@ -43,6 +44,9 @@ STEP_INPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "reward_weights": ("float32", ("terms",)),
     "lower": ("float32", ("rows", ROW_DIM)),
     "upper": ("float32", ("rows", ROW_DIM)),
+    "torque_max": ("float32", ("rows", NUM_JOINTS)),
+    "band_lower": ("float32", ("rows", NUM_JOINTS)),
+    "band_upper": ("float32", ("rows", NUM_JOINTS)),
 }
 STEP_OUTPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "tau_next": ("float32", ("batch", "rows", ROW_DIM)),

@@ -4,17 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS, clip_joint_targets
-from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, OBSERVATION_DIM, PREVIOUS_ACTION, ROW_DIM
+from diffusion_mpc_ros.core.trajectory import (
+    ACTION,
+    COMMAND,
+    JOINT_POS,
+    OBSERVATION,
+    OBSERVATION_DIM,
+    PREVIOUS_ACTION,
+    ROW_DIM,
+)
 from diffusion_mpc_ros.diffusion.artefact import ModelDescription
 from diffusion_mpc_ros.diffusion.inference import StepBackend
 from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
 
-# Stands for "no bound" in the graph, in standard deviations.
+if TYPE_CHECKING:
+    from diffusion_mpc_ros.constraints.feasible_set import FeasibleSet
+
+# Stands for "no bound" in the graph, in standard deviations or N m.
 FREE_BOUND = 1e6
 
 
@@ -66,14 +78,13 @@ class SamplingOptions:
 class Guidance:
     """What steers the sampling, in the artefact's order of terms.
 
-    ``weights (n_terms,)``; ``parameters`` by full name; ``lower, upper (T, 57)`` physical, infinite where free.
+    ``weights (n_terms,)``; ``parameters`` by full name; ``feasible``: what the T rows may hold.
     ``key`` changes when the operator changes something: cached plans are then refreshed.
     """
 
     weights: np.ndarray
     parameters: dict[str, np.ndarray]
-    lower: np.ndarray
-    upper: np.ndarray
+    feasible: FeasibleSet
     key: Hashable = None
 
 
@@ -104,7 +115,7 @@ class _Steps:
 
     signal: np.ndarray  # (T, 1), factor of the cached sample at the start
     noise: np.ndarray  # (T, 1), factor of the noise at the start
-    row_features: np.ndarray = field(repr=False)  # (S, T, 3)
+    row_features: np.ndarray = field(repr=False)  # (S + 1, T, 3), of the start and after each step
     transitions: np.ndarray = field(repr=False)  # (S, T, 4)
 
 
@@ -146,8 +157,10 @@ class DiffusionSampler:
         self._write_guidance(step.inputs, guidance)
         self._write_start(step.inputs, steps, elapsed)
         self._cache = None  # stays so when something below fails
-        for row_features, transition in zip(steps.row_features, steps.transitions):
+        levels = zip(steps.row_features[:-1], steps.row_features[1:], steps.transitions)
+        for row_features, next_row_features, transition in levels:
             step.inputs["row_features"][...] = row_features
+            step.inputs["next_row_features"][...] = next_row_features
             step.inputs["transition"][...] = transition
             if transition[:, 2].any():
                 self._write_noise(step.inputs["noise"])
@@ -201,7 +214,7 @@ class DiffusionSampler:
         return _Steps(
             signal=(np.sqrt(alpha_bar) * warm)[:, None].astype(np.float32),
             noise=np.where(warm, np.sqrt(1.0 - alpha_bar), 1.0)[:, None].astype(np.float32),
-            row_features=np.stack([schedule.row_features(a, flags) for a in levels[:-1]]).astype(np.float32),
+            row_features=np.stack([schedule.row_features(a, flags) for a in levels]).astype(np.float32),
             transitions=np.stack(
                 [schedule.transition(a, b, self.options.sampler) for a, b in zip(levels[:-1], levels[1:])]
             ).astype(np.float32),
@@ -237,9 +250,16 @@ class DiffusionSampler:
         inputs["guidance_scale"][...] = self.options.guidance_scale if np.any(guidance.weights) else 0.0
         for name in self.description.parameters:
             inputs[name][...] = guidance.parameters[name]
-        for name, bound in (("lower", guidance.lower), ("upper", guidance.upper)):
-            normalised = (bound - normalizer.mean) / normalizer.std
-            np.clip(normalised, -FREE_BOUND, FREE_BOUND, out=inputs[name], casting="same_kind")
+        feasible, mean, std = guidance.feasible, normalizer.mean, normalizer.std
+        bounds = {
+            "lower": (feasible.lower - mean) / std,
+            "upper": (feasible.upper - mean) / std,
+            "torque_max": feasible.torque_max,
+            "band_lower": (feasible.band_lower - mean[JOINT_POS]) / std[JOINT_POS],
+            "band_upper": (feasible.band_upper - mean[JOINT_POS]) / std[JOINT_POS],
+        }
+        for name, bound in bounds.items():
+            np.clip(bound, -FREE_BOUND, FREE_BOUND, out=inputs[name], casting="same_kind")
 
     def _write_noise(self, noise: np.ndarray) -> None:
         self._random.standard_normal(out=noise, dtype=np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS, GaitClock, GaitCo
 
 CARD_VERSION = 2
 CARD_FILE, MODEL_FILE = "card.json", "demonstrator.onnx"
+
+# (observation (B, 45), gait, clock (B, 2)) -> joint targets (B, 12) [rad]
+GaitPolicy = Callable[[np.ndarray, GaitCommand, np.ndarray], np.ndarray]
 
 
 class DemonstratorPolicy:
@@ -75,7 +79,7 @@ def _parameter(name: str, entry: dict[str, Any]) -> GaitParameter:
 class DemonstratorWalker:
     """The demonstrator walking B robots: a batch controller that keeps each one's gait and clock."""
 
-    def __init__(self, policy: DemonstratorPolicy, gait: GaitCommand) -> None:
+    def __init__(self, policy: GaitPolicy, gait: GaitCommand) -> None:
         self._policy = policy
         self.gait = gait
         self.clock = GaitClock(len(gait.base_height))

@@ -22,8 +22,8 @@ from diffusion_mpc_ros.evaluation.reference_planner import (
 )
 from diffusion_mpc_ros.planners.latency import plan_times, standing_request
 
-# ``build(settings of the network from the card, rows T) -> denoiser``.
-BuildDenoiser = Callable[[Mapping[str, Any], int], nn.Module]
+# ``build(name of the network, its settings from the card, rows T) -> network``.
+Build = Callable[[str, Mapping[str, Any], int], nn.Module]
 
 
 class _Repeatable(ReferencePlanner):
@@ -33,15 +33,15 @@ class _Repeatable(ReferencePlanner):
         self.randn = numpy_randn(self.sampling.seed)
 
 
-def measure_reference(case: Case, build: BuildDenoiser) -> dict[str, Any]:
+def measure_reference(case: Case, build: Build) -> dict[str, Any]:
     """Eager torch and the matrix products: medians [ms], FLOPs of a plan, and the plans to compare."""
     torch.set_num_threads(case.threads)
-    loaded, denoiser = _load(case, build)
+    loaded, networks = _load(case, build)
     timing, rewards = case.timing(loaded), case.rewards(loaded)
-    planner = ReferencePlanner(loaded, denoiser, timing, case.sampling)
+    planner = ReferencePlanner(loaded, networks, timing, case.sampling)
     products = matrix_products(lambda: planner.plan(standing_request(timing, rewards)))
     flops = count_flops(products)
-    repeatable = _Repeatable(loaded, denoiser, timing, case.sampling)
+    repeatable = _Repeatable(loaded, networks, timing, case.sampling)
     return {
         "torch_ms": float(np.median(plan_times(planner, case.plans, rewards))) * 1e3,
         "gemm_ms": flops / gemm_rate() * 1e3,
@@ -52,14 +52,14 @@ def measure_reference(case: Case, build: BuildDenoiser) -> dict[str, Any]:
     }
 
 
-def measure_compiled(case: Case, build: BuildDenoiser) -> dict[str, Any]:
+def measure_compiled(case: Case, build: Build) -> dict[str, Any]:
     """The same under ``torch.compile``: the median [ms] and the time to compile [s], or ``skipped``: why not."""
     reason = missing_compiler()
     if reason:
         return {"skipped": reason}
     torch.set_num_threads(case.threads)
-    loaded, denoiser = _load(case, build)
-    planner = ReferencePlanner(loaded, denoiser, case.timing(loaded), case.sampling, compiled=True)
+    loaded, networks = _load(case, build)
+    planner = ReferencePlanner(loaded, networks, case.timing(loaded), case.sampling, compiled=True)
     start = time.perf_counter()
     try:
         warnings.simplefilter("ignore")  # the compiler's remarks on what it looks into
@@ -73,6 +73,10 @@ def measure_compiled(case: Case, build: BuildDenoiser) -> dict[str, Any]:
     }
 
 
-def _load(case: Case, build: BuildDenoiser):
+def _load(case: Case, build: Build):
     loaded = case.load()
-    return loaded, load_weights(build(network_settings(loaded), loaded.description.rows), loaded)
+    networks = {
+        name: load_weights(build(name, settings, loaded.description.rows), loaded, name)
+        for name, settings in network_settings(loaded).items()
+    }
+    return loaded, networks

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,9 +18,18 @@ import torch
 from onnx import numpy_helper
 from torch import nn
 
+from diffusion_mpc_ros.constraints.feasible_set import project_box, project_out_of_band, project_torque
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.core.go2 import clip_joint_targets
-from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
+from diffusion_mpc_ros.core.trajectory import (
+    ACTION,
+    COMMAND,
+    JOINT_POS,
+    JOINT_VEL,
+    OBSERVATION,
+    PREVIOUS_ACTION,
+    ROW_DIM,
+)
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, Timing
 from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
@@ -28,8 +37,8 @@ from diffusion_mpc_ros.planners.diffusion_mpc import make_guidance
 from diffusion_mpc_ros.rewards.registry import composed_reward
 from diffusion_mpc_ros.rewards.terms import Segment
 
-# How the exporter names the denoiser's parameters.
-WEIGHT_PREFIX = "step.denoiser."
+# The networks of a guided step; the exporter names their parameters `step.<network>.<parameter>`.
+DENOISER, REWARD_MODEL = "denoiser", "reward_model"
 
 Randn = Callable[[tuple[int, ...]], torch.Tensor]
 
@@ -40,27 +49,37 @@ def numpy_randn(seed: int) -> Randn:
     return lambda shape: torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
 
 
-def network_settings(artefact: Artefact) -> dict[str, Any]:
-    """How the artefact's denoiser was built, from its card; raises :class:`ArtefactError` when that is not there."""
+def network_settings(artefact: Artefact) -> dict[str, dict[str, Any]]:
+    """How the artefact's networks were built, by name, from its card: the denoiser, and the reward model if it has one.
+
+    Raises :class:`ArtefactError` when that is not there.
+    """
     try:
-        return dict(artefact.card["training"]["configuration"]["config"]["network"])
+        training = artefact.card["training"]["configuration"]
+        settings = {DENOISER: dict(training["config"]["network"])}
+        if REWARD_MODEL in training:
+            settings[REWARD_MODEL] = dict(training[REWARD_MODEL]["config"]["network"])
     except (KeyError, TypeError):
         raise ArtefactError(f"the card of {artefact.path} does not say what network was trained") from None
+    return settings
 
 
-def load_weights(denoiser: nn.Module, artefact: Artefact) -> nn.Module:
-    """``denoiser`` with the weights of the artefact's graph; raises :class:`ArtefactError` when they do not fit."""
+def load_weights(network: nn.Module, artefact: Artefact, name: str = DENOISER) -> nn.Module:
+    """``network`` with the weights that the artefact's graph has for the one called ``name``.
+
+    Raises :class:`ArtefactError` when they do not fit.
+    """
     initializers = onnx.load_model_from_string(artefact.model).graph.initializer
     weights = {
-        tensor.name.removeprefix(WEIGHT_PREFIX): torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        tensor.name.removeprefix(f"step.{name}."): torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in initializers
-        if tensor.name.startswith(WEIGHT_PREFIX)
+        if tensor.name.startswith(f"step.{name}.")
     }
     try:
-        denoiser.load_state_dict(weights)
+        network.load_state_dict(weights)
     except RuntimeError as error:
         raise ArtefactError(f"the weights of {artefact.model_path} are not those of the network: {error}") from None
-    return denoiser.eval()
+    return network.eval()
 
 
 def missing_compiler() -> str:
@@ -80,20 +99,23 @@ def _eager_gradient(function: Callable[[torch.Tensor], torch.Tensor], tau: torch
 
 
 class ReferencePlanner:
-    """A :class:`planners.base.Planner`; ``denoiser(tau (N, T, 57), row_features (N, T, 3)) -> x0 (N, T, 57)``.
+    """A :class:`planners.base.Planner`.
 
-    ``randn`` draws the noise; ``compiled``: each step goes through ``torch.compile``. Early-step caching is not part
-    of Algorithm 1: raises :class:`ConfigurationError` for ``cached_steps``.
+    ``networks``: the denoiser ``(tau (N, T, 57), row_features (N, T, 3)) -> x0 (N, T, 57)`` and, where the artefact has
+    one, the reward model, of the same inputs ``-> (N, P)``. ``randn`` draws the noise; ``compiled``: each step goes
+    through ``torch.compile``. Early-step caching is not part of Algorithm 1: raises :class:`ConfigurationError` for
+    ``cached_steps``.
     """
 
     def __init__(
-        self, artefact: Artefact, denoiser: nn.Module, timing: Timing, sampling: SamplingOptions,
+        self, artefact: Artefact, networks: Mapping[str, nn.Module], timing: Timing, sampling: SamplingOptions,
         randn: Randn = torch.randn, compiled: bool = False,
     ) -> None:
         if sampling.cached_steps:
             raise ConfigurationError("the reference knows no cached steps: take cached_steps 0")
         self.artefact, self.timing, self.sampling, self.randn = artefact, timing, sampling, randn
-        self._description, self._denoiser = artefact.description, denoiser
+        self._description = artefact.description
+        self._denoiser, self._reward_model = networks[DENOISER], networks.get(REWARD_MODEL)
         normalizer = self._description.normalizer
         self._mean = torch.tensor(normalizer.mean, dtype=torch.float32)
         self._std = torch.tensor(normalizer.std, dtype=torch.float32)
@@ -114,13 +136,10 @@ class ReferencePlanner:
         """Plan for one robot; ``joint_targets (H, 12)``."""
         start, description = time.perf_counter(), self._description
         known, mask, flags = self._known(request)
-        guidance = make_guidance(description, request.rewards, request.mode)
+        guidance = make_guidance(description, request.rewards, request.tick, request.mode)
         weights = torch.tensor(guidance.weights, dtype=torch.float32) if np.any(guidance.weights) else None
         parameters = {name: torch.tensor(value, dtype=torch.float32) for name, value in guidance.parameters.items()}
-        lower, upper = (
-            (torch.tensor(bound, dtype=torch.float32) - self._mean) / self._std
-            for bound in (guidance.lower, guidance.upper)
-        )
+        feasible = {name: torch.tensor(value, dtype=torch.float32) for name, value in vars(guidance.feasible).items()}
         tau = torch.where(mask, known, self._noise())
         levels = description.schedule.levels(self.sampling.steps)
         alphas_cumprod = torch.tensor(description.schedule.alphas_cumprod)  # f64: coefficients, not arrays
@@ -128,9 +147,10 @@ class ReferencePlanner:
             noise = self._noise() if next_level > 0 and self.sampling.sampler == "ddpm" else torch.zeros_like(tau)
             tau = self._run_step(
                 tau, noise, alphas_cumprod[level], alphas_cumprod[next_level], flags, known, mask, weights, parameters,
-                lower, upper,
+                feasible,
             )
-        reward = self._reward(tau, weights, parameters) if weights is not None else torch.zeros(len(tau))
+        clean = self._features(alphas_cumprod[0], flags, tau)
+        reward = self._reward(tau, clean, weights, parameters) if weights is not None else torch.zeros(len(tau))
         best = int(torch.argmax(reward))
         trajectory = (tau[best] * self._std + self._mean).numpy()
         targets = trajectory[: description.horizon, ACTION].astype(np.float64)
@@ -157,18 +177,39 @@ class ReferencePlanner:
         known = torch.tensor(self._description.normalizer.normalize(values), dtype=torch.float32)
         return known, torch.from_numpy(mask), torch.tensor(flags, dtype=torch.float32)
 
-    def _reward(self, tau: torch.Tensor, weights: torch.Tensor, parameters: dict[str, torch.Tensor]) -> torch.Tensor:
-        segment = Segment.of(tau * self._std + self._mean)
+    def _reward(self, tau, features, weights, parameters) -> torch.Tensor:
+        predicted = None if self._reward_model is None else self._reward_model(tau, features)
+        segment = Segment.of(tau * self._std + self._mean, predicted)
         return composed_reward(self._description.reward_terms, segment, weights, parameters)
 
+    def _features(self, alpha_bar, flags, tau) -> torch.Tensor:
+        """Row features ``(N, T, 3)`` of the noise level ``alpha_bar`` (0-dimensional)."""
+        level = torch.stack([torch.sqrt(alpha_bar), torch.sqrt(1 - alpha_bar)]).to(tau.dtype)
+        return torch.cat([level.expand(tau.shape[1], 2), flags[:, None]], dim=1).expand(len(tau), -1, -1)
+
+    def _project(self, tau, feasible) -> torch.Tensor:
+        has_torque_limit = torch.isfinite(feasible["torque_max"]).any()
+        has_band = (feasible["band_lower"] < feasible["band_upper"]).any()
+        if not (has_torque_limit or has_band):
+            return project_box(tau, *((feasible[name] - self._mean) / self._std for name in ("lower", "upper")))
+        parts = JOINT_POS, JOINT_VEL, ACTION
+        trajectory = tau * self._std + self._mean
+        moved = project_torque(
+            *(trajectory[..., part] for part in parts), feasible["torque_max"], tuple(self._std[part] for part in parts)
+        )
+        for part, value in zip(parts, moved):
+            trajectory[..., part] = value
+        trajectory[..., JOINT_POS] = project_out_of_band(
+            trajectory[..., JOINT_POS], feasible["band_lower"], feasible["band_upper"]
+        )
+        return (project_box(trajectory, feasible["lower"], feasible["upper"]) - self._mean) / self._std
+
     def _step(
-        self, tau, noise, alpha_bar, alpha_bar_next, flags, known, mask, weights, parameters, lower, upper
+        self, tau, noise, alpha_bar, alpha_bar_next, flags, known, mask, weights, parameters, feasible
     ) -> torch.Tensor:
         """Lines 4 to 7 from noise level ``alpha_bar`` to ``alpha_bar_next`` (0-dimensional), all candidates."""
-        level = torch.stack([torch.sqrt(alpha_bar), torch.sqrt(1 - alpha_bar)]).to(tau.dtype)
-        features = torch.cat([level.expand(tau.shape[1], 2), flags[:, None]], dim=1).expand(len(tau), -1, -1)
         clip = self._description.x0_clip
-        x0 = self._denoiser(tau, features).clamp(-clip, clip)
+        x0 = self._denoiser(tau, self._features(alpha_bar, flags, tau)).clamp(-clip, clip)
         alpha = alpha_bar / alpha_bar_next
         variance = (1 - alpha_bar_next) / (1 - alpha_bar) * (1 - alpha)
         if self.sampling.sampler == "ddim":
@@ -180,8 +221,10 @@ class ReferencePlanner:
                 + torch.sqrt(alpha) * (1 - alpha_bar_next) / (1 - alpha_bar) * tau
                 + torch.sqrt(variance) * noise
             )
+        tau = torch.where(mask, known, tau)
         if weights is not None:
-            gradient = self._gradient(lambda x: self._reward(x, weights, parameters).sum(), tau)
+            features = self._features(alpha_bar_next, flags, tau)
+            gradient = self._gradient(lambda x: self._reward(x, features, weights, parameters).sum(), tau)
             bound = torch.sqrt(variance).to(tau.dtype)
             tau = tau + torch.clamp(self.sampling.guidance_scale * variance * gradient, -bound, bound)
-        return torch.where(mask, known, torch.clamp(tau, lower, upper))
+        return torch.where(mask, known, self._project(tau, feasible))

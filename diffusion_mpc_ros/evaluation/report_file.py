@@ -31,7 +31,7 @@ class ReportFile:
 
     def has(self, **labels: Any) -> bool:
         """Whether there is a row whose fields have these values."""
-        return any(all(row[name] == value for name, value in labels.items()) for row in self.rows)
+        return any(all(row.get(name) == value for name, value in labels.items()) for row in self.rows)
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row and write the file; raises ValueError for a number that is not finite."""

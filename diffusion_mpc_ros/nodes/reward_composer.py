@@ -14,7 +14,7 @@ from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter as RosParameter
 
-from diffusion_mpc_ros.constraints.boxes import CONSTRAINTS
+from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.resources import config_file
@@ -55,7 +55,7 @@ class RewardComposerNode(ManagedNode):
         super().__init__("reward_composer")
         values = declare(self, *PARAMETERS)
         presets = load_presets(config_file("rewards.yaml"))
-        self._composer = RewardComposer(presets, CONSTRAINTS, values["ramp_time"])
+        self._composer = RewardComposer(presets, CONSTRAINTS, values["ramp_time"], check=check_feasible)
         initial = {name.removeprefix(PREFIX): value for name, value in values.items() if name.startswith(PREFIX)}
         if initial != self._composer.target.weights:
             self._composer.apply(time.monotonic(), initial, ramp_time=0.0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from diffusion_mpc_ros.constraints.boxes import box_bounds
+from diffusion_mpc_ros.constraints.registry import feasible_set
 from diffusion_mpc_ros.core.errors import PlanError, RewardError, TimingError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM, make_observation
@@ -34,8 +34,10 @@ class DiffusionMpcConfig:
     precision: str = "f32"
 
 
-def make_guidance(description: ModelDescription, settings: RewardSettings, mode: str = "walking") -> Guidance:
-    """The operator's settings in the artefact's order; parameters that are not set take their defaults.
+def make_guidance(
+    description: ModelDescription, settings: RewardSettings, tick: int, mode: str = "walking"
+) -> Guidance:
+    """The operator's settings for a plan from ``tick``; parameters that are not set take their defaults.
 
     Raises :class:`RewardError` when a weight names a term that the artefact was exported without.
     """
@@ -47,8 +49,8 @@ def make_guidance(description: ModelDescription, settings: RewardSettings, mode:
     weights = np.array([settings.weights.get(name, 0.0) for name in description.reward_terms])
     defaults = {parameter.name: parameter.default_array for parameter in term_parameters(description.reward_terms)}
     parameters = {name: settings.parameters.get(name, default) for name, default in defaults.items()}
-    lower, upper = box_bounds(settings.constraints, settings.parameters, description.rows)
-    return Guidance(weights, parameters, lower, upper, key=(mode, settings.revision))
+    feasible = feasible_set(settings.constraints, settings.parameters, tick + np.arange(description.rows))
+    return Guidance(weights, parameters, feasible, key=(mode, settings.revision))
 
 
 class DiffusionMpcPlanner:
@@ -93,7 +95,7 @@ class DiffusionMpcPlanner:
         start = time.perf_counter()
         if not np.isfinite(observation).all():
             raise PlanError(f"the observation of tick {tick} holds numbers that are not finite")
-        guidance = make_guidance(self.artefact.description, settings, mode)
+        guidance = make_guidance(self.artefact.description, settings, tick, mode)
         committed = committed_actions if self.config.hold_committed else None
         sample = self._sampler.sample(tick, observation, committed, guidance)
         return Plan(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -77,15 +77,18 @@ class RewardComposer:
     """Keeps the current settings. A change is applied as a whole or not at all; numbers ramp, constraints switch.
 
     Time is handed in as ``now`` [s] on any monotonic clock. ``constraints``: the valid constraints by name;
-    ``ramp_time`` [s] from the settings in effect to the new ones. Presets are checked at once:
+    ``ramp_time`` [s] from the settings in effect to the new ones; ``check(constraints, parameters)`` raises
+    :class:`RewardError` for constraints that contradict each other. Presets are checked at once:
     :class:`RewardError` names the one that does not fit.
     """
 
     def __init__(
         self, presets: Mapping[str, Preset], constraints: Mapping[str, NamedConstraint], ramp_time: float = 1.0,
         terms: Mapping[str, RewardTerm] = TERMS,
+        check: Callable[[tuple[str, ...], Mapping[str, np.ndarray]], None] = lambda constraints, parameters: None,
     ) -> None:
         self.terms, self.presets, self.constraints = dict(terms), dict(presets), dict(constraints)
+        self._check = check
         owners = [*self.terms.values(), *self.constraints.values()]
         self.parameters: dict[str, Parameter] = {p.name: p for owner in owners for p in owner.parameters}
         self._ramp_time = self._validate_ramp(ramp_time)
@@ -174,7 +177,9 @@ class RewardComposer:
         if unknown:
             valid = ", ".join(self.constraints)
             raise RewardError(f"unknown constraints {brief(unknown)}; valid constraints: {valid}")
-        return RewardSettings(0, new_weights, new_parameters, tuple(dict.fromkeys(active)))
+        constraints = tuple(dict.fromkeys(active))
+        self._check(constraints, new_parameters)
+        return RewardSettings(0, new_weights, new_parameters, constraints)
 
     def _validate_weight(self, name: str, value: Any) -> float:
         if name not in self.terms:

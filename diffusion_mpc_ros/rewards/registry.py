@@ -18,6 +18,7 @@ class RewardTerm:
 
     ``sign`` is -1 for a penalty (``R_i <= 0``); a weight lies in ``[min_weight, max_weight]``, in 1/``unit``. The
     upper bounds are about where a larger weight changes nothing any more: a guided step is bounded by its own noise.
+    ``predicts``: the term reads what a reward model predicts.
     """
 
     name: str
@@ -26,6 +27,7 @@ class RewardTerm:
     max_weight: float
     description: str
     parameters: tuple[Parameter, ...] = ()
+    predicts: bool = False
     min_weight: float = 0.0
     default_weight: float = 0.0
     sign: int = -1
@@ -49,6 +51,11 @@ ENERGY_TORQUE_MAX = Parameter(
     "N m", "torque at which the motors saturate",
 )
 
+BASE_HEIGHT_TARGET = Parameter("base_height.target", (0.27,), 0.15, 0.35, "m", "height of the base above the ground")
+FOOT_CLEARANCE = Parameter(
+    "foot_lifting.clearance", (0.06,), 0.0, 0.2, "m", "height of the highest foot, mean over the plan, to be reached"
+)
+
 _ALL = (
     RewardTerm("posture", terms.posture, "rad^2", 150.0, "attraction to a joint posture",
                (POSTURE_TARGET, POSTURE_MASK)),
@@ -59,6 +66,14 @@ _ALL = (
     RewardTerm("align", terms.align, "1", 5000.0, "base orientation away from the wanted one", (ALIGN_DIRECTION,)),
     RewardTerm("smooth", terms.smooth, "1", 20.0, "total variation of the base orientation"),
     RewardTerm("energy", terms.energy, "J", 20.0, "mechanical work of the joints", (ENERGY_TORQUE_MAX,)),
+    RewardTerm("base_height", terms.base_height, "m^2", 5e4, "base away from a height", (BASE_HEIGHT_TARGET,),
+               predicts=True),
+    RewardTerm("learned_energy", terms.learned_energy, "J", 20.0, "mechanical work as a network predicts it",
+               predicts=True),
+    RewardTerm("foot_lifting", terms.foot_lifting, "m^2", 5e4, "feet lifted too little", (FOOT_CLEARANCE,),
+               predicts=True),
+    RewardTerm("velocity_tracking", terms.velocity_tracking, "m^2/s^2", 500.0, "base velocity away from the command",
+               predicts=True),
 )
 TERMS: dict[str, RewardTerm] = {term.name: term for term in _ALL}
 

@@ -1,6 +1,7 @@
-"""Analytic reward terms (arXiv 2510.04234, V-B): pure functions ``(segment, parameters) -> reward``.
+"""Reward terms (arXiv 2510.04234, V-B): pure functions ``(segment, parameters) -> reward``.
 
-A :class:`Segment` holds the fields of the first ``H`` rows of N trajectories, over which the paper's sums run.
+A :class:`Segment` holds the fields of the first ``H`` rows of N trajectories, over which the paper's sums run, and what
+a reward model predicts of them: neural terms look like analytic ones.
 ``parameters`` maps the term's own parameter names to arrays of the same library. Every term returns ``(N,)``, is at
 most 0 (a negative penalty) and has a finite gradient everywhere. Written against the Python array API: traced in torch
 for export, run in NumPy.
@@ -15,6 +16,7 @@ from array_api_compat import array_namespace
 
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, WALKING_KD, WALKING_KP
 from diffusion_mpc_ros.core.trajectory import FIELDS
+from diffusion_mpc_ros.rewards.predictions import BASE_HEIGHT, BASE_LIN_VEL, FOOT_CLEARANCE, MECHANICAL_POWER
 
 Array = Any
 Parameters = Mapping[str, Array]
@@ -26,6 +28,7 @@ NORM_EPSILON = 1e-8
 class Segment(NamedTuple):
     """The fields of :data:`core.trajectory.FIELDS`, in their order, each ``(N, H, size)`` in physical units.
 
+    ``predicted (N, P)``: the :data:`rewards.predictions.PREDICTIONS`; None where no term reads them.
     Terms share them: a gradient is taken with respect to each field once, whatever the number of terms that read it.
     """
 
@@ -36,12 +39,13 @@ class Segment(NamedTuple):
     joint_vel: Array
     previous_action: Array
     action: Array
+    predicted: Array | None = None
 
     @classmethod
-    def of(cls, trajectory: Array) -> Segment:
-        """All but the last row of ``trajectory (N, T, 57)``, ``T = H + 1``."""
+    def of(cls, trajectory: Array, predicted: Array | None = None) -> Segment:
+        """All but the last row of ``trajectory (N, T, 57)``, ``T = H + 1``, and ``predicted (N, P)``."""
         rows = trajectory[:, :-1, :]
-        return cls(**{name: rows[:, :, part] for name, part in FIELDS.items()})
+        return cls(**{name: rows[:, :, part] for name, part in FIELDS.items()}, predicted=predicted)
 
 
 def _mean_over_rows(values: Array) -> Array:
@@ -111,3 +115,33 @@ def energy(segment: Segment, parameters: Parameters) -> Array:
     torque = WALKING_KP * (segment.action - segment.joint_pos) - WALKING_KD * joint_vel
     torque = xp.maximum(xp.minimum(torque, limit), -limit)
     return -xp.sum(xp.abs(torque * joint_vel), axis=(1, 2)) * CONTROL_DT
+
+
+def base_height(segment: Segment, parameters: Parameters) -> Array:
+    """``-(h - target)^2`` [m^2] with the predicted mean height ``h``; ``target (1,)`` [m] (V-B1)."""
+    error = segment.predicted[:, BASE_HEIGHT] - parameters["target"]
+    return -error * error
+
+
+def learned_energy(segment: Segment, parameters: Parameters) -> Array:
+    """``-[P]_+ H dt`` [J] with the predicted mean mechanical power ``P`` (V-B3)."""
+    power = segment.predicted[:, MECHANICAL_POWER]
+    return -array_namespace(power).clip(power, min=0.0) * (segment.action.shape[1] * CONTROL_DT)
+
+
+def foot_lifting(segment: Segment, parameters: Parameters) -> Array:
+    """``-[clearance - c]_+^2`` [m^2] with the predicted mean clearance ``c``; ``clearance (1,)`` [m] (VI-B2)."""
+    missing = parameters["clearance"] - segment.predicted[:, FOOT_CLEARANCE]
+    missing = array_namespace(missing).clip(missing, min=0.0)
+    return -missing * missing
+
+
+def velocity_tracking(segment: Segment, parameters: Parameters) -> Array:
+    """``-|v - v_cmd|^2 - (w - w_cmd)^2`` [m^2/s^2]: predicted planar velocity and yaw rate against the command.
+
+    The yaw rate is the mean over the rows, in rad/s and counted as 1 m/s.
+    """
+    xp, command = array_namespace(segment.command), segment.command[:, 0, :]
+    planar = segment.predicted[:, BASE_LIN_VEL] - command[:, :2]
+    yaw = xp.mean(segment.base_ang_vel[:, :, 2], axis=1) - command[:, 2]
+    return -xp.sum(planar * planar, axis=1) - yaw * yaw

@@ -10,7 +10,7 @@ from mujoco import rollout
 
 from diffusion_mpc_ros.core import go2, rotations
 from diffusion_mpc_ros.core.trajectory import make_observation
-from diffusion_mpc_ros.simulation.model import ModelIndices, ModelOptions, build_model
+from diffusion_mpc_ros.simulation.model import BASE_BODY, ModelIndices, ModelOptions, build_model
 from diffusion_mpc_ros.simulation.randomization import Randomization, randomize_models
 
 # Five physics steps of 4 ms to a control tick.
@@ -55,7 +55,7 @@ class BatchSimulation:
     """B Go2s, each with its own model, stepped together one control tick at a time.
 
     The PD law at the walking gains runs inside the physics; ``latency_steps (B,)`` delays new joint targets by whole
-    physics steps.
+    physics steps. ``model``: the scene, default the Go2 on a floor; what else is in it comes after the Go2.
     """
 
     def __init__(
@@ -65,11 +65,13 @@ class BatchSimulation:
         seed: int,
         randomization: Randomization | None = None,
         threads: int = 2,
+        model: mujoco.MjModel | None = None,
     ) -> None:
         self.robots = robots
         self.rng = np.random.default_rng(seed)
         self._randomization = randomization
-        self.nominal = model = build_model(ModelOptions(timestep=BATCH_TIMESTEP))
+        self.nominal = model = build_model(ModelOptions(timestep=BATCH_TIMESTEP)) if model is None else model
+        _check_scene(model)
         self._indices = ModelIndices.of(model)
         self.models = (
             [model] * robots if randomization is None else randomize_models(model, robots, randomization, self.rng)
@@ -155,8 +157,8 @@ class BatchSimulation:
         delayed = self._history[np.minimum(age, len(self._history) - 1), np.arange(self.robots)[:, None]]
         self._control[:, :, self._indices.actuators] = delayed
         states, sensors = self._rollout.rollout(self.models, self._datas, self._state, self._control)
+        self._measure(states, sensors, delayed)
         self._state[:] = states[:, -1]
-        self._measure(states, sensors[:, -1], delayed)
         diverged = ~np.isfinite(self._state).all(axis=1)
         if diverged.any():
             # A physics blow-up counts as a fall; the row must stay finite for everyone who computes with it.
@@ -167,8 +169,11 @@ class BatchSimulation:
         return self.state
 
     def _measure(self, states: np.ndarray, sensors: np.ndarray, targets: np.ndarray) -> None:
-        """Torque and power over the physics steps of a tick, and the sensors at its end."""
-        indices = self._indices
+        """Torque and power over the physics steps of a tick, and the Go2's sensors at its end.
+
+        ``states`` and ``sensors (B, PHYSICS_STEPS, ...)``: after each step; :attr:`_state` is still that before them.
+        """
+        indices, last = self._indices, sensors[:, -1]
         positions = states[:, :, 1:][:, :, indices.qpos]
         velocities = states[:, :, 1 + self._nq :][:, :, indices.qvel]
         effort = go2.WALKING_KP * (targets - positions) - go2.WALKING_KD * velocities
@@ -176,9 +181,9 @@ class BatchSimulation:
         self._measured = {
             "joint_torque": effort.mean(axis=1),
             "mechanical_power": np.abs(effort * velocities).sum(axis=-1).mean(axis=1),
-            "foot_force": sensors[:, indices.touch],
-            "foot_pos": sensors[:, indices.foot_position],
-            "foot_vel": sensors[:, indices.foot_velocity],
+            "foot_force": last[:, indices.touch],
+            "foot_pos": last[:, indices.foot_position],
+            "foot_vel": last[:, indices.foot_velocity],
         }
 
     def _read(self) -> None:
@@ -194,4 +199,15 @@ class BatchSimulation:
             joint_pos=qpos[:, indices.qpos],
             joint_vel=qvel[:, indices.qvel],
             **{name: values.copy() for name, values in self._measured.items()},
+        )
+
+
+def _check_scene(model: mujoco.MjModel) -> None:
+    """Refuse a scene in which positions and velocities do not begin with the Go2's base, or in another time step."""
+    joint = model.body(BASE_BODY).jntadr[0]
+    first = model.jnt_qposadr[joint], model.jnt_dofadr[joint]
+    if first != (0, 0) or model.opt.timestep != BATCH_TIMESTEP:
+        raise ValueError(
+            f"a batch needs the Go2's base at addresses (0, 0) of qpos and qvel and steps of {BATCH_TIMESTEP} s, "
+            f"the scene has it at {tuple(int(address) for address in first)} and {model.opt.timestep} s"
         )

@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -59,21 +61,27 @@ REFINED = GaitWeights(
 
 
 @dataclass(frozen=True)
-class DemonstratorConfig:
-    """``diffusion-mpc train demonstrator``: PPO on a batch of MuJoCo Go2s, in two stages."""
+class PpoConfig:
+    """What every policy that is trained by PPO needs."""
 
-    run_dir: Path = Path("runs/demonstrator")
-    output: Path = Path("models/demonstrator")
     seed: int = 1
     threads: int = 2
     device: str = "auto"
     save_interval: int = 25
     env: WalkingEnvConfig = field(default_factory=WalkingEnvConfig)
     hidden: tuple[int, ...] = (256, 192, 128)
-    stages: tuple[Stage, ...] = (Stage(1000, 5e-3), Stage(600, 5e-4, REFINED))
+    stages: tuple[Stage, ...] = (Stage(600, 5e-3), Stage(450, 5e-4, REFINED))
 
 
-def runner_config(config: DemonstratorConfig) -> dict:
+@dataclass(frozen=True)
+class DemonstratorConfig(PpoConfig):
+    """``diffusion-mpc train demonstrator``: PPO on a batch of MuJoCo Go2s, in two stages."""
+
+    run_dir: Path = Path("runs/demonstrator")
+    output: Path = Path("models/demonstrator")
+
+
+def runner_config(config: PpoConfig) -> dict:
     """The rsl-rl configuration (hyper-parameters: Rudin et al., arXiv 2109.11978, as is common for this task)."""
     network = {
         "class_name": "MLPModel", "hidden_dims": list(config.hidden), "activation": "elu", "obs_normalization": True
@@ -113,38 +121,61 @@ def runner_config(config: DemonstratorConfig) -> dict:
 
 def main(config: DemonstratorConfig) -> None:
     """Train (resuming from the newest checkpoint of ``run_dir``) and export to ``output``."""
+    env = WalkingEnv(config.env, config.seed, config.threads)
+    runner = make_runner(env, config, config.run_dir)
+
+    def progress(iteration: int) -> dict[str, str]:
+        errors = env.errors()
+        return {name: f"{errors[name]:.3f}" for name in ("mean_planar_velocity", "base_height", "contact_schedule")}
+
+    train(runner, env, config, resume(runner, config.run_dir), "demonstrator", progress)
+    export_demonstrator(runner, config.output, config)
+
+
+def make_runner(env: WalkingEnv, config: PpoConfig, run_dir: Path) -> OnPolicyRunner:
+    """An untrained policy and critic for ``env``, with curves and checkpoints in ``run_dir``."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    env = WalkingEnv(config.env, config.seed, config.threads)
-    config.run_dir.mkdir(parents=True, exist_ok=True)
+    run_dir.mkdir(parents=True, exist_ok=True)
     with redirect_stdout(io.StringIO()):
-        runner = OnPolicyRunner(env, runner_config(config), str(config.run_dir), str(pick_device(config.device)))
-    done = _resume(runner, config.run_dir)
+        return OnPolicyRunner(env, runner_config(config), str(run_dir), str(pick_device(config.device)))
+
+
+def train(
+    runner: OnPolicyRunner, env: WalkingEnv, config: PpoConfig, done: int, label: str,
+    progress: Callable[[int], Mapping[str, str]],
+) -> None:
+    """What is left of the stages of ``config`` after ``done`` iterations.
+
+    ``progress(iteration)`` is called after every iteration; what it returns is shown on the bar.
+    """
     env.ticks = done * config.env.steps_per_iteration
     first = 0
     for stage in config.stages:
         last = first + stage.iterations
         if done < last:
-            _run_stage(runner, env, stage, last - max(done, first))
+            _run_stage(runner, env, stage, last - max(done, first), label, progress)
             done = last
         first = last
-    export_demonstrator(runner, config)
 
 
-def _run_stage(runner: OnPolicyRunner, env: WalkingEnv, stage: Stage, iterations: int) -> None:
+def _run_stage(
+    runner: OnPolicyRunner, env: WalkingEnv, stage: Stage, iterations: int, label: str,
+    progress: Callable[[int], Mapping[str, str]],
+) -> None:
     runner.alg.entropy_coef = stage.entropy_coef
     env.weights = stage.weights
-    bar = tqdm(total=iterations, unit="it", desc="demonstrator")
+    bar = tqdm(total=iterations, unit="it", desc=label)
     log = runner.logger.log
 
-    def log_with_progress(**values: object) -> None:
+    def log_with_progress(**values: Any) -> None:
         with redirect_stdout(io.StringIO()):
             log(**values)
-        buffer, errors = runner.logger.rewbuffer, env.errors()
+        buffer = runner.logger.rewbuffer
         bar.set_postfix(
             reward=f"{np.mean(buffer):.2f}" if buffer else "-",
             length=f"{np.mean(runner.logger.lenbuffer):.0f}" if buffer else "-",
-            **{name: f"{errors[name]:.3f}" for name in ("mean_planar_velocity", "base_height", "contact_schedule")},
+            **progress(values["it"]),
         )
         bar.update(1)
 
@@ -158,17 +189,32 @@ def _run_stage(runner: OnPolicyRunner, env: WalkingEnv, stage: Stage, iterations
     runner.current_learning_iteration += 1
 
 
-def _resume(runner: OnPolicyRunner, run_dir: Path) -> int:
-    checkpoints = sorted(run_dir.glob("model_*.pt"), key=lambda path: int(path.stem.split("_")[1]))
-    if not checkpoints:
+def resume(runner: OnPolicyRunner, run_dir: Path) -> int:
+    """Load the newest checkpoint of ``run_dir``; how many iterations are done, 0 without one."""
+    checkpoint = newest_checkpoint(run_dir)
+    if checkpoint is None:
         return 0
-    checkpoint = torch.load(checkpoints[-1], map_location=runner.device, weights_only=True)
-    runner.alg.load(checkpoint, None, True)
-    runner.current_learning_iteration = int(checkpoint["iter"]) + 1
+    load_checkpoint(runner, checkpoint)
     return runner.current_learning_iteration
 
 
-class _ExportedDemonstrator(torch.nn.Module):
+def newest_checkpoint(run_dir: Path) -> Path | None:
+    """The checkpoint of ``run_dir`` with the most iterations."""
+    checkpoints = run_dir.glob("model_*.pt")
+    return max(checkpoints, key=lambda path: int(path.stem.split("_")[1]), default=None)
+
+
+def load_checkpoint(runner: OnPolicyRunner, path: Path) -> None:
+    """Policy, critic, optimiser and iteration of ``path``; :class:`ConfigurationError` when the networks differ."""
+    checkpoint = torch.load(path, map_location=runner.device, weights_only=True)
+    try:
+        runner.alg.load(checkpoint, None, True)
+    except (RuntimeError, ValueError) as error:
+        raise ConfigurationError(f"{path} does not fit the networks of this run (hidden): {error}") from None
+    runner.current_learning_iteration = int(checkpoint["iter"]) + 1
+
+
+class ExportedDemonstrator(torch.nn.Module):
     """``observation (B, 45)``, gait parameters ``(B, 1)`` each, ``clock (B, 2)`` -> ``joint_targets (B, 12)`` [rad].
 
     Clipped to the position limits.
@@ -195,13 +241,13 @@ class _ExportedDemonstrator(torch.nn.Module):
         return torch.clamp(self.default + ACTION_SCALE * action, self.low, self.high)
 
 
-def export_demonstrator(runner: OnPolicyRunner, config: DemonstratorConfig) -> None:
-    """Write ``demonstrator.onnx`` and ``card.json`` to ``config.output``."""
+def export_demonstrator(runner: OnPolicyRunner, output: Path, config: PpoConfig, **entries: Any) -> None:
+    """Write ``demonstrator.onnx`` and ``card.json`` to ``output``; ``entries`` are put into the card."""
     if not np.all([torch.isfinite(p).all() for p in runner.alg.get_policy().parameters()]):
-        raise ConfigurationError(f"the policy in {config.run_dir} holds weights that are not finite; start again")
-    config.output.mkdir(parents=True, exist_ok=True)
-    module = _ExportedDemonstrator(runner.get_inference_policy("cpu")).eval()
-    path = config.output / MODEL_FILE
+        raise ConfigurationError(f"the policy for {output} holds weights that are not finite; start again")
+    output.mkdir(parents=True, exist_ok=True)
+    module = ExportedDemonstrator(runner.get_inference_policy("cpu")).eval()
+    path = output / MODEL_FILE
     defaults = [torch.full((2, 1), parameter.default) for parameter in GAIT_PARAMETERS.values()]
     inputs = (torch.zeros(2, OBSERVATION_DIM), *defaults, torch.zeros(2, 2))
     exported = torch.onnx.export(
@@ -227,5 +273,6 @@ def export_demonstrator(runner: OnPolicyRunner, config: DemonstratorConfig) -> N
         "iterations": runner.current_learning_iteration,
         "source_commit": source_commit(),
         "sha256": {path.name: file_sha256(path)},
+        **entries,
     }
-    (config.output / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
+    (output / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")

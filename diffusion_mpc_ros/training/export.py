@@ -19,6 +19,7 @@ from torch import nn
 from torch._decomp import core_aten_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from diffusion_mpc_ros.constraints.feasible_set import project_box
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.diffusion.artefact import (
     METADATA_KEY,
@@ -32,7 +33,9 @@ from diffusion_mpc_ros.diffusion.artefact import (
 )
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
+from diffusion_mpc_ros.diffusion.sampler import FREE_BOUND
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
+from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
 from diffusion_mpc_ros.training.guided_step import GuidedStep
 from diffusion_mpc_ros.training.onnx_files import strip_debug_information
@@ -46,14 +49,17 @@ _TRACE_BATCH = 17
 
 @dataclass(frozen=True)
 class ArtefactMetadata:
-    """What the card says beside the model: ``replan_margin`` D trained for, configuration, commit, scores, seeds."""
+    """What the card says beside the model: ``replan_margin`` D trained for, configuration, commit, scores, seeds.
+
+    ``reward_terms``: None for all that there is a reward model for.
+    """
 
     name: str
     horizon: int
     replan_margin: int
     noise_scale: float = 1.0
     x0_clip: float = 5.0
-    reward_terms: Sequence[str] = tuple(TERMS)
+    reward_terms: Sequence[str] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     commit: str = ""
     scores: Mapping[str, Any] = field(default_factory=dict)
@@ -70,28 +76,66 @@ def _slice_backward(grad, sizes, dim, start, end, step):
     return torch.ops.aten.constant_pad_nd.default(grad, [0, 0] * (grad.dim() - 1 - dim) + [start, size - end], 0.0)
 
 
-def _zero_gradient(tau, *_):
-    return torch.zeros_like(tau)
-
-
 class _ExportedStep(nn.Module):
-    """The guided step with its reward gradient already traced into plain operators; skipped at guidance scale 0."""
+    """The guided step with its gradients already traced into plain operators.
 
-    def __init__(self, step: GuidedStep, gradient: torch.fx.GraphModule) -> None:
+    Branches leave out what a plan does not ask for: guidance, the reward model, and constraints other than boxes.
+    """
+
+    def __init__(self, step: GuidedStep, gradient: torch.fx.GraphModule, pull_back: torch.fx.GraphModule) -> None:
         super().__init__()
-        self.step, self.gradient = step, gradient
+        self.step, self.gradient, self.pull_back = step, gradient, pull_back
+
+    def _predict(self, needed, tau, features):
+        parameters = dict(self.step.reward_model.named_parameters())
+
+        def predict(tau, features, *values):
+            return self.step.predict(tau, features, dict(zip(parameters, values)))
+
+        def skip(tau, features, *values):
+            return tau.new_zeros((tau.shape[0], len(PREDICTIONS)))
+
+        return torch.cond(needed, predict, skip, (tau, features, *parameters.values()))
+
+    def _gradient(self, guided, needed, tau, features, predicted, reward_weights, parameters):
+        step = self.step
+
+        def no_gradients(tau, mean, std, predicted, *_):
+            return torch.zeros_like(tau), torch.zeros_like(predicted)
+
+        def not_pulled_back(tau, *_):
+            return torch.zeros_like(tau)
+
+        operands = (tau, step.mean, step.std, predicted, reward_weights, *parameters)
+        gradient, by_prediction = torch.cond(guided, self.gradient, no_gradients, operands)
+        operands = (tau, features, by_prediction, *step.reward_model.parameters())
+        return gradient + torch.cond(guided & needed, self.pull_back, not_pulled_back, operands)
+
+    def _project(self, tau, lower, upper, torque_max, band_lower, band_upper):
+        def box(tau, lower, upper, *_):
+            return project_box(tau, lower, upper)
+
+        past_boxes = (torque_max < FREE_BOUND).any() | (band_lower < band_upper).any()
+        operands = (tau, lower, upper, torque_max, band_lower, band_upper)
+        return torch.cond(past_boxes, self.step.project, box, operands)
 
     def forward(
-        self, tau, row_features, transition, noise, known, known_mask, guidance_scale, reward_weights, lower, upper,
-        *parameters,
+        self, tau, row_features, next_row_features, transition, noise, known, known_mask, guidance_scale,
+        reward_weights, lower, upper, torque_max, band_lower, band_upper, *parameters,
     ):
         step = self.step
-        reverse = step.reverse(tau, row_features, transition, noise)
-        operands = (reverse, step.mean, step.std, reward_weights, *parameters)
-        gradient = torch.cond(guidance_scale > 0.0, self.gradient, _zero_gradient, operands)
-        tau_next = step.finish(reverse, gradient, transition, known, known_mask, guidance_scale, lower, upper)
-        reward = step.reward(tau_next, step.mean, step.std, reward_weights, *parameters)
-        return tau_next, tau_next * step.std + step.mean, reward
+        needed = step.reads_predictions(reward_weights)
+        tau = torch.where(known_mask, known, step.reverse(tau, row_features, transition, noise))
+        predicted = self._predict(needed, tau, next_row_features)
+        gradient = self._gradient(
+            guidance_scale > 0.0, needed, tau, next_row_features, predicted, reward_weights, parameters
+        )
+        tau = step.guide(tau, gradient, transition, guidance_scale)
+        tau = self._project(tau, lower, upper, torque_max, band_lower, band_upper)
+        tau = torch.where(known_mask, known, tau)
+        predicted = self._predict(needed, tau, next_row_features)
+        reward = step.reward(tau, step.mean, step.std, predicted, reward_weights, *parameters)
+        return tau, tau * step.std + step.mean, reward
 
 
 def example_inputs(description: ModelDescription, batch: int, seed: int) -> dict[str, torch.Tensor]:
@@ -102,11 +146,14 @@ def example_inputs(description: ModelDescription, batch: int, seed: int) -> dict
         arrays[name] = generator.random(shape) < 0.3 if dtype == "bool" else generator.standard_normal(shape)
     levels = generator.integers(1, description.schedule.steps + 1, size=description.rows)
     arrays["row_features"] = description.schedule.row_features(levels, levels % 2)
+    arrays["next_row_features"] = description.schedule.row_features(levels - 1, levels % 2)
     arrays["transition"] = description.schedule.transition(levels, levels - 1)
     # Every term steers by a comparable amount: weights at a small part of their bounds.
     arrays["reward_weights"] = 0.02 * np.array([TERMS[name].max_weight for name in description.reward_terms])
     arrays["guidance_scale"] = np.asarray(0.7)
     arrays["lower"], arrays["upper"] = -1.0 - np.abs(arrays["lower"]), 1.0 + np.abs(arrays["upper"])
+    arrays["torque_max"] = 5.0 + 5.0 * np.abs(arrays["torque_max"])
+    arrays["band_upper"] = arrays["band_lower"] + 0.3 * np.abs(arrays["band_upper"])
     for parameter in term_parameters(description.reward_terms):
         arrays[parameter.name] = parameter.default_array + 0.1 * arrays[parameter.name]
     return {
@@ -115,11 +162,24 @@ def example_inputs(description: ModelDescription, batch: int, seed: int) -> dict
     }
 
 
-def _trace_gradient(step: GuidedStep, inputs: Mapping[str, torch.Tensor]) -> torch.fx.GraphModule:
+def _trace_gradients(
+    step: GuidedStep, inputs: Mapping[str, torch.Tensor]
+) -> tuple[torch.fx.GraphModule, torch.fx.GraphModule]:
+    """The gradient of the terms, and the way of its last part back through the reward model."""
     table = {**core_aten_decompositions(), torch.ops.aten.slice_backward.default: _slice_backward}
     parameters = [inputs[name] for name in step.parameter_names]
-    trace = make_fx(step.reward_gradient, decomposition_table=table, tracing_mode="symbolic")
-    return trace(inputs["tau"], step.mean, step.std, inputs["reward_weights"], *parameters)
+    tau, features = inputs["tau"], inputs["next_row_features"]
+    predicted = tau.new_ones((len(tau), len(PREDICTIONS)))
+    model = {name: value.detach() for name, value in step.reward_model.named_parameters()}
+
+    def pull_back(tau, features, by_prediction, *values):
+        return step.prediction_gradient(tau, features, by_prediction, dict(zip(model, values)))
+
+    def trace(function, *operands):
+        return make_fx(function, decomposition_table=table, tracing_mode="symbolic")(*operands)
+
+    gradient = trace(step.reward_gradient, tau, step.mean, step.std, predicted, inputs["reward_weights"], *parameters)
+    return gradient, trace(pull_back, tau, features, predicted, *model.values())
 
 
 def export_onnx(step: GuidedStep, description: ModelDescription, path: Path) -> None:
@@ -132,7 +192,7 @@ def export_onnx(step: GuidedStep, description: ModelDescription, path: Path) -> 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations; the parity check judges the result
         program = torch.export.export(
-            _ExportedStep(step, _trace_gradient(step, inputs)), tuple(inputs.values()),
+            _ExportedStep(step, *_trace_gradients(step, inputs)), tuple(inputs.values()),
             dynamic_shapes=(*dynamic[:count], tuple(dynamic[count:])),
         )
         exported = torch.onnx.export(
@@ -157,21 +217,24 @@ def parity_error(step: GuidedStep, description: ModelDescription, path: Path, ba
 
 def export_artefact(
     denoiser: nn.Module, normalizer: Normalizer, schedule: NoiseSchedule, metadata: ArtefactMetadata,
-    out_dir: str | Path,
+    out_dir: str | Path, reward_model: nn.Module | None = None,
 ) -> str:
     """Write ``model.onnx`` and ``card.json`` into ``out_dir`` (replaced as a whole); returns the artefact's identity.
 
-    ``denoiser``: ``(tau (B, T, 57) normalised, row_features (B, T, 3)) -> x0``, on the CPU. Raises
-    :class:`ArtefactError`, and leaves ``out_dir`` as it was, when ONNX Runtime and torch differ by more than
-    :data:`PARITY_TOLERANCE`.
+    ``denoiser``: ``(tau (B, T, 57) normalised, row_features (B, T, 3)) -> x0``, on the CPU; ``reward_model``: see
+    :class:`GuidedStep`. Raises :class:`ArtefactError`, and leaves ``out_dir`` as it was, when ONNX Runtime and torch
+    differ by more than :data:`PARITY_TOLERANCE`.
     """
-    parameters = term_parameters(metadata.reward_terms)
+    terms = metadata.reward_terms
+    if terms is None:
+        terms = [name for name, term in TERMS.items() if reward_model is not None or not term.predicts]
+    parameters = term_parameters(terms)
     description = ModelDescription(
         horizon=metadata.horizon, replan_margin=metadata.replan_margin, normalizer=normalizer, schedule=schedule,
-        reward_terms=tuple(metadata.reward_terms), parameters={p.name: p.shape[0] for p in parameters},
+        reward_terms=tuple(terms), parameters={p.name: p.shape[0] for p in parameters},
         x0_clip=metadata.x0_clip, noise_scale=metadata.noise_scale,
     )
-    step = GuidedStep(denoiser.eval(), normalizer, description.reward_terms, description.x0_clip).eval()
+    step = GuidedStep(denoiser.eval(), normalizer, description.reward_terms, description.x0_clip, reward_model).eval()
     out_dir = Path(out_dir)
     out_dir.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))

@@ -7,9 +7,20 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from diffusion_mpc_ros.constraints.feasible_set import project_box, project_out_of_band, project_torque
+from diffusion_mpc_ros.core.trajectory import ACTION, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
-from diffusion_mpc_ros.rewards.registry import composed_reward, term_parameters
+from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
+from diffusion_mpc_ros.rewards.registry import composed_reward, get_term, term_parameters
 from diffusion_mpc_ros.rewards.terms import Segment
+
+
+class NoRewardModel(nn.Module):
+    """Stands where no term needs a prediction: predicts zeros."""
+
+    def forward(self, tau, row_features):
+        """``tau (B, T, 57)`` -> ``(B, P)``."""
+        return tau.new_zeros((tau.shape[0], len(PREDICTIONS)))
 
 
 class GuidedStep(nn.Module):
@@ -18,31 +29,48 @@ class GuidedStep(nn.Module):
     ``denoiser``: ``(tau (B, T, 57) normalised, row_features (B, T, 3)) -> x0 (B, T, 57)``.
     ``terms``: names of the reward terms, the order of ``reward_weights``.
     ``x0_clip``: bound on the normalised prediction of the clean trajectory.
+    ``reward_model``: the same inputs ``-> (B, P)``, the :data:`rewards.predictions.PREDICTIONS` in physical units.
     """
 
-    def __init__(self, denoiser: nn.Module, normalizer: Normalizer, terms: Sequence[str], x0_clip: float = 5.0) -> None:
+    def __init__(
+        self, denoiser: nn.Module, normalizer: Normalizer, terms: Sequence[str], x0_clip: float = 5.0,
+        reward_model: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.denoiser = denoiser
+        self.reward_model = NoRewardModel() if reward_model is None else reward_model
         self.terms = tuple(terms)
         self.parameter_names = tuple(parameter.name for parameter in term_parameters(self.terms))
         self.x0_clip = x0_clip
         self.register_buffer("mean", torch.tensor(normalizer.mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(normalizer.std, dtype=torch.float32))
+        predicts = [get_term(name).predicts for name in self.terms]
+        self.register_buffer("predicts", torch.tensor(predicts), persistent=False)
 
     def reverse(self, tau, row_features, transition, noise):
         """Line 4: ``tau (B, T, 57)``, ``row_features (T, 3)``, ``transition (T, 4)`` -> ``tau (B, T, 57)``."""
-        features = row_features.unsqueeze(0).expand(tau.shape[0], -1, -1)
-        x0 = self.denoiser(tau, features).clamp(-self.x0_clip, self.x0_clip)
+        x0 = self.denoiser(tau, _of_every(row_features, tau)).clamp(-self.x0_clip, self.x0_clip)
         c_x0, c_tau, sigma = (transition[:, i : i + 1] for i in range(3))
         return c_x0 * x0 + c_tau * tau + sigma * noise
 
-    def reward(self, tau, mean, std, reward_weights, *parameters):
-        """``R_alpha`` of a normalised ``tau (B, T, 57)``: ``(B,)``."""
-        named = dict(zip(self.parameter_names, parameters))
-        return composed_reward(self.terms, Segment.of(tau * std + mean), reward_weights, named)
+    def predict(self, tau, row_features, model_parameters=None):
+        """What the reward model predicts of ``tau (B, T, 57)`` at the levels ``row_features (T, 3)``: ``(B, P)``.
 
-    def reward_gradient(self, tau, mean, std, reward_weights, *parameters):
-        """Gradient of the reward with respect to the normalised ``tau (B, T, 57)``; zero in the last row.
+        ``model_parameters``: by name, in the place of the model's own.
+        """
+        inputs = tau, _of_every(row_features, tau)
+        if model_parameters is None:
+            return self.reward_model(*inputs)
+        return torch.func.functional_call(self.reward_model, model_parameters, inputs)
+
+    def reward(self, tau, mean, std, predicted, reward_weights, *parameters):
+        """``R_alpha`` of a normalised ``tau (B, T, 57)`` of which ``predicted (B, P)`` is known: ``(B,)``."""
+        named = dict(zip(self.parameter_names, parameters))
+        return composed_reward(self.terms, Segment.of(tau * std + mean, predicted), reward_weights, named)
+
+    def reward_gradient(self, tau, mean, std, predicted, reward_weights, *parameters):
+        """Gradients of the reward with respect to the normalised ``tau (B, T, 57)``, zero in the last row, and to
+        ``predicted (B, P)``.
 
         Taken with respect to the fields and put together once: through slices of ``tau`` every term would add an
         array of full size.
@@ -52,27 +80,65 @@ class GuidedStep(nn.Module):
         def total(*fields):
             return composed_reward(self.terms, Segment(*fields), reward_weights, named).sum()
 
-        fields = Segment.of(tau * std + mean)
-        gradients = torch.func.grad(total, argnums=tuple(range(len(fields))))(*fields)
-        return torch.nn.functional.pad(torch.cat(gradients, dim=-1), (0, 0, 0, 1)) * std
+        fields = Segment.of(tau * std + mean, predicted)
+        *gradients, by_prediction = torch.func.grad(total, argnums=tuple(range(len(fields))))(*fields)
+        return torch.nn.functional.pad(torch.cat(gradients, dim=-1), (0, 0, 0, 1)) * std, by_prediction
 
-    def finish(self, tau, gradient, transition, known, known_mask, guidance_scale, lower, upper):
-        """Lines 5 to 7: reward planning, projection onto the box ``(T, 57)``, known entries ``known_mask (T, 57)``."""
+    def prediction_gradient(self, tau, row_features, by_prediction, model_parameters=None):
+        """The part of the reward's gradient ``(B, T, 57)`` that goes through the reward model."""
+        _, pull_back = torch.func.vjp(lambda x: self.predict(x, row_features, model_parameters), tau)
+        return pull_back(by_prediction)[0].contiguous()
+
+    def reads_predictions(self, reward_weights):
+        """Whether a term with a weight needs the reward model, ``()`` bool."""
+        return (self.predicts & (reward_weights != 0.0)).any()
+
+    def guide(self, tau, gradient, transition, guidance_scale):
+        """Line 5: ``tau + lambda Sigma_k grad R``, no entry further than the standard deviation of the step's noise.
+
+        A gradient step beyond the curvature of R overshoots and grows: so a large weight saturates instead.
+        """
         variance = transition[:, 3:4]
-        # A gradient step beyond the curvature of R overshoots and grows: no entry moves further than the standard
-        # deviation of the step's own noise, so that a large weight saturates instead.
         bound = torch.sqrt(variance)
-        tau = tau + torch.minimum(torch.maximum(guidance_scale * variance * gradient, -bound), bound)
-        tau = torch.minimum(torch.maximum(tau, lower), upper)
-        return torch.where(known_mask, known, tau)
+        return tau + torch.minimum(torch.maximum(guidance_scale * variance * gradient, -bound), bound)
+
+    def project(self, tau, lower, upper, torque_max, band_lower, band_upper):
+        """Line 6: ``tau (B, T, 57)`` onto the feasible set; boxes and band normalised, ``torque_max (T, 12)`` [N m].
+
+        Torque, band, box in this order: the box, which holds the joint limits, always has the last word.
+        """
+        parts = JOINT_POS, JOINT_VEL, ACTION
+        means, stds = ([array[part] for part in parts] for array in (self.mean, self.std))
+        physical = [tau[..., part] * std + mean for part, mean, std in zip(parts, means, stds)]
+        moved = project_torque(*physical, torque_max, tuple(stds))
+        joint_pos, joint_vel, action = (
+            tau[..., part] + (value - before) / std for part, value, before, std in zip(parts, moved, physical, stds)
+        )
+        joint_pos = project_out_of_band(joint_pos, band_lower, band_upper)
+        before, previous_action = tau[..., : JOINT_POS.start], tau[..., PREVIOUS_ACTION]
+        return project_box(torch.cat([before, joint_pos, joint_vel, previous_action, action], dim=-1), lower, upper)
 
     def forward(
-        self, tau, row_features, transition, noise, known, known_mask, guidance_scale, reward_weights, lower, upper,
-        *parameters,
+        self, tau, row_features, next_row_features, transition, noise, known, known_mask, guidance_scale,
+        reward_weights, lower, upper, torque_max, band_lower, band_upper, *parameters,
     ):
-        """-> ``tau_next (B, T, 57)`` normalised, ``trajectory (B, T, 57)`` physical, ``reward (B,)``."""
-        reverse = self.reverse(tau, row_features, transition, noise)
-        gradient = self.reward_gradient(reverse, self.mean, self.std, reward_weights, *parameters)
-        tau_next = self.finish(reverse, gradient, transition, known, known_mask, guidance_scale, lower, upper)
-        reward = self.reward(tau_next, self.mean, self.std, reward_weights, *parameters)
-        return tau_next, tau_next * self.std + self.mean, reward
+        """-> ``tau_next (B, T, 57)`` normalised, ``trajectory (B, T, 57)`` physical, ``reward (B,)``.
+
+        What is known is put in before the reward is read, too: its gradient then follows from the true first row.
+        """
+        tau = torch.where(known_mask, known, self.reverse(tau, row_features, transition, noise))
+        predicted = self.predict(tau, next_row_features)
+        constants = self.mean, self.std
+        gradient, by_prediction = self.reward_gradient(tau, *constants, predicted, reward_weights, *parameters)
+        gradient = gradient + self.prediction_gradient(tau, next_row_features, by_prediction)
+        tau = self.guide(tau, gradient, transition, guidance_scale)
+        tau = self.project(tau, lower, upper, torque_max, band_lower, band_upper)
+        tau = torch.where(known_mask, known, tau)
+        predicted = self.predict(tau, next_row_features)
+        reward = self.reward(tau, *constants, predicted, reward_weights, *parameters)
+        return tau, tau * self.std + self.mean, reward
+
+
+def _of_every(row_features, tau):
+    """``row_features (T, 3)`` for each of the batch ``tau (B, T, 57)``: ``(B, T, 3)``."""
+    return row_features.unsqueeze(0).expand(tau.shape[0], -1, -1)

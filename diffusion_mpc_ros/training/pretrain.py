@@ -8,12 +8,15 @@ import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import dacite
 import numpy as np
 import torch
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
@@ -75,11 +78,15 @@ class WindowSampler:
     def __len__(self) -> int:
         return len(self._starts)
 
+    def choose(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """Trajectories ``(B, 1)`` and ticks ``(B, T)`` of random windows."""
+        chosen = self._starts[torch.randint(len(self._starts), (batch,), generator=generator)]
+        return chosen[:, :1], chosen[:, 1:] + self._offsets
+
     def draw(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A random batch."""
-        chosen = self._starts[torch.randint(len(self._starts), (batch,), generator=generator)]
-        episodes, ticks = chosen[:, :1], chosen[:, 1:] + self._offsets
-        return self._table[episodes, ticks], self._executed[episodes, ticks]
+        window = self.choose(batch, generator)
+        return self._table[window], self._executed[window]
 
 
 class Corruption:
@@ -107,11 +114,12 @@ class Corruption:
         return torch.where(torch.rand(batch, 1, generator=generator) < self._config.two_level, two, level)
 
     def __call__(
-        self, tau0: torch.Tensor, executed: torch.Tensor, generator: torch.Generator
+        self, tau0: torch.Tensor, executed: torch.Tensor, generator: torch.Generator,
+        levels: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """``(noisy tau, row features, weight of each entry in the loss)``."""
+        """``(noisy tau, row features, weight of each entry in the loss)``; ``levels (B, T)`` are drawn if not given."""
         batch, rows = tau0.shape[:2]
-        levels = self.levels(batch, generator)
+        levels = self.levels(batch, generator) if levels is None else levels
         abar = self._abar[levels][..., None]
         noise = torch.randn(tau0.shape, generator=generator)
         noisy = abar.sqrt() * tau0 + (1.0 - abar).sqrt() * noise
@@ -214,6 +222,22 @@ def write_metadata(config: PretrainConfig, normalizer: Normalizer, dataset: dict
         "source_commit": source_commit(),
     }
     (config.run_dir / METADATA_FILE).write_text(json.dumps(metadata, indent=2) + "\n")
+
+
+def read_run(run_dir: Path) -> tuple[PretrainConfig, dict[str, Any], dict[str, Any]]:
+    """Configuration, metadata and checkpoint of a run; raises :class:`ConfigurationError` when it is not there."""
+    run, checkpoint = read_run_files(run_dir)
+    config = dacite.from_dict(PretrainConfig, run["config"], dacite.Config(cast=[Path]))
+    return config, run, checkpoint
+
+
+def read_run_files(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Metadata and checkpoint of a finished run; raises :class:`ConfigurationError` when they are not there."""
+    try:
+        metadata = json.loads((run_dir / METADATA_FILE).read_text())
+        return metadata, torch.load(run_dir / CHECKPOINT_FILE, map_location="cpu", weights_only=True)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"no finished training run in {run_dir}: {error}") from None
 
 
 def main(config: PretrainConfig) -> None:

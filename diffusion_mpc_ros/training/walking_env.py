@@ -119,11 +119,7 @@ class WalkingEnv(VecEnv):
         command = self.commands.command
         self.clock.step(command, self.gait.step_frequency)
         terms = gait_rewards(state, command, self.gait, self.clock.phase, action, self.memory, self.weights)
-        reward = np.zeros(self.num_envs)
-        for name, value in terms.items():
-            weight = getattr(self.weights, name)
-            reward += (weight if weight > 0.0 else self.penalty_scale * weight) * value
-        reward = np.maximum(reward, 0.0) * go2.CONTROL_DT
+        reward = self._reward(terms) * go2.CONTROL_DT
         fallen = state.fallen()
         timeout = self.episode_length_buf.numpy() >= self.max_episode_length
         done = fallen | timeout
@@ -139,6 +135,14 @@ class WalkingEnv(VecEnv):
             torch.from_numpy(done.astype(np.int64)),
             extras,
         )
+
+    def _reward(self, terms: dict[str, np.ndarray]) -> np.ndarray:
+        """``(B,)`` per second, not below 0: no robot gains by falling."""
+        reward = np.zeros(self.num_envs)
+        for name, value in terms.items():
+            weight = getattr(self.weights, name)
+            reward += (weight if weight > 0.0 else self.penalty_scale * weight) * value
+        return np.maximum(reward, 0.0)
 
     def errors(self) -> dict[str, float]:
         """See :func:`gait_errors`, at this tick."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from diffusion_mpc_ros.constraints.feasible_set import FeasibleSet
 from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError
 from diffusion_mpc_ros.core.go2 import JOINT_POS_MAX, JOINT_POS_MIN
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, JOINT_POS, OBSERVATION, PREVIOUS_ACTION
@@ -17,9 +18,7 @@ DESCRIPTION = ModelDescription(
     horizon=11, replan_margin=3, normalizer=NORMALIZER, schedule=NoiseSchedule(10), noise_scale=0.5,
     reward_terms=("posture", "energy"), parameters={"posture.target": 12},
 )
-GUIDANCE = Guidance(
-    np.zeros(2), {"posture.target": np.zeros(12)}, np.full((12, 57), -np.inf), np.full((12, 57), np.inf)
-)
+GUIDANCE = Guidance(np.zeros(2), {"posture.target": np.zeros(12)}, FeasibleSet.free(12))
 OBSERVATIONS = RNG.normal(scale=0.2, size=(2, 45))
 CLEAN = RNG.uniform(-1, 1, size=(12, 57)).astype(np.float32)
 
@@ -130,9 +129,11 @@ def test_reset_restarts_the_random_numbers():
 
 def test_guidance_reaches_the_graph_normalised_and_finite():
     sampler, record = make_sampler(candidates=1, guidance_scale=2.0)
-    upper = np.full((12, 57), np.inf)
-    upper[:, JOINT_POS] = 0.4
-    guidance = Guidance(np.array([0.0, 0.3]), {"posture.target": np.full(12, 0.1)}, GUIDANCE.lower, upper)
+    feasible = FeasibleSet.free(12)
+    feasible.bound(JOINT_POS, -np.inf, 0.4)
+    feasible.limit_torque(np.full(12, 15.0))
+    feasible.keep_out(np.full(12, -0.2), np.full(12, 0.1))
+    guidance = Guidance(np.array([0.0, 0.3]), {"posture.target": np.full(12, 0.1)}, feasible)
     sampler.sample(0, OBSERVATIONS, None, guidance)
     inputs = record[0]
     assert inputs["guidance_scale"] == 2.0
@@ -140,8 +141,12 @@ def test_guidance_reaches_the_graph_normalised_and_finite():
     assert inputs["posture.target"].tolist() == pytest.approx([0.1] * 12)
     expected = (0.4 - NORMALIZER.mean[JOINT_POS]) / NORMALIZER.std[JOINT_POS]
     np.testing.assert_allclose(inputs["upper"][0, JOINT_POS], expected, rtol=1e-6)
-    assert (inputs["lower"] == -FREE_BOUND).all()
+    assert (inputs["lower"][:, OBSERVATION] == -FREE_BOUND).all()
+    assert (inputs["torque_max"] == 15.0).all()
+    expected = (0.1 - NORMALIZER.mean[JOINT_POS]) / NORMALIZER.std[JOINT_POS]
+    np.testing.assert_allclose(inputs["band_upper"][11], expected, rtol=1e-6)
     sampler.sample(1, OBSERVATIONS, None, GUIDANCE)
+    assert (record[-1]["torque_max"] == FREE_BOUND).all()
     assert record[-1]["guidance_scale"] == 0.0  # all weights zero: the graph may skip the gradient
 
 
@@ -160,6 +165,9 @@ def test_cached_steps_start_from_the_shifted_sample():
     # All rows are clean at the end: 10 -> 8 -> 5 -> 2 -> 0 beside 4 -> 3 -> 2 -> 1 -> 0.
     levels = np.round([[np.argmin(abs(np.sqrt(abar) - f)) for f in r["row_features"][[1, 11], 0]] for r in record[10:]])
     assert levels.tolist() == [[4, 10], [3, 8], [2, 5], [1, 2]]
+    for before, after in zip(record[10:], record[11:]):
+        np.testing.assert_array_equal(before["next_row_features"], after["row_features"])
+    assert (record[-1]["next_row_features"][:, :2] == [1.0, 0.0]).all()
     np.testing.assert_allclose(second.trajectory[:, 1:, JOINT_POS], first.trajectory[:, 1:, JOINT_POS], atol=1e-4)
 
 
@@ -194,7 +202,7 @@ def shifted_command(delta):
 def test_what_refreshes_the_cache(tick, observation, key, steps):
     sampler, _ = make_sampler(candidates=1, cached_steps=5)
     sampler.sample(0, OBSERVATIONS, None, GUIDANCE)
-    guidance = Guidance(GUIDANCE.weights, GUIDANCE.parameters, GUIDANCE.lower, GUIDANCE.upper, key)
+    guidance = Guidance(GUIDANCE.weights, GUIDANCE.parameters, GUIDANCE.feasible, key)
     assert sampler.sample(tick, observation, None, guidance).denoising_steps == steps
 
 

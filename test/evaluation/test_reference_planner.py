@@ -24,7 +24,7 @@ from diffusion_mpc_ros.evaluation.reference_planner import (
 from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided, standing_request
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
-from diffusion_mpc_ros.training.networks import NetworkConfig, ResidualMLP, build_denoiser
+from diffusion_mpc_ros.training.networks import ResidualMLP, build_network
 
 BACKENDS = ["onnxruntime", "openvino"] if has_openvino() else ["onnxruntime"]
 
@@ -35,9 +35,11 @@ def shipped():
 
 
 @pytest.fixture(scope="module")
-def denoiser(shipped):
-    network = build_denoiser(NetworkConfig(**network_settings(shipped)), shipped.description.rows)
-    return load_weights(network, shipped)
+def networks(shipped):
+    return {
+        name: load_weights(build_network(name, settings, shipped.description.rows), shipped, name)
+        for name, settings in network_settings(shipped).items()
+    }
 
 
 class Repeated(ReferencePlanner):
@@ -48,11 +50,11 @@ class Repeated(ReferencePlanner):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("guided_by_all", [False, True])
 @pytest.mark.parametrize("steps", [3, 5, 10])
-def test_the_product_plans_what_the_paper_says(shipped, denoiser, backend, guided_by_all, steps):
+def test_the_product_plans_what_the_paper_says(shipped, networks, backend, guided_by_all, steps):
     case = Case("go2", candidates=4, steps=steps, guided=guided_by_all, threads=1, plans=1, seed=3)
     timing = case.timing(shipped)
     product = DiffusionMpcPlanner(shipped, DiffusionMpcConfig(timing, case.sampling, backend=backend))
-    expected = compared_plans(Repeated(shipped, denoiser, timing, case.sampling), case, shipped)
+    expected = compared_plans(Repeated(shipped, networks, timing, case.sampling), case, shipped)
     actual = compared_plans(product, case, shipped)
     assert expected.std(axis=0).max() > 0.01  # other observations, other plans
     np.testing.assert_allclose(actual, expected, atol=1e-4)
@@ -70,14 +72,14 @@ class Recorder:
         return self._planner.plan_batch(tick, observation, None if committed is None else committed[:, None], settings)
 
 
-def test_they_agree_on_what_a_walking_robot_asks_for(shipped, denoiser):
+def test_they_agree_on_what_a_walking_robot_asks_for(shipped, networks):
     rewards = guided(shipped.description.reward_terms)
     timing, sampling = Timing(), SamplingOptions(candidates=2)
     product = DiffusionMpcPlanner(shipped, DiffusionMpcConfig(timing, sampling))
     recorder = Recorder(product)
     controller = AsynchronousController(recorder, lambda _: rewards)
     run_closed_loop(controller, BatchSimulation(1, seed=0, threads=1), np.array([[0.5, 0.1, 0.3]]), 60)
-    reference = Repeated(shipped, denoiser, timing, sampling)
+    reference = Repeated(shipped, networks, timing, sampling)
     assert len(recorder.requests) == 30 and recorder.requests[-1].committed_actions is not None
     for request in recorder.requests[::3]:
         for planner in (product, reference):
@@ -86,25 +88,25 @@ def test_they_agree_on_what_a_walking_robot_asks_for(shipped, denoiser):
         np.testing.assert_allclose(actual.joint_targets, expected.joint_targets, atol=1e-4)
 
 
-def test_constraints_and_no_committed_actions_agree_too(shipped, denoiser):
+def test_constraints_and_no_committed_actions_agree_too(shipped, networks):
     rewards = dataclasses.replace(
         guided(shipped.description.reward_terms), constraints=("joint_velocity",),
         parameters={"joint_velocity.max": np.full(12, 1.0)},
     )
     request = dataclasses.replace(standing_request(Timing(), rewards), committed_actions=None)
     sampling = SamplingOptions(candidates=3)
-    expected = ReferencePlanner(shipped, denoiser, Timing(), sampling, numpy_randn(0)).plan(request)
+    expected = ReferencePlanner(shipped, networks, Timing(), sampling, numpy_randn(0)).plan(request)
     actual = DiffusionMpcPlanner(shipped, DiffusionMpcConfig(sampling=sampling)).plan(request)
     np.testing.assert_allclose(actual.trajectory, expected.trajectory, rtol=1e-4, atol=1e-4)
     assert actual.reward == pytest.approx(expected.reward, rel=1e-4)
     free = dataclasses.replace(request, rewards=dataclasses.replace(rewards, constraints=()))
-    assert np.abs(ReferencePlanner(shipped, denoiser, Timing(), sampling, numpy_randn(0)).plan(free).trajectory
+    assert np.abs(ReferencePlanner(shipped, networks, Timing(), sampling, numpy_randn(0)).plan(free).trajectory
                   - expected.trajectory).max() > 0.1  # the constraint binds
 
 
-def test_the_flops_of_a_plan_are_those_of_the_shipped_network_by_hand(shipped, denoiser):
+def test_the_flops_of_a_plan_are_those_of_the_shipped_network_by_hand(shipped, networks):
     assert network_settings(shipped) == {"kind": "residual_mlp", "width": 512, "blocks": 3}
-    planner = ReferencePlanner(shipped, denoiser, Timing(), SamplingOptions(candidates=10, sampler="ddim", steps=3))
+    planner = ReferencePlanner(shipped, networks, Timing(), SamplingOptions(candidates=10, sampler="ddim", steps=3))
     rewards = guided(shipped.description.reward_terms)
     products = matrix_products(lambda: planner.plan(standing_request(Timing(), rewards)))
     # In 12 x (57 + 3) = 720, six hidden layers of 512, out 12 x 57 = 684; rewards multiply no matrices.
@@ -121,9 +123,9 @@ def test_weights_of_another_network_are_refused(shipped):
         network_settings(dataclasses.replace(shipped, card=card))
 
 
-def test_cached_steps_are_not_part_of_the_algorithm(shipped, denoiser):
+def test_cached_steps_are_not_part_of_the_algorithm(shipped, networks):
     with pytest.raises(ConfigurationError, match="no cached steps"):
-        ReferencePlanner(shipped, denoiser, Timing(), SamplingOptions(cached_steps=2))
+        ReferencePlanner(shipped, networks, Timing(), SamplingOptions(cached_steps=2))
 
 
 def test_a_missing_compiler_is_named(monkeypatch, tmp_path):
@@ -136,8 +138,8 @@ def test_a_missing_compiler_is_named(monkeypatch, tmp_path):
     assert missing_compiler() == ""
 
 
-def test_no_reward_ranks_nothing(shipped, denoiser):
-    plan = ReferencePlanner(shipped, denoiser, Timing(), SamplingOptions(candidates=2), numpy_randn(0)).plan(
+def test_no_reward_ranks_nothing(shipped, networks):
+    plan = ReferencePlanner(shipped, networks, Timing(), SamplingOptions(candidates=2), numpy_randn(0)).plan(
         standing_request(Timing(), RewardSettings())
     )
     assert plan.reward == 0.0 and plan.denoising_steps == 10

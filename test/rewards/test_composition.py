@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_mpc_ros.constraints.boxes import CONSTRAINTS, box_bounds
+from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
 from diffusion_mpc_ros.core.errors import ConfigurationError, RewardError
 from diffusion_mpc_ros.rewards.composition import Preset, RewardComposer, load_presets
 from diffusion_mpc_ros.rewards.registry import TERMS
@@ -84,7 +84,7 @@ BAD_CHANGES = [
     ({"parameters": {"posture.mask": "all"}}, "must be 12 numbers"),
     ({"parameters": {"joint_velocity.max": 99.0}}, "out of bounds"),
     ({"parameters": {"joint_range.min": [1.0, 1, -1] * 4, "joint_range.max": [0.5, 2, -0.9] * 4}}, "above its '.max'"),
-    ({"constraints": ["torque"]}, r"unknown constraints \['torque'\]; valid constraints: joint_range"),
+    ({"constraints": ["sitting"]}, r"unknown constraints \['sitting'\]; valid constraints: joint_range"),
     ({"ramp_time": float("nan")}, "ramp time"),
     ({"now": float("nan"), "weights": {"energy": 0.1}}, "time of a change"),
 ]
@@ -128,8 +128,19 @@ def test_what_is_in_effect_is_always_within_bounds(changes, later):
 def test_shipped_presets_are_described_and_feasible(composer, name):
     assert PRESETS[name].description
     settings = composer.apply(0.0, preset=name)
-    lower, upper = box_bounds(settings.constraints, settings.parameters, 12)
-    assert (lower <= upper).all()
+    check_feasible(settings.constraints, settings.parameters)
+
+
+def test_constraints_that_contradict_each_other_change_nothing():
+    composer = RewardComposer(PRESETS, CONSTRAINTS, check=check_feasible)
+    ends = {"joint_range.min": -0.1, "joint_range.max": 0.1}
+    calves = {"joint_range.min": [-0.1, 1.0, -1.5] * 4, "joint_range.max": [0.1, 1.2, -1.4] * 4}
+    band = {"joint_band.min": [-0.2, 0.9, -1.6] * 4, "joint_band.max": [0.2, 1.3, -1.3] * 4}
+    with pytest.raises(RewardError, match="out of bounds"):
+        composer.apply(0.0, parameters=ends)
+    with pytest.raises(RewardError, match="lies inside the band"):
+        composer.apply(0.0, parameters={**calves, **band}, constraints=("joint_range", "joint_band"))
+    assert composer.target.revision == 0 and composer.target.constraints == ()
 
 
 def test_a_preset_that_does_not_fit_is_named():

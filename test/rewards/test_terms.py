@@ -5,7 +5,16 @@ import pytest
 import torch
 
 from diffusion_mpc_ros.core.errors import RewardError
-from diffusion_mpc_ros.core.trajectory import ACTION, FIELDS, JOINT_POS, JOINT_VEL, PROJECTED_GRAVITY
+from diffusion_mpc_ros.core.trajectory import (
+    ACTION,
+    BASE_ANG_VEL,
+    COMMAND,
+    FIELDS,
+    JOINT_POS,
+    JOINT_VEL,
+    PROJECTED_GRAVITY,
+)
+from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import TERMS, composed_reward, get_term, term_parameters
 from diffusion_mpc_ros.rewards.terms import Segment
 
@@ -20,16 +29,23 @@ def still(rows=4):
     return trajectory
 
 
-def value(name, trajectory, **parameters):
+def predictions(**values):
+    """One robot at rest at the default height, feet lifted as asked; ``values`` override by name."""
+    rest = {**dict.fromkeys(PREDICTIONS, 0.0), "base_height": 0.27, "foot_clearance": 0.06}
+    return np.array([list({**rest, **values}.values())])
+
+
+def value(name, trajectory, predicted=None, **parameters):
     overrides = {f"{name}.{key}": np.asarray(array) for key, array in parameters.items()}
-    return TERMS[name](Segment.of(trajectory), {**DEFAULTS, **overrides})[0]
+    segment = Segment.of(trajectory, predictions() if predicted is None else predicted)
+    return TERMS[name](segment, {**DEFAULTS, **overrides})[0]
 
 
 def test_a_segment_names_the_fields_of_all_rows_but_the_last():
     trajectory = np.arange(2 * 3 * 57.0).reshape(2, 3, 57)
     segment = Segment.of(trajectory)
-    assert segment._fields == tuple(FIELDS)
-    np.testing.assert_array_equal(np.concatenate(segment, axis=-1), trajectory[:, :2])
+    assert segment._fields == (*FIELDS, "predicted") and segment.predicted is None
+    np.testing.assert_array_equal(np.concatenate(segment[:-1], axis=-1), trajectory[:, :2])
     np.testing.assert_array_equal(segment.joint_pos, trajectory[:, :2, JOINT_POS])
 
 
@@ -99,11 +115,36 @@ def test_energy_is_the_work_of_the_pd_law_with_saturated_motors():
     assert value("energy", trajectory) == pytest.approx(-1.422)
 
 
+def test_base_height_is_the_squared_distance_of_the_predicted_height():
+    assert value("base_height", still(), predictions(base_height=0.25), target=[0.18]) == pytest.approx(-0.07**2)
+
+
+def test_learned_energy_is_the_predicted_power_over_the_plan():
+    # 50 W over H = 3 ticks of 20 ms.
+    assert value("learned_energy", still(), predictions(mechanical_power=50.0)) == pytest.approx(-3.0)
+    assert value("learned_energy", still(), predictions(mechanical_power=-1.0)) == 0.0
+
+
+def test_foot_lifting_counts_only_what_is_missing():
+    assert value("foot_lifting", still(), predictions(foot_clearance=0.05), clearance=[0.08]) == pytest.approx(-9e-4)
+    assert value("foot_lifting", still(), predictions(foot_clearance=0.09), clearance=[0.08]) == 0.0
+
+
+def test_velocity_tracking_is_the_squared_error_of_velocity_and_yaw_rate():
+    trajectory = still()
+    trajectory[..., COMMAND] = [0.5, 0.0, 1.0]
+    trajectory[0, :, BASE_ANG_VEL] = [0.0, 0.0, 0.9]
+    predicted = predictions(base_lin_vel_x=0.3, base_lin_vel_y=-0.1)
+    # 0.2^2 + 0.1^2 + 0.1^2
+    assert value("velocity_tracking", trajectory, predicted) == pytest.approx(-0.06)
+
+
 @pytest.mark.parametrize("name", TERMS)
 def test_terms_are_penalties_and_equal_in_numpy_and_torch(name):
     trajectory = np.random.default_rng(5).normal(size=(6, 12, 57))
-    values = TERMS[name](Segment.of(trajectory), DEFAULTS)
-    segment = Segment.of(torch.as_tensor(trajectory))
+    predicted = np.random.default_rng(6).normal(size=(6, len(PREDICTIONS)))
+    values = TERMS[name](Segment.of(trajectory, predicted), DEFAULTS)
+    segment = Segment.of(torch.as_tensor(trajectory), torch.as_tensor(predicted))
     in_torch = TERMS[name](segment, {k: torch.as_tensor(v) for k, v in DEFAULTS.items()})
     assert values.shape == (6,)
     assert TERMS[name].sign == -1
@@ -116,20 +157,26 @@ def test_gradient_equals_finite_differences(name):
     rng = np.random.default_rng(7)
     trajectory = rng.normal(size=(1, 5, 57))
     parameters = {key: torch.as_tensor(array) for key, array in DEFAULTS.items()}
-    gradient = torch.func.grad(lambda x: TERMS[name](Segment.of(x), parameters).sum())(torch.as_tensor(trajectory))
-    for direction in rng.normal(size=(4, 1, 5, 57)):
+    predicted = np.array([[0.3, 2.0, 0.01, 0.4, -0.2]])
+    gradients = torch.func.grad(lambda *x: TERMS[name](Segment.of(*x), parameters).sum(), argnums=(0, 1))(
+        torch.as_tensor(trajectory), torch.as_tensor(predicted)
+    )
+    assert any(gradient.abs().max() > 0.0 for gradient in gradients)
+    for direction, other in zip(rng.normal(size=(4, 1, 5, 57)), rng.normal(size=(4, *predicted.shape))):
         h = 1e-6
-        plus, minus = (value(name, trajectory + s * h * direction) for s in (1, -1))
-        expected = (plus - minus) / (2 * h)
-        assert (gradient.numpy() * direction).sum() == pytest.approx(expected, rel=1e-4, abs=1e-6)
+        plus, minus = (value(name, trajectory + s * h * direction, predicted + s * h * other) for s in (1, -1))
+        slope = sum((g.numpy() * d).sum() for g, d in zip(gradients, (direction, other)))
+        assert slope == pytest.approx((plus - minus) / (2 * h), rel=1e-4, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", TERMS)
 @pytest.mark.parametrize("fill", [0.0, 1e4])
 def test_gradient_is_finite_everywhere(name, fill):
     parameters = {key: torch.as_tensor(array, dtype=torch.float32) for key, array in DEFAULTS.items()}
-    gradient = torch.func.grad(lambda x: TERMS[name](Segment.of(x), parameters).sum())(torch.full((2, 12, 57), fill))
-    assert torch.isfinite(gradient).all()
+    gradients = torch.func.grad(lambda *x: TERMS[name](Segment.of(*x), parameters).sum(), argnums=(0, 1))(
+        torch.full((2, 12, 57), fill), torch.full((2, len(PREDICTIONS)), fill)
+    )
+    assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
 def test_the_composed_reward_is_the_weighted_sum():

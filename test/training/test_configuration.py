@@ -12,11 +12,15 @@ from diffusion_mpc_ros.training.demonstrator import DemonstratorConfig
 from diffusion_mpc_ros.training.networks import NETWORKS
 from diffusion_mpc_ros.training.pretrain import PretrainConfig
 from diffusion_mpc_ros.training.release import ExportConfig
+from diffusion_mpc_ros.training.reward_model import RewardModelConfig
+from diffusion_mpc_ros.training.specialist import SpecialistConfig
 
 FILES = {
     "demonstrator": DemonstratorConfig,
+    "specialist": SpecialistConfig,
     "collect": CollectConfig,
     "pretrain": PretrainConfig,
+    "reward_model": RewardModelConfig,
     "export": ExportConfig,
 }
 

@@ -9,16 +9,18 @@ import torch
 from torch import nn
 
 from diffusion_mpc_ros.core.errors import ArtefactError
+from diffusion_mpc_ros.core.trajectory import ACTION, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
+from diffusion_mpc_ros.diffusion.sampler import FREE_BOUND
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.evaluation.reference_planner import load_weights
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
 from diffusion_mpc_ros.training import export
 from diffusion_mpc_ros.training.export import ArtefactMetadata, example_inputs, export_artefact
 from diffusion_mpc_ros.training.guided_step import GuidedStep
-from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
+from diffusion_mpc_ros.training.networks import NetworkConfig, RewardModel, build_denoiser
 
 RNG = np.random.default_rng(2)
 NORMALIZER = Normalizer(RNG.normal(scale=0.3, size=57), RNG.uniform(0.2, 2.0, size=57))
@@ -42,29 +44,43 @@ def exported(random_artefact):
 
 @pytest.fixture(scope="module")
 def reference(exported):
-    """The torch step around the exported graph's own denoiser weights."""
+    """The torch step around the exported graph's own weights."""
     loaded, _ = exported
-    torch.manual_seed(0)
-    layers = nn.Sequential(nn.Linear(12 * 60, 32), nn.SiLU(), nn.Linear(32, 12 * 57))
 
     class Denoiser(nn.Module):
         def __init__(self):
             super().__init__()
-            self.layers = layers
+            self.layers = nn.Sequential(nn.Linear(12 * 60, 32), nn.SiLU(), nn.Linear(32, 12 * 57))
 
         def forward(self, tau, row_features):
             return self.layers(torch.cat([tau, row_features], dim=-1).flatten(1)).reshape(tau.shape)
 
     description = loaded.description
-    return GuidedStep(Denoiser(), description.normalizer, description.reward_terms, description.x0_clip)
+    denoiser, reward_model = load_weights(Denoiser(), loaded), load_weights(RewardModel(12, 16), loaded, "reward_model")
+    return GuidedStep(denoiser, description.normalizer, description.reward_terms, description.x0_clip, reward_model)
 
 
+def nothing(inputs):
+    """Every branch of the graph is taken."""
+
+
+def analytic_terms_only(inputs):
+    inputs["reward_weights"][[term.predicts for term in TERMS.values()]] = 0.0
+
+
+def boxes_only(inputs):
+    inputs["torque_max"][...] = FREE_BOUND
+    inputs["band_upper"][...] = inputs["band_lower"]
+
+
+@pytest.mark.parametrize("change", [nothing, analytic_terms_only, boxes_only])
 @pytest.mark.parametrize("scale", [0.0, 0.7])
 @pytest.mark.parametrize("batch", [1, 3, 10])
-def test_the_graph_equals_torch(exported, reference, batch, scale):
+def test_the_graph_equals_torch(exported, reference, batch, scale, change):
     loaded, session = exported
     inputs = example_inputs(loaded.description, batch, seed=100 + batch)
     inputs["guidance_scale"] = torch.tensor(scale)
+    change(inputs)
     actual = session.run(None, {name: value.numpy() for name, value in inputs.items()})
     with torch.no_grad():
         expected = reference(*inputs.values())
@@ -119,8 +135,13 @@ def test_the_file_says_nothing_of_the_machine_it_was_made_on(exported):
         assert trace not in content
 
 
-def make_step(terms=("posture",)):
-    step = GuidedStep(Shrink(), NORMALIZER, terms).double()
+FAR = torch.full((12, 57), 1e6, dtype=torch.float64)
+FREE = torch.zeros(12, 57, dtype=torch.bool)
+UNLIMITED = torch.full((12, 12), 1e6, dtype=torch.float64), torch.zeros(12, 12), torch.zeros(12, 12)
+
+
+def make_step(terms=("posture",), reward_model=None):
+    step = GuidedStep(Shrink(), NORMALIZER, terms, reward_model=reward_model).double()
     step.mean, step.std = torch.tensor(NORMALIZER.mean), torch.tensor(NORMALIZER.std)
     return step
 
@@ -128,15 +149,16 @@ def make_step(terms=("posture",)):
 def test_one_step_by_hand():
     shape, rows = (1, 12, 57), torch.ones(12, 1, dtype=torch.float64)
     transition = torch.cat([0.6 * rows, 0.3 * rows, 0.1 * rows, 0.25 * rows], dim=1)
-    mask = torch.zeros(12, 57, dtype=torch.bool)
+    mask = FREE.clone()
     mask[0] = True
     bounds = torch.full((12, 57), 0.5, dtype=torch.float64)
     bounds[2] = 100.0
     parameters = [torch.tensor(p.default_array) for p in term_parameters(["posture"])]
+    features = torch.zeros(12, 3)
     tau_next, trajectory, _ = make_step()(
-        torch.ones(shape, dtype=torch.float64), torch.zeros(12, 3), transition, torch.full(shape, 2.0),
+        torch.ones(shape, dtype=torch.float64), features, features, transition, torch.full(shape, 2.0),
         torch.full(shape, 7.0, dtype=torch.float64), mask, torch.tensor(1.0), torch.zeros(1), -bounds, bounds,
-        *parameters,
+        *UNLIMITED, *parameters,
     )
     # 0.6 * (0.5 * 1) + 0.3 * 1 + 0.1 * 2 = 0.8; row 0 is known, row 1 is clipped to 0.5, row 2 is free.
     np.testing.assert_allclose(tau_next[0, 0], 7.0)
@@ -145,33 +167,59 @@ def test_one_step_by_hand():
     np.testing.assert_allclose(trajectory[0, 2], 0.8 * NORMALIZER.std + NORMALIZER.mean)
 
 
+def test_the_projection_of_the_graph_is_that_of_the_feasible_set():
+    rng, step = np.random.default_rng(4), make_step()
+    tau = torch.tensor(rng.normal(size=(3, 12, 57)))
+    torque_max, band = rng.uniform(2.0, 10.0, size=(12, 12)), rng.normal(size=(12, 12))
+    projected = step.project(tau, -FAR, FAR, *map(torch.tensor, (torque_max, band, band + 0.1)))
+    physical, before = ((array * step.std + step.mean).numpy() for array in (projected, tau))
+    torque = 40.0 * (physical[..., ACTION] - physical[..., JOINT_POS]) - physical[..., JOINT_VEL]
+    joint_pos = projected.numpy()[..., JOINT_POS]
+    moved = (joint_pos == band) | (joint_pos == band + 0.1)  # by the band, which comes after the torque
+    assert 0 < moved.mean() < 0.1
+    assert (np.abs(torque) <= torque_max + 1e-9)[~moved].all()
+    assert not ((band < joint_pos) & (joint_pos < band + 0.1)).any()
+    others = np.r_[0 : JOINT_POS.start, PREVIOUS_ACTION]
+    np.testing.assert_allclose(physical[..., others], before[..., others], atol=1e-12)
+
+
 def test_the_guidance_is_the_gradient_of_the_composed_reward():
-    step = make_step(tuple(TERMS))
+    torch.manual_seed(3)
+    step = make_step(tuple(TERMS), RewardModel(12, width=16))
     weights = torch.tensor([0.02 * term.max_weight for term in TERMS.values()], dtype=torch.float64)
     parameters = [torch.tensor(p.default_array) for p in term_parameters(TERMS)]
     rng = np.random.default_rng(8)
-    tau = torch.tensor(rng.normal(size=(2, 12, 57)))
-    gradient = step.reward_gradient(tau, step.mean, step.std, weights, *parameters)
+    tau, features = torch.tensor(rng.normal(size=(2, 12, 57))), torch.tensor(rng.normal(size=(12, 3)))
+    constants = step.mean, step.std
+
+    def reward(tau):
+        return step.reward(tau, *constants, step.predict(tau, features), weights, *parameters).sum()
+
+    gradient, by_prediction = step.reward_gradient(tau, *constants, step.predict(tau, features), weights, *parameters)
+    through_the_model = step.prediction_gradient(tau, features, by_prediction)
+    assert through_the_model.abs().max() > 0.0
     for direction in torch.tensor(rng.normal(size=(5, 2, 12, 57))):
-        plus, minus = (
-            step.reward(tau + s * 1e-6 * direction, step.mean, step.std, weights, *parameters).sum() for s in (1, -1)
-        )
-        assert float((gradient * direction).sum()) == pytest.approx(float(plus - minus) / 2e-6, rel=1e-4)
+        slope = (reward(tau + 1e-6 * direction) - reward(tau - 1e-6 * direction)) / 2e-6
+        expected = pytest.approx(float(slope), rel=1e-4)
+        assert float(((gradient + through_the_model) * direction).sum()) == expected
+
+
+def guided_step(step, tau, transition, guidance_scale, weights, parameters=()):
+    """Nothing known, no constraint, no noise."""
+    features = torch.zeros(12, 3)
+    return step(
+        tau, features, features, transition, torch.zeros_like(tau), tau, FREE, torch.tensor(guidance_scale), weights,
+        -FAR, FAR, *UNLIMITED, *parameters,
+    )
 
 
 def test_guidance_raises_the_reward():
     step = make_step()
     parameters = [torch.tensor(p.default_array) for p in term_parameters(["posture"])]
     tau = torch.tensor(np.random.default_rng(1).normal(size=(4, 12, 57)))
-    transition, far = torch.tensor([[0.0, 1.0, 0.0, 0.3]] * 12, dtype=torch.float64), torch.full((12, 57), 1e6)
-
-    def reward(scale):
-        return step(
-            tau, torch.zeros(12, 3), transition, torch.zeros_like(tau), tau, torch.zeros(12, 57, dtype=torch.bool),
-            torch.tensor(scale), torch.ones(1), -far, far, *parameters,
-        )[2]
-
-    assert (reward(1.0) > reward(0.0)).all()
+    transition = torch.tensor([[0.0, 1.0, 0.0, 0.3]] * 12, dtype=torch.float64)
+    more, less = (guided_step(step, tau, transition, scale, torch.ones(1), parameters)[2] for scale in (1.0, 0.0))
+    assert (more > less).all()
 
 
 def test_no_weight_moves_an_entry_further_than_the_steps_noise():
@@ -179,14 +227,9 @@ def test_no_weight_moves_an_entry_further_than_the_steps_noise():
     tau = torch.tensor(np.random.default_rng(1).normal(size=(4, 12, 57)))
     variance = torch.linspace(0.0, 1.0, 12, dtype=torch.float64)[:, None]
     transition = torch.cat([variance * 0.0, variance * 0.0 + 1.0, variance * 0.0, variance], dim=1)
-    far, free = torch.full((12, 57), 1e6), torch.zeros(12, 57, dtype=torch.bool)
 
     def moved(weight):
-        result = step(
-            tau, torch.zeros(12, 3), transition, torch.zeros_like(tau), tau, free, torch.tensor(1.0),
-            torch.tensor([weight]), -far, far,
-        )[0]
-        return (result - tau).abs()
+        return (guided_step(step, tau, transition, 1.0, torch.tensor([weight]))[0] - tau).abs()
 
     assert (moved(1e6) <= torch.sqrt(variance) + 1e-12).all()
     # A small step is the paper's: half the weight moves half as far.

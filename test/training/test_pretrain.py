@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -112,7 +113,7 @@ def test_training_learns_resumes_and_exports(tmp_path):
     assert 0.0 < halfway["cpu_seconds"] < checkpoint["cpu_seconds"] and checkpoint["loss"] < halfway["loss"]
     run = json.loads((tmp_path / "run" / pretrain.METADATA_FILE).read_text())
     assert run["config"]["iterations"] == 80 and run["dataset"] == {"seed": 0}
-    release.main(release.ExportConfig(tmp_path / "run", tmp_path / "artefact"))
+    release.main(release.ExportConfig(tmp_path / "run", Path("."), tmp_path / "artefact"))
     artefact = load(tmp_path / "artefact")
     training = artefact.card["training"]["configuration"]
     assert training["iterations_done"] == 80

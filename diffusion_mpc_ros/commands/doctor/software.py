@@ -79,12 +79,12 @@ def check_messages(_: Context) -> Finding:
 
 def check_configuration(context: Context) -> Finding:
     """safety.yaml and rewards.yaml; keeps the thresholds for the checks of the robot."""
-    from diffusion_mpc_ros.constraints.boxes import CONSTRAINTS
+    from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
     from diffusion_mpc_ros.rewards.composition import RewardComposer, load_presets
 
     context.settings = load_safety_settings(config_file("safety.yaml"))
     presets = load_presets(config_file("rewards.yaml"))
-    composer = RewardComposer(presets, CONSTRAINTS)
+    composer = RewardComposer(presets, CONSTRAINTS, check=check_feasible)
     for name in presets:
         composer.preset_settings(name)
     return ok(f"safety.yaml, rewards.yaml with {len(presets)} presets, in {config_file('safety.yaml').parent}")

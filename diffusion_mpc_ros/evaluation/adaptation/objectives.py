@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from diffusion_mpc_ros.constraints.boxes import CONSTRAINTS, JOINT_VELOCITY_MAX
+from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, JOINT_VELOCITY_MAX, check_feasible
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_POS_MAX, JOINT_POS_MIN
 from diffusion_mpc_ros.core.parameters import JOINT_RANGE_MAX, JOINT_RANGE_MIN
@@ -133,7 +133,7 @@ def get_objective(name: str) -> Objective:
 
 def make_composer() -> RewardComposer:
     """The composer over the shipped presets; raises :class:`ConfigurationError` or :class:`RewardError`."""
-    return RewardComposer(load_presets(config_file("rewards.yaml")), CONSTRAINTS)
+    return RewardComposer(load_presets(config_file("rewards.yaml")), CONSTRAINTS, check=check_feasible)
 
 
 def tick_penalties(composer: RewardComposer) -> dict[str, TickPenalty]:

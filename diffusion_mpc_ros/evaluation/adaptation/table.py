@@ -9,6 +9,10 @@ Penalties are measured in the simulator, tick by tick, and scaled so that no pla
 of robots that survived both walks, with 95 % bootstrap intervals over the robots. A cell is void, and its penalty in
 brackets, when linear or angular velocity tracking falls below 97 % of that without planning.
 
+Beside the table stand two policies in the planner's place, called at every tick without delay: the demonstrator that
+the prior has learnt from, and the specialist, trained by PPO for this one objective (`train specialist`): the ceiling,
+with how much of it N = 10 has reached. Specialists that are not there are left out.
+
 A file that --json names is continued: its rows with the same artefact and settings are not run again.
 
 examples:
@@ -32,7 +36,7 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.diffusion.artefact import load, write_text_atomically
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
-from diffusion_mpc_ros.evaluation.adaptation.comparison import compare
+from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores, compare
 from diffusion_mpc_ros.evaluation.adaptation.objectives import (
     OBJECTIVES,
     Objective,
@@ -42,6 +46,7 @@ from diffusion_mpc_ros.evaluation.adaptation.objectives import (
     reward_settings,
     tick_penalties,
 )
+from diffusion_mpc_ros.evaluation.adaptation.policies import PolicyCell, measuring_settings, policy_cells
 from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
@@ -59,6 +64,10 @@ class Config(LoopConfig):
     """Numbers of candidates N."""
     objectives: tuple[str, ...] = tuple(OBJECTIVES)
     """Objectives to measure."""
+    demonstrator: str | None = "demonstrator"
+    """Demonstrator: its name in models/, or a path to its folder; None leaves its rows out."""
+    specialists: Path = Path("runs")
+    """Folder with specialist_OBJECTIVE/artefact for some of the objectives."""
     full: bool = False
     """The paper's size: 1,000 robots x 3,000 ticks, N = 1, 10, 100; with N = 100 about a day a cell on one core."""
     json: Path | None = None
@@ -105,20 +114,31 @@ class Cell:
 
     def settings(self, composer: RewardComposer) -> RewardSettings:
         """What the planner is given, and by whose parameters the penalty is measured."""
-        settings = reward_settings(composer, self.objective, self.constraint)
-        return RewardSettings(parameters=settings.parameters) if self.unplanned else settings
+        if self.unplanned:
+            return measuring_settings(composer, self.objective)
+        return reward_settings(composer, self.objective, self.constraint)
+
+    def scores(self, walks: Walks, settings: RewardSettings) -> RobotScores:
+        """The walk under ``settings``."""
+        if self.unplanned:
+            return walks.unplanned
+        label = f"{self.objective.name} {reports.column(self.labels)}"
+        return walks.run(settings, candidates=self.candidates, reward=self.reward, label=label)
 
 
 def cells(config: Config) -> list[Cell]:
-    """The cells in the paper's order, no planning among them in any case."""
+    """The planner's cells in the paper's order, no planning among them in any case."""
     kinds = [(1, False, False)]
     kinds += [
         (candidates, reward, constraint)
         for constraint, reward in product((False, True), repeat=2)
         for candidates in sorted(set(config.candidates))
     ]
-    names = [name for name in OBJECTIVES if name in config.objectives]
-    return [Cell(OBJECTIVES[name], *kind) for name in names for kind in dict.fromkeys(kinds)]
+    return [Cell(objective, *kind) for objective in _chosen(config) for kind in dict.fromkeys(kinds)]
+
+
+def _chosen(config: Config) -> list[Objective]:
+    return [objective for name, objective in OBJECTIVES.items() if name in config.objectives]
 
 
 def main(config: Config) -> None:
@@ -140,10 +160,14 @@ def evaluate_adaptation(config: Config) -> dict[str, Any]:
     """The report: ``artefact`` (SHA-256), ``config`` and ``rows``."""
     artefact, composer = load(model_folder(config.artefact)), make_composer()
     file = ReportFile(config.json, COMMAND, config.head(artefact))
-    # A row measured under a preset that has changed since is measured again.
-    file.rows[:] = [row for row in file.rows if row["settings"] == _settings_now(composer, row)]
+    policies = policy_cells(_chosen(config), config.demonstrator, config.specialists)
+    # A row measured under a preset, or of a policy, that has changed since is measured again.
+    file.rows[:] = [
+        row for row in file.rows
+        if row["settings"] == _settings_now(composer, row) and not any(cell.is_outdated(row) for cell in policies)
+    ]  # fmt: skip
     walks = Walks(config, artefact, tick_penalties(composer))
-    for cell in tqdm(cells(config), desc="cells", unit="cell", disable=None):
+    for cell in tqdm([*cells(config), *policies], desc="cells", unit="cell", disable=None):
         if not file.has(**cell.labels):
             file.add(_row(config, walks, composer, cell))
     return file.report
@@ -152,17 +176,17 @@ def evaluate_adaptation(config: Config) -> dict[str, Any]:
 def _settings_now(composer: RewardComposer, row: dict[str, Any]) -> dict[str, Any] | None:
     if row["objective"] not in OBJECTIVES:
         return None
-    cell = Cell(OBJECTIVES[row["objective"]], row["candidates"], row["reward"], row["constraint"])
+    objective = OBJECTIVES[row["objective"]]
+    if "policy" in row:
+        return describe_settings(composer, measuring_settings(composer, objective))
+    cell = Cell(objective, row["candidates"], row["reward"], row["constraint"])
     return describe_settings(composer, cell.settings(composer))
 
 
-def _row(config: Config, walks: Walks, composer: RewardComposer, cell: Cell) -> dict[str, Any]:
+def _row(config: Config, walks: Walks, composer: RewardComposer, cell: Cell | PolicyCell) -> dict[str, Any]:
     objective, settings = cell.objective, cell.settings(composer)
-    scores = walks.unplanned
-    if not cell.unplanned:
-        label = f"{objective.name} {reports.column(cell.labels)}"
-        scores = walks.run(settings, candidates=cell.candidates, reward=cell.reward, label=label)
-    result = compare(scores, walks.unplanned, [objective.name], config.seed)
+    unplanned = walks.unplanned
+    result = compare(cell.scores(walks, settings), unplanned, [objective.name], config.seed)
     measured = result.pop("penalties")[objective.name]
     change = measured["change"]
     return {

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -16,7 +16,15 @@ from diffusion_mpc_ros.diffusion.inference import choose_backend
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores
 from diffusion_mpc_ros.evaluation.adaptation.objectives import TickPenalty
-from diffusion_mpc_ros.evaluation.closed_loop import SETTLING_TICKS, AsynchronousController, run_closed_loop
+from diffusion_mpc_ros.evaluation.closed_loop import (
+    SETTLING_TICKS,
+    AsynchronousController,
+    BatchController,
+    WalkScores,
+    run_closed_loop,
+)
+from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorWalker, GaitPolicy
+from diffusion_mpc_ros.evaluation.gait import GaitCommand
 from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.realtime.measurement import TRACKING_WIDTH
 from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
@@ -71,6 +79,19 @@ class LoopConfig:
         return {"artefact": artefact.identity, "config": config}
 
 
+class Meter(Protocol):
+    """Measures one run; made from what is to be measured, the initial state and the first tick that counts."""
+
+    def add(self, now: BatchState) -> None:
+        """Count the tick that led to the state ``now``."""
+
+    def means(self) -> dict[str, np.ndarray]:
+        """Each robot's means by name, ``(B,)``."""
+
+
+MakeMeter = Callable[[Mapping[str, Any], BatchState, int], Meter]
+
+
 class PenaltyMeter:
     """Each robot's mean penalties from control tick ``first`` on."""
 
@@ -90,14 +111,62 @@ class PenaltyMeter:
         return {name: total / (self._ticks - self._first) for name, total in self._sums.items()}
 
 
+def score_walk(
+    controller: BatchController,
+    simulation: BatchSimulation,
+    commands: np.ndarray,
+    ticks: int,
+    measures: Mapping[str, Any],
+    label: str,
+    make_meter: MakeMeter = PenaltyMeter,
+) -> RobotScores:
+    """Walk ``simulation`` under ``controller`` with commands ``(B, 3)``; means over the ticks after settling."""
+    first = min(SETTLING_TICKS, ticks - 1)
+    meter = make_meter(measures, simulation.state, first)
+    walked = run_closed_loop(controller, simulation, commands, ticks, label, watch=meter.add)
+    return RobotScores(walked.survived(), tracking_scores(walked, first), meter.means())
+
+
+def tracking_scores(walked: WalkScores, first: int) -> dict[str, np.ndarray]:
+    """``linear``, ``angular``: mean of ``exp(-e^2 / width)`` from tick ``first`` on, ``(B,)``; NaN after a fall."""
+    errors = {"linear": walked.planar_error, "angular": walked.yaw_rate_error}
+    return {name: np.exp(-(error[first:] ** 2) / TRACKING_WIDTH).mean(axis=0) for name, error in errors.items()}
+
+
+def planning_controller(
+    config: LoopConfig,
+    artefact: Artefact,
+    settings: Callable[[int], RewardSettings],
+    *,
+    candidates: int,
+    reward: bool,
+    seed: int,
+) -> AsynchronousController:
+    """The planner in the loop of ``config``, under the ``settings`` of each tick.
+
+    Without ``reward`` they rank the candidates but do not guide the sampling.
+    """
+    sampling = SamplingOptions(candidates=candidates, guidance_scale=1.0 if reward else 0.0, seed=seed)
+    timing = Timing(artefact.description.horizon, *config.timing)
+    planner_config = DiffusionMpcConfig(timing, sampling, threads=config.threads, backend=config.backend)
+    return AsynchronousController(DiffusionMpcPlanner(artefact, planner_config), settings)
+
+
 class Walks:
     """Runs of the robots of ``config``; :attr:`unplanned` is made when it is first asked for.
 
-    ``penalties``: what is measured, by objective.
+    ``measures``: what ``make_meter`` is to measure; for the default one, penalties by objective.
     """
 
-    def __init__(self, config: LoopConfig, artefact: Artefact, penalties: Mapping[str, TickPenalty]) -> None:
-        self._config, self._artefact, self._penalties = config, artefact, penalties
+    def __init__(
+        self,
+        config: LoopConfig,
+        artefact: Artefact,
+        measures: Mapping[str, Any],
+        make_meter: MakeMeter = PenaltyMeter,
+    ) -> None:
+        self._config, self._artefact, self._measures, self._make_meter = config, artefact, measures, make_meter
+        self._of_policies: dict[GaitPolicy, RobotScores] = {}
 
     @cached_property
     def unplanned(self) -> RobotScores:
@@ -105,27 +174,31 @@ class Walks:
         return self.run(RewardSettings(), candidates=1, reward=False, label="no planning")
 
     def run(self, settings: RewardSettings, *, candidates: int, reward: bool, label: str) -> RobotScores:
-        """Walk under ``settings``. Without ``reward`` they rank the candidates but do not guide the sampling."""
-        return RobotScores.concatenate([
-            self._run_group(start, settings, candidates, reward, label)
-            for start in range(0, self._config.robots, GROUP)
-        ])
+        """Walk under ``settings``; ``reward``: see :func:`planning_controller`."""
 
-    def _run_group(
-        self, start: int, settings: RewardSettings, candidates: int, reward: bool, label: str
-    ) -> RobotScores:
-        config, seed = self._config, self._config.seed + start
-        sampling = SamplingOptions(candidates=candidates, guidance_scale=1.0 if reward else 0.0, seed=seed)
-        timing = Timing(self._artefact.description.horizon, *config.timing)
-        planner = DiffusionMpcPlanner(
-            self._artefact, DiffusionMpcConfig(timing, sampling, threads=config.threads, backend=config.backend)
-        )
-        commands = config.commands()[start : start + GROUP]
-        simulation = BatchSimulation(len(commands), seed=seed, threads=config.threads)
-        first = min(SETTLING_TICKS, config.ticks - 1)
-        meter = PenaltyMeter(self._penalties, simulation.state, first)
-        controller = AsynchronousController(planner, lambda tick: settings)
-        walked = run_closed_loop(controller, simulation, commands, config.ticks, label, watch=meter.add)
-        errors = {"linear": walked.planar_error, "angular": walked.yaw_rate_error}
-        tracking = {name: np.exp(-(error[first:] ** 2) / TRACKING_WIDTH).mean(axis=0) for name, error in errors.items()}
-        return RobotScores(walked.survived(), tracking, meter.means())
+        def planning(robots: int, seed: int) -> AsynchronousController:
+            return planning_controller(
+                self._config, self._artefact, lambda tick: settings, candidates=candidates, reward=reward, seed=seed
+            )
+
+        return self._run_groups(planning, label)
+
+    def run_policy(self, policy: GaitPolicy, label: str) -> RobotScores:
+        """Walk under ``policy`` in the default gait, called at every tick and without delay; walked once."""
+        if policy not in self._of_policies:
+            self._of_policies[policy] = self._run_groups(
+                lambda robots, seed: DemonstratorWalker(policy, GaitCommand.default(robots)), label
+            )
+        return self._of_policies[policy]
+
+    def _run_groups(self, make_controller: Callable[[int, int], BatchController], label: str) -> RobotScores:
+        """``make_controller(robots, seed)`` for each group of robots."""
+        config, parts = self._config, []
+        for start in range(0, config.robots, GROUP):
+            commands, seed = config.commands()[start : start + GROUP], config.seed + start
+            simulation = BatchSimulation(len(commands), seed=seed, threads=config.threads)
+            controller = make_controller(len(commands), seed)
+            parts.append(
+                score_walk(controller, simulation, commands, config.ticks, self._measures, label, self._make_meter)
+            )
+        return RobotScores.concatenate(parts)

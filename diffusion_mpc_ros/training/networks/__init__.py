@@ -7,14 +7,16 @@ differently from the rest.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.training.networks.mixer import Mixer
 from diffusion_mpc_ros.training.networks.residual_mlp import ResidualMLP
+from diffusion_mpc_ros.training.networks.reward_model import RewardModel
 from diffusion_mpc_ros.training.networks.temporal_unet import TemporalUnet
 from diffusion_mpc_ros.training.networks.transformer import Transformer
 
@@ -45,3 +47,8 @@ def build_denoiser(config: NetworkConfig, rows: int) -> nn.Module:
     if config.kind not in NETWORKS:
         raise ConfigurationError(f"unknown network {config.kind!r}; valid: {', '.join(NETWORKS)}")
     return NETWORKS[config.kind](config, rows)
+
+
+def build_network(name: str, settings: Mapping[str, Any], rows: int) -> nn.Module:
+    """The ``denoiser`` or ``reward_model`` of an artefact by its ``settings`` on the card."""
+    return RewardModel(rows, **settings) if name == "reward_model" else build_denoiser(NetworkConfig(**settings), rows)

@@ -38,7 +38,8 @@ def runs(monkeypatch):
 
 
 def adaptation(small, path, *arguments):
-    assert cli.main(["evaluate", "adaptation", *small, "--json", str(path), *arguments]) == 0
+    planner_alone = ["--demonstrator", "None", "--specialists", str(path.parent / "none")]
+    assert cli.main(["evaluate", "adaptation", *small, *planner_alone, "--json", str(path), *arguments]) == 0
     return json.loads(path.read_text())
 
 

@@ -1,0 +1,226 @@
+"""How well projections keep a walking robot within its constraints, not only boxes (arXiv 2510.04234, IV-A).
+
+The presets of config/rewards.yaml that have constraints: joint ranges and speeds (boxes, V-B2 and V-B4), torques by the
+PD law, a range that moves in time, and a band of joint angles to keep out of, which is not convex. What the projection
+promises holds for plans; what counts here is the realised walk, tick by tick, on the joints that the constraint
+restricts: the share of joint ticks outside by more than a tolerance (0.02 rad, 0.5 rad/s, 0.5 N m), and how far outside
+on the mean. "no planning" is the prior alone, measured against the same constraint.
+
+A file that --json names is continued: its rows with the same artefact and settings are not run again.
+
+examples:
+  diffusion-mpc evaluate constraints --presets torque_limit calf_band
+  diffusion-mpc evaluate constraints --robots 200 --ticks 1000 --json docs/results/constraints.json
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from tqdm import tqdm
+
+from diffusion_mpc_ros.constraints.feasible_set import FeasibleSet
+from diffusion_mpc_ros.constraints.registry import feasible_set
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.resources import model_folder
+from diffusion_mpc_ros.core.trajectory import JOINT_POS, JOINT_VEL
+from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.diffusion.artefact import load, write_text_atomically
+from diffusion_mpc_ros.evaluation.adaptation import report as reports
+from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores, compare
+from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings, make_composer
+from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
+from diffusion_mpc_ros.evaluation.grid import Grid
+from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.evaluation.report_file import ReportFile
+from diffusion_mpc_ros.simulation.batch import BatchState
+
+COMMAND = "evaluate constraints"
+
+
+def outside_box(field: slice, name: str) -> Callable[[FeasibleSet, BatchState], np.ndarray]:
+    """How far ``state.<name> (B, 12)`` is outside the box on ``field``."""
+
+    def excess(feasible: FeasibleSet, state: BatchState) -> np.ndarray:
+        values = getattr(state, name)
+        lower, upper = feasible.lower[:, field], feasible.upper[:, field]
+        return np.maximum(np.maximum(lower - values, values - upper), 0.0)
+
+    return excess
+
+
+def torque_excess(feasible: FeasibleSet, state: BatchState) -> np.ndarray:
+    """``[|torque| - maximum]_+ (B, 12)`` [N m], of the mean torque of the tick."""
+    return np.maximum(np.abs(state.joint_torque) - feasible.torque_max, 0.0)
+
+
+def depth_in_band(feasible: FeasibleSet, state: BatchState) -> np.ndarray:
+    """How far inside the forbidden band the joint positions are, ``(B, 12)`` [rad]: the way to the nearer end."""
+    depth = np.minimum(state.joint_pos - feasible.band_lower, feasible.band_upper - state.joint_pos)
+    return np.maximum(depth, 0.0)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How the violation of a constraint is measured: ``excess(feasible (T = 1), state) -> (B, 12)`` in ``unit``."""
+
+    excess: Callable[[FeasibleSet, BatchState], np.ndarray]
+    unit: str
+    tolerance: float
+
+
+POSITION = Kind(outside_box(JOINT_POS, "joint_pos"), "rad", 0.02)
+KINDS: dict[str, Kind] = {
+    "joint_range": POSITION,
+    "joint_range_wave": POSITION,
+    "joint_velocity": Kind(outside_box(JOINT_VEL, "joint_vel"), "rad/s", 0.5),
+    "torque": Kind(torque_excess, "N m", 0.5),
+    "joint_band": Kind(depth_in_band, "rad", 0.02),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(LoopConfig):
+    """Which constraints, on which robots, and where the results go."""
+
+    presets: tuple[str, ...] = ()
+    """Presets with one constraint; default: all of them."""
+    candidates: int = 10
+    """Candidates N."""
+    json: Path | None = None
+    """Write the report to this file after every row; rows that it holds already are kept."""
+    markdown: Path | None = None
+    """Write the table to this file."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.candidates < 1:
+            raise ConfigurationError(f"candidates must be at least 1, got {self.candidates}")
+
+
+class ViolationMeter:
+    """Each robot's ``excess`` (mean, in the kind's unit) and ``share`` of joint ticks outside, by preset.
+
+    Over the joints that the constraint restricts at any tick, from control tick ``first`` on.
+    """
+
+    def __init__(self, presets: Mapping[str, RewardSettings], initial: BatchState, first: int) -> None:
+        self._presets, self._first, self._ticks = presets, first, 0
+        shape = initial.joint_pos.shape
+        self._excess = {name: np.zeros(shape) for name in presets}
+        self._outside = {name: np.zeros(shape) for name in presets}
+
+    def add(self, now: BatchState) -> None:
+        """Count the state ``now`` after another tick: it is that of the next tick's observation."""
+        self._ticks += 1
+        if self._ticks <= self._first:
+            return
+        for name, settings in self._presets.items():
+            kind = KINDS[settings.constraints[0]]
+            feasible = feasible_set(settings.constraints, settings.parameters, np.array([self._ticks]))
+            excess = kind.excess(feasible, now)
+            self._excess[name] += excess
+            self._outside[name] += excess > kind.tolerance
+
+    def means(self) -> dict[str, np.ndarray]:
+        """``<preset> excess`` and ``<preset> share``, ``(B,)`` each."""
+        count = self._ticks - self._first
+        scores = {}
+        for name, settings in self._presets.items():
+            joints = restricted_joints(settings)
+            scores[f"{name} excess"] = self._excess[name][:, joints].mean(axis=1) / count
+            scores[f"{name} share"] = self._outside[name][:, joints].mean(axis=1) / count
+        return scores
+
+
+def restricted_joints(settings: RewardSettings) -> np.ndarray:
+    """Joints ``(12,)`` bool for which the settings ask for more than the robot's own limits."""
+    asked = feasible_set(settings.constraints, settings.parameters, np.arange(1, 4))
+    default = feasible_set(settings.constraints, {}, np.arange(1, 4))
+    differs = [
+        (asked.lower != default.lower)[:, field] | (asked.upper != default.upper)[:, field]
+        for field in (JOINT_POS, JOINT_VEL)
+    ]
+    differs += [asked.torque_max != default.torque_max, asked.band_lower != asked.band_upper]
+    return np.any(differs, axis=(0, 1))
+
+
+def main(config: Config) -> None:
+    """Run, print, and write the reports when asked."""
+    report = evaluate_constraints(config)
+    table = grid(report)
+    table.print(Console(width=160))
+    if config.markdown is not None:
+        config.markdown.parent.mkdir(parents=True, exist_ok=True)
+        page = ["# Constraints", "", reports.conditions(report), "", table.markdown()]
+        write_text_atomically(config.markdown, "\n".join(page))
+
+
+def evaluate_constraints(config: Config) -> dict[str, Any]:
+    """The report: ``artefact`` (SHA-256), ``config`` and ``rows``, one a preset."""
+    artefact, composer = load(model_folder(config.artefact)), make_composer()
+    valid = {name: composer.preset_settings(name) for name in composer.presets}
+    valid = {name: settings for name, settings in valid.items() if len(settings.constraints) == 1}
+    unknown = [name for name in config.presets if name not in valid]
+    if unknown:
+        raise ConfigurationError(f"no presets with one constraint: {unknown}; valid presets: {', '.join(valid)}")
+    presets = {name: valid[name] for name in config.presets or valid}
+    file = ReportFile(config.json, COMMAND, config.head(artefact, candidates=config.candidates))
+    # A row measured under a preset that has changed since is measured again.
+    file.rows[:] = [
+        row
+        for row in file.rows
+        if row["preset"] in valid and row["settings"] == describe_settings(composer, valid[row["preset"]])
+    ]
+    walks = Walks(config, artefact, presets, ViolationMeter)
+    for name, settings in tqdm(presets.items(), desc="presets", unit="preset", disable=None):
+        if not file.has(preset=name):
+            reward = any(settings.weights.values())
+            scores = walks.run(settings, candidates=config.candidates, reward=reward, label=name)
+            row = _row(name, settings, scores, walks.unplanned, config.seed)
+            file.add({**row, "settings": describe_settings(composer, settings), "machine": describe_machine()})
+    return file.report
+
+
+def _row(
+    name: str, settings: RewardSettings, scores: RobotScores, unplanned: RobotScores, seed: int
+) -> dict[str, Any]:
+    compared = compare(scores, unplanned, [f"{name} excess", f"{name} share"], seed)
+    excess, share = compared.pop("penalties").values()
+    return {
+        "preset": name,
+        "constraint": settings.constraints[0],
+        "unit": KINDS[settings.constraints[0]].unit,
+        "share": share["penalty"],
+        "unplanned_share": share["unplanned"],
+        "excess": excess["penalty"],
+        "unplanned_excess": excess["unplanned"],
+        "change": excess["change"],
+        "interval": excess["interval"],
+        **compared,
+    }
+
+
+def grid(report: Mapping[str, Any]) -> Grid:
+    """A line a preset."""
+    headings: Sequence[str] = (
+        "preset", "constraint", "outside, no planning", "outside", "excess, no planning", "excess", "change",
+        "95 % interval", "tracking", "survival",
+    )  # fmt: skip
+    lines = [
+        [
+            row["preset"],
+            row["constraint"],
+            *(reports.number(row[key], "{:.1%}") for key in ("unplanned_share", "share")),
+            *(f"{reports.number(row[key], '{:.3g}')} {row['unit']}" for key in ("unplanned_excess", "excess")),
+            *reports.change_texts(row),
+            *reports.walk_texts(row),
+        ]
+        for row in report["rows"]
+    ]
+    return Grid(f"Realised walk outside its constraints, N = {report['config']['candidates']}", headings, lines)

@@ -1,0 +1,24 @@
+"""What a reward model predicts of a trajectory because no row of it says so (arXiv 2510.04234, V-B1, V-B3)."""
+
+from __future__ import annotations
+
+# Name -> unit, each a mean over the first H rows, in the order of the reward model's outputs. The clearance is that of
+# the foot which is highest at a tick, above the ground; velocities are the base's, in its own frame.
+PREDICTIONS: dict[str, str] = {
+    "base_height": "m",
+    "mechanical_power": "W",
+    "foot_clearance": "m",
+    "base_lin_vel_x": "m/s",
+    "base_lin_vel_y": "m/s",
+}
+
+
+def index(name: str) -> int:
+    """Column of the prediction ``name``."""
+    return list(PREDICTIONS).index(name)
+
+
+BASE_HEIGHT = index("base_height")
+MECHANICAL_POWER = index("mechanical_power")
+FOOT_CLEARANCE = index("foot_clearance")
+BASE_LIN_VEL = slice(index("base_lin_vel_x"), index("base_lin_vel_y") + 1)
