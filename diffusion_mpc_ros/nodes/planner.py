@@ -16,6 +16,7 @@ from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
 from diffusion_mpc_ros.control.velocity_command import VelocityCommand
+from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import Plan, RewardSettings
 from diffusion_mpc_ros.nodes import conversions, standard_messages
 from diffusion_mpc_ros.nodes.parameters import (
@@ -83,7 +84,14 @@ class PlannerNode(ManagedNode):
         self._loop.update(conversions.robot_state(message), self._velocity.get(), self._rewards)
 
     def _on_rewards(self, message: messages.RewardWeights) -> None:
-        self._rewards = conversions.reward_settings(message)
+        rewards = conversions.reward_settings(message)
+        try:
+            self._planner.check_rewards(rewards)
+        except RewardError as error:
+            text = f"reward revision {rewards.revision} is not followed, {self._rewards.revision} stays: {error}"
+            self.get_logger().error(text, throttle_duration_sec=1.0)
+            return
+        self._rewards = rewards
 
     def _on_plan(self, plan: Plan) -> None:
         """In the planner's thread."""

@@ -61,6 +61,10 @@ class AnytimePlanner:
         for planner in self._planners:
             planner.reset()
 
+    def check_rewards(self, settings: RewardSettings) -> None:
+        """Raise :class:`RewardError` for settings that no plan can be made with."""
+        self._planners[0].check_rewards(settings)
+
     def warm_up(self) -> None:
         """Do the one-time work of every level, so that changing the level costs nothing."""
         for planner in self._planners:

@@ -103,6 +103,10 @@ class DiffusionMpcPlanner:
             time.perf_counter() - start, sample.trajectory,
         )
 
+    def check_rewards(self, settings: RewardSettings) -> None:
+        """Raise :class:`RewardError` for settings that no plan can be made with."""
+        make_guidance(self.artefact.description, settings, tick=0)
+
     def reset(self) -> None:
         """Forget the cached sample and restart the random numbers from the seed."""
         self._sampler.reset()

@@ -99,6 +99,9 @@ def test_an_unknown_term_and_an_observation_that_is_not_finite_are_refused(make_
     planner = make_planner(candidates=1)
     with pytest.raises(RewardError, match=r"no reward terms \['height'\]; its terms: posture"):
         planner.plan(request(settings=RewardSettings(weights={"height": 1.0})))
+    with pytest.raises(RewardError, match="no reward terms"):
+        planner.check_rewards(RewardSettings(weights={"height": 1.0}))
+    planner.check_rewards(RewardSettings(weights={"height": 0.0, "energy": 1.0}))
     planner.plan(request(settings=RewardSettings(weights={"height": 0.0})))
     with pytest.raises(PlanError, match="not finite"):
         planner.plan_batch(3, np.full((1, 45), np.nan), None, RewardSettings())
