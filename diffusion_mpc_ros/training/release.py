@@ -12,9 +12,10 @@ from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.training.export import ArtefactMetadata, export_artefact
+from diffusion_mpc_ros.training.loop import read_run
 from diffusion_mpc_ros.training.networks import build_denoiser
 from diffusion_mpc_ros.training.networks.reward_model import RewardModel
-from diffusion_mpc_ros.training.pretrain import read_run, read_run_files
+from diffusion_mpc_ros.training.pretrain import read_prior
 from diffusion_mpc_ros.training.provenance import source_commit
 
 
@@ -33,7 +34,7 @@ class ExportConfig:
 
 def main(config: ExportConfig) -> None:
     """Export, with parity checked; raises ConfigurationError when a run is not there or has another layout."""
-    training, run, checkpoint = read_run(config.run_dir)
+    training, run, checkpoint = read_prior(config.run_dir)
     rows = training.horizon + 1
     denoiser = build_denoiser(training.network, rows)
     denoiser.load_state_dict(checkpoint["ema"])
@@ -45,7 +46,7 @@ def main(config: ExportConfig) -> None:
     scores: dict[str, Any] = {}
     reward_model = None
     if config.reward_model_dir != Path("."):
-        reward_run, weights = read_run_files(config.reward_model_dir)
+        reward_run, weights = read_run(config.reward_model_dir)
         reward_model = _reward_model(reward_run, weights, rows)
         scores["reward_model_r_squared"] = reward_run.pop("r_squared")
         description["reward_model"] = reward_run

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from rich.console import Console
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import FOOT_RADIUS
@@ -22,17 +19,9 @@ from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.training.dataset import ROWS, TrajectoryDataset
+from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, optimize
 from diffusion_mpc_ros.training.networks.reward_model import RewardModel
-from diffusion_mpc_ros.training.pretrain import (
-    CHECKPOINT_FILE,
-    METADATA_FILE,
-    Corruption,
-    Ema,
-    TrainingState,
-    WindowSampler,
-    learning_rate_factor,
-    read_run,
-)
+from diffusion_mpc_ros.training.pretrain import Corruption, WindowSampler, read_prior
 from diffusion_mpc_ros.training.provenance import source_commit
 
 # What the targets are worked out from; see training/collect.py.
@@ -48,7 +37,7 @@ class RewardNetworkConfig:
 
 
 @dataclass(frozen=True)
-class RewardModelConfig:
+class RewardModelConfig(LoopConfig):
     """``diffusion-mpc train reward-model``: for the prior of ``pretrain_dir``, whose normaliser and schedule it takes.
 
     ``held_out``: share of the trajectories that is kept for the scores.
@@ -58,18 +47,10 @@ class RewardModelConfig:
     dataset: Path = Path("runs/dataset")
     run_dir: Path = Path("runs/reward_model")
     seed: int = 5
-    threads: int = 1
     network: RewardNetworkConfig = field(default_factory=RewardNetworkConfig)
     iterations: int = 12000
-    batch: int = 512
-    learning_rate: float = 1e-3
-    warmup: int = 300
-    weight_decay: float = 1e-3
-    ema: float = 0.999
     held_out: float = 0.05
     score_windows: int = 4096
-    checkpoint_minutes: float = 2.0
-    log_interval: int = 100
 
     def __post_init__(self) -> None:
         if not 0.0 < self.held_out < 1.0:
@@ -108,7 +89,7 @@ class Task:
 
     def __init__(self, config: RewardModelConfig) -> None:
         self.config = config
-        self.prior, run, _ = read_run(config.pretrain_dir)
+        self.prior, run, _ = read_prior(config.pretrain_dir)
         normalizer = Normalizer.from_json(run["normalizer"])
         self.schedule, rows = NoiseSchedule(self.prior.steps), self.prior.horizon + 1
         self.corruption = Corruption(self.prior, self.schedule)
@@ -155,13 +136,7 @@ def main(config: RewardModelConfig) -> None:
     torch.manual_seed(config.seed)
     config.run_dir.mkdir(parents=True, exist_ok=True)
     task = Task(config)
-    trained = [value for value in task.network.parameters() if value.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=config.learning_rate, weight_decay=config.weight_decay)
-    state = TrainingState(task.network, optimizer, Ema(task.network, config.ema))
-    checkpoint = config.run_dir / CHECKPOINT_FILE
-    if checkpoint.exists():
-        state.load(checkpoint, torch.device("cpu"))
-    _train(config, task, state, checkpoint)
+    state = optimize(config, task.network, task.loss, config.run_dir, "reward model")
     task.network.load_state_dict(state.ema.shadow)
     scores = task.scores()
     metadata = {
@@ -171,35 +146,6 @@ def main(config: RewardModelConfig) -> None:
     }
     (config.run_dir / METADATA_FILE).write_text(json.dumps(metadata, indent=2) + "\n")
     score_grid(scores).print(Console(width=140))
-
-
-def _train(config: RewardModelConfig, task: Task, state: TrainingState, checkpoint: Path) -> None:
-    writer = SummaryWriter(str(config.run_dir))
-    generator = torch.Generator().manual_seed(config.seed + state.iteration)
-    bar = tqdm(total=config.iterations, initial=state.iteration, unit="it", desc="reward model")
-    saved, losses = time.monotonic(), []
-    while state.iteration < config.iterations:
-        for group in state.optimizer.param_groups:
-            group["lr"] = config.learning_rate * learning_rate_factor(state.iteration, config)
-        loss = task.loss(generator)
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        state.optimizer.step()
-        state.ema.update(state.network)
-        state.iteration += 1
-        losses.append(loss.detach())
-        bar.update(1)
-        if state.iteration % config.log_interval == 0:
-            state.loss = torch.stack(losses).mean().item()
-            losses.clear()
-            writer.add_scalar("loss", state.loss, state.iteration)
-            bar.set_postfix(loss=f"{state.loss:.4f}")
-        if time.monotonic() - saved > 60.0 * config.checkpoint_minutes:
-            state.save(checkpoint)
-            saved = time.monotonic()
-    state.save(checkpoint)
-    writer.close()
-    bar.close()
 
 
 def score_grid(scores: dict[str, list[float]]) -> Grid:

@@ -15,8 +15,9 @@ from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.training import pretrain, release
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 from diffusion_mpc_ros.training.device import pick_device
+from diffusion_mpc_ros.training.loop import CHECKPOINT_FILE, METADATA_FILE, Ema, learning_rate_factor
 from diffusion_mpc_ros.training.networks import NetworkConfig
-from diffusion_mpc_ros.training.pretrain import Corruption, Ema, PretrainConfig, learning_rate_factor
+from diffusion_mpc_ros.training.pretrain import Corruption, PretrainConfig
 
 ROWS = 12
 
@@ -106,12 +107,12 @@ def test_training_learns_resumes_and_exports(tmp_path):
         batch=64, warmup=5, threads=1, log_interval=10, learning_rate=3e-3,
     )  # fmt: skip
     pretrain.main(config)
-    halfway = torch.load(tmp_path / "run" / pretrain.CHECKPOINT_FILE, weights_only=True)
+    halfway = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)
     pretrain.main(replace(config, iterations=80))
-    checkpoint = torch.load(tmp_path / "run" / pretrain.CHECKPOINT_FILE, weights_only=True)
+    checkpoint = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)
     assert checkpoint["iteration"] == 80
     assert 0.0 < halfway["cpu_seconds"] < checkpoint["cpu_seconds"] and checkpoint["loss"] < halfway["loss"]
-    run = json.loads((tmp_path / "run" / pretrain.METADATA_FILE).read_text())
+    run = json.loads((tmp_path / "run" / METADATA_FILE).read_text())
     assert run["config"]["iterations"] == 80 and run["dataset"] == {"seed": 0}
     release.main(release.ExportConfig(tmp_path / "run", Path("."), tmp_path / "artefact"))
     artefact = load(tmp_path / "artefact")

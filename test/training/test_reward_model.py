@@ -102,5 +102,5 @@ def test_a_dataset_without_labels_or_too_small_is_refused(runs):
     TrajectoryDataset(runs / "plain", {"seed": 0}).append({name: arrays[name] for name in ROW_ARRAYS})
     with pytest.raises(ConfigurationError, match="holds no base_height"):
         reward_model.main(replace(config, dataset=runs / "plain"))
-    with pytest.raises(ConfigurationError, match="no finished training run in .*nowhere"):
+    with pytest.raises(ConfigurationError, match="no training run in .*nowhere"):
         reward_model.main(replace(config, pretrain_dir=runs / "nowhere"))

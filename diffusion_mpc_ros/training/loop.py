@@ -1,0 +1,168 @@
+"""The training loop of the networks: optimiser, schedule, average of the weights, checkpoints, resuming, progress."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from diffusion_mpc_ros.core.errors import ConfigurationError
+
+CHECKPOINT_FILE, METADATA_FILE = "checkpoint.pt", "run.json"
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How a network is optimised: AdamW, ``warmup`` iterations and a cosine; ``ema`` decay of the averaged weights."""
+
+    seed: int = 0
+    threads: int = 1
+    iterations: int = 24000
+    batch: int = 512
+    learning_rate: float = 1e-3
+    warmup: int = 500
+    weight_decay: float = 1e-4
+    ema: float = 0.999
+    checkpoint_minutes: float = 2.0
+    log_interval: int = 100
+
+
+class Ema:
+    """Exponential moving average of the weights, bias-corrected by a warm-up of the decay."""
+
+    def __init__(self, network: torch.nn.Module, decay: float) -> None:
+        self.decay, self.updates = decay, 0
+        self.shadow = {name: value.detach().clone() for name, value in network.state_dict().items()}
+
+    def update(self, network: torch.nn.Module) -> None:
+        """Fold in the current weights."""
+        self.updates += 1
+        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
+        for name, value in network.state_dict().items():
+            self.shadow[name].lerp_(value.detach(), 1.0 - decay)
+
+
+@dataclass
+class TrainingState:
+    """Everything a checkpoint holds.
+
+    ``loss``: mean of the last ``log_interval`` iterations, None before; ``cpu_seconds``: processor time of training so
+    far, over all resumes.
+    """
+
+    network: torch.nn.Module
+    optimizer: torch.optim.Optimizer
+    ema: Ema
+    iteration: int = 0
+    loss: float | None = None
+    cpu_seconds: float = 0.0
+
+    @classmethod
+    def begin(cls, network: torch.nn.Module, config: LoopConfig) -> TrainingState:
+        """Before the first iteration."""
+        trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        optimizer = torch.optim.AdamW(
+            trained, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
+        )
+        return cls(network, optimizer, Ema(network, config.ema))
+
+    def save(self, path: Path) -> None:
+        """Write atomically: a killed run leaves the last whole checkpoint."""
+        partial = path.with_suffix(".partial")
+        torch.save(
+            {
+                "network": self.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "ema": self.ema.shadow,
+                "ema_updates": self.ema.updates,
+                "iteration": self.iteration,
+                "loss": self.loss,
+                "cpu_seconds": self.cpu_seconds,
+            },
+            partial,
+        )
+        partial.rename(path)
+
+    def load(self, path: Path, device: torch.device) -> None:
+        """Continue from a checkpoint (tensors and numbers only, nothing is unpickled)."""
+        stored = torch.load(path, map_location=device, weights_only=True)
+        self.network.load_state_dict(stored["network"])
+        self.optimizer.load_state_dict(stored["optimizer"])
+        self.ema.shadow, self.ema.updates = stored["ema"], stored["ema_updates"]
+        self.iteration, self.loss = stored["iteration"], stored["loss"]
+        self.cpu_seconds = stored["cpu_seconds"]
+
+
+def learning_rate_factor(iteration: int, config: LoopConfig) -> float:
+    """Linear warm-up, then a cosine down to 2 % at the last iteration."""
+    if iteration < config.warmup:
+        return (iteration + 1) / config.warmup
+    progress = (iteration - config.warmup) / max(config.iterations - config.warmup, 1)
+    return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def optimize(
+    config: LoopConfig,
+    network: torch.nn.Module,
+    loss: Callable[[torch.Generator], torch.Tensor],
+    run_dir: Path,
+    label: str,
+    device: torch.device | str = "cpu",
+) -> TrainingState:
+    """Minimise ``loss`` over batches that it draws with the generator (on the CPU, the same whatever the device).
+
+    Resumes from the checkpoint in ``run_dir``, where checkpoints and curves go; -> the state after the last iteration.
+    """
+    state, checkpoint = TrainingState.begin(network, config), run_dir / CHECKPOINT_FILE
+    if checkpoint.exists():
+        state.load(checkpoint, torch.device(device))
+    writer = SummaryWriter(str(run_dir))
+    generator = torch.Generator().manual_seed(config.seed + state.iteration)
+    bar = tqdm(total=config.iterations, initial=state.iteration, unit="it", desc=label)
+    saved, losses = time.monotonic(), []
+    earlier, started = state.cpu_seconds, time.process_time()
+    while state.iteration < config.iterations:
+        for group in state.optimizer.param_groups:
+            group["lr"] = config.learning_rate * learning_rate_factor(state.iteration, config)
+        losses.append(_step(state, loss(generator)))
+        state.cpu_seconds = earlier + time.process_time() - started
+        bar.update(1)
+        if state.iteration % config.log_interval == 0:
+            state.loss = torch.stack(losses).mean().item()
+            losses.clear()
+            writer.add_scalar("loss", state.loss, state.iteration)
+            bar.set_postfix(loss=f"{state.loss:.4f}")
+        if time.monotonic() - saved > 60.0 * config.checkpoint_minutes:
+            state.save(checkpoint)
+            saved = time.monotonic()
+    state.save(checkpoint)
+    writer.close()
+    bar.close()
+    return state
+
+
+def _step(state: TrainingState, loss: torch.Tensor) -> torch.Tensor:
+    state.optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
+    state.optimizer.step()
+    state.ema.update(state.network)
+    state.iteration += 1
+    return loss.detach()
+
+
+def read_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Metadata and checkpoint of a run; raises :class:`ConfigurationError` when they are not there."""
+    try:
+        metadata = json.loads((run_dir / METADATA_FILE).read_text())
+        return metadata, torch.load(run_dir / CHECKPOINT_FILE, map_location="cpu", weights_only=True)
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(f"no training run in {run_dir}: {error}") from None

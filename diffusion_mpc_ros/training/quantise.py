@@ -1,0 +1,243 @@
+"""``diffusion-mpc train quantise``: an artefact's guided step once more, with the denoiser's products in int8.
+
+Only products with weights are quantised: rewards, their gradient, normalisation and coefficients stay f32. A weight has
+8 bits and a scale for each output; an activation has 8 bits between two bounds, one pair for each product, taken from
+the inputs of the artefact's own planner while it walks in simulation. What lies beyond them saturates, so that robots
+that are pushed must be among them: calibrated on undisturbed walks alone, the network is wrong just when it matters.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
+
+from diffusion_mpc_ros.core.errors import ArtefactError
+from diffusion_mpc_ros.core.resources import model_folder
+from diffusion_mpc_ros.core.trajectory import ACTION
+from diffusion_mpc_ros.core.types import RewardSettings, Timing
+from diffusion_mpc_ros.diffusion.artefact import STEP_INPUTS, Artefact, load, write_card
+from diffusion_mpc_ros.diffusion.inference import Arrays, BoundStep, StepBackend
+from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE
+from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
+from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, run_closed_loop
+from diffusion_mpc_ros.evaluation.walk import COMMANDS
+from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.latency import guided
+from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.simulation.randomization import Randomization
+
+PRODUCTS, QUANTISERS = ("Gemm", "MatMul"), ("QuantizeLinear", "DequantizeLinear")
+PER_SAMPLE = frozenset(name for name, (_, shape) in STEP_INPUTS.items() if "batch" in shape)
+# Tells the quantiser that the exporter has simplified the graph already: no warning.
+PREPROCESSED = {"onnx.quant.pre_process": "onnxruntime.quant"}
+# Share of the activations within the bounds of a product [%]: all of them is coarser, 99.99 % cuts pushes off.
+PERCENTILE = 99.999
+# Largest error of the clean prediction x0, relative to its norm, that a quantised network may have; 0.03 is usual.
+MAX_ERROR = 0.06
+# Of each guided step, how many samples are kept; of the steps, which share.
+KEPT_ROWS, KEPT_STEPS = 4, 0.2
+PUSH_TICKS, PUSH = 50, 1.0  # every so many ticks, up to so much [m/s] along every axis
+
+
+@dataclass(frozen=True)
+class QuantiseConfig:
+    """``artefact``, a name in ``models/`` or a folder, gets its int8 graph, in place.
+
+    The calibration walks ``robots`` for each command of ``evaluate walk``, ``ticks`` control ticks long.
+    """
+
+    artefact: str = "go2"
+    robots: int = 2
+    ticks: int = 300
+    seed: int = 101
+
+
+def main(config: QuantiseConfig) -> None:
+    """Record, quantise, measure the error on other walks, and write the graph."""
+    artefact = load(model_folder(config.artefact))
+    calibration = recorded_inputs(artefact, config.robots, config.ticks, config.seed)
+    held_out = recorded_inputs(artefact, config.robots, config.ticks, config.seed + 1000)
+    errors = add_int8_graph(artefact, calibration, held_out)
+    print(
+        f"{artefact.path / INT8_MODEL_FILE}: error of x0 {errors['x0_error']:.1%}, "
+        f"of its joint targets {errors['joint_target_rms_rad']:.4f} rad (root mean square)"
+    )
+
+
+class _Recorder:
+    """A :class:`StepBackend` that keeps a share of the inputs of the steps that it runs."""
+
+    def __init__(self, backend: StepBackend, seed: int) -> None:
+        self.inputs: list[Arrays] = []
+        self._backend, self._rng = backend, np.random.default_rng(seed)
+
+    def bind(self, batch: int) -> BoundStep:
+        """See :class:`StepBackend`."""
+        return _RecordedStep(self, self._backend.bind(batch), batch)
+
+    def record(self, inputs: Arrays, batch: int) -> None:
+        """Keep :data:`KEPT_ROWS` samples of ``inputs``, or none."""
+        if self._rng.random() < KEPT_STEPS:
+            rows = self._rng.choice(batch, min(KEPT_ROWS, batch), replace=False)
+            self.inputs.append({name: np.array(a[rows] if name in PER_SAMPLE else a) for name, a in inputs.items()})
+
+
+class _RecordedStep:
+    def __init__(self, recorder: _Recorder, step: BoundStep, batch: int) -> None:
+        self.inputs, self.outputs = step.inputs, step.outputs
+        self._recorder, self._step, self._batch = recorder, step, batch
+
+    def run(self) -> None:
+        self._recorder.record(self.inputs, self._batch)
+        self._step.run()
+
+
+class _Pushed:
+    """A batch controller whose robots are pushed every :data:`PUSH_TICKS`."""
+
+    def __init__(self, controller: AsynchronousController, simulation: BatchSimulation, seed: int) -> None:
+        self._controller, self._simulation = controller, simulation
+        self._rng = np.random.default_rng(seed)
+
+    def joint_targets(self, tick: int, observation: np.ndarray) -> np.ndarray:
+        if tick % PUSH_TICKS == 0:
+            self._simulation.push(self._rng.uniform(-PUSH, PUSH, size=(len(observation), 3)))
+        return self._controller.joint_targets(tick, observation)
+
+
+def recorded_inputs(artefact: Artefact, robots: int, ticks: int, seed: int) -> list[Arrays]:
+    """Inputs of guided steps, by name, from three walks of ``robots`` for each command, in random order.
+
+    Nominal robots without rewards and with every reward term at work; robots of Table I that are pushed.
+    """
+    commands = np.repeat(np.array(COMMANDS, dtype=float), robots, axis=0)
+    rewards = guided(artefact.description.reward_terms)
+    inputs: list[Arrays] = []
+    for index, (settings, pushed) in enumerate([(RewardSettings(), False), (rewards, False), (RewardSettings(), True)]):
+        recorder = _Recorder(OnnxBackend(artefact), seed + index)
+        config = DiffusionMpcConfig(Timing(artefact.description.horizon), SamplingOptions(candidates=1))
+        planner = DiffusionMpcPlanner(artefact, config, recorder)
+        randomization = Randomization() if pushed else None
+        simulation = BatchSimulation(len(commands), seed=seed + index, threads=1, randomization=randomization)
+        controller = AsynchronousController(planner, lambda tick, settings=settings: settings)
+        if pushed:
+            controller = _Pushed(controller, simulation, seed)
+        run_closed_loop(controller, simulation, commands, ticks, f"walk {index + 1} of 3")
+        inputs += recorder.inputs
+    return [inputs[i] for i in np.random.default_rng(seed).permutation(len(inputs))]
+
+
+class _Reader(CalibrationDataReader):
+    def __init__(self, inputs: Sequence[Arrays]) -> None:
+        self._inputs = iter(inputs)
+
+    def get_next(self) -> Arrays | None:
+        return next(self._inputs, None)
+
+
+def quantised(model: bytes, inputs: Sequence[Arrays]) -> bytes:
+    """The ONNX ``model`` with its products with weights in int8, calibrated on ``inputs``.
+
+    Branches stay as they are: rewards, gradients and reward models live there. A product gets its activation through a
+    QuantizeLinear and a DequantizeLinear, its weight through the latter: the backends fuse these with the product.
+    """
+    proto = onnx.load_from_string(model)
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    products = [n.name for n in proto.graph.node if n.op_type in PRODUCTS and not weights.isdisjoint(n.input)]
+    prepared = onnx.ModelProto()
+    prepared.CopyFrom(proto)
+    onnx.helper.set_model_props(prepared, PREPROCESSED)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / INT8_MODEL_FILE
+        quantize_static(
+            prepared, path, _Reader(inputs), quant_format=QuantFormat.QDQ, op_types_to_quantize=list(PRODUCTS),
+            nodes_to_quantize=products, per_channel=True, activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8, calibrate_method=CalibrationMethod.Percentile,
+            # What leaves a product is not rounded again: the next operation takes f32.
+            extra_options={"CalibPercentile": PERCENTILE, "OpTypesToExcludeOutputQuantization": list(PRODUCTS)},
+        )  # fmt: skip
+        _take_products(proto.graph, onnx.load(path).graph, products)
+    return proto.SerializeToString(deterministic=True)
+
+
+def _take_products(graph: onnx.GraphProto, source: onnx.GraphProto, products: Sequence[str]) -> None:
+    """Replace ``products`` in ``graph`` by those of ``source``, with the nodes that quantise what they read.
+
+    All else stays as it is and where it is. The quantiser sorts the nodes without a look into the branches, and gives
+    the rounded activation to its other readers too, such as a skip connection.
+    """
+    replacements = {node.name: node for node in source.node if node.name in products}
+    quantisers = {node.output[0]: node for node in source.node if node.op_type in QUANTISERS}
+    nodes: list[onnx.NodeProto] = []
+
+    def add(node: onnx.NodeProto) -> None:
+        for name in node.input:
+            if name in quantisers:
+                add(quantisers.pop(name))
+        nodes.append(node)
+
+    for node in [*graph.node]:
+        add(replacements.get(node.name, node))
+    read = {name for node in nodes for name in node.input} | {tensor.name for tensor in source.initializer}
+    read -= {name for node in nodes for name in node.output}  # a bias is now what a node makes of its integers
+    tensors = {tensor.name: tensor for tensor in (*graph.initializer, *source.initializer) if tensor.name in read}
+    nodes, tensors = copy.deepcopy((nodes, tensors))
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(tensors.values())
+
+
+def predictions(artefact: Artefact, model: bytes, inputs: Sequence[Arrays]) -> np.ndarray:
+    """What the denoiser in ``model`` makes of ``inputs``: normalised x0 ``(n, T, 57)``.
+
+    A guided step gives it as its result when ``c_x0 = 1`` and all else is off.
+    """
+    backend = OnnxBackend(replace(artefact, model=model))
+    batch = len(inputs[0]["tau"])
+    step, results = backend.bind(batch), []
+    for arrays in inputs:
+        for name, array in arrays.items():
+            step.inputs[name][...] = array
+        step.inputs["transition"][...] = (1.0, 0.0, 0.0, 0.0)
+        step.inputs["known_mask"][...] = False
+        step.inputs["guidance_scale"][...] = 0.0
+        step.run()
+        results.append(step.outputs["tau_next"].copy())
+    return np.concatenate(results)
+
+
+def add_int8_graph(artefact: Artefact, calibration: Sequence[Arrays], held_out: Sequence[Arrays]) -> dict[str, float]:
+    """Write the int8 graph into the artefact's folder and card; returns its errors on ``held_out``.
+
+    Raises :class:`ArtefactError`, and leaves the artefact as it was, when x0 is off by more than :data:`MAX_ERROR`.
+    """
+    model = quantised(artefact.model, calibration)
+    expected, actual = (predictions(artefact, each, held_out) for each in (artefact.model, model))
+    difference = actual - expected
+    action = difference[..., ACTION] * artefact.description.normalizer.std[ACTION]
+    errors = {
+        "x0_error": float(np.linalg.norm(difference) / np.linalg.norm(expected)),
+        "joint_target_rms_rad": float(np.sqrt(np.mean(action**2))),
+    }
+    if not errors["x0_error"] <= MAX_ERROR:
+        raise ArtefactError(
+            f"in int8 the prediction x0 is off by {errors['x0_error']:.1%} of its norm, {MAX_ERROR:.0%} is allowed; "
+            f"{artefact.path} is left as it was"
+        )
+    # At every moment the card lists only files that are there as it says.
+    files = {name: sha256 for name, sha256 in artefact.card["files"].items() if name != INT8_MODEL_FILE}
+    write_card(artefact.path, {**artefact.card, "files": files})
+    (artefact.path / INT8_MODEL_FILE).write_bytes(model)
+    files[INT8_MODEL_FILE] = hashlib.sha256(model).hexdigest()
+    scores = {**artefact.card.get("scores", {}), "int8": errors}
+    write_card(artefact.path, {**artefact.card, "files": files, "scores": scores})
+    return errors
