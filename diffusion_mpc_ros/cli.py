@@ -63,6 +63,7 @@ COMMANDS = Group(
                     "what no row of a trajectory says", "reward_model", "RewardModelConfig"
                 ),
                 "export": _training("the ONNX artefact with its card", "export", "ExportConfig", module="release"),
+                "quantise": _training("an int8 copy of the artefact's graph", "quantise", "QuantiseConfig"),
             },
         ),
         "evaluate": Group(

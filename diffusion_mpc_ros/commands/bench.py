@@ -26,7 +26,10 @@ from rich.table import Table
 from tqdm import tqdm
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.resources import model_folder
+from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.inference import PRECISIONS, choose_backend, has_openvino
+from diffusion_mpc_ros.diffusion.int8 import int8_artefact
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planner_bench import Case, in_own_process, measure_planner
 
@@ -53,7 +56,7 @@ class Config:
     backends: tuple[str, ...] = ()
     """onnxruntime, openvino; default: what is installed."""
     precisions: tuple[str, ...] = PRECISIONS
-    """f32, bf16; a backend or processor without it is left out."""
+    """f32, bf16, int8; what backend, processor or artefact lacks is left out."""
     references: bool = True
     """Measure torch and the matrix products too (needs `make setup-train`)."""
     compiled: bool = True
@@ -131,13 +134,26 @@ def _kinds(config: Config) -> tuple[list[tuple[str, str]], list[str]]:
     for backend, precision in product(backends, config.precisions):
         if precision == "f32":
             kinds.append((backend, precision))
+        elif precision == "int8":
+            reason = _int8_is_missing(config.artefact)
+            skipped += [f"{backend} int8: {reason}"] if reason else []
+            kinds += [] if reason else [(backend, precision)]
         elif backend != "openvino":
-            skipped.append(f"{backend} {precision}: this backend computes in f32")
+            skipped.append(f"{backend} {precision}: this backend computes in f32 and int8")
         elif not in_own_process(_openvino_computes_in, precision):
             skipped.append(f"{backend} {precision}: this processor does not compute in it")
         else:
             kinds.append((backend, precision))
     return kinds, skipped
+
+
+def _int8_is_missing(artefact: str) -> str:
+    """Why artefact or processor has no int8, "" where there is."""
+    try:
+        int8_artefact(load(model_folder(artefact)))
+    except ConfigurationError as error:
+        return str(error)
+    return ""
 
 
 def _openvino_computes_in(precision: str) -> bool:

@@ -16,7 +16,7 @@ from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import Artefact, ModelDescription, canonical_json
 
 BACKENDS = ("auto", "onnxruntime", "openvino")
-PRECISIONS = ("f32", "bf16")
+PRECISIONS = ("f32", "bf16", "int8")
 CPUINFO = Path("/proc/cpuinfo")
 
 Arrays = dict[str, np.ndarray]
@@ -61,16 +61,21 @@ def make_backend(artefact: Artefact, name: str = "auto", threads: int = 1, preci
     """The backend ``name`` with ``threads`` threads, computing in ``precision``.
 
     Raises :class:`ArtefactError` for a graph that does not fit its card, :class:`ConfigurationError` for what
-    :func:`choose_backend` refuses, an unknown precision, or one that backend or processor lacks.
+    :func:`choose_backend` refuses, an unknown precision, or one that artefact, backend or processor lacks.
     """
     if precision not in PRECISIONS:
         raise ConfigurationError(f"unknown precision {precision!r}; valid precisions: {', '.join(PRECISIONS)}")
+    if precision == "int8":
+        from diffusion_mpc_ros.diffusion.int8 import int8_artefact
+
+        # What is not quantised in the int8 graph is computed in f32.
+        artefact, precision = int8_artefact(artefact), "f32"
     if choose_backend(name) == "openvino":
         from diffusion_mpc_ros.diffusion.openvino_backend import OpenVinoBackend
 
         return OpenVinoBackend(artefact, threads, precision)
     if precision != "f32":
-        raise ConfigurationError(f"ONNX Runtime computes in f32; precision {precision!r} needs the backend openvino")
+        raise ConfigurationError(f"ONNX Runtime computes in f32 and int8; {precision!r} needs the backend openvino")
     from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
 
     return OnnxBackend(artefact, threads)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,8 @@ from diffusion_mpc_ros.core.types import Plan, PlanRequest, Timing
 from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc import make_guidance
-from diffusion_mpc_ros.rewards.registry import composed_reward
+from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
+from diffusion_mpc_ros.rewards.registry import composed_reward, get_term
 from diffusion_mpc_ros.rewards.terms import Segment
 
 # The networks of a guided step; the exporter names their parameters `step.<network>.<parameter>`.
@@ -69,17 +70,24 @@ def load_weights(network: nn.Module, artefact: Artefact, name: str = DENOISER) -
 
     Raises :class:`ArtefactError` when they do not fit.
     """
-    initializers = onnx.load_model_from_string(artefact.model).graph.initializer
-    weights = {
-        tensor.name.removeprefix(f"step.{name}."): torch.from_numpy(numpy_helper.to_array(tensor).copy())
-        for tensor in initializers
-        if tensor.name.startswith(f"step.{name}.")
-    }
+    prefix, weights = f"step.{name}.", {}
+    for tensor in _constants(onnx.load_model_from_string(artefact.model).graph):
+        if tensor.name.startswith(prefix):
+            weights[tensor.name.removeprefix(prefix)] = torch.from_numpy(numpy_helper.to_array(tensor).copy())
     try:
         network.load_state_dict(weights)
     except RuntimeError as error:
         raise ArtefactError(f"the weights of {artefact.model_path} are not those of the network: {error}") from None
     return network.eval()
+
+
+def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Those of the graph and of its branches."""
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                yield from _constants(attribute.g)
 
 
 def missing_compiler() -> str:
@@ -178,7 +186,10 @@ class ReferencePlanner:
         return known, torch.from_numpy(mask), torch.tensor(flags, dtype=torch.float32)
 
     def _reward(self, tau, features, weights, parameters) -> torch.Tensor:
-        predicted = None if self._reward_model is None else self._reward_model(tau, features)
+        predicts = [get_term(name).predicts for name in self._description.reward_terms]
+        predicted = tau.new_zeros((len(tau), len(PREDICTIONS)))
+        if weights[predicts].any():
+            predicted = self._reward_model(tau, features)
         segment = Segment.of(tau * self._std + self._mean, predicted)
         return composed_reward(self._description.reward_terms, segment, weights, parameters)
 

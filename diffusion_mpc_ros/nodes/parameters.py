@@ -52,7 +52,7 @@ PLANNER_PARAMETERS = (
     Parameter("guidance_scale", 1.0, "Guidance scale lambda of the reward gradient.", 0.0, 100.0),
     Parameter("hold_committed", True, "Hold the actions that are already committed fixed while sampling."),
     Parameter("backend", "auto", "Inference: onnxruntime, openvino, or auto: OpenVINO on an Intel CPU that has it."),
-    Parameter("precision", "f32", "Arithmetic of the network: f32, or bf16 with OpenVINO where the CPU has it."),
+    Parameter("precision", "f32", "Arithmetic of the network: f32, int8 (VNNI), or bf16 (OpenVINO, AVX-512 BF16)."),
     Parameter("threads", 0, "Threads of the inference backend; 0: as many as measurement finds worth a core.", 0, 64),
     Parameter(
         "time_budget_ms",

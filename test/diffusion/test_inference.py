@@ -22,9 +22,11 @@ def filled_step(backend, batch, seed=0):
     for name in ("tau", "noise", "known"):
         step.inputs[name][...] = rng.standard_normal(step.inputs[name].shape)
     step.inputs["known_mask"][...] = rng.random(step.inputs["known_mask"].shape) < 0.2
-    step.inputs["row_features"][...] = description.schedule.row_features(levels, levels * 0)
+    for name, level in (("row_features", levels), ("next_row_features", levels - 1)):
+        step.inputs[name][...] = description.schedule.row_features(level, levels * 0)
     step.inputs["transition"][...] = description.schedule.transition(levels, levels - 1)
     step.inputs["lower"][...], step.inputs["upper"][...] = -2.0, 2.0
+    step.inputs["torque_max"][...] = 15.0
     step.inputs["guidance_scale"][...] = 1.0
     step.inputs["reward_weights"][...] = [0.01 * TERMS[name].max_weight for name in description.reward_terms]
     for parameter in term_parameters(description.reward_terms):

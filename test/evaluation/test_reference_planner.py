@@ -23,6 +23,7 @@ from diffusion_mpc_ros.evaluation.reference_planner import (
 )
 from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided, standing_request
+from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.training.networks import ResidualMLP, build_network
 
@@ -88,10 +89,14 @@ def test_they_agree_on_what_a_walking_robot_asks_for(shipped, networks):
         np.testing.assert_allclose(actual.joint_targets, expected.joint_targets, atol=1e-4)
 
 
-def test_constraints_and_no_committed_actions_agree_too(shipped, networks):
+@pytest.mark.parametrize("constraints", [("joint_velocity",), ("torque", "joint_band")])
+def test_constraints_and_no_committed_actions_agree_too(shipped, networks, constraints):
     rewards = dataclasses.replace(
-        guided(shipped.description.reward_terms), constraints=("joint_velocity",),
-        parameters={"joint_velocity.max": np.full(12, 1.0)},
+        guided(shipped.description.reward_terms), constraints=constraints,
+        parameters={
+            "joint_velocity.max": np.full(12, 1.0), "torque.max": np.full(12, 4.0),
+            "joint_band.min": np.tile([0.0, 0.0, -1.6], 4), "joint_band.max": np.tile([0.0, 0.0, -1.4], 4),
+        },
     )
     request = dataclasses.replace(standing_request(Timing(), rewards), committed_actions=None)
     sampling = SamplingOptions(candidates=3)
@@ -105,11 +110,11 @@ def test_constraints_and_no_committed_actions_agree_too(shipped, networks):
 
 
 def test_the_flops_of_a_plan_are_those_of_the_shipped_network_by_hand(shipped, networks):
-    assert network_settings(shipped) == {"kind": "residual_mlp", "width": 512, "blocks": 3}
+    assert network_settings(shipped)["denoiser"] == {"kind": "residual_mlp", "width": 512, "blocks": 3}
     planner = ReferencePlanner(shipped, networks, Timing(), SamplingOptions(candidates=10, sampler="ddim", steps=3))
-    rewards = guided(shipped.description.reward_terms)
+    rewards = guided([name for name in shipped.description.reward_terms if not TERMS[name].predicts])
     products = matrix_products(lambda: planner.plan(standing_request(Timing(), rewards)))
-    # In 12 x (57 + 3) = 720, six hidden layers of 512, out 12 x 57 = 684; rewards multiply no matrices.
+    # In 12 x (57 + 3) = 720, six hidden layers of 512, out 12 x 57 = 684; analytic rewards multiply no matrices.
     a_step = [(10, 720, 512), *[(10, 512, 512)] * 6, (10, 512, 684)]
     assert products == a_step * 3
     assert count_flops(products) == 3 * 2 * 10 * (720 * 512 + 6 * 512 * 512 + 512 * 684)

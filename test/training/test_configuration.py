@@ -11,6 +11,7 @@ from diffusion_mpc_ros.training.configuration import load_config
 from diffusion_mpc_ros.training.demonstrator import DemonstratorConfig
 from diffusion_mpc_ros.training.networks import NETWORKS
 from diffusion_mpc_ros.training.pretrain import PretrainConfig
+from diffusion_mpc_ros.training.quantise import QuantiseConfig
 from diffusion_mpc_ros.training.release import ExportConfig
 from diffusion_mpc_ros.training.reward_model import RewardModelConfig
 from diffusion_mpc_ros.training.specialist import SpecialistConfig
@@ -22,6 +23,7 @@ FILES = {
     "pretrain": PretrainConfig,
     "reward_model": RewardModelConfig,
     "export": ExportConfig,
+    "quantise": QuantiseConfig,
 }
 
 

@@ -66,10 +66,12 @@ def relative_change(values: np.ndarray, reference: np.ndarray, seed: int = 0) ->
     """Means ``penalty`` of ``values (B,)`` and ``unplanned`` of ``reference (B,)``, ``change`` and its ``interval``.
 
     ``change`` is ``mean(values) / mean(reference) - 1``; the 95 % interval comes from robots drawn with replacement, a
-    robot's two values always together. All None without a robot.
+    robot's two values always together. All None without a robot; no change where there was nothing to be changed.
     """
     if not len(values):
         return dict.fromkeys(("penalty", "unplanned", "change", "interval"))
+    if not reference.any():
+        return {"penalty": float(values.mean()), "unplanned": 0.0, "change": None, "interval": None}
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(values), size=(RESAMPLES, len(values)))
     changes = values[drawn].mean(axis=1) / reference[drawn].mean(axis=1) - 1.0

@@ -216,7 +216,7 @@ def grid(report: Mapping[str, Any]) -> Grid:
         [
             row["preset"],
             row["constraint"],
-            *(reports.number(row[key], "{:.1%}") for key in ("unplanned_share", "share")),
+            *(reports.number(row[key], "{:.2%}") for key in ("unplanned_share", "share")),
             *(f"{reports.number(row[key], '{:.3g}')} {row['unit']}" for key in ("unplanned_excess", "excess")),
             *reports.change_texts(row),
             *reports.walk_texts(row),

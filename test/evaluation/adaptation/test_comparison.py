@@ -78,3 +78,8 @@ def test_groups_are_put_together_in_order():
     np.testing.assert_array_equal(whole.survived, [True, True, True, False])
     np.testing.assert_array_equal(whole.penalties["energy"], [100.0, 200.0, 300.0, 7.0])
     np.testing.assert_array_equal(whole.tracking["angular"], [0.8, 0.8, 0.8, 0.2])
+
+
+def test_nothing_cannot_change_relatively():
+    measured = relative_change(np.array([0.0, 0.2]), np.zeros(2))
+    assert measured == {"penalty": 0.1, "unplanned": 0.0, "change": None, "interval": None}

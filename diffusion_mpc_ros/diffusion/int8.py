@@ -1,0 +1,53 @@
+"""The int8 graph of an artefact: the denoiser's products in 8-bit integers; :mod:`training.quantise` makes it.
+
+It has the inputs and outputs of the f32 graph, and everything but those products is computed as there. ONNX Runtime and
+OpenVINO both run it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+
+from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.diffusion import inference
+from diffusion_mpc_ros.diffusion.artefact import Artefact
+
+INT8_MODEL_FILE = "model_int8.onnx"
+# Dot products of bytes summed in 32 bits (VNNI), as the kernel names them. Without them ONNX Runtime adds pairs of
+# products in 16 bits, where they saturate: the plans would be slower, and wrong.
+INSTRUCTIONS = frozenset({"avx512_vnni", "avx_vnni"})
+
+
+def computes_in_int8() -> bool:
+    """Whether the processor has :data:`INSTRUCTIONS`; not where the kernel does not say."""
+    lines = inference.CPUINFO.read_text().splitlines() if inference.CPUINFO.exists() else []
+    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
+    return not INSTRUCTIONS.isdisjoint(flags)
+
+
+def int8_artefact(artefact: Artefact) -> Artefact:
+    """``artefact`` with its int8 graph in the place of ``model``; its identity stays that of the f32 graph.
+
+    Raises :class:`ConfigurationError` where the processor lacks the instructions or the artefact the graph,
+    :class:`ArtefactError` when the file is no longer the one that was checked.
+    """
+    if not computes_in_int8():
+        raise ConfigurationError(
+            f"this processor does not compute in int8 (it has none of {', '.join(sorted(INSTRUCTIONS))}): take f32"
+        )
+    expected = artefact.card["files"].get(INT8_MODEL_FILE)
+    if expected is None:
+        raise ConfigurationError(
+            f"the model artefact {artefact.name!r} has no int8 graph {INT8_MODEL_FILE!r}: take f32, or make one with "
+            f"`diffusion-mpc train quantise --artefact {artefact.path}`"
+        )
+    path = artefact.path / INT8_MODEL_FILE
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtefactError(f"{path} is gone since the artefact was loaded: {error}") from None
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != expected:
+        raise ArtefactError(f"{path} has changed since the artefact was loaded: SHA-256 {actual}, not {expected}")
+    return replace(artefact, model=content)
