@@ -32,6 +32,8 @@ MOVING_COMMAND = 0.1
 # A trot: where each foot (FR, FL, RR, RL) is in its cycle when the clock is at 0; stance comes first, then swing.
 TROT_OFFSETS = np.array([0.0, 0.5, 0.5, 0.0])
 STANCE_SHARE = 0.55
+# The clock of a robot that stands: FR and RL are just about to swing.
+START_PHASE = STANCE_SHARE
 # Vertical distance [m] from hip to foot below which no leg folds: a calf at its limit, and a margin.
 SHORTEST_LEG = 0.10
 
@@ -93,7 +95,9 @@ def is_moving(command: np.ndarray) -> np.ndarray:
 class GaitClock:
     """The phase of the trot, ``phase (B,)`` in [0, 1) cycles: hidden state of the demonstrator.
 
-    It runs while a robot is asked to walk, and is held while it is asked to stand.
+    It runs while a robot is asked to walk, and is held at :data:`START_PHASE` while it is asked to stand. From any
+    other phase it would first go on standing, for a time that nothing tells to who sees the robot alone: what learns
+    from such starts puts its own start off, again and again.
     """
 
     def __init__(self, robots: int) -> None:
@@ -106,7 +110,8 @@ class GaitClock:
 
     def step(self, command: np.ndarray, frequency: np.ndarray) -> None:
         """One control tick at ``frequency (B,)`` [Hz]."""
-        self.phase = (self.phase + go2.CONTROL_DT * frequency * is_moving(command)) % 1.0
+        moved = (self.phase + go2.CONTROL_DT * frequency) % 1.0
+        self.phase = np.where(is_moving(command), moved, START_PHASE)
 
 
 def foot_phases(phase: np.ndarray) -> np.ndarray:

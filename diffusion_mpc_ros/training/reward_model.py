@@ -32,7 +32,7 @@ LABELS = ("base_height", "mechanical_power", "foot_height", "base_lin_vel")
 class RewardNetworkConfig:
     """Width of the layers and residual blocks of :class:`RewardModel`."""
 
-    width: int = 256
+    width: int = 128
     blocks: int = 1
 
 

@@ -70,11 +70,14 @@ def test_the_clock_runs_while_walking_only():
     np.testing.assert_allclose(clock.features(WALK), [[0.0, -1.0]], atol=1e-12)
     for _ in range(10):
         clock.step(STAND, np.array([2.5]))
-    assert clock.phase[0] == pytest.approx(0.5)
     np.testing.assert_array_equal(clock.features(STAND), [[0.0, 0.0]])
-    for _ in range(15):
+    # Whoever is told to walk lifts its first two feet at the very next tick.
+    clock.step(WALK, np.array([2.5]))
+    assert stance_schedule(clock.phase, np.array([True])).tolist() == [[False, True, True, False]]
+    for _ in range(14):
         clock.step(WALK, np.array([2.5]))
-    assert clock.phase[0] == pytest.approx(0.25)
+    # 15 ticks, three quarters of a cycle, after the start of the swing at 0.55.
+    assert clock.phase[0] == pytest.approx(0.3)
 
 
 def test_diagonal_pairs_alternate():

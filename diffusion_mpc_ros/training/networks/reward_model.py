@@ -16,7 +16,7 @@ class RewardModel(nn.Module):
     the way back through them when the sampling is guided. Free of convolutions, whose gradient ONNX does not have.
     """
 
-    def __init__(self, rows: int, width: int = 256, blocks: int = 1) -> None:
+    def __init__(self, rows: int, width: int = 128, blocks: int = 1) -> None:
         super().__init__()
         self.entry = nn.Linear(rows * ROW_INPUTS, width)
         self.blocks = nn.ModuleList(
