@@ -101,7 +101,7 @@ class GaitClock:
     """
 
     def __init__(self, robots: int) -> None:
-        self.phase = np.zeros(robots)
+        self.phase = np.full(robots, START_PHASE)
 
     def features(self, command: np.ndarray) -> np.ndarray:
         """``(B, 2)``: sine and cosine of the phase; zeros while standing."""

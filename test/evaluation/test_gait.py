@@ -65,9 +65,9 @@ def test_the_clock_runs_while_walking_only():
     clock = GaitClock(1)
     for _ in range(10):
         clock.step(WALK, np.array([2.5]))
-    # Ten ticks of 0.02 s at 2.5 Hz: half a cycle.
-    assert clock.phase[0] == pytest.approx(0.5)
-    np.testing.assert_allclose(clock.features(WALK), [[0.0, -1.0]], atol=1e-12)
+    # Ten ticks of 0.02 s at 2.5 Hz: half a cycle, from 0.55 on.
+    assert clock.phase[0] == pytest.approx(0.05)
+    np.testing.assert_allclose(clock.features(WALK), [[np.sin(0.1 * np.pi), np.cos(0.1 * np.pi)]], atol=1e-12)
     for _ in range(10):
         clock.step(STAND, np.array([2.5]))
     np.testing.assert_array_equal(clock.features(STAND), [[0.0, 0.0]])
