@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import torch
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.training.dataset import TrajectoryDataset, window_starts
+from diffusion_mpc_ros.training import relabelling
+from diffusion_mpc_ros.training.dataset import ROWS, TrajectoryDataset, window_starts
 from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, optimize, read_run
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
@@ -28,7 +30,8 @@ class PretrainConfig(LoopConfig):
 
     ``committed_max``: up to this many leading actions are given instead of noised, as asynchronous execution does
     (training-time action conditioning); ``committed`` is the share of windows treated so. ``two_level`` is the share
-    of windows whose last rows are noisier than the rest, as early-step caching leaves them.
+    of windows whose last rows are noisier than the rest, as early-step caching leaves them. ``relabel_commands``: see
+    :mod:`training.relabelling`; a dataset without labels needs it off.
     """
 
     dataset: Path = Path("runs/dataset")
@@ -42,6 +45,7 @@ class PretrainConfig(LoopConfig):
     committed: float = 0.65
     committed_max: int = 6
     two_level: float = 0.35
+    relabel_commands: bool = True
     bfloat16: bool = True
 
 
@@ -127,6 +131,14 @@ class Corruption:
         return noisy, features, weight * ~known
 
 
+def load_rows(dataset: TrajectoryDataset, relabel: bool, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
+    """The rows, their commands relabelled or not, and the arrays ``names``."""
+    arrays = dataset.load(tuple(dict.fromkeys((*ROWS, *names, *(relabelling.LABELS if relabel else ())))))
+    if relabel:
+        arrays["observation"] = relabelling.relabel_commands(arrays)
+    return arrays
+
+
 def fit_normalizer(arrays: dict[str, np.ndarray]) -> Normalizer:
     """Normaliser of the dataset's rows; joint targets share the statistics of the executed and the clean actions."""
     rows = np.concatenate([arrays["observation"], arrays["action"]], axis=-1)
@@ -156,7 +168,7 @@ def main(config: PretrainConfig) -> None:
     torch.manual_seed(config.seed)
     config.run_dir.mkdir(parents=True, exist_ok=True)
     dataset = TrajectoryDataset.open(config.dataset)
-    arrays = dataset.load()
+    arrays = load_rows(dataset, config.relabel_commands)
     normalizer = fit_normalizer(arrays)
     schedule = NoiseSchedule(config.steps)
     sampler = WindowSampler(arrays, config.horizon + 1, normalizer)

@@ -18,10 +18,10 @@ from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
-from diffusion_mpc_ros.training.dataset import ROWS, TrajectoryDataset
+from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, optimize
 from diffusion_mpc_ros.training.networks.reward_model import RewardModel
-from diffusion_mpc_ros.training.pretrain import Corruption, WindowSampler, read_prior
+from diffusion_mpc_ros.training.pretrain import Corruption, WindowSampler, load_rows, read_prior
 from diffusion_mpc_ros.training.provenance import source_commit
 
 # What the targets are worked out from; see training/collect.py.
@@ -93,7 +93,7 @@ class Task:
         normalizer = Normalizer.from_json(run["normalizer"])
         self.schedule, rows = NoiseSchedule(self.prior.steps), self.prior.horizon + 1
         self.corruption = Corruption(self.prior, self.schedule)
-        arrays = TrajectoryDataset.open(config.dataset).load((*ROWS, *LABELS))
+        arrays = load_rows(TrajectoryDataset.open(config.dataset), self.prior.relabel_commands, LABELS)
         split = round(len(arrays["fresh"]) * (1.0 - config.held_out))
         if not 0 < split < len(arrays["fresh"]):
             count = len(arrays["fresh"])

@@ -104,7 +104,7 @@ def test_training_learns_resumes_and_exports(tmp_path):
     make_dataset(tmp_path / "data")
     config = PretrainConfig(
         dataset=tmp_path / "data", run_dir=tmp_path / "run", network=NetworkConfig(width=64, blocks=1), iterations=40,
-        batch=64, warmup=5, threads=1, log_interval=10, learning_rate=3e-3,
+        batch=64, warmup=5, threads=1, log_interval=10, learning_rate=3e-3, relabel_commands=False,
     )  # fmt: skip
     pretrain.main(config)
     halfway = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)

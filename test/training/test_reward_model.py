@@ -67,7 +67,7 @@ def runs(tmp_path):
     TrajectoryDataset(tmp_path / "data", {"seed": 0}).append(make_arrays())
     pretrain.main(PretrainConfig(
         dataset=tmp_path / "data", run_dir=tmp_path / "prior", network=NetworkConfig(width=16, blocks=1),
-        iterations=2, batch=16, warmup=1,
+        iterations=2, batch=16, warmup=1, relabel_commands=False,
     ))  # fmt: skip
     return tmp_path
 

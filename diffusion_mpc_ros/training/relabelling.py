@@ -1,0 +1,71 @@
+"""Commands that say what was walked: the demonstrator's bias taken out of the data.
+
+A demonstrator that is told 1.0 m/s and walks 1.04 on average, less with a payload, teaches a prior to do the same. In
+hindsight the command was 1.04: a smooth function of the command, the gait and the robot, fitted to what was really
+walked, replaces every command. It is fitted to many robots, so that no push becomes part of a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND
+from diffusion_mpc_ros.evaluation.gait import is_moving
+
+# What the fit reads beside the rows: what was walked, and facts about each trajectory.
+FACTS = ("gait", "payload_mass", "payload_position", "friction", "motor_strength", "latency", "noise")
+LABELS = ("base_lin_vel", *FACTS)
+# Ticks over which a velocity is averaged, about two cycles of the trot, after as many under the same command.
+BLOCK = 50
+
+
+def relabel_commands(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Observations ``(E, L, 45)`` of a dataset, their commands replaced by what such robots, so commanded, walk.
+
+    A robot that is told to stand stays so. ``arrays``: the rows and :data:`LABELS`.
+    """
+    observation, facts = arrays["observation"], _standardised_facts(arrays)
+    velocity = np.concatenate([arrays["base_lin_vel"][..., :2], observation[..., BASE_ANG_VEL][..., 2:]], axis=-1)
+    episodes, ticks = _steady_blocks(observation[..., COMMAND], arrays["fresh"])
+    command = observation[episodes, ticks, COMMAND].astype(np.float64)
+    walked = np.stack(
+        [velocity[episode, tick : tick + BLOCK].mean(axis=0) for episode, tick in zip(episodes, ticks)]
+    )
+    weights, *_ = np.linalg.lstsq(_features(command, facts[episodes]), walked, rcond=None)
+    relabelled = observation.copy()
+    for episode, commands in enumerate(observation[..., COMMAND].astype(np.float64)):
+        fitted = _features(commands, np.broadcast_to(facts[episode], (len(commands), facts.shape[1]))) @ weights
+        relabelled[episode, :, COMMAND] = np.where(is_moving(commands)[:, None], fitted, commands)
+    return relabelled
+
+
+def _standardised_facts(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The :data:`FACTS` as columns ``(E, F)`` of mean 0 and standard deviation 1, a constant one all 0."""
+    count = len(arrays["fresh"])
+    columns = {name: arrays[name].reshape(count, -1).astype(np.float64) for name in FACTS}
+    columns["motor_strength"] = columns["motor_strength"].mean(axis=1, keepdims=True)
+    facts = np.concatenate(list(columns.values()), axis=1)
+    spread = facts.std(axis=0)
+    return (facts - facts.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
+
+
+def _steady_blocks(command: np.ndarray, fresh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Episodes and first ticks of the blocks of moving robots before which and in which nothing changes."""
+    length = command.shape[1]
+    changes = np.zeros(fresh.shape, dtype=bool)
+    changes[:, 1:] = (command[:, 1:] != command[:, :-1]).any(axis=-1)
+    disturbed = np.cumsum(changes | fresh, axis=1)
+    starts = np.arange(BLOCK, length - BLOCK, BLOCK)
+    steady = disturbed[:, starts + BLOCK - 1] == disturbed[:, starts - BLOCK]
+    moving = is_moving(command.reshape(-1, 3)).reshape(fresh.shape)[:, starts]
+    episodes, blocks = np.nonzero(steady & moving)
+    return episodes, starts[blocks]
+
+
+def _features(command: np.ndarray, facts: np.ndarray) -> np.ndarray:
+    """``(n, 3), (n, F) -> (n, 7 + 4 F)``: command, its square with its sign, command times facts, facts, and 1."""
+    count = len(command)
+    products = (command[:, :, None] * facts[:, None, :]).reshape(count, -1)
+    return np.concatenate([command, command * np.abs(command), products, facts, np.ones((count, 1))], axis=1)
