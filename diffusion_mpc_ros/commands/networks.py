@@ -91,12 +91,12 @@ def measure(name: str, loaded: Artefact, config: Config) -> dict[str, Any]:
 def _describe_network(name: str) -> dict[str, Any]:
     """``network`` (settings), ``parameters``, ``step_flops``; in a process of its own: the only one to load torch."""
     from diffusion_mpc_ros.evaluation.matrix_products import network_size
-    from diffusion_mpc_ros.evaluation.reference_planner import network_settings
-    from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
+    from diffusion_mpc_ros.evaluation.reference_planner import DENOISER, network_settings
+    from diffusion_mpc_ros.training.networks import build_network
 
     loaded = load(model_folder(name))
-    network, rows = network_settings(loaded), loaded.description.rows
-    return {"network": network, **network_size(build_denoiser(NetworkConfig(**network), rows), rows)}
+    network, rows = network_settings(loaded)[DENOISER], loaded.description.rows
+    return {"network": network, **network_size(build_network(DENOISER, network, rows), rows)}
 
 
 def _read(config: Config) -> list[dict[str, Any]]:
