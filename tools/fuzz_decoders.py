@@ -30,7 +30,7 @@ except ImportError:  # the targets alone need no atheris
     atheris = None
 
 with atheris.instrument_imports(include=["diffusion_mpc_ros"]) if atheris else contextlib.nullcontext():
-    from diffusion_mpc_ros.constraints.boxes import CONSTRAINTS
+    from diffusion_mpc_ros.constraints.registry import CONSTRAINTS
     from diffusion_mpc_ros.control.settings import parse_safety_settings
     from diffusion_mpc_ros.core.errors import DiffusionMpcError
     from diffusion_mpc_ros.diffusion import artefact
