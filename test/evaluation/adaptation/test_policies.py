@@ -19,6 +19,7 @@ from diffusion_mpc_ros.evaluation.adaptation import report
 from diffusion_mpc_ros.evaluation.adaptation.objectives import OBJECTIVES, make_composer, tick_penalties
 from diffusion_mpc_ros.evaluation.adaptation.policies import policy_cells
 from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
+from diffusion_mpc_ros.evaluation.gait import START_PHASE
 
 ENERGY, VELOCITY = OBJECTIVES["energy"], OBJECTIVES["joint_velocity"]
 
@@ -114,8 +115,9 @@ def test_a_policy_is_called_at_every_tick_with_what_that_tick_shows(random_artef
     for tick, (observation, _, clock) in enumerate(calls):
         np.testing.assert_array_equal(observation[:, COMMAND], config.commands())
         np.testing.assert_allclose(observation[:, PREVIOUS_ACTION], np.tile(DEFAULT_JOINT_POS + 0.001 * tick, (3, 1)))
-        # The default gait: 2.2 Hz, 0.02 s.
-        np.testing.assert_allclose(clock, np.tile([np.sin(0.088 * np.pi * tick), np.cos(0.088 * np.pi * tick)], (3, 1)))
+        # The default gait: 2.2 Hz, 0.02 s, from where a standing robot's clock waits.
+        angle = 2.0 * np.pi * (START_PHASE + 0.044 * tick)
+        np.testing.assert_allclose(clock, np.tile([np.sin(angle), np.cos(angle)], (3, 1)))
     assert walks.run_policy(policy, "policy") is scores and len(calls) == 6
 
 
