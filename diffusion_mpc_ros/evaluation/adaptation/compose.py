@@ -16,7 +16,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -34,7 +33,7 @@ from diffusion_mpc_ros.evaluation.adaptation.objectives import (
     make_composer,
     tick_penalties,
 )
-from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
+from diffusion_mpc_ros.evaluation.adaptation.walks import TableConfig, Walks
 from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
@@ -48,22 +47,11 @@ Pair = tuple[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LoopConfig):
+class Config(TableConfig):
     """Which pairs, on which robots, and where the results go."""
 
     pairs: tuple[str, ...] = ()
     """Pairs of presets, FIRST+SECOND; default: every pair that does not contradict itself."""
-    candidates: int = 10
-    """Candidates N."""
-    json: Path | None = None
-    """Write the report to this file after every row; rows that it holds already are kept."""
-    markdown: Path | None = None
-    """Write the table to this file."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.candidates < 1:
-            raise ConfigurationError(f"candidates must be at least 1, got {self.candidates}")
 
 
 def main(config: Config) -> None:

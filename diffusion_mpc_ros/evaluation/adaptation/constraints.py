@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,7 +33,7 @@ from diffusion_mpc_ros.diffusion.artefact import load, write_text_atomically
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores, compare
 from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings, make_composer
-from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
+from diffusion_mpc_ros.evaluation.adaptation.walks import TableConfig, Walks
 from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
@@ -85,22 +84,11 @@ KINDS: dict[str, Kind] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(LoopConfig):
+class Config(TableConfig):
     """Which constraints, on which robots, and where the results go."""
 
     presets: tuple[str, ...] = ()
     """Presets with one constraint; default: all of them."""
-    candidates: int = 10
-    """Candidates N."""
-    json: Path | None = None
-    """Write the report to this file after every row; rows that it holds already are kept."""
-    markdown: Path | None = None
-    """Write the table to this file."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.candidates < 1:
-            raise ConfigurationError(f"candidates must be at least 1, got {self.candidates}")
 
 
 class ViolationMeter:

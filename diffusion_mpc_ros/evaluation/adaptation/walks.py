@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -77,6 +78,23 @@ class LoopConfig:
         sampling = {"sampler": SamplingOptions.sampler, "steps": SamplingOptions.steps}
         config = {**config, "backend": choose_backend(self.backend), **sampling, **settings}
         return {"artefact": artefact.identity, "config": config}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableConfig(LoopConfig):
+    """One table, all rows with the same number of candidates, and where it goes."""
+
+    candidates: int = 10
+    """Candidates N."""
+    json: Path | None = None
+    """Write the report to this file after every row; rows that it holds already are kept."""
+    markdown: Path | None = None
+    """Write the table to this file."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.candidates < 1:
+            raise ConfigurationError(f"candidates must be at least 1, got {self.candidates}")
 
 
 class Meter(Protocol):
