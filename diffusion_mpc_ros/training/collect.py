@@ -26,25 +26,9 @@ from diffusion_mpc_ros.evaluation.gait import GaitCommand
 from diffusion_mpc_ros.simulation.batch import BATCH_TIMESTEP, BatchSimulation, BatchState
 from diffusion_mpc_ros.simulation.randomization import Randomization, variation
 from diffusion_mpc_ros.training import data_sheet
+from diffusion_mpc_ros.training.action_noise import ActionNoise, NoiseGenerator
 from diffusion_mpc_ros.training.commands import CommandRanges, CommandSampler
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls
-from diffusion_mpc_ros.training.walking_env import ACTION_SCALE
-
-
-@dataclass(frozen=True)
-class ActionNoise:
-    """Noise on the executed action; the clean action stays the label on the noisy states.
-
-    ``clean`` is the share of robots without noise. The others draw a scale [action units], white or first-order
-    autoregressive noise, and either noise all the time or bursts with pauses, in which the recovery is undisturbed.
-    """
-
-    clean: float = 0.25
-    scale: tuple[float, float] = (0.1, 0.8)
-    autoregressive: float = 0.5
-    correlation: float = 0.85
-    bursts: float = 0.6
-    burst_ticks: tuple[int, int] = (5, 40)
 
 
 @dataclass(frozen=True)
@@ -67,37 +51,13 @@ class CollectConfig:
     push_ticks: int = 150
     push_speed: float = 0.6
     noise: ActionNoise = field(default_factory=ActionNoise)
-    commands: CommandRanges = field(default_factory=lambda: CommandRanges(standing=0.12, resample_ticks=(60, 250)))
+    commands: CommandRanges = field(default_factory=lambda: CommandRanges(standing=0.2, slow_starts=0.6, resample_ticks=(60, 250)))
     randomization: Randomization = field(default_factory=lambda: Randomization(nominal_fraction=0.4))
 
     def __post_init__(self) -> None:
         for name in ("parts", "robots", "ticks", "settle_ticks", "push_ticks"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
-
-
-class NoiseGenerator:
-    """Draws the executed action's noise ``(B, 12)`` [rad] tick by tick."""
-
-    def __init__(self, robots: int, config: ActionNoise, rng: np.random.Generator) -> None:
-        self._rng, self._config = rng, config
-        # (B,) [action units], 0 for a robot without noise
-        self.scale = rng.uniform(*config.scale, size=robots) * (rng.uniform(size=robots) >= config.clean)
-        self._correlation = np.where(rng.uniform(size=robots) < config.autoregressive, config.correlation, 0.0)
-        self._bursting = rng.uniform(size=robots) < config.bursts
-        self._active = np.ones(robots, dtype=bool)
-        self._ticks_left = rng.integers(*config.burst_ticks, size=robots)
-        self._value = np.zeros((robots, go2.NUM_JOINTS))
-
-    def step(self) -> np.ndarray:
-        """The next noise; stationary variance ``scale^2`` whatever the correlation."""
-        rho = self._correlation[:, None]
-        self._value = rho * self._value + np.sqrt(1.0 - rho**2) * self._rng.standard_normal(self._value.shape)
-        self._ticks_left -= 1
-        switch = self._bursting & (self._ticks_left <= 0)
-        self._active ^= switch
-        self._ticks_left[switch] = self._rng.integers(*self._config.burst_ticks, size=int(switch.sum()))
-        return ACTION_SCALE * (self.scale * self._active)[:, None] * self._value
 
 
 def collect_part(config: CollectConfig, policy: DemonstratorPolicy, seed: int) -> dict[str, np.ndarray]:

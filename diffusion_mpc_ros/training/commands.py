@@ -12,7 +12,9 @@ class CommandRanges:
     """Ranges of (vx, vy) [m/s] and yaw rate [rad/s], the share of standing robots, and the interval [ticks].
 
     Each range holds 0 and is reached along its axis alone; of the three together, what is beyond the ellipsoid with
-    these half-axes is drawn in onto it. Sideways a foot reaches less far in a stance than forwards.
+    these half-axes is drawn in onto it. Sideways a foot reaches less far in a stance than forwards. Of the commands
+    that follow standing, a share ``slow_starts`` is only ``slow`` of what was drawn: the first step that decides
+    between standing and walking is hard to see in what follows a slow command, so it has to be seen often.
     """
 
     vx: tuple[float, float] = (-1.2, 1.2)
@@ -20,6 +22,8 @@ class CommandRanges:
     yaw_rate: tuple[float, float] = (-1.5, 1.5)
     standing: float = 0.1
     single_axis: float = 0.45
+    slow_starts: float = 0.0
+    slow: tuple[float, float] = (0.1, 0.5)
     resample_ticks: tuple[int, int] = (100, 300)
 
 
@@ -46,6 +50,9 @@ class CommandSampler:
         command[kind < self.ranges.standing] = 0.0
         half_axis = np.maximum(np.where(command > 0.0, high, -low), 1e-9)
         command /= np.maximum(np.linalg.norm(command / half_axis, axis=1, keepdims=True), 1.0)
+        stood = ~self.command[mask].any(axis=1)
+        slow = stood & (rng.uniform(size=count) < self.ranges.slow_starts)
+        command[slow] *= rng.uniform(*self.ranges.slow, size=(int(slow.sum()), 1))
         self.command[mask] = command
         self._ticks_left[mask] = rng.integers(*self.ranges.resample_ticks, size=count)
 

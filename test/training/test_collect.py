@@ -12,9 +12,9 @@ from diffusion_mpc_ros.core.trajectory import PREVIOUS_ACTION
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.training import collect
-from diffusion_mpc_ros.training.collect import ActionNoise, CollectConfig, NoiseGenerator, collect_part
+from diffusion_mpc_ros.training.action_noise import ActionNoise
+from diffusion_mpc_ros.training.collect import CollectConfig, collect_part
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls
-from diffusion_mpc_ros.training.walking_env import ACTION_SCALE
 
 
 @pytest.fixture(scope="module")
@@ -42,16 +42,6 @@ class WatchedSimulation(BatchSimulation):
         before = self.state
         self.steps.append((before, super().step(joint_targets)))
         return self.state
-
-
-def test_noise_has_its_scale_whatever_the_correlation():
-    config = ActionNoise(clean=0.0, scale=(0.4, 0.4 + 1e-9), autoregressive=0.5, bursts=0.0)
-    noise = NoiseGenerator(200, config, np.random.default_rng(0))
-    for _ in range(40):  # the autoregressive noise reaches its stationary variance
-        noise.step()
-    drawn = np.stack([noise.step() for _ in range(100)])
-    # 240000 numbers, correlated over about 12 ticks: the standard deviation is known to about 1 %.
-    assert drawn.std() == pytest.approx(0.4 * ACTION_SCALE, rel=0.03)
 
 
 def test_collection_is_reproducible_and_the_action_is_clean(policy):

@@ -36,3 +36,15 @@ def test_each_axis_is_reached_alone_and_all_together_within_their_ellipsoid():
     alone = command[(command != 0.0).sum(axis=1) == 1]
     np.testing.assert_allclose(alone.min(axis=0), [-0.6, -0.8, 0.0], atol=0.01)
     np.testing.assert_allclose(alone.max(axis=0), [1.2, 0.8, 1.5], atol=0.01)
+
+
+def test_a_share_of_the_commands_after_standing_is_slow():
+    ranges = CommandRanges(vx=(-1.0, 1.0), standing=0.0, single_axis=1.0, slow_starts=0.6, slow=(0.1, 0.5))
+    everyone = np.ones(20_000, dtype=bool)
+    sampler = CommandSampler(20_000, ranges, np.random.default_rng(0))
+    # Robots that have had no command yet stood. Of vx, uniform within 1, P(|vx| > 0.5) is 1/2 for the others alone.
+    forward = sampler.command[sampler.command[:, 0] != 0.0, 0]
+    assert np.mean(np.abs(forward) > 0.5) == pytest.approx(0.4 * 0.5, abs=0.02)
+    sampler.redraw(everyone)  # nobody stood
+    forward = sampler.command[sampler.command[:, 0] != 0.0, 0]
+    assert np.mean(np.abs(forward) > 0.5) == pytest.approx(0.5, abs=0.025)
