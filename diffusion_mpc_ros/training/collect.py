@@ -51,7 +51,9 @@ class CollectConfig:
     push_ticks: int = 150
     push_speed: float = 0.6
     noise: ActionNoise = field(default_factory=ActionNoise)
-    commands: CommandRanges = field(default_factory=lambda: CommandRanges(standing=0.2, slow_starts=0.6, resample_ticks=(60, 250)))
+    commands: CommandRanges = field(
+        default_factory=lambda: CommandRanges(standing=0.2, slow_starts=0.6, resample_ticks=(60, 250))
+    )
     randomization: Randomization = field(default_factory=lambda: Randomization(nominal_fraction=0.4))
 
     def __post_init__(self) -> None:
