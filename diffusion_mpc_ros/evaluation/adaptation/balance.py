@@ -38,9 +38,10 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.diffusion.artefact import Artefact, load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
-from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated, publish
+from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated
 from diffusion_mpc_ros.evaluation.adaptation.intervals import wilson_interval
 from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings, make_composer
+from diffusion_mpc_ros.evaluation.adaptation.page import publish
 from diffusion_mpc_ros.evaluation.adaptation.strikes import (
     RELEASE_TICKS,
     STUCK_TICKS,
@@ -106,12 +107,12 @@ def main(config: Config) -> None:
     """Run, print, and write the reports when asked."""
     report = evaluate_balance(config)
     publish(
-        config, report, [grid(report)], "Balancing: Table IV",
+        report, [grid(report)], "Balancing: Table IV",
         f"A ball of {config.mass:g} kg on a rod of {Pendulum.length:g} m strikes the trunk from the side. Free swing: "
         "its speed at the lowest point without a robot; impact: median just before the contact. Only hits of an "
         "upright robot count. Success: of the hits, those after which the robot neither fell nor was slower than 0.2 "
         "m/s for more than 2 s; Wilson's 95 % interval. Fell unhit: fell, but not after a hit.",
-        plot,
+        config.markdown, (config.plot, plot),
     )  # fmt: skip
 
 

@@ -18,13 +18,12 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
-from rich.console import Console
 from tqdm import tqdm
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.diffusion.artefact import load, write_text_atomically
+from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.comparison import compare
 from diffusion_mpc_ros.evaluation.adaptation.objectives import (
@@ -33,6 +32,7 @@ from diffusion_mpc_ros.evaluation.adaptation.objectives import (
     make_composer,
     tick_penalties,
 )
+from diffusion_mpc_ros.evaluation.adaptation.page import publish
 from diffusion_mpc_ros.evaluation.adaptation.walks import TableConfig, Walks
 from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.machine import describe_machine
@@ -57,11 +57,12 @@ class Config(TableConfig):
 def main(config: Config) -> None:
     """Run, print, and write the reports when asked."""
     report = evaluate_compose(config)
-    table = grid(report)
-    table.print(Console(width=160))
-    if config.markdown is not None:
-        config.markdown.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(config.markdown, markdown(report, table))
+    publish(
+        report, [grid(report)], "Pairs of presets",
+        "neither: no planning. The other columns are changes of the mean penalty against it, of the robots that "
+        "survived both walks. Tracking below 0.97 of that without planning makes a row void.",
+        config.markdown,
+    )  # fmt: skip
 
 
 def evaluate_compose(config: Config) -> dict[str, Any]:
@@ -157,15 +158,3 @@ def _line(rows: Mapping[tuple, Mapping[str, Any]], row: Mapping[str, Any], pair:
         verdict if index == 0 else "",
     ]
 
-
-def markdown(report: Mapping[str, Any], table: Grid) -> str:
-    """The whole page."""
-    lines = [
-        "# Pairs of presets",
-        "",
-        reports.conditions(report),
-        "",
-        "neither: no planning. The other columns are changes of the mean penalty against it, of the robots that "
-        "survived both walks. Tracking below 0.97 of that without planning makes a row void.",
-    ]
-    return "\n".join(lines) + "\n\n" + table.markdown()

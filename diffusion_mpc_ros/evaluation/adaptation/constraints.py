@@ -20,7 +20,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from tqdm import tqdm
 
 from diffusion_mpc_ros.constraints.feasible_set import FeasibleSet
@@ -29,10 +28,11 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import JOINT_POS, JOINT_VEL
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.diffusion.artefact import load, write_text_atomically
+from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores, compare
 from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings, make_composer
+from diffusion_mpc_ros.evaluation.adaptation.page import publish
 from diffusion_mpc_ros.evaluation.adaptation.walks import TableConfig, Walks
 from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.machine import describe_machine
@@ -141,12 +141,14 @@ def restricted_joints(settings: RewardSettings) -> np.ndarray:
 def main(config: Config) -> None:
     """Run, print, and write the reports when asked."""
     report = evaluate_constraints(config)
-    table = grid(report)
-    table.print(Console(width=160))
-    if config.markdown is not None:
-        config.markdown.parent.mkdir(parents=True, exist_ok=True)
-        page = ["# Constraints", "", reports.conditions(report), "", table.markdown()]
-        write_text_atomically(config.markdown, "\n".join(page))
+    publish(
+        report, [grid(report)], "Constraints",
+        "Outside: the share of joint ticks of the restricted joints outside the constraint by more than a tolerance "
+        "(0.02 rad, 0.5 rad/s, 0.5 N m); excess: how far outside on the mean of all ticks, and its change against no "
+        "planning with a 95 % bootstrap interval over the robots. Tracking below 0.97 of that without planning makes "
+        "a row void.",
+        config.markdown,
+    )  # fmt: skip
 
 
 def evaluate_constraints(config: Config) -> dict[str, Any]:

@@ -31,8 +31,9 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.comparison import INTERVAL, RESAMPLES, RobotScores, compare
-from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated, publish
+from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated
 from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings, make_composer
+from diffusion_mpc_ros.evaluation.adaptation.page import publish
 from diffusion_mpc_ros.evaluation.adaptation.walks import Walks
 from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.machine import describe_machine
@@ -104,12 +105,12 @@ def main(config: Config) -> None:
     """Run, print, and write the reports when asked."""
     report = evaluate_energy(config)
     publish(
-        config, report, [grid(report)], "Energy per metre",
+        report, [grid(report)], "Energy per metre",
         "Energy: of the joints, sum of |torque x velocity|, by the way along the heading, all robots together. Change: "
         "against no planning, of the robots that survived both walks; 95 % bootstrap interval over the robots. Foot "
         "lift: mean height of the four feet over the ground. Tracking below 0.97 of that without planning makes a row "
         "void.",
-        plot,
+        config.markdown, (config.plot, plot),
     )  # fmt: skip
 
 

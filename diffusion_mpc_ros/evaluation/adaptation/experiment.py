@@ -1,21 +1,17 @@
-"""What ``evaluate height``, ``energy`` and ``balance`` share: options, the runs without and with a preset, reports."""
+"""What ``evaluate height``, ``energy`` and ``balance`` share: options, the runs without and with a preset."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings
 from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig
-from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 
@@ -83,25 +79,3 @@ def drop_outdated(file: ReportFile, composer: RewardComposer) -> None:
 
     file.rows[:] = [row for row in file.rows if up_to_date(row)]
 
-
-def publish(
-    config: ExperimentConfig,
-    report: Mapping[str, Any],
-    grids: Sequence[Grid],
-    title: str,
-    explanation: str,
-    draw: Callable[[Path, Mapping[str, Any]], None],
-) -> None:
-    """Print the tables, and write page and picture where they are asked for."""
-    console = Console(width=160)
-    for grid in grids:
-        grid.print(console)
-    for path in filter(None, (config.markdown, config.plot)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    if config.markdown is not None:
-        lines = [f"# {title}", "", reports.conditions(report), "", explanation]
-        write_text_atomically(
-            config.markdown, "\n".join(lines) + "\n\n" + "\n".join(grid.markdown() for grid in grids)
-        )
-    if config.plot is not None:
-        draw(config.plot, report)

@@ -36,8 +36,9 @@ from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.diffusion.artefact import Artefact, load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores, compare
-from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated, publish
+from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated
 from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings, make_composer
+from diffusion_mpc_ros.evaluation.adaptation.page import publish
 from diffusion_mpc_ros.evaluation.adaptation.transition import TOLERANCE, Request, band, summary, transitions
 from diffusion_mpc_ros.evaluation.adaptation.walks import GROUP, planning_controller, tracking_scores
 from diffusion_mpc_ros.evaluation.closed_loop import SETTLING_TICKS, run_closed_loop
@@ -105,12 +106,12 @@ def main(config: Config) -> None:
     """Run, print, and write the reports when asked."""
     report = evaluate_height(config)
     publish(
-        config, report, [grid(report)], "Base height on request",
+        report, [grid(report)], "Base height on request",
         "Before: mean of the second before the request. Settling: from the request until the mean over the last "
         f"{config.window:g} s stays within {TOLERANCE * 100:g} cm of the target. Error: of the mean of the last "
         "second. Medians over the robots, 95 % bootstrap intervals. Tracking: after the request, as a share of that "
         "without planning; below 0.97 a row is void.",
-        plot,
+        config.markdown, (config.plot, plot),
     )  # fmt: skip
 
 

@@ -16,6 +16,17 @@ Row = Mapping[str, Any]
 UNPLANNED = "no planning"
 # The candidates of the targets, and the survival asked for.
 TARGET_CANDIDATES, TARGET_SURVIVAL = 10, 0.99
+TITLE = "Adaptation: Table II"
+EXPLANATION = (
+    "N candidates; R: the reward guides the sampling, without it the reward only picks the best candidate; C: "
+    "projection onto the constraint. Penalties are scaled so that no planning has the paper's value. Change: of the "
+    "mean penalty of the robots that survived both walks, against no planning; 95 % bootstrap interval over the "
+    "robots. Tracking: the smaller of the linear and the angular tracking score, as a share of that without planning; "
+    "below 0.97 the cell is void. Robots: how many survived both walks. Demonstrator and specialist are policies in "
+    "the planner's place, called at every tick without delay; the specialist was trained by PPO for this one "
+    "objective. Reached: the share of what the specialist takes off the penalty without planning that the best cell of "
+    f"N = {TARGET_CANDIDATES} takes off, of cells with tracking and {TARGET_SURVIVAL:.0%} survival."
+)
 
 
 def column(row: Row) -> str:
@@ -160,25 +171,6 @@ def conditions(report: Mapping[str, Any]) -> str:
         f"{config['forward'][0]:g} to {config['forward'][1]:g} m/s, {config['steps']} {config['sampler']} steps, seed "
         f"{config['seed']}, {config['backend']}, on {machines}."
     )
-
-
-def markdown(report: Mapping[str, Any], tables: Sequence[Grid]) -> str:
-    """The whole page."""
-    lines = [
-        "# Adaptation: Table II",
-        "",
-        conditions(report),
-        "",
-        "N candidates; R: the reward guides the sampling, without it the reward only picks the best candidate; C: "
-        "projection onto the constraint. Penalties are scaled so that no planning has the paper's value. Change: of "
-        "the mean penalty of the robots that survived both walks, against no planning; 95 % bootstrap interval over "
-        "the robots. Tracking: the smaller of the linear and the angular tracking score, as a share of that without "
-        "planning; below 0.97 the cell is void. Robots: how many survived both walks. Demonstrator and specialist are "
-        "policies in the planner's place, called at every tick without delay; the specialist was trained by PPO for "
-        "this one objective. Reached: the share of what the specialist takes off the penalty without planning that the "
-        f"best cell of N = {TARGET_CANDIDATES} takes off, of cells with tracking and {TARGET_SURVIVAL:.0%} survival.",
-    ]
-    return "\n".join(lines) + "\n\n" + "\n".join(table.markdown() for table in tables)
 
 
 def plot(path: Path, report: Mapping[str, Any]) -> None:

@@ -28,13 +28,12 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from tqdm import tqdm
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.diffusion.artefact import load, write_text_atomically
+from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores, compare
 from diffusion_mpc_ros.evaluation.adaptation.objectives import (
@@ -46,6 +45,7 @@ from diffusion_mpc_ros.evaluation.adaptation.objectives import (
     reward_settings,
     tick_penalties,
 )
+from diffusion_mpc_ros.evaluation.adaptation.page import publish
 from diffusion_mpc_ros.evaluation.adaptation.policies import PolicyCell, measuring_settings, policy_cells
 from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
 from diffusion_mpc_ros.evaluation.machine import describe_machine
@@ -144,16 +144,10 @@ def _chosen(config: Config) -> list[Objective]:
 def main(config: Config) -> None:
     """Run, print, and write the reports when asked."""
     report = evaluate_adaptation(config)
-    console = Console(width=160)
-    grids = reports.grids(report)
-    for grid in grids:
-        grid.print(console)
-    for path in filter(None, (config.markdown, config.plot)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    if config.markdown is not None:
-        write_text_atomically(config.markdown, reports.markdown(report, grids))
-    if config.plot is not None:
-        reports.plot(config.plot, report)
+    publish(
+        report, reports.grids(report), reports.TITLE, reports.EXPLANATION, config.markdown,
+        (config.plot, reports.plot),
+    )  # fmt: skip
 
 
 def evaluate_adaptation(config: Config) -> dict[str, Any]:
