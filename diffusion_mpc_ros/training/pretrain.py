@@ -16,12 +16,16 @@ import torch
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
+from diffusion_mpc_ros.evaluation.gait import is_moving
 from diffusion_mpc_ros.training import relabelling
 from diffusion_mpc_ros.training.dataset import ROWS, TrajectoryDataset, window_starts
 from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, optimize, read_run
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
 from diffusion_mpc_ros.training.provenance import source_commit
+
+# A robot that was told to walk so many ticks ago, about half a step, is still starting.
+START_TICKS = 12
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,9 @@ class PretrainConfig(LoopConfig):
 
     ``committed_max``: up to this many leading actions are given instead of noised, as asynchronous execution does
     (training-time action conditioning); ``committed`` is the share of windows treated so. ``two_level`` is the share
-    of windows whose last rows are noisier than the rest, as early-step caching leaves them. ``relabel_commands``: see
+    of windows whose last rows are noisier than the rest, as early-step caching leaves them. ``walk_starts`` is the
+    share of windows that begin when a robot that stood is told to walk: few ticks of a dataset, but a robot that does
+    not start now finds itself in the same state again, for ever. ``relabel_commands``: see
     :mod:`training.relabelling`; a dataset without labels needs it off.
     """
 
@@ -45,15 +51,24 @@ class PretrainConfig(LoopConfig):
     committed: float = 0.65
     committed_max: int = 6
     two_level: float = 0.35
+    walk_starts: float = 0.05
     relabel_commands: bool = True
     bfloat16: bool = True
 
 
 class WindowSampler:
-    """Draws normalised training windows: ``tau0 (B, T, 57)`` with clean actions, ``executed (B, T, 12)`` beside it."""
+    """Draws normalised training windows: ``tau0 (B, T, 57)`` with clean actions, ``executed (B, T, 12)`` beside it.
 
-    def __init__(self, arrays: dict[str, np.ndarray], rows: int, normalizer: Normalizer) -> None:
-        self._starts = torch.from_numpy(window_starts(arrays["fresh"], rows))
+    ``walk_starts``: the share of the windows that begin where a robot starts to walk; 0 draws all windows alike.
+    """
+
+    def __init__(
+        self, arrays: dict[str, np.ndarray], rows: int, normalizer: Normalizer, walk_starts: float = 0.0
+    ) -> None:
+        windows = window_starts(arrays["fresh"], rows)
+        at_start = begins_to_walk(arrays["observation"])[windows[:, 0], windows[:, 1]]
+        self._starts, self._walk_starts = torch.from_numpy(windows), torch.from_numpy(windows[at_start])
+        self._walk_start_share = walk_starts if len(self._walk_starts) else 0.0
         self._table = torch.empty((*arrays["fresh"].shape, ROW_DIM))
         self._executed = torch.empty(arrays["executed"].shape)
         # One episode at a time: millions of rows in double precision do not fit beside themselves.
@@ -70,12 +85,24 @@ class WindowSampler:
     def choose(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Trajectories ``(B, 1)`` and ticks ``(B, T)`` of random windows."""
         chosen = self._starts[torch.randint(len(self._starts), (batch,), generator=generator)]
+        count = round(self._walk_start_share * batch)
+        if count:
+            chosen[:count] = self._walk_starts[torch.randint(len(self._walk_starts), (count,), generator=generator)]
         return chosen[:, :1], chosen[:, 1:] + self._offsets
 
     def draw(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A random batch."""
         window = self.choose(batch, generator)
         return self._table[window], self._executed[window]
+
+
+def begins_to_walk(observation: np.ndarray) -> np.ndarray:
+    """Where robots of ``observation (E, L, 45)`` are told to walk and were not :data:`START_TICKS` ago: ``(E, L)``."""
+    moving = is_moving(observation[..., COMMAND].reshape(-1, 3)).reshape(observation.shape[:2])
+    stood = np.zeros_like(moving)
+    for ticks in range(1, START_TICKS + 1):
+        stood[:, ticks:] |= ~moving[:, :-ticks]
+    return moving & stood
 
 
 class Corruption:
@@ -171,7 +198,7 @@ def main(config: PretrainConfig) -> None:
     arrays = load_rows(dataset, config.relabel_commands)
     normalizer = fit_normalizer(arrays)
     schedule = NoiseSchedule(config.steps)
-    sampler = WindowSampler(arrays, config.horizon + 1, normalizer)
+    sampler = WindowSampler(arrays, config.horizon + 1, normalizer, config.walk_starts)
     device = pick_device(config.device)
     corruption = Corruption(config, schedule)
     network = build_denoiser(config.network, config.horizon + 1).to(device)

@@ -11,6 +11,7 @@ import torch
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import ACTION, ACTION_DIM, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
 from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.training import pretrain, release
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
@@ -55,6 +56,23 @@ def test_noise_follows_the_schedule_of_each_row():
     # 45056 draws: the mean of a unit normal is within 5 / sqrt(45056) = 0.024.
     assert abs(standardised.mean()) < 0.024 and abs(standardised.std() - 1.0) < 0.02
     assert torch.allclose(signal**2 + noise**2, torch.ones_like(signal), atol=1e-5)
+
+
+def test_windows_where_a_robot_begins_to_walk_are_drawn_as_often_as_asked():
+    observation = np.zeros((2, 60, 45), dtype=np.float32)
+    observation[0, 20:40, COMMAND] = 0.3  # walks from tick 20 to 39, episode 1 stands
+    begins = pretrain.begins_to_walk(observation)
+    assert np.argwhere(begins).tolist() == [[0, tick] for tick in range(20, 20 + pretrain.START_TICKS)]
+    arrays = {
+        "observation": observation, "fresh": np.zeros((2, 60), dtype=bool),
+        "action": np.zeros((2, 60, 12), np.float32), "executed": np.zeros((2, 60, 12), np.float32),
+    }  # fmt: skip
+    sampler = pretrain.WindowSampler(arrays, ROWS, Normalizer(np.zeros(57), np.ones(57)), walk_starts=0.25)
+    generator = torch.Generator().manual_seed(0)
+    episodes, ticks = (torch.cat(parts) for parts in zip(*(sampler.choose(40, generator) for _ in range(100))))
+    share = begins[episodes[:, 0], ticks[:, 0]].mean()
+    # 3000 of 4000 windows are drawn from 98, of which 12 begin so, too: 0.25 + 0.75 * 12 / 98 = 0.342.
+    assert share == pytest.approx(0.342, abs=0.03)
 
 
 def test_levels_are_one_or_two_with_the_noisier_rows_last():
