@@ -46,8 +46,8 @@ class NoiseGenerator:
         self._correlation = np.where(rng.uniform(size=robots) < config.autoregressive, config.correlation, 0.0)
         self._bursts = _Bursts(rng.uniform(size=robots) < config.bursts, config.burst_ticks, rng)
         self._value = np.zeros((robots, go2.NUM_JOINTS))
-        self._folding = noisy & (rng.uniform(size=robots) < config.folding)
-        self._folds = _Bursts(self._folding, config.fold_ticks, rng)
+        self.folding = noisy & (rng.uniform(size=robots) < config.folding)  # (B,) bool
+        self._folds = _Bursts(self.folding, config.fold_ticks, rng)
         self._fold_target = np.zeros((robots, 2))  # front and rear legs [rad]
         self._fold_value = np.zeros((robots, 2))
 
@@ -60,10 +60,10 @@ class NoiseGenerator:
 
     def _step_folds(self) -> np.ndarray:
         """``(B, 12)`` [rad]; each fold has its own size."""
-        begins = self._folds.step() & self._folding
+        begins = self._folds.step() & self.folding
         fold = self._config.fold
         self._fold_target[begins] = self._rng.uniform(-fold, fold, size=(int(begins.sum()), 2))
-        wanted = self._fold_target * (self._folds.active & self._folding)[:, None]
+        wanted = self._fold_target * (self._folds.active & self.folding)[:, None]
         self._fold_value += FOLD_SMOOTHING * (wanted - self._fold_value)
         legs = np.repeat(self._fold_value, 2, axis=1)  # FR, FL, RR, RL
         return (legs[:, :, None] * FOLD).reshape(len(legs), go2.NUM_JOINTS)

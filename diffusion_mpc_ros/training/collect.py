@@ -67,8 +67,8 @@ def collect_part(config: CollectConfig, policy: DemonstratorPolicy, seed: int) -
 
     Labels: what :func:`labels` says, at the tick of the observation, and ``mechanical_power (E, L)`` [W], the mean over
     the tick that the row's action is applied in. Facts: the commanded ``gait (E, G)`` in the order of the policy's
-    ``gait_parameters``, the robot's :func:`variation`, its ``latency (E,)`` [s] at the start and the scale of its
-    ``noise (E,)`` [action units].
+    ``gait_parameters``, the robot's :func:`variation`, its ``latency (E,)`` [s] at the start, the scale of its
+    ``noise (E,)`` [action units], and whether its legs are ``folding (E,)``.
     """
     simulation = BatchSimulation(
         config.robots, seed=seed, randomization=config.randomization, threads=config.threads
@@ -84,6 +84,7 @@ def collect_part(config: CollectConfig, policy: DemonstratorPolicy, seed: int) -
         **variation(simulation.models, simulation.nominal),
         "latency": simulation.latency_steps * BATCH_TIMESTEP,
         "noise": noise.scale,
+        "folding": noise.folding,
     }
     previous = np.tile(go2.DEFAULT_JOINT_POS, (config.robots, 1))
     settling = np.full(config.robots, config.settle_ticks)

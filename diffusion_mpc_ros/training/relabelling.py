@@ -2,7 +2,8 @@
 
 A demonstrator that is told 1.0 m/s and walks 1.04 on average, less with a payload, teaches a prior to do the same. In
 hindsight the command was 1.04: a smooth function of the command, the gait and the robot, fitted to what was really
-walked, replaces every command. It is fitted to many robots, so that no push becomes part of a command.
+walked, replaces every command. It is fitted to many robots, so that no push becomes part of a command. Noise slows
+robots down: what a robot would have walked without it is its command, for without noise it will be asked to walk.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND
 from diffusion_mpc_ros.evaluation.gait import is_moving
 
 # What the fit reads beside the rows: what was walked, and facts about each trajectory.
-FACTS = ("gait", "payload_mass", "payload_position", "friction", "motor_strength", "latency", "noise")
+DISTURBANCES = ("noise", "folding")
+FACTS = ("gait", "payload_mass", "payload_position", "friction", "motor_strength", "latency", *DISTURBANCES)
 LABELS = ("base_lin_vel", *FACTS)
 # Ticks over which a velocity is averaged, about two cycles of the trot, after as many under the same command.
 BLOCK = 50
@@ -26,7 +28,8 @@ def relabel_commands(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 
     A robot that is told to stand stays so. ``arrays``: the rows and :data:`LABELS`.
     """
-    observation, facts = arrays["observation"], _standardised_facts(arrays)
+    observation = arrays["observation"]
+    facts, undisturbed = _standardised_facts(arrays)
     velocity = np.concatenate([arrays["base_lin_vel"][..., :2], observation[..., BASE_ANG_VEL][..., 2:]], axis=-1)
     episodes, ticks = _steady_blocks(observation[..., COMMAND], arrays["fresh"])
     command = observation[episodes, ticks, COMMAND].astype(np.float64)
@@ -36,19 +39,25 @@ def relabel_commands(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     weights, *_ = np.linalg.lstsq(_features(command, facts[episodes]), walked, rcond=None)
     relabelled = observation.copy()
     for episode, commands in enumerate(observation[..., COMMAND].astype(np.float64)):
-        fitted = _features(commands, np.broadcast_to(facts[episode], (len(commands), facts.shape[1]))) @ weights
+        own_facts = np.broadcast_to(undisturbed[episode], (len(commands), facts.shape[1]))
+        fitted = _features(commands, own_facts) @ weights
         relabelled[episode, :, COMMAND] = np.where(is_moving(commands)[:, None], fitted, commands)
     return relabelled
 
 
-def _standardised_facts(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The :data:`FACTS` as columns ``(E, F)`` of mean 0 and standard deviation 1, a constant one all 0."""
+def _standardised_facts(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The :data:`FACTS` as columns ``(E, F)`` of mean 0 and standard deviation 1, a constant one all 0.
+
+    As they were, and without :data:`DISTURBANCES`.
+    """
     count = len(arrays["fresh"])
     columns = {name: arrays[name].reshape(count, -1).astype(np.float64) for name in FACTS}
     columns["motor_strength"] = columns["motor_strength"].mean(axis=1, keepdims=True)
     facts = np.concatenate(list(columns.values()), axis=1)
-    spread = facts.std(axis=0)
-    return (facts - facts.mean(axis=0)) / np.where(spread > 0.0, spread, 1.0)
+    undisturbed = np.concatenate([column * (name not in DISTURBANCES) for name, column in columns.items()], axis=1)
+    mean, spread = facts.mean(axis=0), facts.std(axis=0)
+    spread = np.where(spread > 0.0, spread, np.inf)
+    return (facts - mean) / spread, (undisturbed - mean) / spread
 
 
 def _steady_blocks(command: np.ndarray, fresh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
