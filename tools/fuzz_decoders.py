@@ -37,7 +37,8 @@ with atheris.instrument_imports(include=["diffusion_mpc_ros"]) if atheris else c
     from diffusion_mpc_ros.go2 import messages, motion_switcher, sdk, wire
     from diffusion_mpc_ros.go2.crc import low_level_crc
     from diffusion_mpc_ros.go2.remote import decode_remote
-    from diffusion_mpc_ros.rewards.composition import RewardComposer, parse_presets
+    from diffusion_mpc_ros.rewards.composition import RewardComposer
+    from diffusion_mpc_ros.rewards.presets import parse_presets
 
 _YAML_ERRORS = (ValueError, OverflowError, RecursionError, yaml.YAMLError)
 

@@ -4,6 +4,7 @@ examples:
   diffusion-mpc rewards get
   diffusion-mpc rewards set energy=5 joint_velocity=1
   diffusion-mpc rewards set --preset balance --ramp 2
+  diffusion-mpc rewards set --preset energy+posture_negative
   diffusion-mpc rewards set posture.target=0.1 --enable joint_range
   diffusion-mpc rewards undo
 """
@@ -20,7 +21,7 @@ from rich.table import Table
 
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.resources import config_file
-from diffusion_mpc_ros.rewards.composition import load_presets
+from diffusion_mpc_ros.rewards.presets import load_presets
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class SetConfig:
     assignments: tyro.conf.Positional[tuple[str, ...]] = ()
     """TERM=WEIGHT, or TERM.PARAMETER=VALUE[,VALUE...]."""
     preset: str = ""
-    """Preset to start from."""
+    """Preset to start from, or several joined by +, which then add up."""
     enable: tuple[str, ...] = ()
     """Constraints to switch on."""
     disable: tuple[str, ...] = ()

@@ -23,7 +23,8 @@ from diffusion_mpc_ros.nodes import conversions, reward_requests
 from diffusion_mpc_ros.nodes.parameters import Parameter, declare
 from diffusion_mpc_ros.nodes.qos import SETTINGS
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
-from diffusion_mpc_ros.rewards.composition import RewardComposer, load_presets
+from diffusion_mpc_ros.rewards.composition import RewardComposer
+from diffusion_mpc_ros.rewards.presets import load_presets
 from diffusion_mpc_ros.rewards.registry import TERMS
 
 PREFIX = "weights."

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import yaml
 
-from diffusion_mpc_ros.core.errors import ConfigurationError, RewardError, brief
+from diffusion_mpc_ros.core.errors import RewardError, brief
 from diffusion_mpc_ros.core.parameters import Parameter
 from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.rewards.presets import SEPARATOR, Preset, combine
 from diffusion_mpc_ros.rewards.registry import TERMS, RewardTerm
 
 # How many changes can be undone.
@@ -25,47 +23,6 @@ class NamedConstraint(Protocol):
 
     name: str
     parameters: tuple[Parameter, ...]
-
-
-@dataclass(frozen=True)
-class Preset:
-    """A named setting; what it does not mention is at its default."""
-
-    name: str
-    description: str
-    weights: dict[str, float] = field(default_factory=dict)
-    parameters: dict[str, Any] = field(default_factory=dict)
-    constraints: tuple[str, ...] = ()
-
-
-def load_presets(path: str | Path) -> dict[str, Preset]:
-    """Presets of ``rewards.yaml`` by name; raises :class:`ConfigurationError` for an unreadable or unknown entry."""
-    try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"reward presets {str(path)!r} are not readable: {error}") from None
-    return parse_presets(data, str(path))
-
-
-def parse_presets(data: Any, path: str) -> dict[str, Preset]:
-    """Check ``data``, as parsed from ``path``; see :func:`load_presets`."""
-    if not isinstance(data, dict) or not isinstance(data.get("presets"), dict):
-        raise ConfigurationError(f"{path} needs a mapping 'presets' of name to weights, parameters, constraints")
-    presets = {}
-    for name, entry in data["presets"].items():
-        kinds = {"description": str, "weights": dict, "parameters": dict, "constraints": list}
-        if not isinstance(name, str) or not isinstance(entry, dict) or not all(
-            isinstance(value, kinds.get(key, ())) for key, value in entry.items()
-        ):
-            raise ConfigurationError(
-                f"preset {brief(name)} of {path} may have a text description, mappings weights and parameters, "
-                f"a list constraints, got {brief(entry)}"
-            )
-        presets[name] = Preset(
-            name, entry.get("description", ""), dict(entry.get("weights", {})), dict(entry.get("parameters", {})),
-            tuple(entry.get("constraints", ())),
-        )
-    return presets
 
 
 def _blend(old: Any, new: Any, fraction: float) -> Any:
@@ -117,17 +74,22 @@ class RewardComposer:
         return RewardSettings(new.revision, weights, parameters, new.constraints)
 
     def preset_settings(self, name: str) -> RewardSettings:
-        """The settings that the preset ``name`` stands for. Raises :class:`RewardError` listing the valid presets."""
-        if name not in self.presets:
-            raise RewardError(f"unknown preset {name!r}; valid presets: {', '.join(self.presets)}")
-        preset = self.presets[name]
+        """The settings that ``name`` stands for: a preset, or several, ``FIRST+SECOND``, see :func:`combine`.
+
+        Raises :class:`RewardError` listing the valid presets, or naming what two of them contradict each other in.
+        """
+        names = name.split(SEPARATOR)
+        unknown = [part for part in names if part not in self.presets]
+        if unknown:
+            raise RewardError(f"unknown preset {unknown[0]!r}; valid presets: {', '.join(self.presets)}")
+        preset = combine([self.presets[part] for part in dict.fromkeys(names)], self.terms, self.parameters)
         return self._compose(self._defaults(), preset.weights, preset.parameters, preset.constraints)
 
     def apply(
         self, now: float, weights: Mapping[str, float] | None = None, parameters: Mapping[str, Any] | None = None,
         constraints: Iterable[str] | None = None, ramp_time: float | None = None, *, preset: str = "",
     ) -> RewardSettings:
-        """Change some weights and parameters, on top of what is in force, or of ``preset`` when one is named.
+        """Change some weights and parameters, on top of what is in force, or of ``preset`` (one, or several with +).
 
         ``constraints``, when given, replaces the active ones. -> the new target. Raises :class:`RewardError`, changing
         nothing, for an unknown name or a bad number.

@@ -58,22 +58,22 @@ FOOT_CLEARANCE = Parameter(
 )
 
 _ALL = (
-    RewardTerm("posture", terms.posture, "rad^2", 150.0, "attraction to a joint posture",
+    RewardTerm("posture", terms.posture, "rad^2", 1000.0, "attraction to a joint posture",
                (POSTURE_TARGET, POSTURE_MASK)),
     RewardTerm("joint_range", terms.joint_range, "rad^2", 150.0, "joint positions outside a range",
                (JOINT_RANGE_MIN, JOINT_RANGE_MAX)),
     RewardTerm("joint_velocity", terms.joint_velocity, "rad^2/s^2", 4.0, "joint speeds"),
     RewardTerm("joint_acceleration", terms.joint_acceleration, "rad^2/s^4", 2e-4, "joint accelerations"),
-    RewardTerm("align", terms.align, "1", 5000.0, "base orientation away from the wanted one", (ALIGN_DIRECTION,)),
+    RewardTerm("align", terms.align, "1", 20000.0, "base orientation away from the wanted one", (ALIGN_DIRECTION,)),
     RewardTerm("smooth", terms.smooth, "1", 20.0, "total variation of the base orientation"),
     RewardTerm("energy", terms.energy, "J", 20.0, "mechanical work of the joints", (ENERGY_TORQUE_MAX,)),
-    RewardTerm("base_height", terms.base_height, "m^2", 2e4, "base away from a height", (BASE_HEIGHT_TARGET,),
+    RewardTerm("base_height", terms.base_height, "m^2", 2e5, "base away from a height", (BASE_HEIGHT_TARGET,),
                predicts=True),
     RewardTerm("learned_energy", terms.learned_energy, "J", 2.0, "mechanical work as a network predicts it",
                predicts=True),
     RewardTerm("foot_lifting", terms.foot_lifting, "m^2", 2e4, "feet lifted too little", (FOOT_CLEARANCE,),
                predicts=True),
-    RewardTerm("velocity_tracking", terms.velocity_tracking, "m^2/s^2", 250.0, "base velocity away from the command",
+    RewardTerm("velocity_tracking", terms.velocity_tracking, "m^2/s^2", 500.0, "base velocity away from the command",
                predicts=True),
 )
 TERMS: dict[str, RewardTerm] = {term.name: term for term in _ALL}

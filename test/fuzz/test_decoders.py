@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core.errors import ConfigurationError, InterfaceError
 from diffusion_mpc_ros.core.resources import config_file
-from diffusion_mpc_ros.rewards.composition import load_presets
+from diffusion_mpc_ros.rewards.presets import load_presets
 
 TOOL = Path(__file__).parents[2] / "tools" / "fuzz_decoders.py"
 _spec = importlib.util.spec_from_file_location("fuzz_decoders", TOOL)

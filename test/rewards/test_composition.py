@@ -1,5 +1,6 @@
 """The composer: all or nothing, bounded, revisioned, ramped, undone; the shipped presets."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
-from diffusion_mpc_ros.core.errors import ConfigurationError, RewardError
-from diffusion_mpc_ros.rewards.composition import Preset, RewardComposer, load_presets
+from diffusion_mpc_ros.core.errors import RewardError
+from diffusion_mpc_ros.rewards.composition import RewardComposer
+from diffusion_mpc_ros.rewards.presets import Preset, load_presets
 from diffusion_mpc_ros.rewards.registry import TERMS
 
 PRESETS = load_presets(Path(__file__).parents[2] / "config" / "rewards.yaml")
@@ -143,22 +145,22 @@ def test_constraints_that_contradict_each_other_change_nothing():
     assert composer.target.revision == 0 and composer.target.constraints == ()
 
 
+def test_several_presets_are_asked_for_at_once(composer):
+    composer.apply(0.0, {"smooth": 1.0}, preset="joint_velocity+posture_negative")
+    weights = {name: weight for name, weight in composer.target.weights.items() if weight}
+    assert {"joint_velocity", "posture", "smooth"} <= set(weights)
+    unconstrained = [name for name, preset in PRESETS.items() if not preset.constraints]
+    for first, second in itertools.combinations(unconstrained, 2):
+        composer.preset_settings(f"{first}+{second}")
+    with pytest.raises(RewardError, match="ask for different 'joint_range.max'"):
+        composer.preset_settings("joint_range+joint_wave")
+    with pytest.raises(RewardError, match="unknown preset 'gallop'"):
+        composer.apply(0.0, preset="energy+gallop")
+
+
 def test_a_preset_that_does_not_fit_is_named():
     with pytest.raises(RewardError, match="preset 'wild': the weight of 'energy'"):
         RewardComposer({"wild": Preset("wild", "", {"energy": 99.0})}, CONSTRAINTS)
-
-
-@pytest.mark.parametrize("text", ["presets: [", "terms: {}", "presets: {a: {weight: 1}}"])
-def test_an_unreadable_preset_file_is_refused(tmp_path, text):
-    path = tmp_path / "rewards.yaml"
-    path.write_text(text)
-    with pytest.raises(ConfigurationError, match=str(path)):
-        load_presets(path)
-
-
-def test_a_missing_preset_file_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match="not readable"):
-        load_presets(tmp_path / "absent.yaml")
 
 
 def test_settings_cannot_be_changed_from_outside(composer):

@@ -80,7 +80,8 @@ def check_messages(_: Context) -> Finding:
 def check_configuration(context: Context) -> Finding:
     """safety.yaml and rewards.yaml; keeps the thresholds for the checks of the robot."""
     from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
-    from diffusion_mpc_ros.rewards.composition import RewardComposer, load_presets
+    from diffusion_mpc_ros.rewards.composition import RewardComposer
+    from diffusion_mpc_ros.rewards.presets import load_presets
 
     context.settings = load_safety_settings(config_file("safety.yaml"))
     presets = load_presets(config_file("rewards.yaml"))

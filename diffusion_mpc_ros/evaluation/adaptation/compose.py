@@ -1,8 +1,8 @@
 """Two presets at once (arXiv 2510.04234, IV-B): the penalties with neither, with each alone, and with both.
 
-The presets are those of the objectives of Table II; a pair's weights and parameters are put together, without
-constraints. "neither" is no planning: one sample of the prior alone. Penalties, intervals and void rows are those of
-`diffusion-mpc evaluate adaptation`. Two presets that set the same weight or parameter contradict each other.
+The presets are those of the objectives of Table II; a pair is the sum of its rewards, without constraints, as
+`diffusion-mpc rewards set --preset FIRST+SECOND` asks for it. "neither" is no planning: one sample of the prior alone.
+Penalties, intervals and void rows are those of `diffusion-mpc evaluate adaptation`.
 
 A file that --json names is continued: its rows with the same artefact and settings are not run again.
 
@@ -37,10 +37,10 @@ from diffusion_mpc_ros.evaluation.adaptation.walks import TableConfig, Walks
 from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
-from diffusion_mpc_ros.rewards.composition import Preset, RewardComposer
+from diffusion_mpc_ros.rewards.composition import RewardComposer
+from diffusion_mpc_ros.rewards.presets import SEPARATOR
 
 COMMAND = "evaluate compose"
-SEPARATOR = "+"
 OBJECTIVE_OF = {objective.preset: objective for objective in OBJECTIVES.values()}
 
 Pair = tuple[str, str]
@@ -51,7 +51,7 @@ class Config(TableConfig):
     """Which pairs, on which robots, and where the results go."""
 
     pairs: tuple[str, ...] = ()
-    """Pairs of presets, FIRST+SECOND; default: every pair that does not contradict itself."""
+    """Pairs of presets, FIRST+SECOND; default: every pair."""
 
 
 def main(config: Config) -> None:
@@ -69,7 +69,7 @@ def evaluate_compose(config: Config) -> dict[str, Any]:
     """The report: ``artefact`` (SHA-256), ``config`` and ``rows``, one for each preset and each pair."""
     artefact, composer = load(model_folder(config.artefact)), make_composer()
     penalties = tick_penalties(composer)
-    chosen = choose_pairs(config.pairs, composer.presets)
+    chosen = choose_pairs(config.pairs)
     file = ReportFile(config.json, COMMAND, config.head(artefact, candidates=config.candidates))
     # A row measured under a preset that has changed since is measured again.
     file.rows[:] = [row for row in file.rows if row["settings"] == _settings_now(composer, row["presets"])]
@@ -81,33 +81,25 @@ def evaluate_compose(config: Config) -> dict[str, Any]:
     return file.report
 
 
-def contradict(first: Preset, second: Preset) -> bool:
-    """Whether both set the same weight or parameter."""
-    return bool({*first.weights, *first.parameters} & {*second.weights, *second.parameters})
-
-
-def choose_pairs(names: Sequence[str], presets: Mapping[str, Preset]) -> list[Pair]:
+def choose_pairs(names: Sequence[str]) -> list[Pair]:
     """The pairs that ``names`` stand for, in the order of Table II, or all of them.
 
-    Raises :class:`ConfigurationError` for what is not a pair of different presets that fit together.
+    Raises :class:`ConfigurationError` for what is not a pair of two of the presets.
     """
-    fitting = [pair for pair in combinations(OBJECTIVE_OF, 2) if not contradict(*(presets[name] for name in pair))]
+    pairs = list(combinations(OBJECTIVE_OF, 2))
     if not names:
-        return fitting
-    valid = {frozenset(pair): pair for pair in fitting}
+        return pairs
+    valid = {frozenset(pair): pair for pair in pairs}
     unknown = [name for name in names if frozenset(name.split(SEPARATOR)) not in valid]
     if unknown:
-        texts = ", ".join(SEPARATOR.join(pair) for pair in fitting)
-        raise ConfigurationError(f"no pairs of presets that fit together: {unknown}; valid pairs: {texts}")
+        texts = ", ".join(SEPARATOR.join(pair) for pair in pairs)
+        raise ConfigurationError(f"no pairs of presets of Table II: {unknown}; valid pairs: {texts}")
     return list(dict.fromkeys(valid[frozenset(name.split(SEPARATOR))] for name in names))
 
 
 def composed_settings(composer: RewardComposer, names: Sequence[str]) -> RewardSettings:
     """The settings of the presets ``names`` together, without constraints."""
-    presets = [composer.presets[name] for name in names]
-    weights = {name: weight for preset in presets for name, weight in preset.weights.items()}
-    parameters = {name: value for preset in presets for name, value in preset.parameters.items()}
-    return composer.apply(0.0, weights, parameters, (), preset=names[0])
+    return composer.apply(0.0, constraints=(), preset=SEPARATOR.join(names))
 
 
 def _settings_now(composer: RewardComposer, names: Sequence[str]) -> dict[str, Any] | None:

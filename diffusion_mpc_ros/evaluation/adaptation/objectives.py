@@ -19,7 +19,8 @@ from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_POS_MAX, JOINT_POS_MIN
 from diffusion_mpc_ros.core.parameters import JOINT_RANGE_MAX, JOINT_RANGE_MIN
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.rewards.composition import RewardComposer, load_presets
+from diffusion_mpc_ros.rewards.composition import RewardComposer
+from diffusion_mpc_ros.rewards.presets import load_presets
 from diffusion_mpc_ros.rewards.registry import ALIGN_DIRECTION, POSTURE_MASK, POSTURE_TARGET
 from diffusion_mpc_ros.simulation.batch import BatchState
 

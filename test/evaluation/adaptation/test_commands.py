@@ -11,7 +11,12 @@ from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import compose, report, table, walks
-from diffusion_mpc_ros.evaluation.adaptation.objectives import OBJECTIVES, make_composer, tick_penalties
+from diffusion_mpc_ros.evaluation.adaptation.objectives import (
+    OBJECTIVES,
+    describe_settings,
+    make_composer,
+    tick_penalties,
+)
 from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
 
 # An untrained denoiser does not walk, but it does not fall over within so few ticks either.
@@ -138,8 +143,9 @@ def test_composed_presets_are_measured_alone_and_together(small, tmp_path, runs,
     ]  # fmt: skip
     composer = make_composer()
     pair = rows[3]
-    expected = {**composer.presets["joint_velocity"].weights, **composer.presets["energy"].weights}
-    assert pair["settings"] == {"weights": expected, "parameters": {}, "constraints": []}
+    both = composer.preset_settings("joint_velocity+energy")
+    assert pair["settings"] == {**describe_settings(composer, both), "constraints": []}
+    assert {"joint_velocity", "energy"} <= set(pair["settings"]["weights"])
     changes = [pair["penalties"][name]["change"] for name in ("joint_velocity", "energy")]
     assert pair["both_lower"] is (max(changes) < 0.0)
     assert set(pair["penalties"]) == set(OBJECTIVES)
@@ -150,14 +156,12 @@ def test_composed_presets_are_measured_alone_and_together(small, tmp_path, runs,
     assert "joint_velocity+balance" in capsys.readouterr().out
 
 
-def test_pairs_that_contradict_each_other_are_left_out_and_refused():
-    presets = make_composer().presets
-    pairs = compose.choose_pairs((), presets)
-    # Of the 15 pairs of six presets one sets the posture twice.
-    assert len(pairs) == 14 and ("posture_negative", "posture_positive") not in pairs
-    for name in ("posture_negative+posture_positive", "energy+energy", "energy", "energy+speed"):
-        with pytest.raises(ConfigurationError, match=r"fit together: \['energy|fit together: \['posture"):
-            compose.choose_pairs((name,), presets)
+def test_pairs_are_of_the_presets_of_table_two():
+    assert len(compose.choose_pairs(())) == 15
+    assert compose.choose_pairs(("energy+balance",)) == [("balance", "energy")]
+    for name in ("energy+energy", "energy", "energy+speed", "energy+low"):
+        with pytest.raises(ConfigurationError, match=r"no pairs of presets of Table II: \['energy"):
+            compose.choose_pairs((name,))
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import balance, energy, height
 from diffusion_mpc_ros.evaluation.adaptation.experiment import Case
 from diffusion_mpc_ros.evaluation.adaptation.objectives import make_composer
-from diffusion_mpc_ros.rewards.composition import Preset, RewardComposer
+from diffusion_mpc_ros.rewards.composition import RewardComposer
+from diffusion_mpc_ros.rewards.presets import Preset
 from diffusion_mpc_ros.rewards.registry import TERMS, RewardTerm
 
 TARGET = Parameter("base_height.target", (0.29,), 0.1, 0.4, "m", "for this test")

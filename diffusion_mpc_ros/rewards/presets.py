@@ -1,0 +1,101 @@
+"""Presets: named settings of rewards and constraints, from ``config/rewards.yaml``, alone or several at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from diffusion_mpc_ros.core.errors import ConfigurationError, RewardError, brief
+from diffusion_mpc_ros.core.parameters import Parameter
+from diffusion_mpc_ros.rewards.registry import RewardTerm
+
+# Between the names of presets that are asked for at once.
+SEPARATOR = "+"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named setting; what it does not mention is at its default."""
+
+    name: str
+    description: str
+    weights: dict[str, float] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    constraints: tuple[str, ...] = ()
+
+
+def load_presets(path: str | Path) -> dict[str, Preset]:
+    """Presets of ``rewards.yaml`` by name; raises :class:`ConfigurationError` for an unreadable or unknown entry."""
+    try:
+        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
+        raise ConfigurationError(f"reward presets {str(path)!r} are not readable: {error}") from None
+    return parse_presets(data, str(path))
+
+
+def parse_presets(data: Any, path: str) -> dict[str, Preset]:
+    """Check ``data``, as parsed from ``path``; see :func:`load_presets`."""
+    if not isinstance(data, dict) or not isinstance(data.get("presets"), dict):
+        raise ConfigurationError(f"{path} needs a mapping 'presets' of name to weights, parameters, constraints")
+    presets = {}
+    for name, entry in data["presets"].items():
+        kinds = {"description": str, "weights": dict, "parameters": dict, "constraints": list}
+        if not isinstance(name, str) or SEPARATOR in name or not isinstance(entry, dict) or not all(
+            isinstance(value, kinds.get(key, ())) for key, value in entry.items()
+        ):
+            raise ConfigurationError(
+                f"preset {brief(name)} of {path} needs a name without {SEPARATOR!r} and may have a text description, "
+                f"mappings weights and parameters, a list constraints, got {brief(entry)}"
+            )
+        presets[name] = Preset(
+            name, entry.get("description", ""), dict(entry.get("weights", {})), dict(entry.get("parameters", {})),
+            tuple(entry.get("constraints", ())),
+        )
+    return presets
+
+
+def combine(
+    presets: Sequence[Preset], terms: Mapping[str, RewardTerm], parameters: Mapping[str, Parameter]
+) -> Preset:
+    """The sum of the rewards of ``presets`` (arXiv 2510.04234, IV-B), and all their constraints.
+
+    A term that several presets weight gets the sum of the weights, no more than its bound, and the mean of its
+    parameters with these weights: of squared distances to targets, this is the sum but for a constant. Parameters of
+    what no two presets weight must agree: :class:`RewardError` names the one that does not.
+    """
+    if len(presets) == 1:
+        return presets[0]
+    weights: dict[str, float] = {}
+    for preset in presets:
+        for name, weight in preset.weights.items():
+            weights[name] = weights.get(name, 0.0) + weight
+    bounded = {name: min(weight, terms[name].max_weight) for name, weight in weights.items()}
+    owner = {parameter.name: term.name for term in terms.values() for parameter in term.parameters}
+    named = dict.fromkeys(name for preset in presets for name in preset.parameters)
+    return Preset(
+        SEPARATOR.join(preset.name for preset in presets),
+        " ".join(preset.description for preset in presets),
+        bounded,
+        {name: _combined_parameter(parameters[name], owner.get(name, ""), presets) for name in named},
+        tuple(dict.fromkeys(name for preset in presets for name in preset.constraints)),
+    )
+
+
+def _combined_parameter(parameter: Parameter, term: str, presets: Sequence[Preset]) -> np.ndarray:
+    """``term``: whose parameter it is, "" for that of a constraint alone."""
+    setting = [preset for preset in presets if parameter.name in preset.parameters]
+    values = [parameter.validate(preset.parameters[parameter.name]) for preset in setting]
+    weighting = [preset for preset in presets if preset.weights.get(term, 0.0) > 0.0]
+    if all(preset in weighting for preset in setting):
+        shares = [preset.weights[term] for preset in weighting]
+        asked = [parameter.validate(preset.parameters.get(parameter.name, parameter.default)) for preset in weighting]
+        return np.average(asked, axis=0, weights=shares)
+    if any((value != values[0]).any() for value in values):
+        names = " and ".join(preset.name for preset in setting)
+        raise RewardError(f"the presets {names} ask for different {parameter.name!r}: ask for one of them")
+    return values[0]
