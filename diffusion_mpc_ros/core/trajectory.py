@@ -48,6 +48,8 @@ JOINT_VEL = FIELDS["joint_vel"]
 PREVIOUS_ACTION = FIELDS["previous_action"]
 ACTION = FIELDS["action"]
 OBSERVATION = slice(0, ACTION.start)
+# Norm of (vx, vy [m/s], yaw rate [rad/s]) above which a robot is asked to walk.
+MOVING_COMMAND = 0.1
 
 OBSERVATION_DIM = ACTION.start
 ACTION_DIM = NUM_JOINTS

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.core.trajectory import MOVING_COMMAND
 
 
 class GaitParameter(NamedTuple):
@@ -27,8 +28,6 @@ GAIT_PARAMETERS: dict[str, GaitParameter] = {
     "step_frequency": GaitParameter("Hz", 1.6, 3.2, 2.2),
     "swing_height": GaitParameter("m", 0.03, 0.12, 0.08),
 }
-# Norm of (vx, vy, yaw rate) above which a robot is asked to walk.
-MOVING_COMMAND = 0.1
 # A trot: where each foot (FR, FL, RR, RL) is in its cycle when the clock is at 0; stance comes first, then swing.
 TROT_OFFSETS = np.array([0.0, 0.5, 0.5, 0.0])
 STANCE_SHARE = 0.55

@@ -70,7 +70,7 @@ def load_weights(network: nn.Module, artefact: Artefact, name: str = DENOISER) -
 
     Raises :class:`ArtefactError` when they do not fit.
     """
-    prefix, weights = f"step.{name}.", {}
+    prefix, weights = f"{name}.", {}
     for tensor in _constants(onnx.load_model_from_string(artefact.model).graph):
         if tensor.name.startswith(prefix):
             weights[tensor.name.removeprefix(prefix)] = torch.from_numpy(numpy_helper.to_array(tensor).copy())

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 # Name -> unit, each a mean over the first H rows, in the order of the reward model's outputs. The clearance is that of
-# the foot which is highest at a tick, above the ground; velocities are the base's, in its own frame.
+# the foot which is highest at a tick, above the ground; velocities are the base's, in its own frame. The step frequency
+# counts whole cycles of the gait, two diagonal steps each; it is 0 where a robot is told to stand.
 PREDICTIONS: dict[str, str] = {
     "base_height": "m",
     "mechanical_power": "W",
     "foot_clearance": "m",
     "base_lin_vel_x": "m/s",
     "base_lin_vel_y": "m/s",
+    "step_frequency": "Hz",
 }
 
 
@@ -22,3 +24,4 @@ BASE_HEIGHT = index("base_height")
 MECHANICAL_POWER = index("mechanical_power")
 FOOT_CLEARANCE = index("foot_clearance")
 BASE_LIN_VEL = slice(index("base_lin_vel_x"), index("base_lin_vel_y") + 1)
+STEP_FREQUENCY = index("step_frequency")

@@ -56,6 +56,9 @@ BASE_HEIGHT_TARGET = Parameter("base_height.target", (0.27,), 0.15, 0.35, "m", "
 FOOT_CLEARANCE = Parameter(
     "foot_lifting.clearance", (0.06,), 0.0, 0.2, "m", "height of the highest foot, mean over the plan, to be reached"
 )
+STEP_FREQUENCY_TARGET = Parameter(
+    "step_frequency.target", (2.2,), 1.0, 4.0, "Hz", "whole cycles of the gait, two diagonal steps each"
+)
 
 _ALL = (
     RewardTerm("posture", terms.posture, "rad^2", 1000.0, "attraction to a joint posture",
@@ -73,6 +76,8 @@ _ALL = (
                predicts=True),
     RewardTerm("foot_lifting", terms.foot_lifting, "m^2", 2e4, "feet lifted too little", (FOOT_CLEARANCE,),
                predicts=True),
+    RewardTerm("step_frequency", terms.step_frequency, "Hz^2", 200.0, "steps quicker or slower than a frequency",
+               (STEP_FREQUENCY_TARGET,), predicts=True),
     RewardTerm("velocity_tracking", terms.velocity_tracking, "m^2/s^2", 500.0, "base velocity away from the command",
                predicts=True),
 )

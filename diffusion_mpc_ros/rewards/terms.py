@@ -15,8 +15,14 @@ from typing import Any, NamedTuple
 from array_api_compat import array_namespace
 
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, WALKING_KD, WALKING_KP
-from diffusion_mpc_ros.core.trajectory import FIELDS
-from diffusion_mpc_ros.rewards.predictions import BASE_HEIGHT, BASE_LIN_VEL, FOOT_CLEARANCE, MECHANICAL_POWER
+from diffusion_mpc_ros.core.trajectory import FIELDS, MOVING_COMMAND
+from diffusion_mpc_ros.rewards.predictions import (
+    BASE_HEIGHT,
+    BASE_LIN_VEL,
+    FOOT_CLEARANCE,
+    MECHANICAL_POWER,
+    STEP_FREQUENCY,
+)
 
 Array = Any
 Parameters = Mapping[str, Array]
@@ -134,6 +140,16 @@ def foot_lifting(segment: Segment, parameters: Parameters) -> Array:
     missing = parameters["clearance"] - segment.predicted[:, FOOT_CLEARANCE]
     missing = array_namespace(missing).clip(missing, min=0.0)
     return -missing * missing
+
+
+def step_frequency(segment: Segment, parameters: Parameters) -> Array:
+    """``-(f - target)^2`` [Hz^2] with the predicted step frequency ``f``; ``target (1,)`` [Hz]; 0 for who is to stand.
+
+    A few rows show less than a cycle; what makes them slow or quick steps is for a network to say.
+    """
+    xp, command = array_namespace(segment.command), segment.command[:, 0, :]
+    error = segment.predicted[:, STEP_FREQUENCY] - parameters["target"]
+    return -xp.where(xp.sum(command * command, axis=1) > MOVING_COMMAND**2, error * error, 0.0 * error)
 
 
 def velocity_tracking(segment: Segment, parameters: Parameters) -> Array:

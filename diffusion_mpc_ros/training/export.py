@@ -76,75 +76,64 @@ def _slice_backward(grad, sizes, dim, start, end, step):
     return torch.ops.aten.constant_pad_nd.default(grad, [0, 0] * (grad.dim() - 1 - dim) + [start, size - end], 0.0)
 
 
-class _ExportedStep(nn.Module):
-    """The guided step with its gradients already traced into plain operators.
-
-    Branches leave out what a plan does not ask for: guidance, the reward model, and constraints other than boxes.
-    """
+class _BranchedStep(GuidedStep):
+    """The guided step with its gradients traced into plain operators, and branches round what a step does not need."""
 
     def __init__(self, step: GuidedStep, gradient: torch.fx.GraphModule, pull_back: torch.fx.GraphModule) -> None:
-        super().__init__()
-        self.step, self.gradient, self.pull_back = step, gradient, pull_back
+        super().__init__(step.denoiser, step.normalizer, step.terms, step.x0_clip, step.reward_model)
+        self.traced_gradient, self.pull_back = gradient, pull_back
 
-    def _predict(self, needed, tau, features):
-        parameters = dict(self.step.reward_model.named_parameters())
+    def _predict_where(self, needed, tau, row_features):
+        parameters = dict(self.reward_model.named_parameters())
 
-        def predict(tau, features, *values):
-            return self.step.predict(tau, features, dict(zip(parameters, values)))
+        def predict(tau, row_features, *values):
+            return self.predict(tau, row_features, dict(zip(parameters, values)))
 
-        def skip(tau, features, *values):
+        def skip(tau, row_features, *values):
             return tau.new_zeros((tau.shape[0], len(PREDICTIONS)))
 
-        return torch.cond(needed, predict, skip, (tau, features, *parameters.values()))
+        return torch.cond(needed, predict, skip, (tau, row_features, *parameters.values()))
 
-    def _gradient(self, guided, needed, tau, features, predicted, reward_weights, parameters):
-        step = self.step
-
+    def gradient_where(self, guided, needed, tau, row_features, reward_weights, parameters):
         def no_gradients(tau, mean, std, predicted, *_):
             return torch.zeros_like(tau), torch.zeros_like(predicted)
 
         def not_pulled_back(tau, *_):
             return torch.zeros_like(tau)
 
-        operands = (tau, step.mean, step.std, predicted, reward_weights, *parameters)
-        gradient, by_prediction = torch.cond(guided, self.gradient, no_gradients, operands)
-        operands = (tau, features, by_prediction, *step.reward_model.parameters())
+        predicted = self._predict_where(guided & needed, tau, row_features)
+        operands = (tau, self.mean, self.std, predicted, reward_weights, *parameters)
+        gradient, by_prediction = torch.cond(guided, self.traced_gradient, no_gradients, operands)
+        operands = (tau, row_features, by_prediction, *self.reward_model.parameters())
         return gradient + torch.cond(guided & needed, self.pull_back, not_pulled_back, operands)
 
-    def _project(self, tau, lower, upper, torque_max, band_lower, band_upper):
+    def project(self, tau, lower, upper, torque_max, band_lower, band_upper):
         def box(tau, lower, upper, *_):
             return project_box(tau, lower, upper)
 
         past_boxes = (torque_max < FREE_BOUND).any() | (band_lower < band_upper).any()
         operands = (tau, lower, upper, torque_max, band_lower, band_upper)
-        return torch.cond(past_boxes, self.step.project, box, operands)
+        return torch.cond(past_boxes, super().project, box, operands)
 
-    def forward(
-        self, tau, row_features, next_row_features, transition, noise, known, known_mask, guidance_scale,
-        reward_weights, lower, upper, torque_max, band_lower, band_upper, *parameters,
-    ):
-        step = self.step
-        needed = step.reads_predictions(reward_weights)
-        tau = torch.where(known_mask, known, step.reverse(tau, row_features, transition, noise))
-        predicted = self._predict(needed, tau, next_row_features)
-        gradient = self._gradient(
-            guidance_scale > 0.0, needed, tau, next_row_features, predicted, reward_weights, parameters
+    def reward_where(self, clean, needed, tau, row_features, reward_weights, parameters):
+        def not_clean(tau, *_):
+            return tau.new_zeros(tau.shape[0])
+
+        predicted = self._predict_where(clean & needed, tau, row_features)
+        return torch.cond(
+            clean, self.reward, not_clean, (tau, self.mean, self.std, predicted, reward_weights, *parameters)
         )
-        tau = step.guide(tau, gradient, transition, guidance_scale)
-        tau = self._project(tau, lower, upper, torque_max, band_lower, band_upper)
-        tau = torch.where(known_mask, known, tau)
-        predicted = self._predict(needed, tau, next_row_features)
-        reward = step.reward(tau, step.mean, step.std, predicted, reward_weights, *parameters)
-        return tau, tau * step.std + step.mean, reward
 
 
-def example_inputs(description: ModelDescription, batch: int, seed: int) -> dict[str, torch.Tensor]:
-    """Random inputs of the guided step of ordinary size, by name."""
+def example_inputs(
+    description: ModelDescription, batch: int, seed: int, last_step: bool = False
+) -> dict[str, torch.Tensor]:
+    """Random inputs of ordinary size for one of the guided steps, or for the last one, by name."""
     generator = np.random.default_rng(seed)
     arrays = {}
     for name, (dtype, shape) in description.inputs(batch).items():
         arrays[name] = generator.random(shape) < 0.3 if dtype == "bool" else generator.standard_normal(shape)
-    levels = generator.integers(1, description.schedule.steps + 1, size=description.rows)
+    levels = generator.integers(1, 2 if last_step else description.schedule.steps + 1, size=description.rows)
     arrays["row_features"] = description.schedule.row_features(levels, levels % 2)
     arrays["next_row_features"] = description.schedule.row_features(levels - 1, levels % 2)
     arrays["transition"] = description.schedule.transition(levels, levels - 1)
@@ -192,7 +181,7 @@ def export_onnx(step: GuidedStep, description: ModelDescription, path: Path) -> 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations; the parity check judges the result
         program = torch.export.export(
-            _ExportedStep(step, *_trace_gradients(step, inputs)), tuple(inputs.values()),
+            _BranchedStep(step, *_trace_gradients(step, inputs)), tuple(inputs.values()),
             dynamic_shapes=(*dynamic[:count], tuple(dynamic[count:])),
         )
         exported = torch.onnx.export(
@@ -206,10 +195,12 @@ def export_onnx(step: GuidedStep, description: ModelDescription, path: Path) -> 
     onnx.save_model(model, str(path))
 
 
-def parity_error(step: GuidedStep, description: ModelDescription, path: Path, batch: int, seed: int) -> float:
+def parity_error(
+    step: GuidedStep, description: ModelDescription, path: Path, batch: int, seed: int, last_step: bool
+) -> float:
     """Largest ``|ONNX - torch| / (1 + |torch|)`` over all outputs for random inputs."""
     session = onnxruntime.InferenceSession(str(path), session_options(threads=1), providers=["CPUExecutionProvider"])
-    inputs = example_inputs(description, batch, seed)
+    inputs = example_inputs(description, batch, seed, last_step)
     actual = session.run(list(description.outputs()), {name: value.numpy() for name, value in inputs.items()})
     with torch.no_grad():
         expected = [value.numpy() for value in step(*inputs.values())]
@@ -243,7 +234,10 @@ def export_artefact(
         staging.chmod(0o755)
         model_path = staging / MODEL_FILE
         export_onnx(step, description, model_path)
-        error = max(parity_error(step, description, model_path, batch, seed=batch) for batch in (1, 10))
+        error = max(
+            parity_error(step, description, model_path, batch, seed=batch, last_step=last)
+            for batch in (1, 10) for last in (False, True)
+        )  # fmt: skip
         if not error <= PARITY_TOLERANCE:
             raise ArtefactError(
                 f"the exported graph differs from torch by {error:.2e}, {PARITY_TOLERANCE:.0e} is allowed; "

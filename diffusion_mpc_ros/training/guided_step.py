@@ -20,9 +20,7 @@ class NoRewardModel(nn.Module):
 
     def forward(self, tau, row_features):
         """``tau (B, T, 57)`` -> ``(B, P)``."""
-        # Read, if to no end: a backend may drop an input that no node reads, and then misses it.
-        unread = 0.0 * row_features.mean()
-        return tau.new_zeros((tau.shape[0], len(PREDICTIONS))) + unread
+        return tau.new_zeros((tau.shape[0], len(PREDICTIONS)))
 
 
 class GuidedStep(nn.Module):
@@ -41,7 +39,7 @@ class GuidedStep(nn.Module):
         super().__init__()
         self.denoiser = denoiser
         self.reward_model = NoRewardModel() if reward_model is None else reward_model
-        self.terms = tuple(terms)
+        self.normalizer, self.terms = normalizer, tuple(terms)
         self.parameter_names = tuple(parameter.name for parameter in term_parameters(self.terms))
         self.x0_clip = x0_clip
         self.register_buffer("mean", torch.tensor(normalizer.mean, dtype=torch.float32))
@@ -127,18 +125,32 @@ class GuidedStep(nn.Module):
         """-> ``tau_next (B, T, 57)`` normalised, ``trajectory (B, T, 57)`` physical, ``reward (B,)``.
 
         What is known is put in before the reward is read, too: its gradient then follows from the true first row.
+        Only clean trajectories have a reward, the last step's: before it is 0.
         """
+        needed = self.reads_predictions(reward_weights)
+        guided = (guidance_scale > 0.0) & (transition[:, 3] > 0.0).any()
+        clean = (next_row_features[:, 1] <= 0.0).all()
         tau = torch.where(known_mask, known, self.reverse(tau, row_features, transition, noise))
-        predicted = self.predict(tau, next_row_features)
-        constants = self.mean, self.std
-        gradient, by_prediction = self.reward_gradient(tau, *constants, predicted, reward_weights, *parameters)
-        gradient = gradient + self.prediction_gradient(tau, next_row_features, by_prediction)
+        gradient = self.gradient_where(guided, needed, tau, next_row_features, reward_weights, parameters)
         tau = self.guide(tau, gradient, transition, guidance_scale)
         tau = self.project(tau, lower, upper, torque_max, band_lower, band_upper)
         tau = torch.where(known_mask, known, tau)
-        predicted = self.predict(tau, next_row_features)
-        reward = self.reward(tau, *constants, predicted, reward_weights, *parameters)
+        reward = self.reward_where(clean, needed, tau, next_row_features, reward_weights, parameters)
         return tau, tau * self.std + self.mean, reward
+
+    def gradient_where(self, guided, needed, tau, row_features, reward_weights, parameters):
+        """Gradient ``(B, T, 57)`` of the composed reward, zeros where not ``guided``."""
+        predicted = self.predict(tau, row_features)
+        gradient, by_prediction = self.reward_gradient(
+            tau, self.mean, self.std, predicted, reward_weights, *parameters
+        )
+        gradient = gradient + self.prediction_gradient(tau, row_features, by_prediction)
+        return torch.where(guided, gradient, 0.0)
+
+    def reward_where(self, clean, needed, tau, row_features, reward_weights, parameters):
+        """Composed reward ``(B,)``, zeros where not ``clean``."""
+        predicted = self.predict(tau, row_features)
+        return torch.where(clean, self.reward(tau, self.mean, self.std, predicted, reward_weights, *parameters), 0.0)
 
 
 def _of_every(row_features, tau):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,9 +14,10 @@ from rich.console import Console
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import FOOT_RADIUS
-from diffusion_mpc_ros.core.trajectory import ACTION
+from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
+from diffusion_mpc_ros.evaluation.gait import is_moving
 from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
@@ -25,7 +27,7 @@ from diffusion_mpc_ros.training.pretrain import Corruption, WindowSampler, load_
 from diffusion_mpc_ros.training.provenance import source_commit
 
 # What the targets are worked out from; see training/collect.py.
-LABELS = ("base_height", "mechanical_power", "foot_height", "base_lin_vel")
+LABELS = ("base_height", "mechanical_power", "foot_height", "base_lin_vel", "gait")
 
 
 @dataclass(frozen=True)
@@ -57,12 +59,18 @@ class RewardModelConfig(LoopConfig):
             raise ConfigurationError(f"held_out must be a share between 0 and 1, got {self.held_out}")
 
 
+def step_frequencies(observation: np.ndarray, gait: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """``(E, L)`` [Hz] of trajectories ``(E, L, 45)`` in the gaits ``(E, G)`` with the parameters ``names``."""
+    moving = is_moving(observation[..., COMMAND].reshape(-1, 3)).reshape(observation.shape[:2])
+    return moving * gait[:, [list(names).index("step_frequency")]]
+
+
 def window_targets(arrays: dict[str, np.ndarray], horizon: int) -> np.ndarray:
     """The :data:`PREDICTIONS` of the window of ``horizon`` rows that starts at each tick: ``(E, L - H + 1, P)``."""
     clearance = arrays["foot_height"].max(axis=-1) - FOOT_RADIUS
-    velocity = arrays["base_lin_vel"]
+    velocity = np.moveaxis(arrays["base_lin_vel"][..., :2], -1, 0)
     ticks = np.stack(
-        [arrays["base_height"], arrays["mechanical_power"], clearance, velocity[..., 0], velocity[..., 1]], axis=-1
+        [arrays["base_height"], arrays["mechanical_power"], clearance, *velocity, arrays["step_frequency"]], axis=-1
     )
     sums = np.cumsum(ticks, axis=1, dtype=np.float64)
     sums = np.concatenate([np.zeros_like(sums[:, :1]), sums], axis=1)
@@ -93,7 +101,11 @@ class Task:
         normalizer = Normalizer.from_json(run["normalizer"])
         self.schedule, rows = NoiseSchedule(self.prior.steps), self.prior.horizon + 1
         self.corruption = Corruption(self.prior, self.schedule)
-        arrays = load_rows(TrajectoryDataset.open(config.dataset), self.prior.relabel_commands, LABELS)
+        dataset = TrajectoryDataset.open(config.dataset)
+        arrays = load_rows(dataset, self.prior.relabel_commands, LABELS)
+        arrays["step_frequency"] = step_frequencies(
+            arrays["observation"], arrays["gait"], list(dataset.attributes["gait"])
+        )
         split = round(len(arrays["fresh"]) * (1.0 - config.held_out))
         if not 0 < split < len(arrays["fresh"]):
             count = len(arrays["fresh"])

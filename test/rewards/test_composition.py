@@ -152,7 +152,7 @@ def test_several_presets_are_asked_for_at_once(composer):
     unconstrained = [name for name, preset in PRESETS.items() if not preset.constraints]
     for first, second in itertools.combinations(unconstrained, 2):
         composer.preset_settings(f"{first}+{second}")
-    with pytest.raises(RewardError, match="ask for different 'joint_range.max'"):
+    with pytest.raises(RewardError, match="ask for different 'joint_range.min'"):
         composer.preset_settings("joint_range+joint_wave")
     with pytest.raises(RewardError, match="unknown preset 'gallop'"):
         composer.apply(0.0, preset="energy+gallop")

@@ -130,6 +130,13 @@ def test_foot_lifting_counts_only_what_is_missing():
     assert value("foot_lifting", still(), predictions(foot_clearance=0.09), clearance=[0.08]) == 0.0
 
 
+def test_step_frequency_is_the_squared_error_of_who_is_told_to_walk():
+    trajectory, predicted = still(), predictions(step_frequency=1.8)
+    assert value("step_frequency", trajectory, predicted, target=[2.5]) == 0.0
+    trajectory[..., COMMAND] = [0.2, 0.0, 0.0]
+    assert value("step_frequency", trajectory, predicted, target=[2.5]) == pytest.approx(-0.49)
+
+
 def test_velocity_tracking_is_the_squared_error_of_velocity_and_yaw_rate():
     trajectory = still()
     trajectory[..., COMMAND] = [0.5, 0.0, 1.0]
@@ -157,7 +164,7 @@ def test_gradient_equals_finite_differences(name):
     rng = np.random.default_rng(7)
     trajectory = rng.normal(size=(1, 5, 57))
     parameters = {key: torch.as_tensor(array) for key, array in DEFAULTS.items()}
-    predicted = np.array([[0.3, 2.0, 0.01, 0.4, -0.2]])
+    predicted = np.array([[0.3, 2.0, 0.01, 0.4, -0.2, 1.9]])
     gradients = torch.func.grad(lambda *x: TERMS[name](Segment.of(*x), parameters).sum(), argnums=(0, 1))(
         torch.as_tensor(trajectory), torch.as_tensor(predicted)
     )

@@ -75,10 +75,10 @@ def boxes_only(inputs):
 
 @pytest.mark.parametrize("change", [nothing, analytic_terms_only, boxes_only])
 @pytest.mark.parametrize("scale", [0.0, 0.7])
-@pytest.mark.parametrize("batch", [1, 3, 10])
-def test_the_graph_equals_torch(exported, reference, batch, scale, change):
+@pytest.mark.parametrize(("batch", "last_step"), [(1, False), (3, True), (10, False), (10, True)])
+def test_the_graph_equals_torch(exported, reference, batch, last_step, scale, change):
     loaded, session = exported
-    inputs = example_inputs(loaded.description, batch, seed=100 + batch)
+    inputs = example_inputs(loaded.description, batch, 100 + batch, last_step)
     inputs["guidance_scale"] = torch.tensor(scale)
     change(inputs)
     actual = session.run(None, {name: value.numpy() for name, value in inputs.items()})
@@ -86,6 +86,7 @@ def test_the_graph_equals_torch(exported, reference, batch, scale, change):
         expected = reference(*inputs.values())
     for a, e in zip(actual, expected, strict=True):
         np.testing.assert_allclose(a, e.numpy(), rtol=1e-4, atol=1e-4)
+    assert (actual[2] != 0.0).all() == last_step, "a reward where the trajectory is clean, and there alone"
 
 
 def test_the_card_says_what_was_exported(exported):

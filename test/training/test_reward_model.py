@@ -8,7 +8,7 @@ import torch
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import FOOT_RADIUS
-from diffusion_mpc_ros.core.trajectory import ACTION
+from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
@@ -34,7 +34,7 @@ def make_arrays():
         "observation": observation, "action": action, "executed": action + 0.1, "fresh": fresh,
         "base_height": 0.27 + 0.02 * observation[..., 9], "mechanical_power": rng.uniform(20.0, 80.0, (ROBOTS, TICKS)),
         "foot_height": rng.uniform(FOOT_RADIUS, 0.1, (ROBOTS, TICKS, 4)),
-        "base_lin_vel": rng.normal(size=(ROBOTS, TICKS, 3)),
+        "base_lin_vel": rng.normal(size=(ROBOTS, TICKS, 3)), "gait": rng.uniform(1.6, 3.2, (ROBOTS, 1)),
     }  # fmt: skip
 
 
@@ -43,16 +43,26 @@ def test_targets_are_means_over_the_horizon():
         "base_height": np.array([[0.2, 0.3, 0.4]]), "mechanical_power": np.array([[10.0, 30.0, 50.0]]),
         "foot_height": np.array([[[0.05, 0.03, 0.02, 0.02], [0.02, 0.02, 0.09, 0.02], [0.04] * 4]]),
         "base_lin_vel": np.array([[[0.5, 0.1, 9.0], [0.7, -0.1, 9.0], [0.9, 0.0, 9.0]]]),
+        "step_frequency": np.array([[0.0, 2.0, 2.0]]),
     }  # fmt: skip
     targets = reward_model.window_targets(arrays, horizon=2)
     assert targets.shape == (1, 2, len(PREDICTIONS))
     # The highest foot is at 5, 9 and 4 cm.
-    expected = [[0.25, 20.0, 0.07 - FOOT_RADIUS, 0.6, 0.0], [0.35, 40.0, 0.065 - FOOT_RADIUS, 0.8, -0.05]]
+    expected = [[0.25, 20.0, 0.07 - FOOT_RADIUS, 0.6, 0.0, 1.0], [0.35, 40.0, 0.065 - FOOT_RADIUS, 0.8, -0.05, 2.0]]
     np.testing.assert_allclose(targets[0], expected, rtol=1e-6)
+
+
+def test_the_step_frequency_is_that_of_the_gait_where_a_robot_is_told_to_walk():
+    observation = np.zeros((2, 3, 45))
+    observation[0, 1:, COMMAND] = [0.0, 0.0, 0.5]
+    gait = np.array([[0.3, 2.5], [0.2, 1.7]])
+    frequencies = reward_model.step_frequencies(observation, gait, ["base_height", "step_frequency"])
+    np.testing.assert_array_equal(frequencies, [[0.0, 2.5, 2.5], [0.0, 0.0, 0.0]])
 
 
 def test_windows_hold_what_was_executed_and_their_own_targets():
     arrays = make_arrays()
+    arrays["step_frequency"] = np.zeros((ROBOTS, TICKS))
     windows = LabelledWindows(arrays, ROWS, Normalizer(np.zeros(57), np.ones(57)))
     tau, targets = windows.draw(64, torch.Generator().manual_seed(0))
     heights = 0.27 + 0.02 * tau[:, :-1, 9].mean(dim=1)
@@ -64,7 +74,7 @@ def test_windows_hold_what_was_executed_and_their_own_targets():
 @pytest.fixture
 def runs(tmp_path):
     """A dataset and the run of a prior on it."""
-    TrajectoryDataset(tmp_path / "data", {"seed": 0}).append(make_arrays())
+    TrajectoryDataset(tmp_path / "data", {"seed": 0, "gait": {"step_frequency": [1.6, 3.2]}}).append(make_arrays())
     pretrain.main(PretrainConfig(
         dataset=tmp_path / "data", run_dir=tmp_path / "prior", network=NetworkConfig(width=16, blocks=1),
         iterations=2, batch=16, warmup=1, relabel_commands=False,
@@ -99,7 +109,7 @@ def test_a_dataset_without_labels_or_too_small_is_refused(runs):
     with pytest.raises(ConfigurationError, match="80 trajectories: too few to hold out a share of 0.005"):
         reward_model.main(replace(config, held_out=0.005))
     arrays = make_arrays()
-    TrajectoryDataset(runs / "plain", {"seed": 0}).append({name: arrays[name] for name in ROW_ARRAYS})
+    TrajectoryDataset(runs / "plain", {"seed": 0, "gait": {}}).append({name: arrays[name] for name in ROW_ARRAYS})
     with pytest.raises(ConfigurationError, match="holds no base_height"):
         reward_model.main(replace(config, dataset=runs / "plain"))
     with pytest.raises(ConfigurationError, match="no training run in .*nowhere"):
