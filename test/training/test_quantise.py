@@ -116,8 +116,8 @@ def test_only_the_denoiser_of_an_artefact_is_quantised(random_artefact):
 def test_the_graph_is_added_to_the_card_and_can_be_replaced(random_artefact, tmp_path):
     folder = shutil.copytree(random_artefact, tmp_path / "artefact")
     loaded = artefact.load(folder)
-    for seed in (0, 100):
-        errors = add_int8_graph(loaded, artefact_inputs(loaded, seed, 30), artefact_inputs(loaded, seed + 50, 5))
+    for seed in (0, 1000):
+        errors = add_int8_graph(loaded, artefact_inputs(loaded, seed, 100), artefact_inputs(loaded, seed + 500, 5))
         card = artefact.load(folder).card  # the hashes are those of the files
         assert card["files"].keys() == {artefact.MODEL_FILE, INT8_MODEL_FILE}
         assert card["scores"]["int8"] == errors

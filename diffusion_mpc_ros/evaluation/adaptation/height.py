@@ -1,8 +1,9 @@
 """From 25 cm to 18 cm while walking (arXiv 2510.04234, VI-B.1 and Fig. 4): how fast does the base follow a request.
 
 Robots walk forward under the preset `height`, the base height asked for --high; at --request the request changes to
---low. Data that the prior has learnt from hold either height, and no change from one to the other. Every row has its
-own number of candidates N; in the first one nobody asks for anything (no planning: one sample of the prior alone).
+--low, or to --aim where --low is not reached by asking for it (the paper asks for 15 cm to walk at 18). Every
+trajectory that the prior has learnt from is in a gait of one height. Every row has its own number of candidates N; in
+the first one nobody asks for anything (no planning: one sample of the prior alone).
 
 The height is the base's above flat ground, in the simulator. Smoothed: the mean over the last --window, about a period
 of the trot; it looks back only. Settling time: from the request until the smoothed height is within 1.5 cm of --low and
@@ -66,7 +67,9 @@ class Config(ExperimentConfig):
     high: float = 0.25
     """Base height asked for at first [m]."""
     low: float = 0.18
-    """Base height asked for from the request on [m]."""
+    """Base height to be reached from the request on [m]."""
+    aim: float | None = None
+    """What the planner is asked for then [m]; default: --low. A reward is a compromise with the prior."""
     request: float = 4.0
     """When the request changes [s]."""
     ramp: float = 0.0
@@ -98,7 +101,8 @@ class Config(ExperimentConfig):
             return lambda tick: RewardSettings()
         first = self.change.tick
         before = composer.apply(0.0, parameters={TARGET_PARAMETER: self.high}, ramp_time=0.0, preset=case.preset)
-        composer.apply(first * CONTROL_DT, parameters={TARGET_PARAMETER: self.low}, ramp_time=self.ramp)
+        aim = self.low if self.aim is None else self.aim
+        composer.apply(first * CONTROL_DT, parameters={TARGET_PARAMETER: aim}, ramp_time=self.ramp)
         return lambda tick: before if tick < first else composer.at(tick * CONTROL_DT)
 
 
@@ -118,7 +122,7 @@ def main(config: Config) -> None:
 def evaluate_height(config: Config) -> dict[str, Any]:
     """The report: ``artefact`` (SHA-256), ``config`` and ``rows``."""
     artefact, composer = load(model_folder(config.artefact)), make_composer()
-    asked = {name: getattr(config, name) for name in ("high", "low", "request", "ramp", "window")}
+    asked = {name: getattr(config, name) for name in ("high", "low", "aim", "request", "ramp", "window")}
     file = ReportFile(config.json, COMMAND, config.head(artefact, **asked))
     drop_outdated(file, composer)
     walks = HeightWalks(config, artefact, composer)

@@ -68,7 +68,7 @@ def test_the_report_has_every_cell_in_the_agreed_form(small, random_artefact, tm
     unplanned = written["rows"][0]
     assert (unplanned["penalty"], unplanned["change"], unplanned["tracking_ratio"]) == (0.512, 0.0, 1.0)
     assert unplanned["settings"]["weights"] == {} and unplanned["settings"]["constraints"] == []
-    assert set(unplanned["settings"]["parameters"]) == {"posture.target", "posture.mask"}
+    assert set(unplanned["settings"]["parameters"]) == {"posture.target", "posture.mask", "base_height.target"}
     # Ranking, guiding and projecting each change the walk.
     assert len({row["penalty_raw"] for row in written["rows"][:8]}) == 8
     text = page.read_text()

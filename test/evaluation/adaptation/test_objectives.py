@@ -101,7 +101,7 @@ def test_every_objective_has_settings_with_and_without_its_constraint(composer):
         described = describe_settings(composer, plain)
         assert described["weights"] == composer.presets[objective.preset].weights
         assert described["parameters"] == {
-            name: [float(value) for value in values]
+            name: np.atleast_1d(values).astype(float).tolist()
             for name, values in composer.presets[objective.preset].parameters.items()
         }
 
