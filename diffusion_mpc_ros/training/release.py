@@ -29,7 +29,7 @@ class ExportConfig:
     run_dir: Path = Path("runs/pretrain")
     reward_model_dir: Path = Path("runs/reward_model")
     output: Path = Path("models/go2")
-    noise_scale: float = 0.5
+    noise_scale: float = 1.0
 
 
 def main(config: ExportConfig) -> None:

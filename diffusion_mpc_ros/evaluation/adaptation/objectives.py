@@ -28,11 +28,11 @@ from diffusion_mpc_ros.simulation.batch import BatchState
 # about the same in the unplanned walk. A constant of the measure, not of the preset: tuning a weight must not move
 # what it is judged by.
 TOTAL_VARIATION_WEIGHT = 0.05
-# Box on the joint speeds [rad/s], about their root mean square in the unplanned walk: a wider one changes little.
-SPEED_LIMIT = 3.0
-# Half the width of the joint range round the target [rad]: folded rear legs walk on in a narrow one, stretched ones
-# need a wide one to keep their velocity.
-FOLDED_HALF_WIDTH, STRETCHED_HALF_WIDTH = 0.05, 0.2
+# Box on the joint speeds [rad/s], about twice their root mean square in the unplanned walk: a narrower one costs
+# tracking, a wider one changes little.
+SPEED_LIMIT = 6.0
+# Half the width of the joint range round the target [rad]: a leg that walks leaves a narrow one in every step.
+FOLDED_HALF_WIDTH, STRETCHED_HALF_WIDTH = 0.3, 0.2
 
 Parameters = Mapping[str, np.ndarray]
 # (state before a control tick, state after it) -> (B,)
