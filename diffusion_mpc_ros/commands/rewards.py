@@ -2,7 +2,7 @@
 
 examples:
   diffusion-mpc rewards get
-  diffusion-mpc rewards set energy=5 joint_velocity=1
+  diffusion-mpc rewards set energy=0.2 velocity_tracking=50
   diffusion-mpc rewards set --preset balance --ramp 2
   diffusion-mpc rewards set --preset energy+posture_negative
   diffusion-mpc rewards set posture.target=0.1 --enable joint_range

@@ -17,9 +17,8 @@ class RewardTerm:
     """A term of the composed reward ``R = sum_i weight_i R_i`` (arXiv 2510.04234, IV-B).
 
     ``sign`` is -1 for a penalty (``R_i <= 0``); a weight lies in ``[min_weight, max_weight]``, in 1/``unit``. The
-    upper bounds are about where a larger weight changes nothing any more: a guided step is bounded by its own noise.
-    ``predicts``: the term reads what a reward model predicts. Its bound is lower than that: where no data were, a
-    larger weight finds what the model believes and the robot cannot do (a base on the ground that walks).
+    upper bounds are about where the shipped model begins to stop walking, or to do what a reward model believes in and
+    a robot cannot do (a base on the ground that walks). ``predicts``: the term reads what a reward model predicts.
     """
 
     name: str
@@ -57,7 +56,7 @@ FOOT_CLEARANCE = Parameter(
     "foot_lifting.clearance", (0.06,), 0.0, 0.2, "m", "height of the highest foot, mean over the plan, to be reached"
 )
 STEP_FREQUENCY_TARGET = Parameter(
-    "step_frequency.target", (2.2,), 1.0, 4.0, "Hz", "whole cycles of the gait, two diagonal steps each"
+    "step_frequency.target", (2.2,), 1.5, 3.3, "Hz", "whole cycles of the gait, two diagonal steps each"
 )
 
 _ALL = (
@@ -65,18 +64,18 @@ _ALL = (
                (POSTURE_TARGET, POSTURE_MASK)),
     RewardTerm("joint_range", terms.joint_range, "rad^2", 150.0, "joint positions outside a range",
                (JOINT_RANGE_MIN, JOINT_RANGE_MAX)),
-    RewardTerm("joint_velocity", terms.joint_velocity, "rad^2/s^2", 4.0, "joint speeds"),
+    RewardTerm("joint_velocity", terms.joint_velocity, "rad^2/s^2", 0.2, "joint speeds"),
     RewardTerm("joint_acceleration", terms.joint_acceleration, "rad^2/s^4", 2e-4, "joint accelerations"),
     RewardTerm("align", terms.align, "1", 20000.0, "base orientation away from the wanted one", (ALIGN_DIRECTION,)),
     RewardTerm("smooth", terms.smooth, "1", 20.0, "total variation of the base orientation"),
-    RewardTerm("energy", terms.energy, "J", 20.0, "mechanical work of the joints", (ENERGY_TORQUE_MAX,)),
-    RewardTerm("base_height", terms.base_height, "m^2", 2e5, "base away from a height", (BASE_HEIGHT_TARGET,),
+    RewardTerm("energy", terms.energy, "J", 3.0, "mechanical work of the joints", (ENERGY_TORQUE_MAX,)),
+    RewardTerm("base_height", terms.base_height, "m^2", 5e4, "base away from a height", (BASE_HEIGHT_TARGET,),
                predicts=True),
     RewardTerm("learned_energy", terms.learned_energy, "J", 2.0, "mechanical work as a network predicts it",
                predicts=True),
     RewardTerm("foot_lifting", terms.foot_lifting, "m^2", 2e4, "feet lifted too little", (FOOT_CLEARANCE,),
                predicts=True),
-    RewardTerm("step_frequency", terms.step_frequency, "Hz^2", 200.0, "steps quicker or slower than a frequency",
+    RewardTerm("step_frequency", terms.step_frequency, "Hz^2", 50.0, "steps quicker or slower than a frequency",
                (STEP_FREQUENCY_TARGET,), predicts=True),
     RewardTerm("velocity_tracking", terms.velocity_tracking, "m^2/s^2", 500.0, "base velocity away from the command",
                predicts=True),

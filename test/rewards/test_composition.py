@@ -76,7 +76,7 @@ BAD_CHANGES = [
     ({"weights": {"height": 1.0}}, "unknown reward term 'height'; valid terms: posture"),
     ({"weights": {"energy": float("nan")}}, "not within bounds"),
     ({"weights": {"energy": float("inf")}}, "not within bounds"),
-    ({"weights": {"energy": -0.1}}, r"\[0, 20\] 1/\(J\) is valid"),
+    ({"weights": {"energy": -0.1}}, r"\[0, 3\] 1/\(J\) is valid"),
     ({"weights": {"energy": 20.1}}, "not within bounds"),
     ({"weights": {"energy": "much"}}, "must be a number"),
     ({"weights": {"energy": True}}, "must be a number"),
