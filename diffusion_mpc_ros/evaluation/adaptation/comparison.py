@@ -66,7 +66,8 @@ def relative_change(values: np.ndarray, reference: np.ndarray, seed: int = 0) ->
     """Means ``penalty`` of ``values (B,)`` and ``unplanned`` of ``reference (B,)``, ``change`` and its ``interval``.
 
     ``change`` is ``mean(values) / mean(reference) - 1``; the 95 % interval comes from robots drawn with replacement, a
-    robot's two values always together. All None without a robot; no change where there was nothing to be changed.
+    robot's two values always together. All None without a robot; no change where there was nothing to be changed, no
+    interval where so few robots had a reference that a draw may hold none of them.
     """
     if not len(values):
         return dict.fromkeys(("penalty", "unplanned", "change", "interval"))
@@ -74,11 +75,14 @@ def relative_change(values: np.ndarray, reference: np.ndarray, seed: int = 0) ->
         return {"penalty": float(values.mean()), "unplanned": 0.0, "change": None, "interval": None}
     rng = np.random.default_rng(seed)
     drawn = rng.integers(len(values), size=(RESAMPLES, len(values)))
-    changes = values[drawn].mean(axis=1) / reference[drawn].mean(axis=1) - 1.0
+    references = reference[drawn].mean(axis=1)
+    interval = None
+    if references.all():
+        interval = np.percentile(values[drawn].mean(axis=1) / references - 1.0, INTERVAL).tolist()
     penalty, unplanned = float(values.mean()), float(reference.mean())
     return {
         "penalty": penalty,
         "unplanned": unplanned,
         "change": penalty / unplanned - 1.0,
-        "interval": np.percentile(changes, INTERVAL).tolist(),
+        "interval": interval,
     }

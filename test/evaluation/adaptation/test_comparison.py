@@ -83,3 +83,9 @@ def test_groups_are_put_together_in_order():
 def test_nothing_cannot_change_relatively():
     measured = relative_change(np.array([0.0, 0.2]), np.zeros(2))
     assert measured == {"penalty": 0.1, "unplanned": 0.0, "change": None, "interval": None}
+
+
+def test_a_change_of_what_hardly_any_robot_had_is_without_an_interval():
+    measured = relative_change(np.array([0.0, 0.0, 0.1, 0.0]), np.array([0.0, 0.0, 0.4, 0.0]))
+    # Of four robots drawn with replacement none is the third with probability (3/4)^4 = 0.32.
+    assert measured["change"] == pytest.approx(-0.75) and measured["interval"] is None
