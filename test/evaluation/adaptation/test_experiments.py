@@ -25,7 +25,7 @@ TARGET = Parameter("base_height.target", (0.29,), 0.1, 0.4, "m", "for this test"
 def height_composer():
     """A term of that name which is never weighed, and a preset that an untrained artefact can follow."""
     term = RewardTerm("base_height", lambda segment, parameters: segment[:, 0, 0], "m^2", 1.0, "", (TARGET,))
-    preset = Preset("height", "", weights={"joint_velocity": 1.0})
+    preset = Preset("height", "", weights={"joint_velocity": 0.1})
     return RewardComposer({"height": preset}, {}, terms={**TERMS, "base_height": term})
 
 
@@ -122,7 +122,7 @@ def test_the_request_changes_the_target_at_its_tick(ramp, expected):
     settings = config.settings_over_time(height_composer(), Case("height", 10))
     targets = [settings(tick).parameters["base_height.target"].item() for tick in (0, 199, 200, 225, 250)]
     assert targets == pytest.approx(expected)
-    assert all(settings(tick).weights["joint_velocity"] == 1.0 for tick in (0, 200, 250))
+    assert all(settings(tick).weights["joint_velocity"] == 0.1 for tick in (0, 200, 250))
     unplanned = config.settings_over_time(height_composer(), Case(None, 1))
     assert unplanned(0).weights == unplanned(300).weights == {}
 
