@@ -43,6 +43,7 @@ class PretrainConfig(LoopConfig):
     dataset: Path = Path("runs/dataset")
     run_dir: Path = Path("runs/pretrain")
     seed: int = 3
+    iterations: int = 30000
     device: str = "auto"
     horizon: int = 11
     steps: int = 10
