@@ -1,7 +1,8 @@
 """Plan latency of a model artefact on this machine, beside what torch and the matrix products alone take.
 
 Every case (backend, precision, candidates N, denoising steps K, all reward terms or none, threads) is measured in a
-process of its own. How to read the table: docs/performance.md.
+process of its own. The whole grid takes hours at 2000 plans: --json writes every row at once, and the same command goes
+on with the rows that are missing. How to read the table: docs/performance.md.
 
 examples:
   diffusion-mpc bench planner --quick
@@ -12,7 +13,6 @@ examples:
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,9 @@ from diffusion_mpc_ros.diffusion.inference import PRECISIONS, choose_backend, ha
 from diffusion_mpc_ros.diffusion.int8 import int8_artefact
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planner_bench import Case, in_own_process, measure_planner
+from diffusion_mpc_ros.evaluation.report_file import ReportFile
 
+COMMAND = "bench planner"
 # Largest difference of a joint target [rad] between product and reference that f32 arithmetic explains.
 PARITY_TOLERANCE = 1e-4
 # A reference is measured on so many plans for each plan of the product's, and on no fewer than that.
@@ -64,7 +66,7 @@ class Config:
     quick: bool = False
     """A first look: N = 1 and 10, K = 3 and 10, one thread, 50 plans, no torch.compile."""
     json: Path | None = None
-    """Write the report to this file."""
+    """Write the report to this file after every row; rows of the same artefact and processor that it holds are kept."""
 
     def __post_init__(self) -> None:
         if self.quick:
@@ -81,9 +83,6 @@ def main(config: Config) -> int:
     """Measure, print, write the JSON report; 1 when an f32 plan is not the reference's."""
     report = measure(config)
     print_report(report)
-    if config.json is not None:
-        config.json.parent.mkdir(parents=True, exist_ok=True)
-        config.json.write_text(json.dumps(report, indent=1) + "\n")
     differing = [row for row in report["rows"] if row["precision"] == "f32" and _differs(row)]
     if differing:
         print(f"{len(differing)} f32 rows differ from the reference by more than {PARITY_TOLERANCE:.0e} rad")
@@ -91,35 +90,37 @@ def main(config: Config) -> int:
 
 
 def measure(config: Config) -> dict[str, Any]:
-    """The report: ``machine``, ``artefact`` (SHA-256), ``plans``, ``load_average``, ``skipped`` and ``rows``.
+    """The report: ``machine``, ``processor``, ``artefact`` (SHA-256), ``plans``, ``skipped`` and ``rows``.
 
-    ``load_average``: of the last minute before: processes that ran beside this one, and spoil the figures.
+    A row's ``load_average`` is that of the last minute before it: processes that ran beside this one spoil it.
     """
-    load = os.getloadavg()[0]
     kinds, skipped = _kinds(config)
-    cores = describe_machine()["cores"]
-    threads = [number for number in config.threads if number <= cores]
-    skipped += [f"{number} threads: this process has {cores} cores" for number in config.threads if number > cores]
+    machine = describe_machine()
+    threads = [number for number in config.threads if number <= machine["cores"]]
+    skipped += [f"{number} threads: this process has {machine['cores']} cores" for number in config.threads
+                if number not in threads]  # fmt: skip
     references = config.references
     if references and not all(map(importlib.util.find_spec, ("torch", "onnx"))):
         skipped.append("torch, torch.compile and matrix products: torch or onnx is not installed (`make setup-train`)")
         references = False
-    rows: list[dict[str, Any]] = []
+    wanted = {"references": references, "compiled": references and config.compiled}
+    head = {
+        "machine": machine, "processor": machine["processor"],
+        "artefact": Case(config.artefact, 1, 1, False, 1, 1).load().identity, "plans": config.plans,
+    }  # fmt: skip
+    file = ReportFile(config.json, COMMAND, head)
     cases = [
         Case(config.artefact, candidates, steps, guided, count, config.plans)
         for candidates, steps, guided, count in product(config.candidates, config.steps, (False, True), threads)
     ]
     for case in tqdm(cases, desc="cases", unit="case", disable=None):
-        reference = _measure_references(case, config.compiled, skipped) if references else {}
-        rows += [_row(case, backend, precision, reference) for backend, precision in kinds]
-    return {
-        "machine": describe_machine(),
-        "artefact": Case(config.artefact, 1, 1, False, 1, 1).load().identity,
-        "plans": config.plans,
-        "load_average": load,
-        "skipped": list(dict.fromkeys(skipped)),
-        "rows": rows,
-    }
+        missing = [kind for kind in kinds if not _is_known(file.rows, _labels(case, *kind), wanted)]
+        reference = _measure_references(case, config.compiled, skipped) if missing and references else {}
+        for kind in missing:
+            row = {**_row(case, *kind, reference), **wanted}
+            file.rows[:] = [known for known in file.rows if not _has(known, _labels(case, *kind))]
+            file.add(row)
+    return {**file.report, "skipped": list(dict.fromkeys(skipped))}
 
 
 def _kinds(config: Config) -> tuple[list[tuple[str, str]], list[str]]:
@@ -183,13 +184,28 @@ def _reference(name: str, case: Case) -> dict[str, Any]:
     return measure_one(case, build_network)
 
 
+def _labels(case: Case, backend: str, precision: str) -> dict[str, Any]:
+    """What identifies a row."""
+    return {
+        "backend": backend, "precision": precision, "candidates": case.candidates, "steps": case.steps,
+        "sampler": case.sampler, "guided": case.guided, "threads": case.threads,
+    }  # fmt: skip
+
+
+def _has(row: dict[str, Any], labels: dict[str, Any]) -> bool:
+    return all(row[name] == value for name, value in labels.items())
+
+
+def _is_known(rows: list[dict[str, Any]], labels: dict[str, Any], wanted: dict[str, bool]) -> bool:
+    """Whether the row was measured, and with as many references as are ``wanted`` now."""
+    return any(_has(row, labels) and all(row[name] >= value for name, value in wanted.items()) for row in rows)
+
+
 def _row(case: Case, backend: str, precision: str, reference: dict[str, Any]) -> dict[str, Any]:
+    load = os.getloadavg()[0]
     measured = in_own_process(measure_planner, case, backend, precision)
     targets = measured.pop("joint_targets")
-    row = {
-        "backend": backend, "precision": precision, "candidates": case.candidates, "steps": case.steps,
-        "sampler": case.sampler, "guided": case.guided, "threads": case.threads, **measured,
-    }  # fmt: skip
+    row = {**_labels(case, backend, precision), "load_average": load, **measured}
     p50 = measured["p50_ms"]
     names = ("flops", "torch_ms", "torch_compile_ms", "gemm_ms", "gemm_same_shapes_ms")
     row.update({name: reference.get(name) for name in names})
@@ -213,8 +229,8 @@ def print_report(report: dict[str, Any]) -> None:
         "torch /": ("ratio_torch", "{:.1f}"), "compiled /": ("ratio_torch_compile", "{:.1f}"),
         "/ GEMM": ("ratio_gemm", "{:.2f}"), "diff., rad": ("plan_difference_rad", "{:.0e}"),
     }  # fmt: skip
-    machine = f"{report['machine']['processor']}, load average {report['load_average']:.1f} before"
-    table = Table(title=f"{report['plans']} plans a row; {machine}")
+    load = max((row["load_average"] for row in report["rows"]), default=0.0)
+    table = Table(title=f"{report['plans']} plans a row; {report['processor']}, load average at most {load:.1f} before")
     for heading in ("backend", "N", "K", "guided", "threads", *columns):
         table.add_column(heading, justify="left" if heading == "backend" else "right", no_wrap=True)
     for row in report["rows"]:

@@ -40,6 +40,30 @@ def test_the_report_has_a_row_a_case_with_times_ratios_and_parity(tmp_path, caps
     assert "onnxruntime bf16" in capsys.readouterr().out
 
 
+def test_a_bench_goes_on_where_it_was_and_measures_again_what_has_fewer_references(tmp_path, monkeypatch):
+    measured = []
+
+    def row(case, backend, precision, reference):
+        measured.append((case.candidates, bool(reference)))
+        return {**bench._labels(case, backend, precision), "precision": precision}
+
+    monkeypatch.setattr(bench, "_row", row)
+    monkeypatch.setattr(bench, "_measure_references", lambda case, compiled, skipped: {"torch_ms": 1.0})
+    small = {"steps": (3,), "threads": (1,), "backends": ("onnxruntime",), "precisions": ("f32",)}
+
+    def run(**settings):
+        measured.clear()
+        report = bench.measure(Config(json=tmp_path / "bench.json", **small, **settings))
+        return list(measured), len(report["rows"])
+
+    assert run(candidates=(1,), references=False) == ([(1, False)] * 2, 2)  # guided and not
+    assert run(candidates=(1, 10), references=False) == ([(10, False)] * 2, 4)
+    assert run(candidates=(1, 10), references=False) == ([], 4)
+    assert run(candidates=(10,), compiled=False) == ([(10, True)] * 2, 4)
+    assert run(candidates=(1, 10), references=False) == ([], 4)
+    assert run(candidates=(10,), references=False, plans=3) == ([(10, False)] * 2, 2)
+
+
 def test_without_torch_the_references_are_left_out_with_a_line(monkeypatch, capsys):
     find = bench.importlib.util.find_spec
     monkeypatch.setattr(bench.importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
