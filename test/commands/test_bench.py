@@ -84,7 +84,7 @@ def test_an_f32_plan_unlike_the_references_is_a_failure(monkeypatch, capsys):
 
 def test_more_threads_than_cores_are_left_out(monkeypatch):
     monkeypatch.setattr(bench, "describe_machine", lambda: {"processor": "a CPU", "cores": 1})
-    monkeypatch.setattr(bench, "_row", lambda case, backend, precision, reference: {"threads": case.threads})
+    monkeypatch.setattr(bench, "_row", lambda case, *kind_and_reference: bench._labels(case, *kind_and_reference[:2]))
     report = bench.measure(Config(threads=(1, 2), steps=(3,), candidates=(1,), backends=("onnxruntime",),
                                   references=False))  # fmt: skip
     assert {row["threads"] for row in report["rows"]} == {1}
