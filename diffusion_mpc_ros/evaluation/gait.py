@@ -87,8 +87,8 @@ class GaitCommand:
 
 
 def is_moving(command: np.ndarray) -> np.ndarray:
-    """Which robots are asked to walk: ``command (B, 3)`` -> ``(B,)`` bool."""
-    return np.linalg.norm(command, axis=1) > MOVING_COMMAND
+    """Which robots are asked to walk: ``command (..., 3)`` -> ``(...)`` bool."""
+    return np.linalg.norm(command, axis=-1) > MOVING_COMMAND
 
 
 class GaitClock:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-# Name -> unit, each a mean over the first H rows, in the order of the reward model's outputs. The clearance is that of
-# the foot which is highest at a tick, above the ground; velocities are the base's, in its own frame. The step frequency
-# counts whole cycles of the gait, two diagonal steps each; it is 0 where a robot is told to stand.
+# Name -> unit, in the order of the reward model's outputs: means over the first H rows, and COSTS_TO_GO. The clearance
+# is that of the foot which is highest at a tick, above the ground; velocities are the base's, in its own frame. The
+# step frequency counts whole cycles of the gait, two diagonal steps each; it is 0 where a robot is told to stand.
 PREDICTIONS: dict[str, str] = {
     "base_height": "m",
     "mechanical_power": "W",
@@ -12,7 +12,13 @@ PREDICTIONS: dict[str, str] = {
     "base_lin_vel_x": "m/s",
     "base_lin_vel_y": "m/s",
     "step_frequency": "Hz",
+    "joint_velocity_to_go": "rad^2/s^2",
+    "joint_acceleration_to_go": "rad^2/s^4",
+    "energy_to_go": "W",
+    "tilt_to_go": "1",
 }
+# Means over the second after the trajectory, of sums over the joints; see training/costs_to_go.py.
+COSTS_TO_GO = tuple(name for name in PREDICTIONS if name.endswith("_to_go"))
 
 
 def index(name: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_POS_MAX, JOINT_POS_MIN, JOINT_TORQUE_MAX, NUM_JOINTS
@@ -79,6 +80,14 @@ _ALL = (
                (STEP_FREQUENCY_TARGET,), predicts=True),
     RewardTerm("velocity_tracking", terms.velocity_tracking, "m^2/s^2", 500.0, "base velocity away from the command",
                predicts=True),
+    RewardTerm("joint_velocity_to_go", partial(terms.cost_to_go, name="joint_velocity_to_go"), "rad^2/s^2", 10.0,
+               "joint speeds in the second after the plan", predicts=True),
+    RewardTerm("joint_acceleration_to_go", partial(terms.cost_to_go, name="joint_acceleration_to_go"), "rad^2/s^4",
+               1e-2, "joint accelerations in the second after the plan", predicts=True),
+    RewardTerm("energy_to_go", partial(terms.cost_to_go, name="energy_to_go"), "W", 10.0,
+               "mechanical power in the second after the plan", predicts=True),
+    RewardTerm("tilt_to_go", partial(terms.cost_to_go, name="tilt_to_go"), "1", 1e6,
+               "tilt of the base in the second after the plan", predicts=True),
 )
 TERMS: dict[str, RewardTerm] = {term.name: term for term in _ALL}
 

@@ -22,6 +22,7 @@ from diffusion_mpc_ros.rewards.predictions import (
     FOOT_CLEARANCE,
     MECHANICAL_POWER,
     STEP_FREQUENCY,
+    index,
 )
 
 Array = Any
@@ -150,6 +151,16 @@ def step_frequency(segment: Segment, parameters: Parameters) -> Array:
     xp, command = array_namespace(segment.command), segment.command[:, 0, :]
     error = segment.predicted[:, STEP_FREQUENCY] - parameters["target"]
     return -xp.where(xp.sum(command * command, axis=1) > MOVING_COMMAND**2, error * error, 0.0 * error)
+
+
+def cost_to_go(segment: Segment, parameters: Parameters, *, name: str) -> Array:
+    """``-[c]_+`` with the cost ``c`` of the second after the plan that a network predicts, the prediction ``name``.
+
+    A plan shows half a step: what is cheap so long may be dear to walk on from. Diffuser's guide is a return, too
+    (arXiv 2205.09991, 3.2).
+    """
+    cost = segment.predicted[:, index(name)]
+    return -array_namespace(cost).clip(cost, min=0.0)
 
 
 def velocity_tracking(segment: Segment, parameters: Parameters) -> Array:

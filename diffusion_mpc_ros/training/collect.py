@@ -1,11 +1,13 @@
 """Collect trajectories of the demonstrator in many gaits, under action noise, pushes and domain randomisation.
 
 Every trajectory keeps one hidden gait (base height, step frequency, ...) from its first to its last row, so that no row
-shows a change from one gait to another. A part that is there is not collected again. At the end `data_sheet.md` and
-`data_sheet.json` beside the parts say what the data cover.
+shows a change from one to another. With `--alternatives`, though, robots change from policy to policy. A part that is
+there is not collected again. At the end `data_sheet.md` and `data_sheet.json` beside the parts say what the data cover.
 
 examples:
   diffusion-mpc train collect
+  diffusion-mpc train collect --config config/training/collect_low.yaml
+  diffusion-mpc train collect --config config/training/collect_economical.yaml
   diffusion-mpc train collect --parts 1 --robots 50 --output runs/small
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +25,12 @@ from tqdm import tqdm
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
-from diffusion_mpc_ros.evaluation.gait import GaitCommand
+from diffusion_mpc_ros.evaluation.gait import GaitCommand, GaitParameter
 from diffusion_mpc_ros.simulation.batch import BATCH_TIMESTEP, BatchSimulation, BatchState
 from diffusion_mpc_ros.simulation.randomization import Randomization, variation
 from diffusion_mpc_ros.training import data_sheet
 from diffusion_mpc_ros.training.action_noise import ActionNoise, NoiseGenerator
+from diffusion_mpc_ros.training.alternation import AlternatingPolicy
 from diffusion_mpc_ros.training.commands import CommandRanges, CommandSampler
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls
 
@@ -36,10 +40,14 @@ class CollectConfig:
     """``diffusion-mpc train collect``: ``parts`` parts of ``robots`` trajectories of ``ticks`` control ticks.
 
     A robot put on its feet, at first or after a fall, has ``settle_ticks`` to take up its gait; these rows are left out
-    of every window. ``default_gait_share``: trajectories in the default gait. Pushes of up to ``push_speed`` [m/s].
+    of every window. ``default_gait_share``: trajectories in the default gait; the others draw from the ranges in the
+    demonstrator's card, or in ``gait``, by name. ``alternatives``: more policies; a robot changes from one to another
+    after a time in ``switch_ticks``. Pushes of up to ``push_speed`` [m/s].
     """
 
     demonstrator: Path = Path("models/demonstrator")
+    alternatives: tuple[Path, ...] = ()
+    switch_ticks: tuple[int, int] = (100, 300)
     output: Path = Path("runs/dataset")
     seed: int = 7
     threads: int = 2
@@ -48,6 +56,7 @@ class CollectConfig:
     ticks: int = 1000
     settle_ticks: int = 50
     default_gait_share: float = 0.25
+    gait: dict[str, tuple[float, float]] = field(default_factory=dict)
     push_ticks: int = 150
     push_speed: float = 0.6
     noise: ActionNoise = field(default_factory=ActionNoise)
@@ -60,14 +69,30 @@ class CollectConfig:
         for name in ("parts", "robots", "ticks", "settle_ticks", "push_ticks"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 1 <= self.switch_ticks[0] <= self.switch_ticks[1]:
+            raise ConfigurationError(f"switch_ticks must be a range 1 <= LOW <= HIGH, got {self.switch_ticks}")
 
 
-def collect_part(config: CollectConfig, policy: DemonstratorPolicy, seed: int) -> dict[str, np.ndarray]:
+def gait_ranges(config: CollectConfig, policy: DemonstratorPolicy) -> dict[str, GaitParameter]:
+    """What gaits are drawn from: the ranges in the demonstrator's card, or those of ``config.gait``."""
+    ranges = dict(policy.gait_parameters)
+    for name, (low, high) in config.gait.items():
+        if name not in ranges:
+            raise ConfigurationError(f"gait names {name!r}; the demonstrator has {', '.join(ranges)}")
+        if not low < high:
+            raise ConfigurationError(f"gait.{name} must be a range LOW < HIGH [{ranges[name].unit}], got {low} {high}")
+        ranges[name] = ranges[name]._replace(low=low, high=high)
+    return ranges
+
+
+def collect_part(
+    config: CollectConfig, policies: Sequence[DemonstratorPolicy], seed: int
+) -> dict[str, np.ndarray]:
     """One part: arrays as in :mod:`dataset`, ``E = robots`` trajectories of ``L = ticks``.
 
     Labels: what :func:`labels` says, at the tick of the observation, and ``mechanical_power (E, L)`` [W], the mean over
-    the tick that the row's action is applied in. Facts: the commanded ``gait (E, G)`` in the order of the policy's
-    ``gait_parameters``, the robot's :func:`variation`, its ``latency (E,)`` [s] at the start, the scale of its
+    the tick that the row's action is applied in. Facts: the commanded ``gait (E, G)`` in the order of the first
+    policy's ``gait_parameters``, the robot's :func:`variation`, its ``latency (E,)`` [s] at the start, the scale of its
     ``noise (E,)`` [action units], and whether its legs are ``folding (E,)``.
     """
     simulation = BatchSimulation(
@@ -76,11 +101,12 @@ def collect_part(config: CollectConfig, policy: DemonstratorPolicy, seed: int) -
     rng = np.random.default_rng(seed + 1)
     commands = CommandSampler(config.robots, config.commands, rng)
     noise = NoiseGenerator(config.robots, config.noise, rng)
-    gait = GaitCommand.draw(config.robots, rng, policy.gait_parameters, config.default_gait_share)
+    gait = GaitCommand.draw(config.robots, rng, gait_ranges(config, policies[0]), config.default_gait_share)
+    policy = AlternatingPolicy(policies, config.robots, config.switch_ticks, rng)
     walker = DemonstratorWalker(policy, gait)
     walker.clock.phase = rng.uniform(size=config.robots)
     facts = {
-        "gait": gait.columns(list(policy.gait_parameters)),
+        "gait": gait.columns(list(policies[0].gait_parameters)),
         **variation(simulation.models, simulation.nominal),
         "latency": simulation.latency_steps * BATCH_TIMESTEP,
         "noise": noise.scale,
@@ -103,6 +129,7 @@ def collect_part(config: CollectConfig, policy: DemonstratorPolicy, seed: int) -
                 record.setdefault(name, []).append(values.astype(np.float32))
         previous = executed
         commands.step()
+        policy.step()
         if tick > 0 and tick % config.push_ticks == 0:
             push = np.zeros((config.robots, 3))
             push[:, :2] = rng.uniform(-config.push_speed, config.push_speed, size=(config.robots, 2))
@@ -131,15 +158,15 @@ def labels(state: BatchState) -> dict[str, np.ndarray]:
 
 def main(config: CollectConfig) -> None:
     """Collect the parts that are missing from ``output``, then write the data sheet."""
-    policy = DemonstratorPolicy(config.demonstrator)
+    policies = [DemonstratorPolicy(folder) for folder in (config.demonstrator, *config.alternatives)]
     settings = dataclasses.asdict(dataclasses.replace(config, output=Path(), threads=1, parts=1))
     attributes = json.loads(json.dumps(settings, default=str))
-    attributes["demonstrator_sha256"] = policy.sha256
-    attributes["gait"] = {name: [entry.low, entry.high] for name, entry in policy.gait_parameters.items()}
+    attributes["demonstrator_sha256"] = [policy.sha256 for policy in policies]
+    attributes["gait"] = {name: [entry.low, entry.high] for name, entry in gait_ranges(config, policies[0]).items()}
     dataset = TrajectoryDataset(config.output, attributes)
     bar = tqdm(total=config.parts, initial=dataset.parts, unit="part", desc="collect")
     while dataset.parts < config.parts:
-        part = collect_part(config, policy, config.seed + 1000 * dataset.parts)
+        part = collect_part(config, policies, config.seed + 1000 * dataset.parts)
         dataset.append(part)
         bar.set_postfix(falls=count_falls(part["fresh"]))
         bar.update(1)

@@ -161,7 +161,8 @@ def markdown(sheet: dict[str, Any]) -> str:
         "# Data sheet",
         "",
         f"`diffusion-mpc train collect`: {sheet['trajectories']} trajectories, {sheet['ticks']} control ticks of "
-        f"{CONTROL_DT} s, of the demonstrator {source['demonstrator_sha256'][:12]}, source {source['source_commit']}. "
+        f"{CONTROL_DT} s, of {' and '.join(name[:12] for name in source['demonstrator_sha256'])}, source "
+        f"{source['source_commit']}. "
         f"Falls: {falls['count']}, {falls['per_hour']:.0f} an hour; {falls['trajectories_without']} trajectories "
         f"without one; {falls['settling_ticks']} ticks are left out of the windows while robots settle after them. "
         f"Gaits are held over a trajectory. Settings and the hash of every part: `{NAME}.json`.",

@@ -63,7 +63,7 @@ class ArtefactMetadata:
     training: Mapping[str, Any] = field(default_factory=dict)
     commit: str = ""
     scores: Mapping[str, Any] = field(default_factory=dict)
-    seeds: Mapping[str, int] = field(default_factory=dict)
+    seeds: Mapping[str, int | list[int]] = field(default_factory=dict)
 
 
 def _slice_backward(grad, sizes, dim, start, end, step):

@@ -13,6 +13,7 @@ import dacite
 import numpy as np
 import torch
 
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
@@ -24,6 +25,8 @@ from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, optimize,
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
 from diffusion_mpc_ros.training.provenance import source_commit
 
+# What config/training/collect*.yaml write.
+DATASETS = tuple(map(Path, ("runs/dataset", "runs/dataset_low", "runs/dataset_economical")))
 # A robot that was told to walk so many ticks ago, about half a step, is still starting.
 START_TICKS = 12
 
@@ -37,10 +40,11 @@ class PretrainConfig(LoopConfig):
     of windows whose last rows are noisier than the rest, as early-step caching leaves them. ``walk_starts`` is the
     share of windows that begin when a robot that stood is told to walk: few ticks of a dataset, but a robot that does
     not start now finds itself in the same state again, for ever. ``relabel_commands``: see
-    :mod:`training.relabelling`; a dataset without labels needs it off.
+    :mod:`training.relabelling`; a dataset without labels needs it off. ``datasets`` are learned from together, each
+    with commands relabelled by itself.
     """
 
-    dataset: Path = Path("runs/dataset")
+    datasets: tuple[Path, ...] = DATASETS
     run_dir: Path = Path("runs/pretrain")
     seed: int = 3
     iterations: int = 30000
@@ -98,8 +102,8 @@ class WindowSampler:
 
 
 def begins_to_walk(observation: np.ndarray) -> np.ndarray:
-    """Where robots of ``observation (E, L, 45)`` are told to walk and were not :data:`START_TICKS` ago: ``(E, L)``."""
-    moving = is_moving(observation[..., COMMAND].reshape(-1, 3)).reshape(observation.shape[:2])
+    """Where robots of ``observation (E, L, 45)`` walk and stood within the last :data:`START_TICKS`: ``(E, L)``."""
+    moving = is_moving(observation[..., COMMAND])
     stood = np.zeros_like(moving)
     for ticks in range(1, START_TICKS + 1):
         stood[:, ticks:] |= ~moving[:, :-ticks]
@@ -159,12 +163,27 @@ class Corruption:
         return noisy, features, weight * ~known
 
 
+def open_datasets(paths: Sequence[Path]) -> list[TrajectoryDataset]:
+    """The datasets in the folders ``paths``; raises :class:`ConfigurationError` for none, and where there is none."""
+    if not paths:
+        raise ConfigurationError("datasets names no folder: there is nothing to learn from")
+    return [TrajectoryDataset.open(path) for path in paths]
+
+
 def load_rows(dataset: TrajectoryDataset, relabel: bool, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """The rows, their commands relabelled or not, and the arrays ``names``."""
+    """The rows of one dataset, their commands relabelled or not, and the arrays ``names``."""
     arrays = dataset.load(tuple(dict.fromkeys((*ROWS, *names, *(relabelling.LABELS if relabel else ())))))
     if relabel:
         arrays["observation"] = relabelling.relabel_commands(arrays)
-    return arrays
+    return {name: arrays[name] for name in dict.fromkeys((*ROWS, *names))}
+
+
+def join(parts: Sequence[dict[str, np.ndarray]], paths: Sequence[Path]) -> dict[str, np.ndarray]:
+    """The arrays of several datasets as those of one; all have trajectories of the same length."""
+    lengths = {str(path): part["fresh"].shape[1] for path, part in zip(paths, parts)}
+    if len(set(lengths.values())) > 1:
+        raise ConfigurationError(f"the trajectories of the datasets differ in length: {lengths} ticks")
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
 def fit_normalizer(arrays: dict[str, np.ndarray]) -> Normalizer:
@@ -173,12 +192,12 @@ def fit_normalizer(arrays: dict[str, np.ndarray]) -> Normalizer:
     return Normalizer.fit(rows)
 
 
-def write_metadata(config: PretrainConfig, normalizer: Normalizer, dataset: dict[str, object]) -> None:
+def write_metadata(config: PretrainConfig, normalizer: Normalizer, datasets: list[dict[str, Any]]) -> None:
     """``run.json`` beside the checkpoint: all that `train export` needs besides the weights."""
     metadata = {
         "config": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
         "normalizer": normalizer.to_json(),
-        "dataset": dataset,
+        "datasets": datasets,
         "source_commit": source_commit(),
     }
     (config.run_dir / METADATA_FILE).write_text(json.dumps(metadata, indent=2) + "\n")
@@ -187,7 +206,7 @@ def write_metadata(config: PretrainConfig, normalizer: Normalizer, dataset: dict
 def read_prior(run_dir: Path) -> tuple[PretrainConfig, dict[str, Any], dict[str, Any]]:
     """Configuration, metadata and checkpoint of a run; raises :class:`ConfigurationError` when it is not there."""
     run, checkpoint = read_run(run_dir)
-    return dacite.from_dict(PretrainConfig, run["config"], dacite.Config(cast=[Path])), run, checkpoint
+    return dacite.from_dict(PretrainConfig, run["config"], dacite.Config(cast=[Path, tuple])), run, checkpoint
 
 
 def main(config: PretrainConfig) -> None:
@@ -195,15 +214,15 @@ def main(config: PretrainConfig) -> None:
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     config.run_dir.mkdir(parents=True, exist_ok=True)
-    dataset = TrajectoryDataset.open(config.dataset)
-    arrays = load_rows(dataset, config.relabel_commands)
+    datasets = open_datasets(config.datasets)
+    arrays = join([load_rows(dataset, config.relabel_commands) for dataset in datasets], config.datasets)
     normalizer = fit_normalizer(arrays)
     schedule = NoiseSchedule(config.steps)
     sampler = WindowSampler(arrays, config.horizon + 1, normalizer, config.walk_starts)
     device = pick_device(config.device)
     corruption = Corruption(config, schedule)
     network = build_denoiser(config.network, config.horizon + 1).to(device)
-    write_metadata(config, normalizer, dataset.attributes)
+    write_metadata(config, normalizer, [dataset.attributes for dataset in datasets])
 
     def loss(generator: torch.Generator) -> torch.Tensor:
         tau0, executed = sampler.draw(config.batch, generator)

@@ -15,8 +15,8 @@ import numpy as np
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND
 from diffusion_mpc_ros.evaluation.gait import is_moving
 
-# What the fit reads beside the rows: what was walked, and facts about each trajectory.
 DISTURBANCES = ("noise", "folding")
+# What the fit reads beside the rows: what was walked, and facts about each trajectory.
 FACTS = ("gait", "payload_mass", "payload_position", "friction", "motor_strength", "latency", *DISTURBANCES)
 LABELS = ("base_lin_vel", *FACTS)
 # Ticks over which a velocity is averaged, about two cycles of the trot, after as many under the same command.
@@ -68,7 +68,7 @@ def _steady_blocks(command: np.ndarray, fresh: np.ndarray) -> tuple[np.ndarray, 
     disturbed = np.cumsum(changes | fresh, axis=1)
     starts = np.arange(BLOCK, length - BLOCK, BLOCK)
     steady = disturbed[:, starts + BLOCK - 1] == disturbed[:, starts - BLOCK]
-    moving = is_moving(command.reshape(-1, 3)).reshape(fresh.shape)[:, starts]
+    moving = is_moving(command)[:, starts]
     episodes, blocks = np.nonzero(steady & moving)
     return episodes, starts[blocks]
 

@@ -42,7 +42,7 @@ def main(config: ExportConfig) -> None:
         **run, "iterations_done": checkpoint["iteration"], "loss": checkpoint["loss"],
         "cpu_seconds": checkpoint["cpu_seconds"],
     }
-    seeds = {"pretrain": training.seed, "collect": run["dataset"]["seed"]}
+    seeds = {"pretrain": training.seed, "collect": [dataset["seed"] for dataset in run["datasets"]]}
     scores: dict[str, Any] = {}
     reward_model = None
     if config.reward_model_dir != Path("."):

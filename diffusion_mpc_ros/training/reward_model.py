@@ -20,10 +20,19 @@ from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.evaluation.gait import is_moving
 from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
+from diffusion_mpc_ros.training.costs_to_go import FEWEST, costs_to_go, tick_costs
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, optimize
 from diffusion_mpc_ros.training.networks.reward_model import RewardModel
-from diffusion_mpc_ros.training.pretrain import Corruption, WindowSampler, load_rows, read_prior
+from diffusion_mpc_ros.training.pretrain import (
+    DATASETS,
+    Corruption,
+    WindowSampler,
+    join,
+    load_rows,
+    open_datasets,
+    read_prior,
+)
 from diffusion_mpc_ros.training.provenance import source_commit
 
 # What the targets are worked out from; see training/collect.py.
@@ -46,7 +55,7 @@ class RewardModelConfig(LoopConfig):
     """
 
     pretrain_dir: Path = Path("runs/pretrain")
-    dataset: Path = Path("runs/dataset")
+    datasets: tuple[Path, ...] = DATASETS
     run_dir: Path = Path("runs/reward_model")
     seed: int = 5
     network: RewardNetworkConfig = field(default_factory=RewardNetworkConfig)
@@ -61,12 +70,11 @@ class RewardModelConfig(LoopConfig):
 
 def step_frequencies(observation: np.ndarray, gait: np.ndarray, names: Sequence[str]) -> np.ndarray:
     """``(E, L)`` [Hz] of trajectories ``(E, L, 45)`` in the gaits ``(E, G)`` with the parameters ``names``."""
-    moving = is_moving(observation[..., COMMAND].reshape(-1, 3)).reshape(observation.shape[:2])
-    return moving * gait[:, [list(names).index("step_frequency")]]
+    return is_moving(observation[..., COMMAND]) * gait[:, [list(names).index("step_frequency")]]
 
 
-def window_targets(arrays: dict[str, np.ndarray], horizon: int) -> np.ndarray:
-    """The :data:`PREDICTIONS` of the window of ``horizon`` rows that starts at each tick: ``(E, L - H + 1, P)``."""
+def window_means(arrays: dict[str, np.ndarray], horizon: int) -> np.ndarray:
+    """Those :data:`PREDICTIONS` that are means over the ``horizon`` rows from each tick on: ``(E, L - H + 1, M)``."""
     clearance = arrays["foot_height"].max(axis=-1) - FOOT_RADIUS
     velocity = np.moveaxis(arrays["base_lin_vel"][..., :2], -1, 0)
     ticks = np.stack(
@@ -74,7 +82,16 @@ def window_targets(arrays: dict[str, np.ndarray], horizon: int) -> np.ndarray:
     )
     sums = np.cumsum(ticks, axis=1, dtype=np.float64)
     sums = np.concatenate([np.zeros_like(sums[:, :1]), sums], axis=1)
-    return ((sums[:, horizon:] - sums[:, :-horizon]) / horizon).astype(np.float32)
+    return (sums[:, horizon:] - sums[:, :-horizon]) / horizon
+
+
+def window_targets(arrays: dict[str, np.ndarray], horizon: int) -> np.ndarray:
+    """The :data:`PREDICTIONS` of the window of ``horizon`` rows that starts at each tick: ``(E, L - H + 1, P)``.
+
+    NaN where one is not known.
+    """
+    to_go = costs_to_go(tick_costs(arrays), arrays["observation"][..., COMMAND], arrays["fresh"], horizon)
+    return np.concatenate([window_means(arrays, horizon), to_go], axis=-1, dtype=np.float32)
 
 
 class LabelledWindows(WindowSampler):
@@ -101,31 +118,47 @@ class Task:
         normalizer = Normalizer.from_json(run["normalizer"])
         self.schedule, rows = NoiseSchedule(self.prior.steps), self.prior.horizon + 1
         self.corruption = Corruption(self.prior, self.schedule)
-        dataset = TrajectoryDataset.open(config.dataset)
-        arrays = load_rows(dataset, self.prior.relabel_commands, LABELS)
-        arrays["step_frequency"] = step_frequencies(
-            arrays["observation"], arrays["gait"], list(dataset.attributes["gait"])
-        )
-        split = round(len(arrays["fresh"]) * (1.0 - config.held_out))
-        if not 0 < split < len(arrays["fresh"]):
-            count = len(arrays["fresh"])
+        datasets = open_datasets(config.datasets)
+        arrays = join([self._labelled_rows(dataset) for dataset in datasets], config.datasets)
+        count = len(arrays["fresh"])
+        split = round(count * (1.0 - config.held_out))
+        if not 0 < split < count:
             raise ConfigurationError(
-                f"{config.dataset} has {count} trajectories: too few to hold out a share of {config.held_out:g}"
+                f"{' '.join(map(str, config.datasets))}: {count} trajectories are too few to hold out a share of "
+                f"{config.held_out:g}"
             )
-        parts = ({name: values[part] for name, values in arrays.items()} for part in (slice(split), slice(split, None)))
+        shuffled = np.random.default_rng(config.seed).permutation(count)
+        parts = ({name: values[part] for name, values in arrays.items()} for part in np.split(shuffled, [split]))
         self.training, self.held_out = (LabelledWindows(part, rows, normalizer) for part in parts)
         self.network = RewardModel(rows, **dataclasses.asdict(config.network))
         targets = self.training.targets.flatten(0, 1)
-        self.network.mean.copy_(targets.mean(dim=0))
-        self.network.std.copy_(targets.std(dim=0))
+        if not targets.isfinite().any(dim=0).all():
+            raise ConfigurationError(
+                f"{' '.join(map(str, config.datasets))}: no window is followed by {FEWEST} ticks of the same command, "
+                "so nothing says what it leads to"
+            )
+        self.network.mean.copy_(targets.nanmean(dim=0))
+        self.network.std.copy_((targets - self.network.mean).square().nanmean(dim=0).sqrt())
+
+    def _labelled_rows(self, dataset: TrajectoryDataset) -> dict[str, np.ndarray]:
+        arrays = load_rows(dataset, self.prior.relabel_commands, LABELS)
+        gait = arrays.pop("gait")
+        arrays["step_frequency"] = step_frequencies(arrays["observation"], gait, list(dataset.attributes["gait"]))
+        return arrays
 
     def loss(self, generator: torch.Generator) -> torch.Tensor:
-        """Mean squared standardised error on a batch at the levels that follow a reverse step, 0 to K - 1."""
+        """Mean squared standardised error on a batch at the levels that follow a reverse step, 0 to K - 1.
+
+        Over the targets that are known.
+        """
         tau, targets = self.training.draw(self.config.batch, generator)
         levels = self.corruption.levels(len(tau), generator) - 1
         noisy, features, _ = self.corruption(tau, tau[..., ACTION], generator, levels)
-        error = self.network.standardised(noisy, features) - (targets - self.network.mean) / self.network.std
-        return (error**2).mean()
+        known = targets.isfinite()
+        standardised = (targets.nan_to_num() - self.network.mean) / self.network.std
+        # No NaN comes near the error: times 0, it would be one in the gradient.
+        error = torch.where(known, self.network.standardised(noisy, features) - standardised, 0.0)
+        return error.square().sum() / known.sum()
 
     @torch.no_grad()
     def scores(self) -> dict[str, list[float]]:
@@ -136,8 +169,9 @@ class Task:
             tau, targets = self.held_out.draw(self.config.score_windows, generator)
             levels = torch.full(tau.shape[:2], level)
             noisy, features, _ = self.corruption(tau, tau[..., ACTION], generator, levels)
-            error = ((self.network(noisy, features) - targets) ** 2).mean(dim=0)
-            for name, value in zip(PREDICTIONS, 1.0 - error / targets.var(dim=0)):
+            error = (self.network(noisy, features) - targets).square().nanmean(dim=0)
+            variance = (targets - targets.nanmean(dim=0)).square().nanmean(dim=0)
+            for name, value in zip(PREDICTIONS, 1.0 - error / variance):
                 scores[name].append(round(float(value), 4))
         return scores
 

@@ -45,7 +45,7 @@ class WatchedSimulation(BatchSimulation):
 
 
 def test_collection_is_reproducible_and_the_action_is_clean(policy):
-    first, second = (collect_part(small(), policy, seed=3) for _ in range(2))
+    first, second = (collect_part(small(), [policy], seed=3) for _ in range(2))
     for name, array in first.items():
         np.testing.assert_array_equal(array, second[name])
     assert first["observation"].shape == (4, 12, 45) and first["fresh"][:, 0].all()
@@ -57,7 +57,7 @@ def test_collection_is_reproducible_and_the_action_is_clean(policy):
 
 def test_labels_are_the_truth(policy, monkeypatch):
     monkeypatch.setattr(collect, "BatchSimulation", WatchedSimulation)
-    part = collect_part(small(push_ticks=4, push_speed=1.0), policy, seed=3)
+    part = collect_part(small(push_ticks=4, push_speed=1.0), [policy], seed=3)
     simulation = WatchedSimulation.last
     assert len(simulation.steps) == 5 + 12
     for tick, (before, after) in enumerate(simulation.steps[5:]):
@@ -83,7 +83,7 @@ def test_a_fall_leaves_the_rows_out_until_the_robot_has_settled(policy, monkeypa
             return state
 
     monkeypatch.setattr(collect, "BatchSimulation", Stumbling)
-    fresh = collect_part(small(), policy, seed=3)["fresh"]
+    fresh = collect_part(small(), [policy], seed=3)["fresh"]
     expected = np.zeros((4, 12), dtype=bool)
     expected[:, 0] = True
     expected[1, 3:8] = True

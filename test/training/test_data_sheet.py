@@ -13,7 +13,7 @@ from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 
 TICKS = 200
 ATTRIBUTES = {
-    "demonstrator_sha256": "ab" * 32,
+    "demonstrator_sha256": ["ab" * 32],
     "gait": {"base_height": [0.18, 0.32], "step_frequency": [1.6, 3.2]},
 }
 
@@ -69,7 +69,7 @@ def test_counts_and_falls(sheet):
 
 
 def test_source(sheet, dataset):
-    assert sheet["source"]["demonstrator_sha256"] == "ab" * 32
+    assert sheet["source"]["demonstrator_sha256"] == ["ab" * 32]
     assert list(sheet["source"]["parts"]) == ["part_0000.npz", "part_0001.npz"]
     assert all(len(digest) == 64 for digest in sheet["source"]["parts"].values())
     assert sheet["source"]["settings"] == ATTRIBUTES

@@ -121,8 +121,8 @@ def make_dataset(path) -> None:
 def test_training_learns_resumes_and_exports(tmp_path):
     make_dataset(tmp_path / "data")
     config = PretrainConfig(
-        dataset=tmp_path / "data", run_dir=tmp_path / "run", network=NetworkConfig(width=64, blocks=1), iterations=40,
-        batch=64, warmup=5, threads=1, log_interval=10, learning_rate=3e-3, relabel_commands=False,
+        datasets=(tmp_path / "data",), run_dir=tmp_path / "run", network=NetworkConfig(width=64, blocks=1),
+        iterations=40, batch=64, warmup=5, threads=1, log_interval=10, learning_rate=3e-3, relabel_commands=False,
     )  # fmt: skip
     pretrain.main(config)
     halfway = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)
@@ -131,7 +131,7 @@ def test_training_learns_resumes_and_exports(tmp_path):
     assert checkpoint["iteration"] == 80
     assert 0.0 < halfway["cpu_seconds"] < checkpoint["cpu_seconds"] and checkpoint["loss"] < halfway["loss"]
     run = json.loads((tmp_path / "run" / METADATA_FILE).read_text())
-    assert run["config"]["iterations"] == 80 and run["dataset"] == {"seed": 0}
+    assert run["config"]["iterations"] == 80 and run["datasets"] == [{"seed": 0}]
     release.main(release.ExportConfig(tmp_path / "run", Path("."), tmp_path / "artefact"))
     artefact = load(tmp_path / "artefact")
     training = artefact.card["training"]["configuration"]
@@ -142,7 +142,7 @@ def test_training_learns_resumes_and_exports(tmp_path):
 
 
 def _loss(config: PretrainConfig, checkpoint: dict) -> float:
-    arrays = TrajectoryDataset.open(config.dataset).load()
+    arrays = TrajectoryDataset.open(config.datasets[0]).load()
     normalizer = pretrain.fit_normalizer(arrays)
     sampler = pretrain.WindowSampler(arrays, ROWS, normalizer)
     generator = torch.Generator().manual_seed(1)

@@ -11,7 +11,7 @@ from diffusion_mpc_ros.core.go2 import FOOT_RADIUS
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
-from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
+from diffusion_mpc_ros.rewards.predictions import COSTS_TO_GO, PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.training import pretrain, release, reward_model
 from diffusion_mpc_ros.training.dataset import ROWS as ROW_ARRAYS
@@ -27,6 +27,7 @@ def make_arrays():
     """The base height is what the first joint says, so that there is something to learn; the rest is constant noise."""
     rng = np.random.default_rng(0)
     observation = rng.normal(size=(ROBOTS, TICKS, 45))
+    observation[..., COMMAND] = rng.normal(size=(ROBOTS, 1, 3))
     action = rng.normal(size=(ROBOTS, TICKS, 12))
     fresh = np.zeros((ROBOTS, TICKS), bool)
     fresh[:, 0] = True
@@ -45,8 +46,8 @@ def test_targets_are_means_over_the_horizon():
         "base_lin_vel": np.array([[[0.5, 0.1, 9.0], [0.7, -0.1, 9.0], [0.9, 0.0, 9.0]]]),
         "step_frequency": np.array([[0.0, 2.0, 2.0]]),
     }  # fmt: skip
-    targets = reward_model.window_targets(arrays, horizon=2)
-    assert targets.shape == (1, 2, len(PREDICTIONS))
+    targets = reward_model.window_means(arrays, horizon=2)
+    assert targets.shape == (1, 2, len(PREDICTIONS) - len(COSTS_TO_GO))
     # The highest foot is at 5, 9 and 4 cm.
     expected = [[0.25, 20.0, 0.07 - FOOT_RADIUS, 0.6, 0.0, 1.0], [0.35, 40.0, 0.065 - FOOT_RADIUS, 0.8, -0.05, 2.0]]
     np.testing.assert_allclose(targets[0], expected, rtol=1e-6)
@@ -76,7 +77,7 @@ def runs(tmp_path):
     """A dataset and the run of a prior on it."""
     TrajectoryDataset(tmp_path / "data", {"seed": 0, "gait": {"step_frequency": [1.6, 3.2]}}).append(make_arrays())
     pretrain.main(PretrainConfig(
-        dataset=tmp_path / "data", run_dir=tmp_path / "prior", network=NetworkConfig(width=16, blocks=1),
+        datasets=(tmp_path / "data",), run_dir=tmp_path / "prior", network=NetworkConfig(width=16, blocks=1),
         iterations=2, batch=16, warmup=1, relabel_commands=False,
     ))  # fmt: skip
     return tmp_path
@@ -84,7 +85,7 @@ def runs(tmp_path):
 
 def test_training_learns_resumes_and_is_exported(runs, capsys):
     config = RewardModelConfig(
-        pretrain_dir=runs / "prior", dataset=runs / "data", run_dir=runs / "model", iterations=60, batch=256,
+        pretrain_dir=runs / "prior", datasets=(runs / "data",), run_dir=runs / "model", iterations=60, batch=256,
         network=RewardNetworkConfig(width=64), warmup=5, score_windows=256, log_interval=10, learning_rate=3e-3,
         held_out=0.2,
     )  # fmt: skip
@@ -101,16 +102,16 @@ def test_training_learns_resumes_and_is_exported(runs, capsys):
     assert scores["base_height"][0] > 0.5 > scores["base_height"][9]
     assert scores["mechanical_power"][0] < 0.2
     assert artefact.card["training"]["configuration"]["reward_model"]["config"]["iterations"] == 160
-    assert artefact.card["seeds"] == {"pretrain": 3, "collect": 0, "reward_model": 5}
+    assert artefact.card["seeds"] == {"pretrain": 3, "collect": [0], "reward_model": 5}
 
 
 def test_a_dataset_without_labels_or_too_small_is_refused(runs):
-    config = RewardModelConfig(pretrain_dir=runs / "prior", dataset=runs / "data", run_dir=runs / "model")
-    with pytest.raises(ConfigurationError, match="80 trajectories: too few to hold out a share of 0.005"):
+    config = RewardModelConfig(pretrain_dir=runs / "prior", datasets=(runs / "data",), run_dir=runs / "model")
+    with pytest.raises(ConfigurationError, match="80 trajectories are too few to hold out a share of 0.005"):
         reward_model.main(replace(config, held_out=0.005))
     arrays = make_arrays()
     TrajectoryDataset(runs / "plain", {"seed": 0, "gait": {}}).append({name: arrays[name] for name in ROW_ARRAYS})
     with pytest.raises(ConfigurationError, match="holds no base_height"):
-        reward_model.main(replace(config, dataset=runs / "plain"))
+        reward_model.main(replace(config, datasets=(runs / "plain",)))
     with pytest.raises(ConfigurationError, match="no training run in .*nowhere"):
         reward_model.main(replace(config, pretrain_dir=runs / "nowhere"))

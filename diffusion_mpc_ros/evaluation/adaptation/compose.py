@@ -149,4 +149,3 @@ def _line(rows: Mapping[tuple, Mapping[str, Any]], row: Mapping[str, Any], pair:
         *reports.walk_texts(row),
         verdict if index == 0 else "",
     ]
-

@@ -78,4 +78,3 @@ def drop_outdated(file: ReportFile, composer: RewardComposer) -> None:
         return known and row["settings"] == describe_settings(composer, case.settings(composer))
 
     file.rows[:] = [row for row in file.rows if up_to_date(row)]
-
