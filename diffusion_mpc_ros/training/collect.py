@@ -36,12 +36,22 @@ from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls
 
 
 @dataclass(frozen=True)
+class GaitRanges:
+    """Ranges to draw gaits from, in the units of :data:`GAIT_PARAMETERS`; None: the one in the demonstrator's card."""
+
+    base_height: tuple[float, float] | None = None
+    pitch: tuple[float, float] | None = None
+    step_frequency: tuple[float, float] | None = None
+    swing_height: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
 class CollectConfig:
     """``diffusion-mpc train collect``: ``parts`` parts of ``robots`` trajectories of ``ticks`` control ticks.
 
     A robot put on its feet, at first or after a fall, has ``settle_ticks`` to take up its gait; these rows are left out
     of every window. ``default_gait_share``: trajectories in the default gait; the others draw from the ranges in the
-    demonstrator's card, or in ``gait``, by name. ``alternatives``: more policies; a robot changes from one to another
+    demonstrator's card, or in ``gait``. ``alternatives``: more policies; a robot changes from one to another
     after a time in ``switch_ticks``. Pushes of up to ``push_speed`` [m/s].
     """
 
@@ -56,7 +66,7 @@ class CollectConfig:
     ticks: int = 1000
     settle_ticks: int = 50
     default_gait_share: float = 0.25
-    gait: dict[str, tuple[float, float]] = field(default_factory=dict)
+    gait: GaitRanges = field(default_factory=GaitRanges)
     push_ticks: int = 150
     push_speed: float = 0.6
     noise: ActionNoise = field(default_factory=ActionNoise)
@@ -76,9 +86,12 @@ class CollectConfig:
 def gait_ranges(config: CollectConfig, policy: DemonstratorPolicy) -> dict[str, GaitParameter]:
     """What gaits are drawn from: the ranges in the demonstrator's card, or those of ``config.gait``."""
     ranges = dict(policy.gait_parameters)
-    for name, (low, high) in config.gait.items():
+    for name, drawn in dataclasses.asdict(config.gait).items():
+        if drawn is None:
+            continue
         if name not in ranges:
-            raise ConfigurationError(f"gait names {name!r}; the demonstrator has {', '.join(ranges)}")
+            raise ConfigurationError(f"gait.{name} is given, but the demonstrator has only {', '.join(ranges)}")
+        low, high = drawn
         if not low < high:
             raise ConfigurationError(f"gait.{name} must be a range LOW < HIGH [{ranges[name].unit}], got {low} {high}")
         ranges[name] = ranges[name]._replace(low=low, high=high)

@@ -13,7 +13,8 @@ from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.training import collect
 from diffusion_mpc_ros.training.action_noise import ActionNoise
-from diffusion_mpc_ros.training.collect import CollectConfig, collect_part
+from diffusion_mpc_ros.training.alternation import AlternatingPolicy
+from diffusion_mpc_ros.training.collect import CollectConfig, GaitRanges, collect_part
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls
 
 
@@ -110,3 +111,36 @@ def test_parts_resume_and_end_with_a_data_sheet(tmp_path):
 def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(ConfigurationError, match="settle_ticks must be at least 1, got 0"):
         small(settle_ticks=0)
+
+
+def test_gaits_are_drawn_from_the_ranges_asked_for(policy):
+    config = small(robots=50, ticks=1, default_gait_share=0.0, gait=GaitRanges(base_height=(0.13, 0.15)))
+    gait = collect_part(config, [policy], seed=3)["gait"]
+    names = list(policy.gait_parameters)
+    heights, frequencies = gait[:, names.index("base_height")], gait[:, names.index("step_frequency")]
+    assert 0.13 <= heights.min() and heights.max() <= 0.15
+    assert frequencies.max() - frequencies.min() > 1.0  # as in the demonstrator's card
+
+
+def test_a_range_the_wrong_way_round_and_an_unknown_gait_are_refused(policy):
+    with pytest.raises(ConfigurationError, match=r"gait.pitch must be a range LOW < HIGH \[rad\], got 0.1 0.0"):
+        collect_part(small(gait=GaitRanges(pitch=(0.1, 0.0))), [policy], seed=3)
+    with pytest.raises(ConfigurationError, match="switch_ticks must be a range"):
+        small(switch_ticks=(5, 4))
+
+
+def test_robots_change_from_policy_to_policy_after_the_given_time():
+    policies = [lambda seen, gait, clock, value=value: np.full((len(seen), 12), value) for value in (1.0, 2.0)]
+    alternating = AlternatingPolicy(policies, 40, (3, 5), np.random.default_rng(0))
+    rows = []
+    for _ in range(200):
+        rows.append(alternating(np.zeros((40, 45)), None, None)[:, 0])
+        alternating.step()
+    walked = np.array(rows)
+    for robot in walked.T:
+        changes = np.flatnonzero(np.diff(robot)) + 1
+        assert set(robot) == {1.0, 2.0} and set(np.diff(changes)) <= {3, 4, 5} and changes[0] <= 5
+    alone = AlternatingPolicy(policies[:1], 40, (3, 5), np.random.default_rng(0))
+    for _ in range(10):
+        alone.step()
+    assert not alone.which.any()

@@ -32,6 +32,15 @@ def test_shipped_files_agree_with_the_defaults(name):
     assert load_config(FILES[name], config_file(f"training/{name}.yaml")) == FILES[name]()
 
 
+def test_the_datasets_of_the_prior_are_those_that_the_shipped_files_collect():
+    folder = config_file("training/collect.yaml").parent
+    configs = [load_config(CollectConfig, path) for path in sorted(folder.glob("collect*.yaml"))]
+    assert {config.output for config in configs} == set(PretrainConfig().datasets)
+    assert len({config.seed for config in configs}) == len(configs)
+    low = load_config(CollectConfig, folder / "collect_low.yaml")
+    assert low.gait.base_height == (0.13, 0.2) and low.gait.pitch is None
+
+
 def test_compared_networks_differ_in_nothing_but_the_network():
     folder = config_file("training/pretrain.yaml").parent / "networks"
     configs = {path.stem: load_config(PretrainConfig, path) for path in sorted(folder.glob("*.yaml"))}
