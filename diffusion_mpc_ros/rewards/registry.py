@@ -10,6 +10,7 @@ from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_POS_MAX, JOINT_POS_MIN, JOINT_TORQUE_MAX, NUM_JOINTS
 from diffusion_mpc_ros.core.parameters import JOINT_RANGE_MAX, JOINT_RANGE_MIN, Parameter
 from diffusion_mpc_ros.rewards import terms
+from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.rewards.terms import Array, Parameters, Segment
 
 
@@ -59,6 +60,17 @@ FOOT_CLEARANCE = Parameter(
 STEP_FREQUENCY_TARGET = Parameter(
     "step_frequency.target", (2.2,), 1.5, 3.3, "Hz", "whole cycles of the gait, two diagonal steps each"
 )
+# Bound of the weight, and what the term is about.
+_COSTS_TO_GO = {
+    "joint_velocity_to_go": (5.0, "squared joint speeds, summed,"),
+    "joint_acceleration_to_go": (5e-3, "squared joint accelerations, summed,"),
+    "energy_to_go": (5.0, "mechanical power"),
+    "tilt_to_go": (1e5, "1 - cos(tilt of the base)"),
+}
+COST_TO_GO_TARGETS = tuple(
+    Parameter(f"{name}.target", (0.0,), 0.0, 1e6, PREDICTIONS[name], "mean over that second that is low enough")
+    for name in _COSTS_TO_GO
+)
 
 _ALL = (
     RewardTerm("posture", terms.posture, "rad^2", 1000.0, "attraction to a joint posture",
@@ -80,14 +92,11 @@ _ALL = (
                (STEP_FREQUENCY_TARGET,), predicts=True),
     RewardTerm("velocity_tracking", terms.velocity_tracking, "m^2/s^2", 500.0, "base velocity away from the command",
                predicts=True),
-    RewardTerm("joint_velocity_to_go", partial(terms.cost_to_go, name="joint_velocity_to_go"), "rad^2/s^2", 10.0,
-               "joint speeds in the second after the plan", predicts=True),
-    RewardTerm("joint_acceleration_to_go", partial(terms.cost_to_go, name="joint_acceleration_to_go"), "rad^2/s^4",
-               1e-2, "joint accelerations in the second after the plan", predicts=True),
-    RewardTerm("energy_to_go", partial(terms.cost_to_go, name="energy_to_go"), "W", 10.0,
-               "mechanical power in the second after the plan", predicts=True),
-    RewardTerm("tilt_to_go", partial(terms.cost_to_go, name="tilt_to_go"), "1", 1e6,
-               "tilt of the base in the second after the plan", predicts=True),
+    *(
+        RewardTerm(name, partial(terms.cost_to_go, name=name), PREDICTIONS[name], max_weight,
+                   f"{what} in the second after the plan, above a target", (target,), predicts=True)
+        for (name, (max_weight, what)), target in zip(_COSTS_TO_GO.items(), COST_TO_GO_TARGETS)
+    ),
 )
 TERMS: dict[str, RewardTerm] = {term.name: term for term in _ALL}
 

@@ -154,13 +154,13 @@ def step_frequency(segment: Segment, parameters: Parameters) -> Array:
 
 
 def cost_to_go(segment: Segment, parameters: Parameters, *, name: str) -> Array:
-    """``-[c]_+`` with the cost ``c`` of the second after the plan that a network predicts, the prediction ``name``.
+    """``-[c - target]_+`` with the cost ``c`` of the second after the plan that a network predicts, ``name``.
 
     A plan shows half a step: what is cheap so long may be dear to walk on from. Diffuser's guide is a return, too
-    (arXiv 2205.09991, 3.2).
+    (arXiv 2205.09991, 3.2). ``target (1,)``: less is not asked for. Cheapest of all is not to walk.
     """
-    cost = segment.predicted[:, index(name)]
-    return -array_namespace(cost).clip(cost, min=0.0)
+    excess = segment.predicted[:, index(name)] - parameters["target"]
+    return -array_namespace(excess).clip(excess, min=0.0)
 
 
 def velocity_tracking(segment: Segment, parameters: Parameters) -> Array:

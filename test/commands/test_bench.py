@@ -29,7 +29,7 @@ def test_the_report_has_a_row_a_case_with_times_ratios_and_parity(tmp_path, caps
         assert {name: row[name] for name in expected} == expected
         assert 0.0 < row["min_ms"] <= row["p50_ms"] <= row["p90_ms"] <= row["p99_ms"] <= row["max_ms"]
         # 2 candidates, 3 steps: see test_reference_planner for the network's shapes.
-        denoiser, reward_model = 720 * 512 + 6 * 512 * 512 + 512 * 684, 720 * 128 + 2 * 128 * 128 + 128 * 6
+        denoiser, reward_model = 720 * 512 + 6 * 512 * 512 + 512 * 684, 720 * 128 + 2 * 128 * 128 + 128 * 10
         # The reward model: there and back in each step, and once more for the reward of the result.
         assert row["flops"] == 2 * 2 * (3 * denoiser + (7 * reward_model if row["guided"] else 0))
         assert row["ratio_torch"] == pytest.approx(row["torch_ms"] / row["p50_ms"])

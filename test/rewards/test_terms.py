@@ -14,7 +14,7 @@ from diffusion_mpc_ros.core.trajectory import (
     JOINT_VEL,
     PROJECTED_GRAVITY,
 )
-from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
+from diffusion_mpc_ros.rewards.predictions import COSTS_TO_GO, PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import TERMS, composed_reward, get_term, term_parameters
 from diffusion_mpc_ros.rewards.terms import Segment
 
@@ -146,6 +146,12 @@ def test_velocity_tracking_is_the_squared_error_of_velocity_and_yaw_rate():
     assert value("velocity_tracking", trajectory, predicted) == pytest.approx(-0.06)
 
 
+@pytest.mark.parametrize("name", COSTS_TO_GO)
+def test_a_cost_to_go_is_what_is_predicted_above_the_target(name):
+    assert value(name, still(), predictions(**{name: 3.5}), target=[1.0]) == -2.5
+    assert value(name, still(), predictions(**{name: 0.5}), target=[1.0]) == 0.0
+
+
 @pytest.mark.parametrize("name", TERMS)
 def test_terms_are_penalties_and_equal_in_numpy_and_torch(name):
     trajectory = np.random.default_rng(5).normal(size=(6, 12, 57))
@@ -164,7 +170,7 @@ def test_gradient_equals_finite_differences(name):
     rng = np.random.default_rng(7)
     trajectory = rng.normal(size=(1, 5, 57))
     parameters = {key: torch.as_tensor(array) for key, array in DEFAULTS.items()}
-    predicted = np.array([[0.3, 2.0, 0.01, 0.4, -0.2, 1.9]])
+    predicted = np.array([[0.3, 2.0, 0.01, 0.4, -0.2, 1.9, 80.0, 3e4, 90.0, 0.01]])
     gradients = torch.func.grad(lambda *x: TERMS[name](Segment.of(*x), parameters).sum(), argnums=(0, 1))(
         torch.as_tensor(trajectory), torch.as_tensor(predicted)
     )
