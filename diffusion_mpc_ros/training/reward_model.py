@@ -97,8 +97,10 @@ def window_targets(arrays: dict[str, np.ndarray], horizon: int) -> np.ndarray:
 class LabelledWindows(WindowSampler):
     """Windows of what was really executed, ``(B, T, 57)`` normalised, with their targets ``(B, P)``."""
 
-    def __init__(self, arrays: dict[str, np.ndarray], rows: int, normalizer: Normalizer) -> None:
-        super().__init__(arrays, rows, normalizer)
+    def __init__(
+        self, arrays: dict[str, np.ndarray], rows: int, normalizer: Normalizer, walk_starts: float = 0.0
+    ) -> None:
+        super().__init__(arrays, rows, normalizer, walk_starts)
         # A reward judges what happens, not what the demonstrator would have done.
         self._table[..., ACTION] = self._executed
         self.targets = torch.from_numpy(window_targets(arrays, rows - 1))
@@ -129,7 +131,9 @@ class Task:
             )
         shuffled = np.random.default_rng(config.seed).permutation(count)
         parts = ({name: values[part] for name, values in arrays.items()} for part in np.split(shuffled, [split]))
-        self.training, self.held_out = (LabelledWindows(part, rows, normalizer) for part in parts)
+        self.training, self.held_out = (
+            LabelledWindows(part, rows, normalizer, self.prior.walk_starts) for part in parts
+        )
         self.network = RewardModel(rows, **dataclasses.asdict(config.network))
         targets = self.training.targets.flatten(0, 1)
         if not targets.isfinite().any(dim=0).all():
