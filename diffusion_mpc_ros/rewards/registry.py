@@ -68,7 +68,7 @@ _COSTS_TO_GO = {
     "tilt_to_go": (1e5, "1 - cos(tilt of the base)"),
 }
 COST_TO_GO_TARGETS = tuple(
-    Parameter(f"{name}.target", (0.0,), 0.0, 1e6, PREDICTIONS[name], "mean over that second that is low enough")
+    Parameter(f"{name}.target", (0.0,), 0.0, 1e6, f"{PREDICTIONS[name]} s/m", "low enough, for each m/s commanded")
     for name in _COSTS_TO_GO
 )
 

@@ -154,13 +154,15 @@ def step_frequency(segment: Segment, parameters: Parameters) -> Array:
 
 
 def cost_to_go(segment: Segment, parameters: Parameters, *, name: str) -> Array:
-    """``-[c - target]_+`` with the cost ``c`` of the second after the plan that a network predicts, ``name``.
+    """``-[c - target |v_cmd|]_+`` with the cost ``c`` of the second after the plan that a network predicts, ``name``.
 
     A plan shows half a step: what is cheap so long may be dear to walk on from. Diffuser's guide is a return, too
-    (arXiv 2205.09991, 3.2). ``target (1,)``: less is not asked for. Cheapest of all is not to walk.
+    (arXiv 2205.09991, 3.2). ``target (1,)``, for each m/s of the command (1 rad/s counts as 1 m/s): less is not asked
+    for. Without it the cheapest is not to start at all.
     """
-    excess = segment.predicted[:, index(name)] - parameters["target"]
-    return -array_namespace(excess).clip(excess, min=0.0)
+    xp, command = array_namespace(segment.command), segment.command[:, 0, :]
+    speed = xp.sqrt(xp.sum(command * command, axis=1) + NORM_EPSILON)
+    return -xp.clip(segment.predicted[:, index(name)] - parameters["target"] * speed, min=0.0)
 
 
 def velocity_tracking(segment: Segment, parameters: Parameters) -> Array:
