@@ -60,16 +60,17 @@ FOOT_CLEARANCE = Parameter(
 STEP_FREQUENCY_TARGET = Parameter(
     "step_frequency.target", (2.2,), 1.5, 3.3, "Hz", "whole cycles of the gait, two diagonal steps each"
 )
-# Bound of the weight, and what the term is about.
+# Bound of the weight, default target, and what the term is about. The targets are about what the most economical
+# gaits in the data cost.
 _COSTS_TO_GO = {
-    "joint_velocity_to_go": (5.0, "squared joint speeds, summed,"),
-    "joint_acceleration_to_go": (5e-3, "squared joint accelerations, summed,"),
-    "energy_to_go": (5.0, "mechanical power"),
-    "tilt_to_go": (1e5, "1 - cos(tilt of the base)"),
+    "joint_velocity_to_go": (0.5, 60.0, "squared joint speeds, summed,"),
+    "joint_acceleration_to_go": (1e-3, 5e4, "squared joint accelerations, summed,"),
+    "energy_to_go": (1.0, 80.0, "mechanical power"),
+    "tilt_to_go": (5000.0, 0.0, "1 - cos(tilt of the base)"),
 }
 COST_TO_GO_TARGETS = tuple(
-    Parameter(f"{name}.target", (0.0,), 0.0, 1e6, f"{PREDICTIONS[name]} s/m", "low enough, for each m/s commanded")
-    for name in _COSTS_TO_GO
+    Parameter(f"{name}.target", (target,), 0.0, 1e6, f"{PREDICTIONS[name]} s/m", "low enough, for each m/s commanded")
+    for name, (_, target, _) in _COSTS_TO_GO.items()
 )
 
 _ALL = (
@@ -95,7 +96,7 @@ _ALL = (
     *(
         RewardTerm(name, partial(terms.cost_to_go, name=name), PREDICTIONS[name], max_weight,
                    f"{what} in the second after the plan, above a target", (target,), predicts=True)
-        for (name, (max_weight, what)), target in zip(_COSTS_TO_GO.items(), COST_TO_GO_TARGETS)
+        for (name, (max_weight, _, what)), target in zip(_COSTS_TO_GO.items(), COST_TO_GO_TARGETS)
     ),
 )
 TERMS: dict[str, RewardTerm] = {term.name: term for term in _ALL}

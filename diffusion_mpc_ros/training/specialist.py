@@ -7,8 +7,8 @@ weight x (1 - penalty / reference): the objective's own penalty, tick by tick, o
 Every few iterations the policy walks without noise, pushes and randomisation, as it will be measured. While it keeps
 97 % of the demonstrator's tracking, and 99 % of the robots on their feet, the weight rises, else it falls: 1 / weight
 is the Lagrange multiplier of "lowest penalty subject to tracking". The best policy that kept both is exported to
-RUNS/specialist_OBJECTIVE/artefact; specialist.json beside it has every such walk. Started again, a run goes on where
-it was.
+MODELS/specialist_OBJECTIVE; RUNS/specialist_OBJECTIVE/specialist.json has every such walk. Started again, a run goes on
+where it was.
 
 examples:
   diffusion-mpc train specialist --objective energy
@@ -107,7 +107,9 @@ class SpecialistConfig(PpoConfig):
     initial: Path = Path("runs/demonstrator")
     """Run of `train demonstrator` whose newest checkpoint is the beginning."""
     runs: Path = Path("runs")
-    """The folder of specialist_OBJECTIVE/."""
+    """Checkpoints and curves go to its folder specialist_OBJECTIVE/."""
+    models: Path = Path("models")
+    """The policy goes to its folder specialist_OBJECTIVE/."""
     trial: TrialConfig = field(default_factory=TrialConfig)
     env: WalkingEnvConfig = field(
         default_factory=lambda: WalkingEnvConfig(default_gait_share=1.0, penalty_ramp_iterations=0, commands=FORWARD)
@@ -119,13 +121,13 @@ class SpecialistConfig(PpoConfig):
 
     @property
     def run_dir(self) -> Path:
-        """Checkpoints and curves; the artefact is a folder in it."""
-        return self.output.parent
+        """Checkpoints and curves."""
+        return specialist_folder(self.runs, self.objective)
 
     @property
     def output(self) -> Path:
         """The folder of the artefact."""
-        return specialist_folder(self.runs, self.objective)
+        return specialist_folder(self.models, self.objective)
 
 
 class SpecialistEnv(WalkingEnv):

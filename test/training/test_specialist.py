@@ -48,7 +48,8 @@ def demonstrator(tmp_path_factory):
 
 def tiny(demonstrator, runs, iterations=2, **values):
     return SpecialistConfig(**{
-        "objective": "joint_acceleration", "initial": demonstrator, "runs": runs, "threads": 1, "save_interval": 1,
+        "objective": "joint_acceleration", "initial": demonstrator, "runs": runs, "models": runs / "models",
+        "threads": 1, "save_interval": 1,
         "trial": TrialConfig(interval=1, robots=3, ticks=5), "env": TINY, "hidden": HIDDEN,
         "stages": (Stage(iterations, 1e-3, RELAXED),), **values,
     })  # fmt: skip

@@ -18,9 +18,9 @@ from diffusion_mpc_ros.rewards.composition import RewardComposer
 DEMONSTRATOR, SPECIALIST = "demonstrator", "specialist"
 
 
-def specialist_folder(runs: Path, objective: str) -> Path:
+def specialist_folder(models: Path, objective: str) -> Path:
     """Where the specialist for ``objective`` is."""
-    return runs / f"{SPECIALIST}_{objective}" / "artefact"
+    return models / f"{SPECIALIST}_{objective}"
 
 
 def measuring_settings(composer: RewardComposer, objective: Objective) -> RewardSettings:

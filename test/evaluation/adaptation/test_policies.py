@@ -28,7 +28,7 @@ ENERGY, VELOCITY = OBJECTIVES["energy"], OBJECTIVES["joint_velocity"]
 def specialists(tmp_path):
     """A folder with a specialist for energy: the demonstrator itself."""
     runs = tmp_path / "runs"
-    shutil.copytree(model_folder("demonstrator"), runs / "specialist_energy" / "artefact")
+    shutil.copytree(model_folder("demonstrator"), runs / "specialist_energy")
     return runs
 
 
@@ -86,7 +86,7 @@ def test_a_policy_that_has_changed_is_measured_again(evaluate, specialists):
     assert walked == ["no planning", "joint_velocity N=1 C", "energy N=1 C", "demonstrator", "energy specialist"]
     again, walked = evaluate()
     assert again == first and walked == []
-    card = specialists / "specialist_energy" / "artefact" / "card.json"
+    card = specialists / "specialist_energy" / "card.json"
     model = card.parent / "demonstrator.onnx"
     # The same policy in another file.
     changed = onnx.load(model)
@@ -124,7 +124,7 @@ def test_a_policy_is_called_at_every_tick_with_what_that_tick_shows(random_artef
 def test_what_is_not_a_policy_is_refused(specialists, tmp_path):
     with pytest.raises(ConfigurationError, match="nobody"):
         policy_cells([ENERGY], "nobody", tmp_path)
-    (specialists / "specialist_energy" / "artefact" / "card.json").unlink()
+    (specialists / "specialist_energy" / "card.json").unlink()
     with pytest.raises(ArtefactError, match="specialist_energy"):
         policy_cells([ENERGY], None, specialists)
 
