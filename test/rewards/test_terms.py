@@ -148,8 +148,10 @@ def test_velocity_tracking_is_the_squared_error_of_velocity_and_yaw_rate():
 
 @pytest.mark.parametrize("name", COSTS_TO_GO)
 def test_a_cost_to_go_is_what_is_predicted_above_the_target(name):
-    assert value(name, still(), predictions(**{name: 3.5}), target=[1.0]) == -2.5
-    assert value(name, still(), predictions(**{name: 0.5}), target=[1.0]) == 0.0
+    trajectory = still()
+    trajectory[..., COMMAND] = [0.3, 0.0, 0.4]  # half a m/s, a rad/s counted as one
+    assert value(name, trajectory, predictions(**{name: 3.5}), target=[2.0]) == pytest.approx(-2.5, abs=1e-6)
+    assert value(name, trajectory, predictions(**{name: 0.5}), target=[2.0]) == 0.0
 
 
 @pytest.mark.parametrize("name", TERMS)
@@ -170,7 +172,7 @@ def test_gradient_equals_finite_differences(name):
     rng = np.random.default_rng(7)
     trajectory = rng.normal(size=(1, 5, 57))
     parameters = {key: torch.as_tensor(array) for key, array in DEFAULTS.items()}
-    predicted = np.array([[0.3, 2.0, 0.01, 0.4, -0.2, 1.9, 80.0, 3e4, 90.0, 0.01]])
+    predicted = np.array([[0.3, 2.0, 0.01, 0.4, -0.2, 1.9, 400.0, 3e5, 400.0, 0.01]])
     gradients = torch.func.grad(lambda *x: TERMS[name](Segment.of(*x), parameters).sum(), argnums=(0, 1))(
         torch.as_tensor(trajectory), torch.as_tensor(predicted)
     )
