@@ -67,7 +67,7 @@ class Config(LoopConfig):
     demonstrator: str | None = "demonstrator"
     """Demonstrator: its name in models/, or a path to its folder; None leaves its rows out."""
     specialists: Path = Path("models")
-    """Folder with specialist_OBJECTIVE/artefact for some of the objectives."""
+    """Folder with specialist_OBJECTIVE/ for some of the objectives."""
     full: bool = False
     """The paper's size: 1,000 robots x 3,000 ticks, N = 1, 10, 100; with N = 100 about a day a cell on one core."""
     json: Path | None = None
