@@ -32,7 +32,7 @@ TOTAL_VARIATION_WEIGHT = 0.05
 # tracking, a wider one changes little.
 SPEED_LIMIT = 6.0
 # Half the width of the joint range round the target [rad]: a leg that walks leaves a narrow one in every step.
-FOLDED_HALF_WIDTH, STRETCHED_HALF_WIDTH = 0.3, 0.2
+HALF_WIDTH = 0.3
 
 Parameters = Mapping[str, np.ndarray]
 # (state before a control tick, state after it) -> (B,)
@@ -81,11 +81,11 @@ def speed_limit(parameters: Parameters) -> Projection:
     return Projection(("joint_velocity",), {JOINT_VELOCITY_MAX.name: SPEED_LIMIT})
 
 
-def range_round_target(parameters: Parameters, half_width: float) -> Projection:
-    """``|q_t - q_target| <= half_width`` [rad] for the joints of the mask (V-B2), within the joint limits."""
+def range_round_target(parameters: Parameters) -> Projection:
+    """``|q_t - q_target| <= HALF_WIDTH`` for the joints of the mask (V-B2), within the joint limits."""
     target, free = parameters[POSTURE_TARGET.name], parameters[POSTURE_MASK.name] == 0.0
-    lower = np.where(free, JOINT_POS_MIN, np.maximum(target - half_width, JOINT_POS_MIN))
-    upper = np.where(free, JOINT_POS_MAX, np.minimum(target + half_width, JOINT_POS_MAX))
+    lower = np.where(free, JOINT_POS_MIN, np.maximum(target - HALF_WIDTH, JOINT_POS_MIN))
+    upper = np.where(free, JOINT_POS_MAX, np.minimum(target + HALF_WIDTH, JOINT_POS_MAX))
     return Projection(("joint_range",), {JOINT_RANGE_MIN.name: lower, JOINT_RANGE_MAX.name: upper})
 
 
@@ -116,9 +116,9 @@ _ALL = (
     Objective("joint_acceleration", "Joint Acc", joint_acceleration, "rad^2/s^4", "joint_acceleration", speed_limit,
               True, 0.350, -0.29),
     Objective("posture_n", "Joint Pos (N)", posture, "rad^2", "posture_negative",
-              partial(range_round_target, half_width=FOLDED_HALF_WIDTH), True, 0.512, -0.60),
+              range_round_target, True, 0.512, -0.60),
     Objective("posture_p", "Joint Pos (P)", posture, "rad^2", "posture_positive",
-              partial(range_round_target, half_width=STRETCHED_HALF_WIDTH), True, 0.243, -0.31),
+              range_round_target, True, 0.243, -0.31),
     Objective("balancing", "Balancing", balancing, "1", "balance", speed_limit, False, 0.807, -0.30),
     Objective("energy", "Energy", energy, "W", "energy", speed_limit, False, 0.774, -0.40),
 )  # fmt: skip
