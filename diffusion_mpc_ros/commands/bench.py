@@ -32,7 +32,7 @@ from diffusion_mpc_ros.diffusion.inference import PRECISIONS, choose_backend, ha
 from diffusion_mpc_ros.diffusion.int8 import int8_artefact
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planner_bench import Case, in_own_process, measure_planner
-from diffusion_mpc_ros.evaluation.report_file import ReportFile
+from diffusion_mpc_ros.evaluation.report_file import ReportFile, matches
 
 COMMAND = "bench planner"
 # Largest difference of a joint target [rad] between product and reference that f32 arithmetic explains.
@@ -118,7 +118,7 @@ def measure(config: Config) -> dict[str, Any]:
         reference = _measure_references(case, config.compiled, skipped) if missing and references else {}
         for kind in missing:
             row = {**_row(case, *kind, reference), **wanted}
-            file.rows[:] = [known for known in file.rows if not _has(known, _labels(case, *kind))]
+            file.rows[:] = [known for known in file.rows if not matches(known, _labels(case, *kind))]
             file.add(row)
     return {**file.report, "skipped": list(dict.fromkeys(skipped))}
 
@@ -192,13 +192,9 @@ def _labels(case: Case, backend: str, precision: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _has(row: dict[str, Any], labels: dict[str, Any]) -> bool:
-    return all(row[name] == value for name, value in labels.items())
-
-
 def _is_known(rows: list[dict[str, Any]], labels: dict[str, Any], wanted: dict[str, bool]) -> bool:
     """Whether the row was measured, and with as many references as are ``wanted`` now."""
-    return any(_has(row, labels) and all(row[name] >= value for name, value in wanted.items()) for row in rows)
+    return any(matches(row, labels) and all(row[name] >= value for name, value in wanted.items()) for row in rows)
 
 
 def _row(case: Case, backend: str, precision: str, reference: dict[str, Any]) -> dict[str, Any]:

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
+
+
+def matches(row: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:
+    """Whether the fields of ``row`` have the values of ``labels``."""
+    return all(row.get(name) == value for name, value in labels.items())
 
 
 class ReportFile:
@@ -31,7 +37,7 @@ class ReportFile:
 
     def has(self, **labels: Any) -> bool:
         """Whether there is a row whose fields have these values."""
-        return any(all(row.get(name) == value for name, value in labels.items()) for row in self.rows)
+        return any(matches(row, labels) for row in self.rows)
 
     def add(self, row: dict[str, Any]) -> None:
         """Append a row and write the file; raises ValueError for a number that is not finite."""

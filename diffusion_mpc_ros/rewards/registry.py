@@ -60,18 +60,15 @@ FOOT_CLEARANCE = Parameter(
 STEP_FREQUENCY_TARGET = Parameter(
     "step_frequency.target", (2.2,), 1.5, 3.3, "Hz", "whole cycles of the gait, two diagonal steps each"
 )
-# Bound of the weight, default target, and what the term is about. The targets are about what the most economical
-# gaits in the data cost.
-_COSTS_TO_GO = {
-    "joint_velocity_to_go": (0.5, 60.0, "squared joint speeds, summed,"),
-    "joint_acceleration_to_go": (1e-3, 5e4, "squared joint accelerations, summed,"),
-    "energy_to_go": (1.0, 80.0, "mechanical power"),
-    "tilt_to_go": (5000.0, 0.0, "1 - cos(tilt of the base)"),
-}
-COST_TO_GO_TARGETS = tuple(
-    Parameter(f"{name}.target", (target,), 0.0, 1e6, f"{PREDICTIONS[name]} s/m", "low enough, for each m/s commanded")
-    for name, (_, target, _) in _COSTS_TO_GO.items()
-)
+
+
+def _cost_to_go(name: str, max_weight: float, target: float, what: str) -> RewardTerm:
+    """The term of one prediction; ``target``, by default, is about what the most economical gaits in the data cost."""
+    unit = PREDICTIONS[name]
+    low_enough = Parameter(f"{name}.target", (target,), 0.0, 1e6, f"{unit} s/m", "low enough, for each m/s commanded")
+    return RewardTerm(name, partial(terms.cost_to_go, name=name), unit, max_weight,
+                      f"{what} in the second after the plan, above a target", (low_enough,), predicts=True)
+
 
 _ALL = (
     RewardTerm("posture", terms.posture, "rad^2", 1000.0, "attraction to a joint posture",
@@ -93,11 +90,10 @@ _ALL = (
                (STEP_FREQUENCY_TARGET,), predicts=True),
     RewardTerm("velocity_tracking", terms.velocity_tracking, "m^2/s^2", 500.0, "base velocity away from the command",
                predicts=True),
-    *(
-        RewardTerm(name, partial(terms.cost_to_go, name=name), PREDICTIONS[name], max_weight,
-                   f"{what} in the second after the plan, above a target", (target,), predicts=True)
-        for (name, (max_weight, _, what)), target in zip(_COSTS_TO_GO.items(), COST_TO_GO_TARGETS)
-    ),
+    _cost_to_go("joint_velocity_to_go", 0.5, 60.0, "squared joint speeds, summed,"),
+    _cost_to_go("joint_acceleration_to_go", 1e-3, 5e4, "squared joint accelerations, summed,"),
+    _cost_to_go("energy_to_go", 1.0, 80.0, "mechanical power"),
+    _cost_to_go("tilt_to_go", 5000.0, 0.0, "1 - cos(tilt of the base)"),
 )
 TERMS: dict[str, RewardTerm] = {term.name: term for term in _ALL}
 

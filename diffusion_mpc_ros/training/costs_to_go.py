@@ -14,6 +14,7 @@ import numpy as np
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.trajectory import JOINT_VEL, PROJECTED_GRAVITY
 from diffusion_mpc_ros.rewards.predictions import COSTS_TO_GO
+from diffusion_mpc_ros.training.dataset import interruptions, prefix_sums
 
 # Ticks after the window over which the costs are averaged, two cycles of a trot; with fewer than the second number
 # before a new command, a reset or the end, what a window leads to is not known.
@@ -43,17 +44,15 @@ def costs_to_go(costs: np.ndarray, command: np.ndarray, fresh: np.ndarray, horiz
     """
     length = costs.shape[1]
     first = np.arange(length - horizon + 1)
-    changes = fresh.copy()
-    changes[:, 1:] |= (command[:, 1:] != command[:, :-1]).any(axis=-1)
-    # The first change after each tick.
-    ticks = np.where(changes, np.arange(length), length)
+    # The first interruption after each tick.
+    ticks = np.where(interruptions(command, fresh), np.arange(length), length)
     next_change = np.minimum.accumulate(ticks[:, ::-1], axis=1)[:, ::-1]
     next_change = np.concatenate([next_change[:, 1:], np.full((len(costs), 1), length)], axis=1)[:, first]
     start = first + horizon
     end = np.minimum(start + AHEAD, next_change)
     count = end - start
     known = count >= FEWEST
-    sums = np.concatenate([np.zeros_like(costs[:, :1]), np.cumsum(costs, axis=1)], axis=1)
+    sums = prefix_sums(costs)
     episode = np.arange(len(costs))[:, None]
     total = sums[episode, np.where(known, end, start)] - sums[episode, start]
     return np.where(known[..., None], total / np.maximum(count, 1)[..., None], np.nan)

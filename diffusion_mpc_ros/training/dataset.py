@@ -92,6 +92,19 @@ def window_starts(fresh: np.ndarray, rows: int) -> np.ndarray:
     return np.argwhere(inside == 0)
 
 
+def interruptions(command: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    """Where a new life (``fresh (E, L)``) or another ``command (E, L, 3)`` begins: ``(E, L)`` bool."""
+    begins = fresh.copy()
+    begins[:, 1:] |= (command[:, 1:] != command[:, :-1]).any(axis=-1)
+    return begins
+
+
+def prefix_sums(values: np.ndarray) -> np.ndarray:
+    """``(E, L, C) -> (E, L + 1, C)``: the sums of the first 0, 1, ... L ticks, in double precision."""
+    sums = np.cumsum(values, axis=1, dtype=np.float64)
+    return np.concatenate([np.zeros_like(sums[:, :1]), sums], axis=1)
+
+
 def count_falls(fresh: np.ndarray) -> int:
     """How often a robot of ``fresh (E, L)`` was put back on its feet."""
     return int((fresh[:, 1:] & ~fresh[:, :-1]).sum())

@@ -14,6 +14,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND
 from diffusion_mpc_ros.evaluation.gait import is_moving
+from diffusion_mpc_ros.training.dataset import interruptions
 
 DISTURBANCES = ("noise", "folding")
 # What the fit reads beside the rows: what was walked, and facts about each trajectory.
@@ -63,9 +64,7 @@ def _standardised_facts(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, n
 def _steady_blocks(command: np.ndarray, fresh: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Episodes and first ticks of the blocks of moving robots before which and in which nothing changes."""
     length = command.shape[1]
-    changes = np.zeros(fresh.shape, dtype=bool)
-    changes[:, 1:] = (command[:, 1:] != command[:, :-1]).any(axis=-1)
-    disturbed = np.cumsum(changes | fresh, axis=1)
+    disturbed = np.cumsum(interruptions(command, fresh), axis=1)
     starts = np.arange(BLOCK, length - BLOCK, BLOCK)
     steady = disturbed[:, starts + BLOCK - 1] == disturbed[:, starts - BLOCK]
     moving = is_moving(command)[:, starts]

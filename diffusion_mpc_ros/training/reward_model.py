@@ -21,7 +21,7 @@ from diffusion_mpc_ros.evaluation.gait import is_moving
 from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.training.costs_to_go import FEWEST, costs_to_go, tick_costs
-from diffusion_mpc_ros.training.dataset import TrajectoryDataset
+from diffusion_mpc_ros.training.dataset import TrajectoryDataset, prefix_sums
 from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, optimize
 from diffusion_mpc_ros.training.networks.reward_model import RewardModel
 from diffusion_mpc_ros.training.pretrain import (
@@ -80,8 +80,7 @@ def window_means(arrays: dict[str, np.ndarray], horizon: int) -> np.ndarray:
     ticks = np.stack(
         [arrays["base_height"], arrays["mechanical_power"], clearance, *velocity, arrays["step_frequency"]], axis=-1
     )
-    sums = np.cumsum(ticks, axis=1, dtype=np.float64)
-    sums = np.concatenate([np.zeros_like(sums[:, :1]), sums], axis=1)
+    sums = prefix_sums(ticks)
     return (sums[:, horizon:] - sums[:, :-horizon]) / horizon
 
 
