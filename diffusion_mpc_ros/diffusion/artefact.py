@@ -22,7 +22,7 @@ from diffusion_mpc_ros.core.trajectory import OBSERVATION_FIELDS, ROW_DIM
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CARD_FILE, MODEL_FILE = "card.json", "model.onnx"
 METADATA_KEY = "diffusion_mpc_ros.model"
 # Of any size in a card; beyond it is a mistake that would only fill the memory.
@@ -41,6 +41,7 @@ STEP_INPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "known": ("float32", ("batch", "rows", ROW_DIM)),
     "known_mask": ("bool", ("rows", ROW_DIM)),
     "guidance_scale": ("float32", ()),
+    "ranked": ("bool", ()),
     "reward_weights": ("float32", ("terms",)),
     "lower": ("float32", ("rows", ROW_DIM)),
     "upper": ("float32", ("rows", ROW_DIM)),

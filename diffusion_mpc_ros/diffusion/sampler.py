@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 # Stands for "no bound" in the graph, in standard deviations or N m.
 FREE_BOUND = 1e6
+# Candidates are resampled after these shares of the denoising steps: before, they tell too little of what they become;
+# after, too little noise is left to make different trajectories of equal ones.
+RESAMPLED = (0.4, 0.6, 0.8)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class SamplingOptions:
     at least this often; ``refresh_steps``: the steps of that run (0: ``steps``); ``command_tolerance``: a larger change
     of any command component [m/s, rad/s] refreshes;
     ``noise_scale``: sampling temperature, factor on all noise (None: the artefact's); ``guidance_scale``: lambda.
+    ``survivors``: where candidates are resampled, this share of them, the best ones, goes on in the place of all; 1:
+    all go on, as in Algorithm 1.
     """
 
     candidates: int = 10
@@ -50,6 +55,7 @@ class SamplingOptions:
     command_tolerance: float = 0.05
     noise_scale: float | None = None
     guidance_scale: float = 1.0
+    survivors: float = 0.25
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -72,6 +78,13 @@ class SamplingOptions:
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value >= 0.0):
                 raise ConfigurationError(f"{name} must be finite and at least 0, got {value}")
+        if not 0.0 < self.survivors <= 1.0:
+            raise ConfigurationError(f"survivors is a share of the candidates, 0 < share <= 1, got {self.survivors}")
+
+    @property
+    def surviving(self) -> int:
+        """How many of the candidates go on where they are resampled."""
+        return max(1, int(self.survivors * self.candidates))
 
 
 @dataclass(frozen=True)
@@ -117,6 +130,19 @@ class _Steps:
     noise: np.ndarray  # (T, 1), factor of the noise at the start
     row_features: np.ndarray = field(repr=False)  # (S + 1, T, 3), of the start and after each step
     transitions: np.ndarray = field(repr=False)  # (S, T, 4)
+    resampled: np.ndarray  # (S,) bool, whether candidates may be resampled after the step
+
+
+def resampling_steps(noisy: np.ndarray) -> np.ndarray:
+    """After which of S steps candidates are resampled, ``(S,)`` bool; ``noisy (S,)``: which of them add noise.
+
+    After the :data:`RESAMPLED` shares of the steps, as long as a step with noise follows: without, equal candidates
+    stay equal.
+    """
+    steps = len(noisy)
+    resampled = np.isin(np.arange(1, steps + 1), np.rint(np.multiply(RESAMPLED, steps)))
+    noise_follows = np.append(np.logical_or.accumulate(noisy[::-1])[::-1][1:], False)
+    return resampled & noise_follows
 
 
 class DiffusionSampler:
@@ -157,15 +183,17 @@ class DiffusionSampler:
         self._write_guidance(step.inputs, guidance)
         self._write_start(step.inputs, steps, elapsed)
         self._cache = None  # stays so when something below fails
-        levels = zip(steps.row_features[:-1], steps.row_features[1:], steps.transitions)
-        for row_features, next_row_features, transition in levels:
-            step.inputs["row_features"][...] = row_features
-            step.inputs["next_row_features"][...] = next_row_features
+        resampled = steps.resampled & (self.options.surviving < self.options.candidates and np.any(guidance.weights))
+        for index, transition in enumerate(steps.transitions):
+            step.inputs["row_features"][...], step.inputs["next_row_features"][...] = steps.row_features[index:][:2]
             step.inputs["transition"][...] = transition
+            step.inputs["ranked"][...] = resampled[index] or index == len(resampled) - 1
             if transition[:, 2].any():
                 self._write_noise(step.inputs["noise"])
             step.run()
             step.inputs["tau"][...] = step.outputs["tau_next"]
+            if resampled[index]:
+                self._resample(step.inputs["tau"], step.outputs["reward"])
         reward, trajectory, tau = self._best(step.outputs, len(observation))
         if not (np.isfinite(trajectory).all() and np.isfinite(reward).all()):
             raise PlanError(f"the sample for tick {tick} is not finite; reward weights and parameters are the suspects")
@@ -211,13 +239,15 @@ class DiffusionSampler:
             levels = np.where(warm, self._levels[skipped:, None], cold_levels[:, None])
         flags = (np.arange(rows) < committed).astype(np.float64)
         alpha_bar = schedule.alphas_cumprod[levels[0]]
+        transitions = np.stack(
+            [schedule.transition(a, b, self.options.sampler) for a, b in zip(levels[:-1], levels[1:])]
+        )
         return _Steps(
             signal=(np.sqrt(alpha_bar) * warm)[:, None].astype(np.float32),
             noise=np.where(warm, np.sqrt(1.0 - alpha_bar), 1.0)[:, None].astype(np.float32),
             row_features=np.stack([schedule.row_features(a, flags) for a in levels]).astype(np.float32),
-            transitions=np.stack(
-                [schedule.transition(a, b, self.options.sampler) for a, b in zip(levels[:-1], levels[1:])]
-            ).astype(np.float32),
+            transitions=transitions.astype(np.float32),
+            resampled=resampling_steps(transitions[:, :, 2].any(axis=1)),
         )
 
     def _step(self, batch: int):
@@ -275,6 +305,18 @@ class DiffusionSampler:
             shifted = self._cache.tau[:, None, elapsed:] * steps.signal[:warm_rows]
             self._per_robot(tau)[:, :, :warm_rows] += shifted
         np.copyto(tau, inputs["known"], where=inputs["known_mask"])
+
+    def _resample(self, tau: np.ndarray, reward: np.ndarray) -> None:
+        """Put each robot's best candidates in the place of all, each as often as the others, in ``tau (B * N, T, 57)``.
+
+        Selection by truncation among the particles of a sequential Monte Carlo sampler, as in Feynman-Kac steering
+        (arXiv 2501.06848): the noise of the steps to come makes them differ again. Survivors keep their order, so that
+        nothing depends on which of two equally good ones is the better.
+        """
+        candidates, count, surviving = self._per_robot(tau), self.options.candidates, self.options.surviving
+        ranked = np.argsort(-reward.reshape(-1, count), axis=1, kind="stable")
+        chosen = np.sort(ranked[:, :surviving], axis=1)[:, np.arange(count) % surviving]
+        candidates[...] = np.take_along_axis(candidates, chosen[:, :, None, None], axis=1)
 
     def _best(self, outputs: dict[str, np.ndarray], batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Line 9: reward ``(B,)``, trajectory and normalised sample ``(B, T, 57)`` of each robot's best candidate."""

@@ -1,4 +1,6 @@
-"""Algorithm 1 (arXiv 2510.04234) in PyTorch as it stands in the paper: what the product is measured against.
+"""Algorithm 1 (arXiv 2510.04234) in PyTorch, straightforwardly: what the product is measured against.
+
+As it stands in the paper with ``survivors`` 1; else with the candidates resampled on the way, as the product does.
 
 Same weights, same settings and, when asked for, same noise as :class:`planners.diffusion_mpc.DiffusionMpcPlanner`, but
 none of its code for sampling: agreement of the two is a test of both.
@@ -32,7 +34,7 @@ from diffusion_mpc_ros.core.trajectory import (
 )
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, Timing
 from diffusion_mpc_ros.diffusion.artefact import Artefact
-from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.diffusion.sampler import RESAMPLED, SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc import make_guidance
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import composed_reward, get_term
@@ -152,13 +154,17 @@ class ReferencePlanner:
         tau = torch.where(mask, known, self._noise())
         levels = description.schedule.levels(self.sampling.steps)
         alphas_cumprod = torch.tensor(description.schedule.alphas_cumprod)  # f64: coefficients, not arrays
-        for level, next_level in zip(levels[:-1], levels[1:]):
+        clean = self._features(alphas_cumprod[0], flags, tau)
+        steps, resampled = len(levels) - 1, self._resampled(len(levels) - 1)
+        for step in range(1, steps + 1):
+            level, next_level = levels[step - 1], levels[step]
             noise = self._noise() if next_level > 0 and self.sampling.sampler == "ddpm" else torch.zeros_like(tau)
-            tau = self._run_step(
+            tau, x0 = self._run_step(
                 tau, noise, alphas_cumprod[level], alphas_cumprod[next_level], flags, known, mask, weights, parameters,
                 feasible,
             )
-        clean = self._features(alphas_cumprod[0], flags, tau)
+            if weights is not None and step in resampled:
+                tau = self._survivors(tau, self._reward(torch.where(mask, known, x0), clean, weights, parameters))
         reward = self._reward(tau, clean, weights, parameters) if weights is not None else torch.zeros(len(tau))
         best = int(torch.argmax(reward))
         trajectory = (tau[best] * self._std + self._mean).numpy()
@@ -169,6 +175,17 @@ class ReferencePlanner:
             request.tick, clip_joint_targets(targets), float(reward[best]), request.rewards.revision,
             self.sampling.steps, time.perf_counter() - start, trajectory,
         )
+
+    def _resampled(self, steps: int) -> set[int]:
+        """After which of the steps 1 .. ``steps`` candidates are resampled: the last one adds no noise, DDIM none."""
+        if self.sampling.sampler == "ddim" or self.sampling.surviving == self.sampling.candidates:
+            return set()
+        return {round(share * steps) for share in RESAMPLED} - {steps - 1, steps}
+
+    def _survivors(self, tau: torch.Tensor, reward: torch.Tensor) -> torch.Tensor:
+        """The best of the candidates ``tau (N, T, 57)`` by ``reward (N,)``, again and again until there are N."""
+        best = torch.topk(reward, self.sampling.surviving).indices.sort().values
+        return tau[best.repeat(len(tau))[: len(tau)]]
 
     def _noise(self) -> torch.Tensor:
         return self._noise_scale * self.randn((self.sampling.candidates, self._description.rows, ROW_DIM))
@@ -218,8 +235,11 @@ class ReferencePlanner:
 
     def _step(
         self, tau, noise, alpha_bar, alpha_bar_next, flags, known, mask, weights, parameters, feasible
-    ) -> torch.Tensor:
-        """Lines 4 to 7 from noise level ``alpha_bar`` to ``alpha_bar_next`` (0-dimensional), all candidates."""
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Lines 4 to 7 from noise level ``alpha_bar`` to ``alpha_bar_next`` (0-dimensional), all candidates.
+
+        -> the next ``tau`` and the prediction ``x0``, ``(N, T, 57)`` each.
+        """
         clip = self._description.x0_clip
         x0 = self._denoiser(tau, self._features(alpha_bar, flags, tau)).clamp(-clip, clip)
         alpha = alpha_bar / alpha_bar_next
@@ -239,4 +259,4 @@ class ReferencePlanner:
             gradient = self._gradient(lambda x: self._reward(x, features, weights, parameters).sum(), tau)
             bound = torch.sqrt(variance).to(tau.dtype)
             tau = tau + torch.clamp(self.sampling.guidance_scale * variance * gradient, -bound, bound)
-        return torch.where(mask, known, self._project(tau, feasible))
+        return torch.where(mask, known, self._project(tau, feasible)), x0

@@ -50,6 +50,13 @@ PLANNER_PARAMETERS = (
     Parameter("cached_steps", 0, "Early denoising steps m that the shifted last plan replaces; 0: none.", 0, 99),
     Parameter("refresh_ticks", 50, "With cached steps: a full run at least this often [control ticks].", 1, 10_000),
     Parameter("guidance_scale", 1.0, "Guidance scale lambda of the reward gradient.", 0.0, 100.0),
+    Parameter(
+        "survivors",
+        0.25,
+        "Share of the candidates, the best ones, that goes on in the place of all where they are resampled; 1: never.",
+        0.01,
+        1.0,
+    ),
     Parameter("hold_committed", True, "Hold the actions that are already committed fixed while sampling."),
     Parameter("backend", "auto", "Inference: onnxruntime, openvino, or auto: OpenVINO on an Intel CPU that has it."),
     Parameter("precision", "f32", "Arithmetic of the network: f32, int8 (VNNI), or bf16 (OpenVINO, AVX-512 BF16)."),

@@ -19,7 +19,9 @@ from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, Diffusi
 from diffusion_mpc_ros.planners.latency import guided, plan_times
 from diffusion_mpc_ros.realtime.scheduling import usable_cores
 
-SAMPLING = ("candidates", "sampler", "steps", "cached_steps", "refresh_ticks", "guidance_scale", "seed")
+SAMPLING = (
+    "candidates", "sampler", "steps", "cached_steps", "refresh_ticks", "guidance_scale", "survivors", "seed",
+)  # fmt: skip
 # Stands for the number of threads that measurement finds best.
 MEASURED_THREADS = 0
 # Twice the threads have to make plans so much shorter: they take cores from everybody else.

@@ -115,13 +115,13 @@ class _BranchedStep(GuidedStep):
         operands = (tau, lower, upper, torque_max, band_lower, band_upper)
         return torch.cond(past_boxes, super().project, box, operands)
 
-    def reward_where(self, clean, needed, tau, row_features, reward_weights, parameters):
-        def not_clean(tau, *_):
+    def reward_where(self, ranked, needed, tau, row_features, reward_weights, parameters):
+        def not_ranked(tau, *_):
             return tau.new_zeros(tau.shape[0])
 
-        predicted = self._predict_where(clean & needed, tau, row_features)
+        predicted = self._predict_where(ranked & needed, tau, row_features)
         return torch.cond(
-            clean, self.reward, not_clean, (tau, self.mean, self.std, predicted, reward_weights, *parameters)
+            ranked, self.reward, not_ranked, (tau, self.mean, self.std, predicted, reward_weights, *parameters)
         )
 
 
@@ -139,7 +139,7 @@ def example_inputs(
     arrays["transition"] = description.schedule.transition(levels, levels - 1)
     # Every term steers by a comparable amount: weights at a small part of their bounds.
     arrays["reward_weights"] = 0.02 * np.array([TERMS[name].max_weight for name in description.reward_terms])
-    arrays["guidance_scale"] = np.asarray(0.7)
+    arrays["guidance_scale"], arrays["ranked"] = np.asarray(0.7), np.asarray(True)
     arrays["lower"], arrays["upper"] = -1.0 - np.abs(arrays["lower"]), 1.0 + np.abs(arrays["upper"])
     arrays["torque_max"] = 5.0 + 5.0 * np.abs(arrays["torque_max"])
     arrays["band_upper"] = arrays["band_lower"] + 0.3 * np.abs(arrays["band_upper"])

@@ -47,9 +47,12 @@ class GuidedStep(nn.Module):
         predicts = [get_term(name).predicts for name in self.terms]
         self.register_buffer("predicts", torch.tensor(predicts), persistent=False)
 
-    def reverse(self, tau, row_features, transition, noise):
-        """Line 4: ``tau (B, T, 57)``, ``row_features (T, 3)``, ``transition (T, 4)`` -> ``tau (B, T, 57)``."""
-        x0 = self.denoiser(tau, _of_every(row_features, tau)).clamp(-self.x0_clip, self.x0_clip)
+    def denoise(self, tau, row_features):
+        """The clean trajectories that the denoiser sees in ``tau (B, T, 57)`` at the levels ``row_features (T, 3)``."""
+        return self.denoiser(tau, _of_every(row_features, tau)).clamp(-self.x0_clip, self.x0_clip)
+
+    def reverse(self, x0, tau, transition, noise):
+        """Line 4: ``x0``, ``tau (B, T, 57)``, ``transition (T, 4)`` -> ``tau (B, T, 57)``."""
         c_x0, c_tau, sigma = (transition[:, i : i + 1] for i in range(3))
         return c_x0 * x0 + c_tau * tau + sigma * noise
 
@@ -119,23 +122,26 @@ class GuidedStep(nn.Module):
         return project_box(torch.cat([before, joint_pos, joint_vel, previous_action, action], dim=-1), lower, upper)
 
     def forward(
-        self, tau, row_features, next_row_features, transition, noise, known, known_mask, guidance_scale,
+        self, tau, row_features, next_row_features, transition, noise, known, known_mask, guidance_scale, ranked,
         reward_weights, lower, upper, torque_max, band_lower, band_upper, *parameters,
     ):
         """-> ``tau_next (B, T, 57)`` normalised, ``trajectory (B, T, 57)`` physical, ``reward (B,)``.
 
         What is known is put in before the reward is read, too: its gradient then follows from the true first row.
-        Only clean trajectories have a reward, the last step's: before it is 0.
+        ``reward`` is, where ``ranked``, that of the clean trajectories: of the last step's result, and before it of
+        what the denoiser expects to come out. Else it is 0.
         """
         needed = self.reads_predictions(reward_weights)
         guided = (guidance_scale > 0.0) & (transition[:, 3] > 0.0).any()
-        clean = (next_row_features[:, 1] <= 0.0).all()
-        tau = torch.where(known_mask, known, self.reverse(tau, row_features, transition, noise))
+        last = (next_row_features[:, 1] <= 0.0).all()
+        x0 = self.denoise(tau, row_features)
+        tau = torch.where(known_mask, known, self.reverse(x0, tau, transition, noise))
         gradient = self.gradient_where(guided, needed, tau, next_row_features, reward_weights, parameters)
         tau = self.guide(tau, gradient, transition, guidance_scale)
         tau = self.project(tau, lower, upper, torque_max, band_lower, band_upper)
         tau = torch.where(known_mask, known, tau)
-        reward = self.reward_where(clean, needed, tau, next_row_features, reward_weights, parameters)
+        clean = torch.where(last, tau, torch.where(known_mask, known, x0))
+        reward = self.reward_where(ranked, needed, clean, _of_clean(row_features), reward_weights, parameters)
         return tau, tau * self.std + self.mean, reward
 
     def gradient_where(self, guided, needed, tau, row_features, reward_weights, parameters):
@@ -147,12 +153,18 @@ class GuidedStep(nn.Module):
         gradient = gradient + self.prediction_gradient(tau, row_features, by_prediction)
         return torch.where(guided, gradient, 0.0)
 
-    def reward_where(self, clean, needed, tau, row_features, reward_weights, parameters):
-        """Composed reward ``(B,)``, zeros where not ``clean``."""
+    def reward_where(self, ranked, needed, tau, row_features, reward_weights, parameters):
+        """Composed reward ``(B,)``, zeros where not ``ranked``."""
         predicted = self.predict(tau, row_features)
-        return torch.where(clean, self.reward(tau, self.mean, self.std, predicted, reward_weights, *parameters), 0.0)
+        return torch.where(ranked, self.reward(tau, self.mean, self.std, predicted, reward_weights, *parameters), 0.0)
 
 
 def _of_every(row_features, tau):
     """``row_features (T, 3)`` for each of the batch ``tau (B, T, 57)``: ``(B, T, 3)``."""
     return row_features.unsqueeze(0).expand(tau.shape[0], -1, -1)
+
+
+def _of_clean(row_features):
+    """``row_features (T, 3)`` with every row at level 0, its actions as committed as before."""
+    committed = row_features[:, 2]
+    return torch.stack([torch.ones_like(committed), torch.zeros_like(committed), committed], dim=1)

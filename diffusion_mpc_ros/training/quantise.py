@@ -43,6 +43,8 @@ PREPROCESSED = {"onnx.quant.pre_process": "onnxruntime.quant"}
 PERCENTILE = 99.999
 # Largest error of the clean prediction x0, relative to its norm, that a quantised network may have; 0.03 is usual.
 MAX_ERROR = 0.06
+# Where the card keeps what was measured of the int8 graph.
+INT8_SCORES = "int8"
 # Of each guided step, how many samples are kept; of the steps, which share.
 KEPT_ROWS, KEPT_STEPS = 4, 0.2
 PUSH_TICKS, PUSH = 50, 1.0  # every so many ticks, up to so much [m/s] along every axis
@@ -238,6 +240,6 @@ def add_int8_graph(artefact: Artefact, calibration: Sequence[Arrays], held_out: 
     write_card(artefact.path, {**artefact.card, "files": files})
     (artefact.path / INT8_MODEL_FILE).write_bytes(model)
     files[INT8_MODEL_FILE] = hashlib.sha256(model).hexdigest()
-    scores = {**artefact.card.get("scores", {}), "int8": errors}
+    scores = {**artefact.card.get("scores", {}), INT8_SCORES: errors}
     write_card(artefact.path, {**artefact.card, "files": files, "scores": scores})
     return errors

@@ -1,4 +1,7 @@
-"""``diffusion-mpc train export``: a pretraining run and its reward model become a model artefact."""
+"""``diffusion-mpc train export``: a pretraining run and its reward model become a model artefact.
+
+Or an artefact becomes one again, with the reward terms and the graph of today's code: no run and no training is needed.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,19 @@ from typing import Any
 
 from torch import nn
 
+from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
+from diffusion_mpc_ros.evaluation.reference_planner import DENOISER, REWARD_MODEL, load_weights, network_settings
 from diffusion_mpc_ros.training.export import ArtefactMetadata, export_artefact
 from diffusion_mpc_ros.training.loop import read_run
-from diffusion_mpc_ros.training.networks import build_denoiser
+from diffusion_mpc_ros.training.networks import build_denoiser, build_network
 from diffusion_mpc_ros.training.networks.reward_model import RewardModel
 from diffusion_mpc_ros.training.pretrain import read_prior
 from diffusion_mpc_ros.training.provenance import source_commit
+from diffusion_mpc_ros.training.quantise import INT8_SCORES
 
 
 @dataclass(frozen=True)
@@ -24,16 +31,49 @@ class ExportConfig:
     """The EMA weights of ``run_dir`` as artefact ``output``; ``noise_scale`` is the default sampling temperature.
 
     ``reward_model_dir``: the run of the reward model, "." for an artefact without one and without its terms.
+    ``artefact``: a name in ``models/`` or a folder, whose networks are exported in the place of those of the runs.
     """
 
     run_dir: Path = Path("runs/pretrain")
     reward_model_dir: Path = Path("runs/reward_model")
     output: Path = Path("models/go2")
     noise_scale: float = 1.0
+    artefact: str = ""
 
 
 def main(config: ExportConfig) -> None:
-    """Export, with parity checked; raises ConfigurationError when a run is not there or has another layout."""
+    """Export, with parity checked.
+
+    Raises ConfigurationError when a run or artefact is not there or has another layout, ArtefactError when the artefact
+    does not pass its check.
+    """
+    if config.artefact:
+        _export_artefact(config)
+    else:
+        _export_run(config)
+
+
+def _export_artefact(config: ExportConfig) -> None:
+    """The networks of an artefact in a new graph; what is known of them goes along, an int8 graph does not."""
+    artefact = load(model_folder(config.artefact))
+    description, training = artefact.description, artefact.card["training"]["configuration"]
+    networks = {
+        name: load_weights(build_network(name, settings, description.rows), artefact, name)
+        for name, settings in network_settings(artefact).items()
+    }
+    scores = {name: score for name, score in artefact.card.get("scores", {}).items() if name != INT8_SCORES}
+    metadata = ArtefactMetadata(
+        name=config.output.name, horizon=description.horizon, replan_margin=description.replan_margin,
+        noise_scale=config.noise_scale, x0_clip=description.x0_clip, training=training, commit=source_commit(),
+        scores=scores, seeds=artefact.card.get("seeds", {}),
+    )
+    export_artefact(
+        networks[DENOISER], description.normalizer, description.schedule, metadata, config.output,
+        networks.get(REWARD_MODEL),
+    )
+
+
+def _export_run(config: ExportConfig) -> None:
     training, run, checkpoint = read_prior(config.run_dir)
     rows = training.horizon + 1
     denoiser = build_denoiser(training.network, rows)

@@ -43,7 +43,7 @@ def test_a_good_artefact_loads(folder):
 
 
 SPOILED = [
-    (lambda card: card.update(schema_version=99), "card schema 99, this version reads 2"),
+    (lambda card: card.update(schema_version=99), "card schema 99, this version reads 3"),
     (lambda card: card.pop("model"), "lacks model"),
     (lambda card: card.update(files={}), "does not list the file 'model.onnx'"),
     (lambda card: card["files"].update({"model.onnx": "00"}), "is corrupt: SHA-256"),

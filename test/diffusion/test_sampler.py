@@ -9,7 +9,13 @@ from diffusion_mpc_ros.core.go2 import JOINT_POS_MAX, JOINT_POS_MIN
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, JOINT_POS, OBSERVATION, PREVIOUS_ACTION
 from diffusion_mpc_ros.diffusion.artefact import ModelDescription
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
-from diffusion_mpc_ros.diffusion.sampler import FREE_BOUND, DiffusionSampler, Guidance, SamplingOptions
+from diffusion_mpc_ros.diffusion.sampler import (
+    FREE_BOUND,
+    DiffusionSampler,
+    Guidance,
+    SamplingOptions,
+    resampling_steps,
+)
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 
 RNG = np.random.default_rng(11)
@@ -106,6 +112,73 @@ def test_the_best_candidate_of_each_robot_is_taken():
     # Rewards 0 1 2 3 4 0 1 2 | 3 4 0 1 2 3 4 0: the first largest are candidates 4 and 9.
     assert reward.tolist() == [4.0, 4.0]
     assert trajectory[:, 0, 0].tolist() == [4.0, 9.0]
+
+
+WEIGHED = Guidance(np.array([0.0, 0.3]), GUIDANCE.parameters, GUIDANCE.feasible)
+
+
+def test_candidates_are_resampled_by_their_rewards():
+    sampler, record = make_sampler(candidates=4, survivors=0.5, noise_scale=1.0)
+    sampler.sample(0, OBSERVATIONS, None, WEIGHED)
+    entry = JOINT_POS.start
+    # Of ten steps, after the fourth, sixth and eighth; the last one ranks for the choice of the best.
+    assert [bool(inputs["ranked"]) for inputs in record] == [step in (4, 6, 8, 10) for step in range(1, 11)]
+    for step in range(9):
+        before, after = record[step], record[step + 1]["tau"][:, 5, JOINT_POS].reshape(2, 4, 12)
+        if step + 1 not in (4, 6, 8):
+            assert len(np.unique(after[0], axis=0)) == 4
+            continue
+        # The reward is minus the noise of row 5: of each robot's four, the two with the smallest go on, twice each.
+        noise = before["noise"][:, 5, 0].reshape(2, 4)
+        transition = before["transition"][5]
+        expected = transition[:3] @ np.stack(
+            [np.broadcast_to(CLEAN[5, entry], 8), before["tau"][:, 5, entry], before["noise"][:, 5, entry]]
+        )
+        for robot in range(2):
+            first, second = np.sort(np.argsort(noise[robot])[:2])
+            chosen = expected.reshape(2, 4)[robot, [first, second, first, second]]
+            np.testing.assert_allclose(after[robot, :, 0], chosen, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "guidance"),
+    [
+        ({"survivors": 1.0}, WEIGHED),  # Algorithm 1 as it stands in the paper
+        ({"candidates": 1}, WEIGHED),
+        ({"sampler": "ddim"}, WEIGHED),  # no noise would make copies differ again
+        ({}, GUIDANCE),  # all weights zero: all candidates are as good
+    ],
+)
+def test_where_nothing_is_resampled(options, guidance):
+    sampler, record = make_sampler(**{"candidates": 8, **options})
+    sampler.sample(0, OBSERVATIONS, None, guidance)
+    assert [bool(inputs["ranked"]) for inputs in record] == [False] * 9 + [True]
+
+
+@pytest.mark.parametrize(
+    ("noisy", "resampled"),
+    [
+        ([1, 1, 1, 1, 1, 1, 1, 1, 1, 0], [4, 6, 8]),
+        ([1, 1, 1, 1, 0], [2, 3]),  # 2, 3 and 4 of five; after the fourth no noise follows
+        ([1, 1, 0], [1]),  # 1.2, 1.8 and 2.4 of three steps
+        ([1, 0], []),
+        ([0], []),
+    ],
+)
+def test_candidates_are_resampled_where_noise_follows(noisy, resampled):
+    assert (np.flatnonzero(resampling_steps(np.array(noisy, dtype=bool))) + 1).tolist() == resampled
+
+
+@pytest.mark.parametrize(("candidates", "surviving"), [(1, 1), (2, 1), (5, 1), (10, 2), (32, 8), (100, 25)])
+def test_a_quarter_of_the_candidates_survives(candidates, surviving):
+    assert SamplingOptions(candidates=candidates).surviving == surviving
+
+
+def test_a_reward_that_is_not_finite_does_not_survive():
+    sampler, _ = make_sampler(candidates=4, survivors=0.25)
+    tau = np.arange(4.0)[:, None, None] * np.ones((4, 12, 57))
+    sampler._resample(tau, np.array([np.nan, -2.0, -1.0, np.nan]))
+    assert (tau == 2.0).all()
 
 
 def test_noise_is_scaled_and_the_same_seed_gives_the_same_sample():
@@ -244,6 +317,8 @@ def test_bad_shapes_and_samples_that_are_not_finite_are_refused():
         ({"cached_steps": 10}, "0 <= m < steps"),
         ({"noise_scale": float("nan")}, "noise_scale must be finite"),
         ({"guidance_scale": -1.0}, "guidance_scale must be finite"),
+        ({"survivors": 0.0}, "0 < share <= 1, got 0.0"),
+        ({"survivors": float("nan")}, "0 < share <= 1, got nan"),
         ({"steps": 11}, "11 denoising steps"),
     ],
 )

@@ -74,19 +74,19 @@ def boxes_only(inputs):
 
 
 @pytest.mark.parametrize("change", [nothing, analytic_terms_only, boxes_only])
-@pytest.mark.parametrize("scale", [0.0, 0.7])
+@pytest.mark.parametrize(("scale", "ranked"), [(0.0, True), (0.7, True), (0.7, False)])
 @pytest.mark.parametrize(("batch", "last_step"), [(1, False), (3, True), (10, False), (10, True)])
-def test_the_graph_equals_torch(exported, reference, batch, last_step, scale, change):
+def test_the_graph_equals_torch(exported, reference, batch, last_step, scale, ranked, change):
     loaded, session = exported
     inputs = example_inputs(loaded.description, batch, 100 + batch, last_step)
-    inputs["guidance_scale"] = torch.tensor(scale)
+    inputs["guidance_scale"], inputs["ranked"] = torch.tensor(scale), torch.tensor(ranked)
     change(inputs)
     actual = session.run(None, {name: value.numpy() for name, value in inputs.items()})
     with torch.no_grad():
         expected = reference(*inputs.values())
     for a, e in zip(actual, expected, strict=True):
         np.testing.assert_allclose(a, e.numpy(), rtol=1e-4, atol=1e-4)
-    assert (actual[2] != 0.0).all() == last_step, "a reward where the trajectory is clean, and there alone"
+    assert (actual[2] != 0.0).all() == ranked, "a reward where candidates are ranked, and there alone"
 
 
 def test_the_card_says_what_was_exported(exported):
@@ -158,7 +158,8 @@ def test_one_step_by_hand():
     features = torch.zeros(12, 3)
     tau_next, trajectory, _ = make_step()(
         torch.ones(shape, dtype=torch.float64), features, features, transition, torch.full(shape, 2.0),
-        torch.full(shape, 7.0, dtype=torch.float64), mask, torch.tensor(1.0), torch.zeros(1), -bounds, bounds,
+        torch.full(shape, 7.0, dtype=torch.float64), mask, torch.tensor(1.0), torch.tensor(True), torch.zeros(1), -bounds,
+        bounds,
         *UNLIMITED, *parameters,
     )
     # 0.6 * (0.5 * 1) + 0.3 * 1 + 0.1 * 2 = 0.8; row 0 is known, row 1 is clipped to 0.5, row 2 is free.
@@ -206,12 +207,30 @@ def test_the_guidance_is_the_gradient_of_the_composed_reward():
 
 
 def guided_step(step, tau, transition, guidance_scale, weights, parameters=()):
-    """Nothing known, no constraint, no noise."""
+    """The last step; nothing known, no constraint, no noise."""
     features = torch.zeros(12, 3)
     return step(
-        tau, features, features, transition, torch.zeros_like(tau), tau, FREE, torch.tensor(guidance_scale), weights,
-        -FAR, FAR, *UNLIMITED, *parameters,
+        tau, features, features, transition, torch.zeros_like(tau), tau, FREE, torch.tensor(guidance_scale),
+        torch.tensor(True), weights, -FAR, FAR, *UNLIMITED, *parameters,
     )
+
+
+def test_before_the_last_step_candidates_are_ranked_by_what_the_denoiser_expects():
+    step = make_step(("joint_velocity",))
+    levels, clean = torch.tensor([[0.8, 0.6, 0.0]] * 12), torch.tensor([[1.0, 0.0, 0.0]] * 12)
+    transition = torch.tensor([[0.5, 0.5, 0.0, 0.3]] * 12, dtype=torch.float64)
+    mask = FREE.clone()
+    mask[0] = True
+    tau, known = torch.tensor(RNG.normal(size=(2, 12, 57))), torch.full((2, 12, 57), 0.25, dtype=torch.float64)
+    for next_levels, last in ((levels, False), (clean, True)):
+        tau_next, _, reward = step(
+            tau, levels, next_levels, transition, torch.zeros_like(tau), known, mask, torch.tensor(1.0),
+            torch.tensor(True), torch.ones(1), -FAR, FAR, *UNLIMITED,
+        )
+        # x0 = 0.5 tau, its first row known; the last step's reward is that of its result.
+        judged = tau_next if last else torch.where(mask, known, 0.5 * tau)
+        joint_vel = (judged * step.std + step.mean)[:, :11, JOINT_VEL]
+        np.testing.assert_allclose(reward, -(joint_vel**2).sum(dim=(1, 2)))
 
 
 def test_guidance_raises_the_reward():

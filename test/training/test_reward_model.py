@@ -103,6 +103,11 @@ def test_training_learns_resumes_and_is_exported(runs, capsys):
     assert scores["mechanical_power"][0] < 0.2
     assert artefact.card["training"]["configuration"]["reward_model"]["config"]["iterations"] == 160
     assert artefact.card["seeds"] == {"pretrain": 3, "collect": [0], "reward_model": 5}
+    # Exported again from the artefact alone: the same graph, and what is known of it.
+    release.main(release.ExportConfig(output=runs / "again", artefact=str(runs / "artefact")))
+    again = load(runs / "again")
+    assert again.identity == artefact.identity
+    assert {**again.card, "name": "artefact"} == artefact.card
 
 
 def test_a_dataset_without_labels_or_too_small_is_refused(runs):

@@ -49,6 +49,8 @@ class LoopConfig:
     """Replan margin D and replan interval R [ticks]."""
     forward: tuple[float, float] = (0.3, 1.0)
     """Range of the forward velocity commands [m/s]; each robot keeps its own."""
+    survivors: float = SamplingOptions.survivors
+    """Share of the candidates that goes on where they are resampled; 1: all of them, as in the paper."""
     seed: int = 0
     """Seed of commands, robots, sampling noise and bootstrap."""
     threads: int = 2
@@ -64,6 +66,7 @@ class LoopConfig:
         if not (np.isfinite(self.forward).all() and low <= high):
             raise ConfigurationError(f"forward needs a range LOW <= HIGH [m/s], got {low} {high}")
         choose_backend(self.backend)
+        SamplingOptions(survivors=self.survivors)
 
     def commands(self) -> np.ndarray:
         """Velocity commands ``(robots, 3)`` (vx, vy [m/s], yaw rate [rad/s]): forward, uniform in the range."""
@@ -73,7 +76,7 @@ class LoopConfig:
 
     def head(self, artefact: Artefact, **settings: Any) -> dict[str, Any]:
         """What all rows of a report have in common: ``artefact`` (SHA-256) and ``config``."""
-        names = ("robots", "ticks", "timing", "forward", "seed")
+        names = ("robots", "ticks", "timing", "forward", "survivors", "seed")
         config = {name: getattr(self, name) for name in names}
         sampling = {"sampler": SamplingOptions.sampler, "steps": SamplingOptions.steps}
         config = {**config, "backend": choose_backend(self.backend), **sampling, **settings}
@@ -164,7 +167,9 @@ def planning_controller(
 
     Without ``reward`` they rank the candidates but do not guide the sampling.
     """
-    sampling = SamplingOptions(candidates=candidates, guidance_scale=1.0 if reward else 0.0, seed=seed)
+    sampling = SamplingOptions(
+        candidates=candidates, guidance_scale=1.0 if reward else 0.0, survivors=config.survivors, seed=seed
+    )
     timing = Timing(artefact.description.horizon, *config.timing)
     planner_config = DiffusionMpcConfig(timing, sampling, threads=config.threads, backend=config.backend)
     return AsynchronousController(DiffusionMpcPlanner(artefact, planner_config), settings)
