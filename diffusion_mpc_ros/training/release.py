@@ -28,17 +28,18 @@ from diffusion_mpc_ros.training.quantise import INT8_SCORES
 
 @dataclass(frozen=True)
 class ExportConfig:
-    """The EMA weights of ``run_dir`` as artefact ``output``; ``noise_scale`` is the default sampling temperature.
-
-    ``reward_model_dir``: the run of the reward model, "." for an artefact without one and without its terms.
-    ``artefact``: a name in ``models/`` or a folder, whose networks are exported in the place of those of the runs.
-    """
+    """What is exported, and where to."""
 
     run_dir: Path = Path("runs/pretrain")
+    """Run of `train pretrain`; its EMA weights are taken."""
     reward_model_dir: Path = Path("runs/reward_model")
+    """Run of `train reward-model`; "." for an artefact without one and without its terms."""
     output: Path = Path("models/go2")
+    """Folder of the artefact, replaced as a whole."""
     noise_scale: float = 1.0
+    """Sampling temperature that the artefact is used with by default; 1: the paper's."""
     artefact: str = ""
+    """A name in models/, or a folder, whose networks are exported anew in the place of the runs'."""
 
 
 def main(config: ExportConfig) -> None:
