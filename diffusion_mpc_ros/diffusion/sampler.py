@@ -136,13 +136,13 @@ class _Steps:
 def resampling_steps(noisy: np.ndarray) -> np.ndarray:
     """After which of S steps candidates are resampled, ``(S,)`` bool; ``noisy (S,)``: which of them add noise.
 
-    After the :data:`RESAMPLED` shares of the steps, as long as a step with noise follows: without, equal candidates
-    stay equal.
+    After the :data:`RESAMPLED` shares of the steps, where a step with noise follows, without which equal candidates
+    stay equal. Not after two steps in a row: a step is judged by what the denoiser saw before the step's own noise.
     """
-    steps = len(noisy)
-    resampled = np.isin(np.arange(1, steps + 1), np.rint(np.multiply(RESAMPLED, steps)))
-    noise_follows = np.append(np.logical_or.accumulate(noisy[::-1])[::-1][1:], False)
-    return resampled & noise_follows
+    resampled = np.zeros(len(noisy), dtype=bool)
+    for step in np.rint(np.multiply(RESAMPLED, len(noisy))).astype(np.intp) - 1:
+        resampled[step] = noisy[step + 1 :].any() and not resampled[max(step - 1, 0) : step].any()
+    return resampled
 
 
 class DiffusionSampler:

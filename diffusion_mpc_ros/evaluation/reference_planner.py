@@ -176,11 +176,14 @@ class ReferencePlanner:
             self.sampling.steps, time.perf_counter() - start, trajectory,
         )
 
-    def _resampled(self, steps: int) -> set[int]:
+    def _resampled(self, steps: int) -> list[int]:
         """After which of the steps 1 .. ``steps`` candidates are resampled: the last one adds no noise, DDIM none."""
-        if self.sampling.sampler == "ddim" or self.sampling.surviving == self.sampling.candidates:
-            return set()
-        return {round(share * steps) for share in RESAMPLED} - {steps - 1, steps}
+        chosen: list[int] = []
+        if self.sampling.sampler == "ddpm" and self.sampling.surviving < self.sampling.candidates:
+            for step in (round(share * steps) for share in RESAMPLED):
+                if 0 < step < steps - 1 and step - 1 not in chosen:
+                    chosen.append(step)
+        return chosen
 
     def _survivors(self, tau: torch.Tensor, reward: torch.Tensor) -> torch.Tensor:
         """The best of the candidates ``tau (N, T, 57)`` by ``reward (N,)``, again and again until there are N."""

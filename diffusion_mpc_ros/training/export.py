@@ -38,7 +38,11 @@ from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
 from diffusion_mpc_ros.training.guided_step import GuidedStep
-from diffusion_mpc_ros.training.onnx_files import give_branches_their_constants, strip_debug_information
+from diffusion_mpc_ros.training.onnx_files import (
+    fold_transposed_constants,
+    give_branches_their_constants,
+    strip_debug_information,
+)
 
 # Largest |ONNX - torch|, relative to 1 + |torch|, that an export may show.
 PARITY_TOLERANCE = 1e-4
@@ -190,6 +194,7 @@ def export_onnx(step: GuidedStep, description: ModelDescription, path: Path) -> 
         )
     model = exported.model_proto
     give_branches_their_constants(model)
+    fold_transposed_constants(model)
     strip_debug_information(model)
     onnx.helper.set_model_props(model, {METADATA_KEY: canonical_json(description.to_json())})
     onnx.save_model(model, str(path))

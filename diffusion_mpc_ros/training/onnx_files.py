@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 
 
 def strip_debug_information(model: onnx.ModelProto) -> None:
@@ -41,6 +43,35 @@ def give_branches_their_constants(model: onnx.ModelProto) -> None:
     kept = [tensor for tensor in graph.initializer if tensor.name not in used]
     graph.ClearField("initializer")
     graph.initializer.extend(kept)
+
+
+def fold_transposed_constants(model: onnx.ModelProto) -> None:
+    """Put a constant of its own in the place of every Transpose of a constant of the same graph; in place.
+
+    The gradient multiplies by weights whose transpose the network multiplies by. Where both come from one constant,
+    OpenVINO's kernel for processors without AVX-512 takes the weights that it packed for the one for the other, too.
+    """
+    for graph in (model.graph, *_all_branches(model.graph)):
+        constants = {tensor.name: tensor for tensor in graph.initializer}
+        for node in [*graph.node]:
+            if node.op_type != "Transpose" or node.input[0] not in constants:
+                continue
+            axes = next((list(entry.ints) for entry in node.attribute if entry.name == "perm"), None)
+            values = numpy_helper.to_array(constants[node.input[0]]).transpose(axes)
+            constants[node.output[0]] = numpy_helper.from_array(np.ascontiguousarray(values), node.output[0])
+            graph.initializer.append(constants[node.output[0]])
+            graph.node.remove(node)
+        read = {name for each in (graph, *_all_branches(graph)) for node in each.node for name in node.input}
+        kept = [tensor for tensor in graph.initializer if tensor.name in read]
+        graph.ClearField("initializer")
+        graph.initializer.extend(kept)
+
+
+def _all_branches(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
+    """The branches of ``graph``, theirs, and so on."""
+    for branch in _branches(graph):
+        yield branch
+        yield from _all_branches(branch)
 
 
 def _copy_constants(graph: onnx.GraphProto, constants: Mapping[str, onnx.TensorProto]) -> set[str]:

@@ -159,8 +159,9 @@ def test_where_nothing_is_resampled(options, guidance):
     ("noisy", "resampled"),
     [
         ([1, 1, 1, 1, 1, 1, 1, 1, 1, 0], [4, 6, 8]),
-        ([1, 1, 1, 1, 0], [2, 3]),  # 2, 3 and 4 of five; after the fourth no noise follows
+        ([1, 1, 1, 1, 0], [2]),  # 2, 3 and 4 of five: the third follows at once, and after the fourth there is no noise
         ([1, 1, 0], [1]),  # 1.2, 1.8 and 2.4 of three steps
+        ([1, 1, 1, 1, 1, 0], [2, 4]),  # 2.4, 3.6 and 4.8 of six
         ([1, 0], []),
         ([0], []),
     ],

@@ -50,9 +50,10 @@ class Repeated(ReferencePlanner):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("guided_by_all", [False, True])
-@pytest.mark.parametrize("steps", [3, 5, 10])
-def test_the_product_plans_what_the_paper_says(shipped, networks, backend, guided_by_all, steps):
-    case = Case("go2", candidates=4, steps=steps, guided=guided_by_all, threads=1, plans=1, seed=3)
+# Kernels differ with the batch: OpenVINO's once multiplied by the wrong weights from nine candidates on.
+@pytest.mark.parametrize(("candidates", "steps"), [(4, 3), (4, 5), (10, 10), (32, 3)])
+def test_the_product_plans_what_the_paper_says(shipped, networks, backend, guided_by_all, candidates, steps):
+    case = Case("go2", candidates=candidates, steps=steps, guided=guided_by_all, threads=1, plans=1, seed=3)
     timing = case.timing(shipped)
     product = DiffusionMpcPlanner(shipped, DiffusionMpcConfig(timing, case.sampling, backend=backend))
     expected = compared_plans(Repeated(shipped, networks, timing, case.sampling), case, shipped)
