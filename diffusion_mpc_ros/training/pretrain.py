@@ -12,12 +12,16 @@ from typing import Any
 import dacite
 import numpy as np
 import torch
+from torch import nn
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
+from diffusion_mpc_ros.diffusion.artefact import Artefact, load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.evaluation.gait import is_moving
+from diffusion_mpc_ros.evaluation.reference_planner import DENOISER, load_weights, network_settings
 from diffusion_mpc_ros.training import relabelling
 from diffusion_mpc_ros.training.dataset import ROWS, TrajectoryDataset, window_starts
 from diffusion_mpc_ros.training.device import pick_device
@@ -26,7 +30,7 @@ from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
 from diffusion_mpc_ros.training.provenance import source_commit
 
 # What config/training/collect*.yaml write.
-DATASETS = tuple(map(Path, ("runs/dataset", "runs/dataset_economical")))
+DATASETS = tuple(map(Path, ("runs/dataset", "runs/dataset_specialists")))
 # A robot that was told to walk so many ticks ago, about half a step, is still starting.
 START_TICKS = 12
 
@@ -41,7 +45,8 @@ class PretrainConfig(LoopConfig):
     share of windows that begin when a robot that stood is told to walk: few ticks of a dataset, but a robot that does
     not start now finds itself in the same state again, for ever. ``relabel_commands``: see
     :mod:`training.relabelling`; a dataset without labels needs it off. ``datasets`` are learned from together, each
-    with commands relabelled by itself.
+    with commands relabelled by itself. ``initial``: an artefact, by its name in ``models/`` or its folder, whose denoiser
+    is trained further (finetuning), with the normaliser that it has.
     """
 
     datasets: tuple[Path, ...] = DATASETS
@@ -59,6 +64,7 @@ class PretrainConfig(LoopConfig):
     walk_starts: float = 0.05
     relabel_commands: bool = True
     bfloat16: bool = True
+    initial: str = ""
 
 
 class WindowSampler:
@@ -192,9 +198,34 @@ def fit_normalizer(arrays: dict[str, np.ndarray]) -> Normalizer:
     return Normalizer.fit(rows)
 
 
-def write_metadata(config: PretrainConfig, normalizer: Normalizer, datasets: list[dict[str, Any]]) -> None:
-    """``run.json`` beside the checkpoint: all that `train export` needs besides the weights."""
+def load_initial(config: PretrainConfig, network: nn.Module) -> Artefact:
+    """Give ``network`` the weights of the artefact ``config.initial``; -> the artefact.
+
+    Raises :class:`ConfigurationError` when its horizon, schedule or network are others, ArtefactError when it fails its
+    check.
+    """
+    artefact = load(model_folder(config.initial))
+    description = artefact.description
+    of_artefact = description.horizon, description.schedule, network_settings(artefact)[DENOISER]
+    asked = config.horizon, NoiseSchedule(config.steps), dataclasses.asdict(config.network)
+    if of_artefact != asked:
+        raise ConfigurationError(
+            f"the artefact {config.initial!r} has horizon, schedule and network {of_artefact}, this training {asked}: "
+            "finetuning needs the same"
+        )
+    load_weights(network, artefact).train()
+    return artefact
+
+
+def write_metadata(
+    config: PretrainConfig, normalizer: Normalizer, datasets: list[dict[str, Any]], initial: str
+) -> None:
+    """``run.json`` beside the checkpoint: all that `train export` needs besides the weights.
+
+    ``initial``: SHA-256 of the artefact that is finetuned, "" for none.
+    """
     metadata = {
+        "initial_sha256": initial,
         "config": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
         "normalizer": normalizer.to_json(),
         "datasets": datasets,
@@ -216,13 +247,16 @@ def main(config: PretrainConfig) -> None:
     config.run_dir.mkdir(parents=True, exist_ok=True)
     datasets = open_datasets(config.datasets)
     arrays = join([load_rows(dataset, config.relabel_commands) for dataset in datasets], config.datasets)
-    normalizer = fit_normalizer(arrays)
+    network = build_denoiser(config.network, config.horizon + 1)
+    initial = load_initial(config, network) if config.initial else None
+    normalizer = initial.description.normalizer if initial else fit_normalizer(arrays)
     schedule = NoiseSchedule(config.steps)
     sampler = WindowSampler(arrays, config.horizon + 1, normalizer, config.walk_starts)
     device = pick_device(config.device)
     corruption = Corruption(config, schedule)
-    network = build_denoiser(config.network, config.horizon + 1).to(device)
-    write_metadata(config, normalizer, [dataset.attributes for dataset in datasets])
+    network = network.to(device)
+    attributes = [dataset.attributes for dataset in datasets]
+    write_metadata(config, normalizer, attributes, initial.identity if initial else "")
 
     def loss(generator: torch.Generator) -> torch.Tensor:
         tau0, executed = sampler.draw(config.batch, generator)

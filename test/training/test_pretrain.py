@@ -141,6 +141,30 @@ def test_training_learns_resumes_and_exports(tmp_path):
     assert _loss(config, checkpoint) < 0.6
 
 
+def test_an_artefact_is_trained_further(tmp_path):
+    make_dataset(tmp_path / "data")
+    config = PretrainConfig(
+        datasets=(tmp_path / "data",), run_dir=tmp_path / "run", network=NetworkConfig(width=16, blocks=1),
+        iterations=1, batch=16, warmup=1, relabel_commands=False,
+    )  # fmt: skip
+    pretrain.main(config)
+    release.main(release.ExportConfig(tmp_path / "run", Path("."), tmp_path / "artefact"))
+    artefact = load(tmp_path / "artefact")
+    further = replace(config, run_dir=tmp_path / "further", initial=str(tmp_path / "artefact"), learning_rate=0.0)
+    pretrain.main(further)
+    # At learning rate 0 it is what it was; the normaliser stays the artefact's in any case.
+    weights, before = (
+        torch.load(folder / CHECKPOINT_FILE, weights_only=True)["ema"] for folder in (further.run_dir, config.run_dir)
+    )
+    for name, value in before.items():
+        torch.testing.assert_close(weights[name], value)
+    run = json.loads((further.run_dir / METADATA_FILE).read_text())
+    assert run["normalizer"] == artefact.description.normalizer.to_json()
+    assert run["initial_sha256"] == artefact.identity
+    with pytest.raises(ConfigurationError, match=r"'width': 16.*'width': 8.*finetuning needs the same"):
+        pretrain.main(replace(further, network=NetworkConfig(width=8, blocks=1)))
+
+
 def _loss(config: PretrainConfig, checkpoint: dict) -> float:
     arrays = TrajectoryDataset.open(config.datasets[0]).load()
     normalizer = pretrain.fit_normalizer(arrays)
