@@ -20,14 +20,12 @@ from diffusion_mpc_ros.core.trajectory import (
     ROW_DIM,
 )
 from diffusion_mpc_ros.diffusion.artefact import ModelDescription
-from diffusion_mpc_ros.diffusion.inference import StepBackend
+from diffusion_mpc_ros.diffusion.inference import FREE_BOUND, StepBackend
 from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
 
 if TYPE_CHECKING:
     from diffusion_mpc_ros.constraints.feasible_set import FeasibleSet
 
-# Stands for "no bound" in the graph, in standard deviations or N m.
-FREE_BOUND = 1e6
 # Candidates are resampled after these shares of the denoising steps: before, they tell too little of what they become;
 # after, too little noise is left to make different trajectories of equal ones.
 RESAMPLED = (0.4, 0.6, 0.8)

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion import artefact, inference
-from diffusion_mpc_ros.diffusion.inference import choose_backend, make_backend
+from diffusion_mpc_ros.diffusion.inference import choose_backend, make_backend, step_difference
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
 
@@ -92,6 +93,41 @@ def test_openvino_agrees_with_onnxruntime(random_artefact, batch):
     actual = filled_step(make_backend(loaded, "openvino"), batch)
     for name, values in expected.outputs.items():
         np.testing.assert_allclose(actual.outputs[name], values, rtol=1e-5, atol=1e-5, err_msg=name)
+
+
+@needs_openvino
+def test_an_openvino_step_that_computes_wrongly_is_refused(random_artefact, monkeypatch):
+    from diffusion_mpc_ros.diffusion import openvino_backend
+
+    loaded = artefact.load(random_artefact)
+    monkeypatch.setattr(openvino_backend, "step_difference", lambda *_: float("nan"))
+    with pytest.raises(ConfigurationError, match="for 10 trajectories is nan% off .* needs the backend onnxruntime"):
+        make_backend(loaded, "openvino").bind(10)
+
+
+@needs_openvino
+@pytest.mark.parametrize("batch", [1, 4, 10, 32])
+def test_openvino_computes_the_shipped_model_as_onnxruntime_does(batch):
+    loaded = artefact.load(model_folder("go2"))
+    steps = [make_backend(loaded, name).bind(batch) for name in ("openvino", "onnxruntime")]
+    assert step_difference(*steps, loaded.description) < 1e-3
+
+
+def test_a_difference_of_one_reward_terms_gradient_is_seen(random_artefact):
+    loaded = artefact.load(random_artefact)
+    same, other = (make_backend(loaded, "onnxruntime").bind(3) for _ in range(2))
+    assert step_difference(same, other, loaded.description) == 0.0
+
+    class Wrong:
+        inputs, outputs = other.inputs, other.outputs
+
+        def run(self):
+            weights = self.inputs["reward_weights"].copy()
+            self.inputs["reward_weights"][3] *= -1.0
+            other.run()
+            self.inputs["reward_weights"][...] = weights
+
+    assert step_difference(Wrong(), same, loaded.description) > 0.5
 
 
 @needs_openvino

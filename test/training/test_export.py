@@ -11,9 +11,9 @@ from torch import nn
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.trajectory import ACTION, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
 from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.diffusion.inference import FREE_BOUND
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
-from diffusion_mpc_ros.diffusion.sampler import FREE_BOUND
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.evaluation.reference_planner import load_weights
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
@@ -158,9 +158,8 @@ def test_one_step_by_hand():
     features = torch.zeros(12, 3)
     tau_next, trajectory, _ = make_step()(
         torch.ones(shape, dtype=torch.float64), features, features, transition, torch.full(shape, 2.0),
-        torch.full(shape, 7.0, dtype=torch.float64), mask, torch.tensor(1.0), torch.tensor(True), torch.zeros(1), -bounds,
-        bounds,
-        *UNLIMITED, *parameters,
+        torch.full(shape, 7.0, dtype=torch.float64), mask, torch.tensor(1.0), torch.tensor(True),
+        torch.zeros(1), -bounds, bounds, *UNLIMITED, *parameters,
     )
     # 0.6 * (0.5 * 1) + 0.3 * 1 + 0.1 * 2 = 0.8; row 0 is known, row 1 is clipped to 0.5, row 2 is free.
     np.testing.assert_allclose(tau_next[0, 0], 7.0)
