@@ -49,8 +49,8 @@ def plan_time_budget(milliseconds: float, timing: Timing) -> float:
 def ladder(configured: SamplingOptions) -> tuple[SamplingOptions, ...]:
     """Level 0 is ``configured``; every further level takes less time and gives up what matters least of the rest.
 
-    1. Candidates, halved down to one. They only rank what was sampled: a single one walks as well, and the reward
-       gradient goes on steering it.
+    1. Candidates, halved down to one. A single one walks as well, and the reward gradient goes on steering it; what
+       choosing among candidates adds to a reward is lost.
     2. Early denoising steps, which the last plan replaces. A robot walks no worse so, but its rewards weigh less: the
        gradient acts in fewer steps. A run from noise takes no more steps than a cached one, else a change of command,
        which needs one, would take as long as before.

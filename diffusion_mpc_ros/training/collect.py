@@ -6,7 +6,7 @@ there is not collected again. At the end `data_sheet.md` and `data_sheet.json` b
 
 examples:
   diffusion-mpc train collect
-  diffusion-mpc train collect --config config/training/collect_economical.yaml
+  diffusion-mpc train collect --config config/training/collect_specialists.yaml
   diffusion-mpc train collect --parts 1 --robots 50 --output runs/small
 """
 

@@ -112,7 +112,6 @@ def test_only_the_denoiser_of_an_artefact_is_quantised(random_artefact):
     assert branches(result) == branches(loaded.model) != []
 
 
-@needs_exact_products
 def test_the_graph_is_added_to_the_card_and_can_be_replaced(random_artefact, tmp_path):
     folder = shutil.copytree(random_artefact, tmp_path / "artefact")
     loaded = artefact.load(folder)
@@ -145,7 +144,6 @@ def test_walks_are_recorded_guided_and_not_at_every_level(random_artefact):
     assert all((a["tau"] == b["tau"]).all() for a, b in zip(inputs, again, strict=True))
 
 
-@needs_exact_products
 def test_the_command_adds_the_graph(random_artefact, tmp_path, capsys):
     folder = shutil.copytree(random_artefact, tmp_path / "artefact")
     main(QuantiseConfig(str(folder), robots=1, ticks=6))
