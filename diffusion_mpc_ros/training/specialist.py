@@ -4,6 +4,10 @@ It begins as the demonstrator, in its default gait, and walks forward at the com
 for height, pitch, footfall, swing height and torque are dropped: it may walk as it likes. In their place stands
 weight x (1 - penalty / reference): the objective's own penalty, tick by tick, over its mean in the demonstrator's walk.
 
+The demonstrator is the exported policy, in which there is no critic, or the newest checkpoint of a run that trained
+one. In either case the critic learns alone at first, critic_iterations long, while the policy stays as it is: a critic
+that does not know this reward would mislead it. The policy's normaliser stays as it is throughout.
+
 Every few iterations the policy walks without noise, pushes and randomisation, as it will be measured. While it keeps
 97 % of the demonstrator's tracking, and 99 % of the robots on their feet, the weight rises, else it falls: 1 / weight
 is the Lagrange multiplier of "lowest penalty subject to tracking". The best policy that kept both is exported to
@@ -12,7 +16,8 @@ where it was.
 
 examples:
   diffusion-mpc train specialist --objective energy
-  diffusion-mpc train specialist --objective posture_n --initial runs/demonstrator --stages.0.iterations 300
+  diffusion-mpc train specialist --objective posture_n --stages.0.iterations 300
+  diffusion-mpc train specialist --objective balancing --initial runs/demonstrator
   for o in joint_velocity joint_acceleration posture_n posture_p balancing energy; do
     diffusion-mpc train specialist --objective $o; done
 """
@@ -43,7 +48,7 @@ from diffusion_mpc_ros.evaluation.adaptation.objectives import (
 from diffusion_mpc_ros.evaluation.adaptation.policies import SPECIALIST, specialist_folder
 from diffusion_mpc_ros.evaluation.adaptation.report import TARGET_SURVIVAL
 from diffusion_mpc_ros.evaluation.adaptation.walks import score_walk
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorWalker
+from diffusion_mpc_ros.evaluation.demonstrator_policy import MODEL_FILE, DemonstratorWalker
 from diffusion_mpc_ros.evaluation.gait import GaitCommand
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.training.commands import CommandRanges
@@ -59,9 +64,15 @@ from diffusion_mpc_ros.training.demonstrator import (
     resume,
     train,
 )
+from diffusion_mpc_ros.training.restored_actor import keep_normaliser, restore_actor
 from diffusion_mpc_ros.training.walking_env import WalkingEnv, WalkingEnvConfig
 
 INITIAL, BEST, PROGRESS = "initial.pt", "best.pt", "specialist.json"
+# In initial.pt: the SHA-256 of the exported policy that it was made of.
+SOURCE = "demonstrator_sha256"
+# Of the actor's first step, the least that rsl-rl's schedule goes down to. Adam does not know the size of the actor's
+# gradients then: begun with the usual 1e-3, five iterations took two thirds of the tracking.
+FIRST_LEARNING_RATE = 1e-5
 
 # Velocity tracking and a tidy motion; nothing of what an objective may change.
 RELAXED = replace(REFINED, base_height=0.0, orientation=0.0, contact_schedule=0.0, swing_height=0.0, torque=0.0)
@@ -104,12 +115,14 @@ class SpecialistConfig(PpoConfig):
 
     objective: str = "energy"
     """joint_velocity, joint_acceleration, posture_n, posture_p, balancing or energy."""
-    initial: Path = Path("runs/demonstrator")
-    """Run of `train demonstrator` whose newest checkpoint is the beginning."""
+    initial: Path = Path("models/demonstrator")
+    """The beginning: demonstrator.onnx with its card, or a run of `train demonstrator` with checkpoints."""
     runs: Path = Path("runs")
     """Checkpoints and curves go to its folder specialist_OBJECTIVE/."""
     models: Path = Path("models")
     """The policy goes to its folder specialist_OBJECTIVE/."""
+    critic_iterations: int = 15
+    """Iterations before those of the stages in which the critic alone learns."""
     trial: TrialConfig = field(default_factory=TrialConfig)
     env: WalkingEnvConfig = field(
         default_factory=lambda: WalkingEnvConfig(default_gait_share=1.0, penalty_ramp_iterations=0, commands=FORWARD)
@@ -118,6 +131,8 @@ class SpecialistConfig(PpoConfig):
 
     def __post_init__(self) -> None:
         get_objective(self.objective)
+        if self.critic_iterations < 0:
+            raise ConfigurationError(f"critic_iterations must be at least 0, got {self.critic_iterations}")
 
     @property
     def run_dir(self) -> Path:
@@ -162,16 +177,23 @@ def main(config: SpecialistConfig) -> None:
     objective = get_objective(config.objective)
     env = SpecialistEnv(config.env, config.seed, config.threads, tick_penalties(make_composer())[objective.name])
     runner = make_runner(env, config, config.run_dir)
-    load_checkpoint(runner, _beginning(config))
+    load_checkpoint(runner, _beginning(runner, config))
+    keep_normaliser(runner.alg.actor)
     before = walk(runner, env, config, "the demonstrator")
     runner.current_learning_iteration = 0
     done = resume(runner, config.run_dir)
     search = Search(config, objective, before, done)
     env.reference, env.weight = search.reference, search.weight
+    if done < config.critic_iterations:
+        _hold_actor(runner)
+    elif done == config.critic_iterations:
+        _release_actor(runner)
 
     def progress(iteration: int) -> dict[str, str]:
         trained = iteration + 1
-        if trained % config.trial.interval == 0:
+        if trained == config.critic_iterations:
+            _release_actor(runner)
+        if trained > config.critic_iterations and trained % config.trial.interval == 0:
             scores = walk(runner, env, config, f"after {trained} iterations")
             if search.add(trained, scores):
                 _save(runner, config.run_dir / BEST)
@@ -179,33 +201,68 @@ def main(config: SpecialistConfig) -> None:
             env.weight = search.weight
         return search.texts()
 
-    train(runner, env, config, done, config.run_dir.name, progress)
+    critic_alone = replace(config.stages[0], iterations=config.critic_iterations)
+    stages = replace(config, stages=(critic_alone, *config.stages))
+    train(runner, env, stages, done, config.run_dir.name, progress)
     load_checkpoint(runner, config.run_dir / BEST)
     export_demonstrator(
         runner, config.output, config, kind=SPECIALIST, objective=objective.name, iterations=search.best["iterations"],
-        measured=search.best, initial_sha256=file_sha256(config.run_dir / INITIAL),
+        measured=search.best, initial_sha256=_initial_sha256(config.run_dir / INITIAL),
     )  # fmt: skip
 
 
-def _beginning(config: SpecialistConfig) -> Path:
-    """The demonstrator's checkpoint, copied into the run: what it is compared with stays the same over all resumes."""
+def _beginning(runner: OnPolicyRunner, config: SpecialistConfig) -> Path:
+    """The demonstrator as a checkpoint of the run: what it is compared with stays the same over all resumes.
+
+    Its critic is the untrained one of ``runner`` where ``config.initial`` is an exported policy.
+    """
     initial, best = config.run_dir / INITIAL, config.run_dir / BEST
-    if not initial.exists():
-        newest = newest_checkpoint(config.initial)
-        if newest is None:
-            raise ConfigurationError(
-                f"no checkpoint model_*.pt in {config.initial}: --initial names a run of "
-                "`diffusion-mpc train demonstrator`"
-            )
-        # best.pt first: a run that was begun has both.
+    if initial.exists():
+        return initial
+    newest = newest_checkpoint(config.initial)
+    # best.pt first: a run that was begun has both.
+    if newest is not None:
         for path in (best, initial):
             shutil.copy(newest, path.with_suffix(".tmp"))
             os.replace(path.with_suffix(".tmp"), path)
+    elif (config.initial / MODEL_FILE).exists():
+        infos = {SOURCE: restore_actor(runner.alg.actor, config.initial)}
+        for path in (best, initial):
+            _save(runner, path, infos)
+    else:
+        raise ConfigurationError(
+            f"neither a policy {MODEL_FILE} nor a checkpoint model_*.pt in {config.initial}: --initial names an "
+            "exported demonstrator (models/demonstrator) or a run of `diffusion-mpc train demonstrator`"
+        )
     return initial
 
 
-def _save(runner: OnPolicyRunner, path: Path) -> None:
-    runner.save(str(path.with_suffix(".tmp")))
+def _initial_sha256(initial: Path) -> str:
+    """Of the file that the run began with: the exported policy or the checkpoint."""
+    infos = torch.load(initial, map_location="cpu", weights_only=True)["infos"] or {}
+    return infos.get(SOURCE) or file_sha256(initial)
+
+
+def _hold_actor(runner: OnPolicyRunner) -> None:
+    """The actor, its noise included, stays as it is while the critic learns.
+
+    The learning rate stays too: it would follow the actor's steps, of which there are none.
+    """
+    runner.alg.actor.requires_grad_(False)
+    runner.alg.schedule = "fixed"
+
+
+def _release_actor(runner: OnPolicyRunner) -> None:
+    """The actor learns too, in small steps until the schedule of the learning rate has found how large they may be."""
+    runner.alg.actor.requires_grad_(True)
+    runner.alg.schedule = runner.cfg["algorithm"]["schedule"]
+    runner.alg.learning_rate = FIRST_LEARNING_RATE
+    for group in runner.alg.optimizer.param_groups:
+        group["lr"] = FIRST_LEARNING_RATE
+
+
+def _save(runner: OnPolicyRunner, path: Path, infos: dict[str, str] | None = None) -> None:
+    runner.save(str(path.with_suffix(".tmp")), infos)
     os.replace(path.with_suffix(".tmp"), path)
 
 

@@ -8,15 +8,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from rsl_rl.runners import OnPolicyRunner
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
+from diffusion_mpc_ros.diffusion.artefact import file_sha256
 from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores
 from diffusion_mpc_ros.evaluation.adaptation.objectives import OBJECTIVES, make_composer, tick_penalties
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
 from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS, GaitCommand
 from diffusion_mpc_ros.training import specialist
-from diffusion_mpc_ros.training.demonstrator import PpoConfig, Stage, make_runner, train
+from diffusion_mpc_ros.training.demonstrator import (
+    PpoConfig,
+    Stage,
+    export_demonstrator,
+    load_checkpoint,
+    make_runner,
+    train,
+)
 from diffusion_mpc_ros.training.specialist import (
     RELAXED,
     Search,
@@ -49,10 +58,21 @@ def demonstrator(tmp_path_factory):
 def tiny(demonstrator, runs, iterations=2, **values):
     return SpecialistConfig(**{
         "objective": "joint_acceleration", "initial": demonstrator, "runs": runs, "models": runs / "models",
-        "threads": 1, "save_interval": 1,
+        "threads": 1, "save_interval": 1, "critic_iterations": 1,
         "trial": TrialConfig(interval=1, robots=3, ticks=5), "env": TINY, "hidden": HIDDEN,
         "stages": (Stage(iterations, 1e-3, RELAXED),), **values,
     })  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def exported(demonstrator, tmp_path_factory):
+    """The same demonstrator, exported."""
+    folder = tmp_path_factory.mktemp("exported")
+    config = PpoConfig(threads=1, env=TINY, hidden=HIDDEN)
+    runner = make_runner(WalkingEnv(TINY, seed=0, threads=1), config, folder / "run")
+    load_checkpoint(runner, demonstrator / "model_1.pt")
+    export_demonstrator(runner, folder, config)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -66,19 +86,25 @@ def actor(path):
     return torch.load(path, weights_only=True)["actor_state_dict"]
 
 
+def same(first, second):
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
+
+
 def test_it_begins_as_the_newest_demonstrator_and_learns(trained, demonstrator):
     assert trained.run_dir.name == "specialist_joint_acceleration"
     first, newest = actor(trained.run_dir / "initial.pt"), actor(demonstrator / "model_1.pt")
-    assert all(torch.equal(first[name], newest[name]) for name in newest)
-    assert {path.name for path in trained.run_dir.glob("model_*.pt")} == {"model_0.pt", "model_1.pt"}
-    learnt = actor(trained.run_dir / "model_1.pt")
-    assert not torch.equal(learnt["mlp.0.weight"], first["mlp.0.weight"])
+    assert same(first, newest)
+    assert {path.name for path in trained.run_dir.glob("model_*.pt")} == {"model_0.pt", "model_1.pt", "model_2.pt"}
+    learnt = actor(trained.run_dir / "model_2.pt")
+    changed = {name for name in first if not torch.equal(first[name], learnt[name])}
+    # Not the normaliser.
+    assert changed == {"distribution.std_param", "mlp.0.weight", "mlp.0.bias", "mlp.2.weight", "mlp.2.bias"}
 
 
 def test_its_walks_are_written_down_from_the_demonstrator_on(trained):
     report = json.loads((trained.run_dir / "specialist.json").read_text())
     assert report["objective"] == "joint_acceleration" and report["reference"] > 0.0
-    assert [walk["iterations"] for walk in report["walks"]] == [0, 1, 2]
+    assert [walk["iterations"] for walk in report["walks"]] == [0, 2, 3]
     first = report["walks"][0]
     # The demonstrator beside itself, at the first weight.
     assert (first["change"], first["tracking_ratio"], first["weight"], first["kept"]) == (0.0, 1.0, 1.0, True)
@@ -93,10 +119,10 @@ def test_the_best_policy_is_exported_in_the_demonstrators_form(trained, demonstr
     best = json.loads((trained.run_dir / "specialist.json").read_text())["best"]
     assert (card["kind"], card["objective"], card["measured"]) == ("specialist", "joint_acceleration", best)
     assert card["iterations"] == best["iterations"] and card["training"]["initial"] == str(demonstrator)
+    assert card["initial_sha256"] == file_sha256(demonstrator / "model_1.pt")
     exported = actor(trained.run_dir / "best.pt")
     done = best["iterations"]
-    same = actor(trained.run_dir / (f"model_{done - 1}.pt" if done else "initial.pt"))
-    assert all(torch.equal(exported[name], same[name]) for name in exported)
+    assert same(exported, actor(trained.run_dir / (f"model_{done - 1}.pt" if done else "initial.pt")))
     # What the actor sees, in the order of WalkingEnv: observation, gait, clock.
     seen = np.random.default_rng(0).standard_normal((4, 51))
     mean, std = exported["obs_normalizer._mean"], exported["obs_normalizer._std"]
@@ -112,10 +138,20 @@ def test_a_run_goes_on_where_it_was(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(specialist, "export_demonstrator", lambda *arguments, **entries: exported.append(entries))
     # Its own copy of the demonstrator suffices.
     main(replace(trained, initial=tmp_path, stages=(Stage(3, 1e-3, RELAXED),)))
-    assert (trained.run_dir / "model_2.pt").exists()
+    assert (trained.run_dir / "model_3.pt").exists()
     report = json.loads((trained.run_dir / "specialist.json").read_text())
-    assert [walk["iterations"] for walk in report["walks"]] == [0, 1, 2, 3]
+    assert [walk["iterations"] for walk in report["walks"]] == [0, 2, 3, 4]
     assert [entry["measured"] for entry in exported] == [report["best"]]
+
+
+def test_it_begins_as_an_exported_demonstrator_too(exported, tmp_path):
+    config = tiny(exported, tmp_path)
+    main(config)
+    first = json.loads((config.run_dir / "specialist.json").read_text())["walks"][0]
+    assert (first["change"], first["tracking_ratio"], first["kept"]) == (0.0, 1.0, True)
+    # Of the file, whose numbers the checkpoint has; the critic beside them is of this run.
+    card = json.loads((config.output / "card.json").read_text())
+    assert card["initial_sha256"] == file_sha256(exported / "demonstrator.onnx")
 
 
 def test_the_weighted_penalty_is_added_to_the_reward():
@@ -133,6 +169,38 @@ def test_the_weighted_penalty_is_added_to_the_reward():
         # Episodes of six ticks: after a reset a tick begins at rest, not in the motion before it.
         joint_vel = special.simulation.state.joint_vel
         assert (tick in (5, 11)) == (not joint_vel.any())
+
+
+def test_the_critic_learns_alone_at_first(exported, tmp_path, monkeypatch):
+    monkeypatch.setattr(specialist, "export_demonstrator", lambda *arguments, **entries: None)
+    config = tiny(exported, tmp_path, critic_iterations=3, stages=(Stage(1, 1e-3, RELAXED),))
+    # Interrupted in between, it goes on with the critic alone.
+    learn, calls = OnPolicyRunner.learn, []
+
+    def one_iteration(runner, iterations, **options):
+        calls.append(iterations)
+        learn(runner, 1, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as context:
+        context.setattr(OnPolicyRunner, "learn", one_iteration)
+        with pytest.raises(KeyboardInterrupt):
+            main(config)
+    assert calls == [3] and not (config.run_dir / "model_1.pt").exists()
+    main(config)
+    states = {
+        name: torch.load(config.run_dir / f"{name}.pt", weights_only=True)
+        for name in ("initial", "model_0", "model_1", "model_2", "model_3")
+    }
+    actors = {name: state["actor_state_dict"] for name, state in states.items()}
+    critics = [states[name]["critic_state_dict"]["mlp.0.weight"] for name in states]
+    assert all(same(actors[name], actors["initial"]) for name in ("model_0", "model_1", "model_2"))
+    assert not any(torch.equal(*pair) for pair in zip(critics, critics[1:]))
+    rates = [states[name]["optimizer_state_dict"]["param_groups"][0]["lr"] for name in ("model_1", "model_2")]
+    assert rates == [1e-3, specialist.FIRST_LEARNING_RATE]
+    assert not torch.equal(actors["model_3"]["mlp.0.weight"], actors["initial"]["mlp.0.weight"])
+    report = json.loads((config.run_dir / "specialist.json").read_text())
+    assert [walk["iterations"] for walk in report["walks"]] == [0, 4]
 
 
 @pytest.mark.parametrize(
@@ -176,13 +244,17 @@ def test_a_demonstrator_that_cannot_stand_is_refused(tmp_path):
         Search(SpecialistConfig(runs=tmp_path), OBJECTIVES["energy"], scores(1.0, survived=(False, False)), 0)
 
 
-def test_what_does_not_fit_is_refused(demonstrator, tmp_path):
+def test_what_does_not_fit_is_refused(demonstrator, exported, tmp_path):
     with pytest.raises(ConfigurationError, match="unknown objective 'speed'"):
         SpecialistConfig(objective="speed")
-    with pytest.raises(ConfigurationError, match="no checkpoint .* --initial"):
+    with pytest.raises(ConfigurationError, match="critic_iterations must be at least 0, got -1"):
+        SpecialistConfig(critic_iterations=-1)
+    with pytest.raises(ConfigurationError, match="neither .*nothing: --initial names .*models/demonstrator.* a run of"):
         main(tiny(tmp_path / "nothing", tmp_path))
     with pytest.raises(ConfigurationError, match="initial.pt does not fit"):
         main(tiny(demonstrator, tmp_path / "other", hidden=(8,)))
+    with pytest.raises(ConfigurationError, match=r"hidden must be \[16\]"):
+        main(tiny(exported, tmp_path / "exported", hidden=(8,)))
     for values in ({"interval": 0}, {"ticks": 1}, {"rate": 0.0}, {"weight": -1.0}, {"tracking_kept": 1.0}):
         with pytest.raises(ConfigurationError, match="trial"):
             TrialConfig(**values)
