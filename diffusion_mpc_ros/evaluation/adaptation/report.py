@@ -18,7 +18,7 @@ UNPLANNED = "no planning"
 TARGET_CANDIDATES, TARGET_SURVIVAL = 10, 0.99
 TITLE = "Adaptation: Table II"
 EXPLANATION = (
-    "N candidates; R: the reward guides the sampling, without it the reward only picks the best candidate; C: "
+    "N candidates; R: the reward guides the sampling, without it the reward only chooses among the candidates; C: "
     "projection onto the constraint. Penalties are scaled so that no planning has the paper's value. Change: of the "
     "mean penalty of the robots that survived both walks, against no planning; 95 % bootstrap interval over the "
     "robots. Tracking: the smaller of the linear and the angular tracking score, as a share of that without planning; "

@@ -2,7 +2,7 @@
 
 Six objectives, each with N candidates, the reward on or off and the constraint on or off. The same robots walk the same
 random forward commands in every cell; "no planning" is one sample of the prior alone, N = 1 without reward and
-constraint. Without the reward's gradient the reward still picks the best of the N candidates. Weights come from the
+constraint. Without the reward's gradient the reward still chooses among the N candidates. Weights come from the
 presets of config/rewards.yaml, constraints and penalties from evaluation/adaptation/objectives.py.
 
 Penalties are measured in the simulator, tick by tick, and scaled so that no planning has the paper's value. Changes are
