@@ -183,7 +183,8 @@ class DiffusionSampler:
         self._cache = None  # stays so when something below fails
         resampled = steps.resampled & (self.options.surviving < self.options.candidates and np.any(guidance.weights))
         for index, transition in enumerate(steps.transitions):
-            step.inputs["row_features"][...], step.inputs["next_row_features"][...] = steps.row_features[index:][:2]
+            step.inputs["row_features"][...] = steps.row_features[index]
+            step.inputs["next_row_features"][...] = steps.row_features[index + 1]
             step.inputs["transition"][...] = transition
             step.inputs["ranked"][...] = resampled[index] or index == len(resampled) - 1
             if transition[:, 2].any():

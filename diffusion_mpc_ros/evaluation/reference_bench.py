@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from diffusion_mpc_ros.evaluation.matrix_products import count_flops, gemm_rate, matrix_products, products_time
 from diffusion_mpc_ros.evaluation.planner_bench import Case, compared_plans
 from diffusion_mpc_ros.evaluation.reference_planner import (
+    Build,
     ReferencePlanner,
-    load_weights,
+    load_networks,
     missing_compiler,
-    network_settings,
     numpy_randn,
 )
 from diffusion_mpc_ros.planners.latency import plan_times, standing_request
-
-# ``build(name of the network, its settings from the card, rows T) -> network``.
-Build = Callable[[str, Mapping[str, Any], int], nn.Module]
 
 
 class _Repeatable(ReferencePlanner):
@@ -75,8 +70,4 @@ def measure_compiled(case: Case, build: Build) -> dict[str, Any]:
 
 def _load(case: Case, build: Build):
     loaded = case.load()
-    networks = {
-        name: load_weights(build(name, settings, loaded.description.rows), loaded, name)
-        for name, settings in network_settings(loaded).items()
-    }
-    return loaded, networks
+    return loaded, load_networks(loaded, build)

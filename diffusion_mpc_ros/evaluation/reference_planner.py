@@ -44,6 +44,8 @@ from diffusion_mpc_ros.rewards.terms import Segment
 DENOISER, REWARD_MODEL = "denoiser", "reward_model"
 
 Randn = Callable[[tuple[int, ...]], torch.Tensor]
+# ``build(name of the network, its settings from the card, rows T) -> network``.
+Build = Callable[[str, Mapping[str, Any], int], nn.Module]
 
 
 def numpy_randn(seed: int) -> Randn:
@@ -81,6 +83,15 @@ def load_weights(network: nn.Module, artefact: Artefact, name: str = DENOISER) -
     except RuntimeError as error:
         raise ArtefactError(f"the weights of {artefact.model_path} are not those of the network: {error}") from None
     return network.eval()
+
+
+def load_networks(artefact: Artefact, build: Build) -> dict[str, nn.Module]:
+    """The artefact's networks by name, with its weights; raises what the functions above raise."""
+    rows = artefact.description.rows
+    return {
+        name: load_weights(build(name, settings, rows), artefact, name)
+        for name, settings in network_settings(artefact).items()
+    }
 
 
 def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

@@ -62,6 +62,7 @@ def fold_transposed_constants(model: onnx.ModelProto) -> None:
             graph.initializer.append(constants[node.output[0]])
             graph.node.remove(node)
         read = {name for each in (graph, *_all_branches(graph)) for node in each.node for name in node.input}
+        read.update(value.name for value in graph.output)
         kept = [tensor for tensor in graph.initializer if tensor.name in read]
         graph.ClearField("initializer")
         graph.initializer.extend(kept)

@@ -16,11 +16,10 @@ from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.evaluation.reference_planner import DENOISER, REWARD_MODEL, load_weights, network_settings
+from diffusion_mpc_ros.evaluation.reference_planner import DENOISER, REWARD_MODEL, load_networks
 from diffusion_mpc_ros.training.export import ArtefactMetadata, export_artefact
 from diffusion_mpc_ros.training.loop import read_run
 from diffusion_mpc_ros.training.networks import build_denoiser, build_network
-from diffusion_mpc_ros.training.networks.reward_model import RewardModel
 from diffusion_mpc_ros.training.pretrain import read_prior
 from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.quantise import INT8_SCORES
@@ -58,10 +57,7 @@ def _export_artefact(config: ExportConfig) -> None:
     """The networks of an artefact in a new graph; what is known of them goes along, an int8 graph does not."""
     artefact = load(model_folder(config.artefact))
     description, training = artefact.description, artefact.card["training"]["configuration"]
-    networks = {
-        name: load_weights(build_network(name, settings, description.rows), artefact, name)
-        for name, settings in network_settings(artefact).items()
-    }
+    networks = load_networks(artefact, build_network)
     scores = {name: score for name, score in artefact.card.get("scores", {}).items() if name != INT8_SCORES}
     metadata = ArtefactMetadata(
         name=config.output.name, horizon=description.horizon, replan_margin=description.replan_margin,
@@ -101,6 +97,6 @@ def _export_run(config: ExportConfig) -> None:
 
 
 def _reward_model(run: dict[str, Any], checkpoint: dict[str, Any], rows: int) -> nn.Module:
-    model = RewardModel(rows, **run["config"]["network"])
+    model = build_network(REWARD_MODEL, run["config"]["network"], rows)
     model.load_state_dict(checkpoint["ema"])
     return model.eval()

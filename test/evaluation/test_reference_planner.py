@@ -16,6 +16,7 @@ from diffusion_mpc_ros.evaluation.matrix_products import count_flops, matrix_pro
 from diffusion_mpc_ros.evaluation.planner_bench import Case, compared_plans
 from diffusion_mpc_ros.evaluation.reference_planner import (
     ReferencePlanner,
+    load_networks,
     load_weights,
     missing_compiler,
     network_settings,
@@ -37,10 +38,7 @@ def shipped():
 
 @pytest.fixture(scope="module")
 def networks(shipped):
-    return {
-        name: load_weights(build_network(name, settings, shipped.description.rows), shipped, name)
-        for name, settings in network_settings(shipped).items()
-    }
+    return load_networks(shipped, build_network)
 
 
 class Repeated(ReferencePlanner):
