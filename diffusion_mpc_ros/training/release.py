@@ -5,15 +5,17 @@ Or an artefact becomes one again, with the reward terms and the graph of today's
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.diffusion.artefact import CARD_FILE, load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.evaluation.reference_planner import DENOISER, REWARD_MODEL, load_networks
@@ -32,7 +34,8 @@ class ExportConfig:
     run_dir: Path = Path("runs/pretrain")
     """Run of `train pretrain`; its EMA weights are taken."""
     reward_model_dir: Path = Path("runs/reward_model")
-    """Run of `train reward-model`; "." for an artefact without one and without its terms."""
+    """Run of `train reward-model`, or an artefact (go2, or a folder) whose reward model is taken; "." for an artefact
+    without one and without its terms."""
     output: Path = Path("models/go2")
     """Folder of the artefact, replaced as a whole."""
     noise_scale: float = 1.0
@@ -80,11 +83,17 @@ def _export_run(config: ExportConfig) -> None:
         "cpu_seconds": checkpoint["cpu_seconds"],
     }
     seeds = {"pretrain": training.seed, "collect": [dataset["seed"] for dataset in run["datasets"]]}
+    normalizer, schedule = Normalizer.from_json(run["normalizer"]), NoiseSchedule(training.steps)
     scores: dict[str, Any] = {}
     reward_model = None
     if config.reward_model_dir != Path("."):
-        reward_run, weights = read_run(config.reward_model_dir)
-        reward_model = _reward_model(reward_run, weights, rows)
+        read = _reward_model_of_artefact if _is_artefact(config.reward_model_dir) else _reward_model_of_run
+        reward_model, trained_with, reward_run = read(config.reward_model_dir, rows)
+        if trained_with.to_json() != normalizer.to_json():
+            raise ConfigurationError(
+                f"the reward model of {config.reward_model_dir} reads trajectories in another normaliser than "
+                f"{config.run_dir} writes: train one with `train reward-model --pretrain-dir {config.run_dir}`"
+            )
         scores["reward_model_r_squared"] = reward_run.pop("r_squared")
         description["reward_model"] = reward_run
         seeds["reward_model"] = reward_run["config"]["seed"]
@@ -92,11 +101,31 @@ def _export_run(config: ExportConfig) -> None:
         name=config.output.name, horizon=training.horizon, replan_margin=Timing().replan_margin,
         noise_scale=config.noise_scale, training=description, commit=source_commit(), scores=scores, seeds=seeds,
     )
-    normalizer, schedule = Normalizer.from_json(run["normalizer"]), NoiseSchedule(training.steps)
     export_artefact(denoiser.eval(), normalizer, schedule, metadata, config.output, reward_model)
 
 
-def _reward_model(run: dict[str, Any], checkpoint: dict[str, Any], rows: int) -> nn.Module:
+def _is_artefact(source: Path) -> bool:
+    return (source / CARD_FILE).is_file() or (os.sep not in str(source) and not source.is_dir())
+
+
+def _reward_model_of_run(run_dir: Path, rows: int) -> tuple[nn.Module, Normalizer, dict[str, Any]]:
+    """The model, the normaliser that it was trained with, and what the card says of it."""
+    run, checkpoint = read_run(run_dir)
+    normalizer = Normalizer.from_json(run.pop("normalizer"))
     model = build_network(REWARD_MODEL, run["config"]["network"], rows)
     model.load_state_dict(checkpoint["ema"])
-    return model.eval()
+    return model.eval(), normalizer, run
+
+
+def _reward_model_of_artefact(name: Path, rows: int) -> tuple[nn.Module, Normalizer, dict[str, Any]]:
+    """As :func:`_reward_model_of_run`."""
+    artefact = load(model_folder(str(name)))
+    networks = load_networks(artefact, build_network)
+    if REWARD_MODEL not in networks or artefact.description.rows != rows:
+        raise ConfigurationError(
+            f"the artefact {name} has no reward model of {rows} rows; it has {sorted(networks)} of "
+            f"{artefact.description.rows}"
+        )
+    run = artefact.card["training"]["configuration"][REWARD_MODEL]
+    r_squared = artefact.card["scores"]["reward_model_r_squared"]
+    return networks[REWARD_MODEL].eval(), artefact.description.normalizer, {**run, "r_squared": r_squared}

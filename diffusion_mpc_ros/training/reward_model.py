@@ -116,7 +116,7 @@ class Task:
     def __init__(self, config: RewardModelConfig) -> None:
         self.config = config
         self.prior, run, _ = read_prior(config.pretrain_dir)
-        normalizer = Normalizer.from_json(run["normalizer"])
+        self.normalizer = Normalizer.from_json(run["normalizer"])
         self.schedule, rows = NoiseSchedule(self.prior.steps), self.prior.horizon + 1
         self.corruption = Corruption(self.prior, self.schedule)
         datasets = open_datasets(config.datasets)
@@ -131,7 +131,7 @@ class Task:
         shuffled = np.random.default_rng(config.seed).permutation(count)
         parts = ({name: values[part] for name, values in arrays.items()} for part in np.split(shuffled, [split]))
         self.training, self.held_out = (
-            LabelledWindows(part, rows, normalizer, self.prior.walk_starts) for part in parts
+            LabelledWindows(part, rows, self.normalizer, self.prior.walk_starts) for part in parts
         )
         self.network = RewardModel(rows, **dataclasses.asdict(config.network))
         targets = self.training.targets.flatten(0, 1)
@@ -190,6 +190,7 @@ def main(config: RewardModelConfig) -> None:
     scores = task.scores()
     metadata = {
         "config": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
+        "normalizer": task.normalizer.to_json(),
         "r_squared": scores,
         "source_commit": source_commit(),
     }

@@ -1,6 +1,8 @@
 """The reward model: targets by hand, what it is trained on, a short run that learns, resumes and is exported."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.training import pretrain, release, reward_model
 from diffusion_mpc_ros.training.dataset import ROWS as ROW_ARRAYS
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
+from diffusion_mpc_ros.training.loop import METADATA_FILE
 from diffusion_mpc_ros.training.networks import NetworkConfig
 from diffusion_mpc_ros.training.pretrain import PretrainConfig
 from diffusion_mpc_ros.training.reward_model import LabelledWindows, RewardModelConfig, RewardNetworkConfig
@@ -108,6 +111,30 @@ def test_training_learns_resumes_and_is_exported(runs, capsys):
     again = load(runs / "again")
     assert again.identity == artefact.identity
     assert {**again.card, "name": "artefact"} == artefact.card
+    # A denoiser that was trained further keeps the normaliser, and the artefact's reward model fits it.
+    release.main(release.ExportConfig(runs / "prior", runs / "artefact", runs / "finetuned"))
+    finetuned = load(runs / "finetuned")
+    assert finetuned.identity == artefact.identity
+    assert {**finetuned.card, "name": "artefact"} == artefact.card
+
+
+def test_a_reward_model_that_does_not_fit_is_refused(runs):
+    reward_model.main(RewardModelConfig(
+        pretrain_dir=runs / "prior", datasets=(runs / "data",), run_dir=runs / "model", iterations=2, batch=16,
+        network=RewardNetworkConfig(width=16), warmup=1, score_windows=64, held_out=0.2,
+    ))  # fmt: skip
+    run = runs / "prior" / METADATA_FILE
+    metadata = json.loads(run.read_text())
+    metadata["normalizer"]["mean"][0] += 0.1
+    run.write_text(json.dumps(metadata))
+    with pytest.raises(ConfigurationError, match="model reads trajectories in another normaliser than .*prior writes"):
+        release.main(release.ExportConfig(runs / "prior", runs / "model", runs / "artefact"))
+    release.main(release.ExportConfig(runs / "prior", Path("."), runs / "plain"))
+    with pytest.raises(ConfigurationError, match=r"plain has no reward model of 12 rows; it has \['denoiser'\] of 12"):
+        release.main(release.ExportConfig(runs / "prior", runs / "plain", runs / "artefact"))
+    with pytest.raises(ConfigurationError, match="no model artefact 'nothing': neither a folder nor one of"):
+        release.main(release.ExportConfig(runs / "prior", Path("nothing"), runs / "artefact"))
+    assert not (runs / "artefact").exists()
 
 
 def test_a_dataset_without_labels_or_too_small_is_refused(runs):
