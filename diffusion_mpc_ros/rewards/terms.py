@@ -120,7 +120,7 @@ def energy(segment: Segment, parameters: Parameters) -> Array:
     joint_vel, limit = segment.joint_vel, parameters["torque_max"]
     xp = array_namespace(joint_vel)
     torque = WALKING_KP * (segment.action - segment.joint_pos) - WALKING_KD * joint_vel
-    torque = xp.maximum(xp.minimum(torque, limit), -limit)
+    torque = xp.clip(torque, min=-limit, max=limit)
     return -xp.sum(xp.abs(torque * joint_vel), axis=(1, 2)) * CONTROL_DT
 
 

@@ -6,10 +6,10 @@ import logging
 import shutil
 import tempfile
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -17,6 +17,7 @@ import onnxruntime
 import torch
 from torch import nn
 from torch._decomp import core_aten_decompositions
+from torch._functorch.compile_utils import fx_graph_cse
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from diffusion_mpc_ros.constraints.feasible_set import project_box
@@ -80,12 +81,51 @@ def _slice_backward(grad, sizes, dim, start, end, step):
     return torch.ops.aten.constant_pad_nd.default(grad, [0, 0] * (grad.dim() - 1 - dim) + [start, size - end], 0.0)
 
 
-class _BranchedStep(GuidedStep):
-    """The guided step with its gradients traced into plain operators, and branches round what a step does not need."""
+def _select_backward(grad, sizes, dim, index):
+    """Gradient of one entry along ``dim`` as one Pad, like :func:`_slice_backward`."""
+    index = index + sizes[dim] if index < 0 else index
+    return _slice_backward(grad.unsqueeze(dim), sizes, dim, index, index + 1, 1)
 
-    def __init__(self, step: GuidedStep, gradient: torch.fx.GraphModule, pull_back: torch.fx.GraphModule) -> None:
+
+# Operators that broadcast what they read.
+_BROADCASTING = frozenset(getattr(torch.ops.aten, name).Tensor for name in ("add", "sub", "mul", "div"))
+
+
+def _let_broadcast(traced: torch.fx.GraphModule) -> None:
+    """Remove the Expand of what is then combined with an array of the full size; in place.
+
+    The gradient of every sum is written so. In ONNX each is two or three operators on shapes, as dear as real work.
+    """
+
+    def full_without(user: torch.fx.Node, expanded: torch.fx.Node) -> bool:
+        others = [each for each in user.args if isinstance(each, torch.fx.Node) and each is not expanded]
+        return user.target in _BROADCASTING and any(
+            each.meta["val"].shape == user.meta["val"].shape for each in others
+        )
+
+    for node in [*traced.graph.nodes]:
+        if node.target is torch.ops.aten.expand.default:
+            for user in [*node.users]:
+                if full_without(user, node):
+                    user.replace_input_with(node, node.args[0])
+    traced.graph.eliminate_dead_code()
+    traced.recompile()
+
+
+class _Traced(NamedTuple):
+    """The composed reward, and its gradient without and with the part that goes through the reward model."""
+
+    reward: torch.fx.GraphModule
+    analytic_gradient: torch.fx.GraphModule
+    whole_gradient: torch.fx.GraphModule
+
+
+class _BranchedStep(GuidedStep):
+    """The guided step with reward and gradients as plain operators, and branches round what a step does not need."""
+
+    def __init__(self, step: GuidedStep, traced: _Traced) -> None:
         super().__init__(step.denoiser, step.normalizer, step.terms, step.x0_clip, step.reward_model)
-        self.traced_gradient, self.pull_back = gradient, pull_back
+        self.traced_reward, self.traced_analytic, self.traced_whole = traced
 
     def _predict_where(self, needed, tau, row_features):
         parameters = dict(self.reward_model.named_parameters())
@@ -99,17 +139,13 @@ class _BranchedStep(GuidedStep):
         return torch.cond(needed, predict, skip, (tau, row_features, *parameters.values()))
 
     def gradient_where(self, guided, needed, tau, row_features, reward_weights, parameters):
-        def no_gradients(tau, mean, std, predicted, *_):
-            return torch.zeros_like(tau), torch.zeros_like(predicted)
-
-        def not_pulled_back(tau, *_):
+        def none(tau, *_):
             return torch.zeros_like(tau)
 
-        predicted = self._predict_where(guided & needed, tau, row_features)
-        operands = (tau, self.mean, self.std, predicted, reward_weights, *parameters)
-        gradient, by_prediction = torch.cond(guided, self.traced_gradient, no_gradients, operands)
-        operands = (tau, row_features, by_prediction, *self.reward_model.parameters())
-        return gradient + torch.cond(guided & needed, self.pull_back, not_pulled_back, operands)
+        shared = self.mean, self.std, reward_weights, *parameters
+        analytic = torch.cond(guided & ~needed, self.traced_analytic, none, (tau, *shared))
+        operands = (tau, row_features, *shared, *self.reward_model.parameters())
+        return analytic + torch.cond(guided & needed, self.traced_whole, none, operands)
 
     def project(self, tau, lower, upper, torque_max, band_lower, band_upper):
         def box(tau, lower, upper, *_):
@@ -124,9 +160,8 @@ class _BranchedStep(GuidedStep):
             return tau.new_zeros(tau.shape[0])
 
         predicted = self._predict_where(ranked & needed, tau, row_features)
-        return torch.cond(
-            ranked, self.reward, not_ranked, (tau, self.mean, self.std, predicted, reward_weights, *parameters)
-        )
+        operands = (tau, self.mean, self.std, predicted, reward_weights, *parameters)
+        return torch.cond(ranked, self.traced_reward, not_ranked, operands)
 
 
 def example_inputs(
@@ -155,24 +190,37 @@ def example_inputs(
     }
 
 
-def _trace_gradients(
-    step: GuidedStep, inputs: Mapping[str, torch.Tensor]
-) -> tuple[torch.fx.GraphModule, torch.fx.GraphModule]:
-    """The gradient of the terms, and the way of its last part back through the reward model."""
-    table = {**core_aten_decompositions(), torch.ops.aten.slice_backward.default: _slice_backward}
+def trace(function: Callable[..., torch.Tensor], *operands: torch.Tensor) -> torch.fx.GraphModule:
+    """``function``, gradients that it takes included, in plain operators and as few as they can be; of any batch."""
+    table = {
+        **core_aten_decompositions(),
+        torch.ops.aten.slice_backward.default: _slice_backward,
+        torch.ops.aten.select_backward.default: _select_backward,
+    }
+    traced = make_fx(function, decomposition_table=table, tracing_mode="symbolic")(*operands)
+    # What several reward terms compute is computed once.
+    traced.graph = fx_graph_cse(traced.graph)
+    _let_broadcast(traced)
+    return traced
+
+
+def _trace_rewards(step: GuidedStep, inputs: Mapping[str, torch.Tensor]) -> _Traced:
     parameters = [inputs[name] for name in step.parameter_names]
     tau, features = inputs["tau"], inputs["next_row_features"]
-    predicted = tau.new_ones((len(tau), len(PREDICTIONS)))
+    shared = step.mean, step.std, inputs["reward_weights"], *parameters
     model = {name: value.detach() for name, value in step.reward_model.named_parameters()}
 
-    def pull_back(tau, features, by_prediction, *values):
-        return step.prediction_gradient(tau, features, by_prediction, dict(zip(model, values)))
+    def whole(tau, features, mean, std, reward_weights, *values):
+        parameters, of_model = values[: len(step.parameter_names)], values[len(step.parameter_names) :]
+        of_model = dict(zip(model, of_model))
+        return step.whole_gradient(tau, features, mean, std, reward_weights, parameters, of_model)
 
-    def trace(function, *operands):
-        return make_fx(function, decomposition_table=table, tracing_mode="symbolic")(*operands)
-
-    gradient = trace(step.reward_gradient, tau, step.mean, step.std, predicted, inputs["reward_weights"], *parameters)
-    return gradient, trace(pull_back, tau, features, predicted, *model.values())
+    predicted = tau.new_ones((len(tau), len(PREDICTIONS)))
+    return _Traced(
+        trace(step.reward, tau, step.mean, step.std, predicted, inputs["reward_weights"], *parameters),
+        trace(step.analytic_gradient, tau, *shared),
+        trace(whole, tau, features, *shared, *model.values()),
+    )
 
 
 def export_onnx(step: GuidedStep, description: ModelDescription, path: Path) -> None:
@@ -185,7 +233,7 @@ def export_onnx(step: GuidedStep, description: ModelDescription, path: Path) -> 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations; the parity check judges the result
         program = torch.export.export(
-            _BranchedStep(step, *_trace_gradients(step, inputs)), tuple(inputs.values()),
+            _BranchedStep(step, _trace_rewards(step, inputs)), tuple(inputs.values()),
             dynamic_shapes=(*dynamic[:count], tuple(dynamic[count:])),
         )
         exported = torch.onnx.export(

@@ -68,29 +68,46 @@ class GuidedStep(nn.Module):
 
     def reward(self, tau, mean, std, predicted, reward_weights, *parameters):
         """``R_alpha`` of a normalised ``tau (B, T, 57)`` of which ``predicted (B, P)`` is known: ``(B,)``."""
+        return self._compose(Segment.of(tau * std + mean, predicted), reward_weights, parameters)
+
+    def _compose(self, segment, reward_weights, parameters):
+        # The weights split: one operator in ONNX, where an index for each term would be one for each.
         named = dict(zip(self.parameter_names, parameters))
-        return composed_reward(self.terms, Segment.of(tau * std + mean, predicted), reward_weights, named)
+        return composed_reward(self.terms, segment, torch.split(reward_weights, 1), named)
 
     def reward_gradient(self, tau, mean, std, predicted, reward_weights, *parameters):
-        """Gradients of the reward with respect to the normalised ``tau (B, T, 57)``, zero in the last row, and to
-        ``predicted (B, P)``.
+        """Gradients of the reward with respect to the normalised ``tau (B, T, 57)`` and to ``predicted (B, P)``.
 
-        Taken with respect to the fields and put together once: through slices of ``tau`` every term would add an
-        array of full size.
+        Zero in the last row, and in the commands, which are known and put back whatever the gradient. Taken with
+        respect to the fields and put together once: through slices of ``tau`` every term would add an array of full
+        size.
         """
-        named = dict(zip(self.parameter_names, parameters))
+        segment = Segment.of(tau * std + mean, predicted)
+        free = [name for name in Segment._fields if name != "command"]
 
         def total(*fields):
-            return composed_reward(self.terms, Segment(*fields), reward_weights, named).sum()
+            return self._compose(segment._replace(**dict(zip(free, fields))), reward_weights, parameters).sum()
 
-        fields = Segment.of(tau * std + mean, predicted)
-        *gradients, by_prediction = torch.func.grad(total, argnums=tuple(range(len(fields))))(*fields)
-        return torch.nn.functional.pad(torch.cat(gradients, dim=-1), (0, 0, 0, 1)) * std, by_prediction
+        operands = [getattr(segment, name) for name in free]
+        gradients = dict(zip(free, torch.func.grad(total, argnums=tuple(range(len(free))))(*operands)))
+        by_prediction = gradients.pop("predicted")
+        gradients["command"] = torch.zeros_like(segment.command)
+        joined = torch.cat([gradients[name] for name in Segment._fields if name in gradients], dim=-1)
+        return torch.nn.functional.pad(joined, (0, 0, 0, 1)) * std, by_prediction
 
-    def prediction_gradient(self, tau, row_features, by_prediction, model_parameters=None):
-        """The part of the reward's gradient ``(B, T, 57)`` that goes through the reward model."""
-        _, pull_back = torch.func.vjp(lambda x: self.predict(x, row_features, model_parameters), tau)
-        return pull_back(by_prediction)[0].contiguous()
+    def analytic_gradient(self, tau, mean, std, reward_weights, *parameters):
+        """The reward's gradient ``(B, T, 57)`` where no term with a weight needs the reward model."""
+        nothing = tau.new_zeros((tau.shape[0], len(PREDICTIONS)))
+        return self.reward_gradient(tau, mean, std, nothing, reward_weights, *parameters)[0]
+
+    def whole_gradient(self, tau, row_features, mean, std, reward_weights, parameters, model_parameters=None):
+        """The reward's gradient ``(B, T, 57)``, the part that goes through the reward model included.
+
+        What the model computes on the way to its prediction is kept for the way back.
+        """
+        predicted, pull_back = torch.func.vjp(lambda x: self.predict(x, row_features, model_parameters), tau)
+        gradient, by_prediction = self.reward_gradient(tau, mean, std, predicted, reward_weights, *parameters)
+        return gradient + pull_back(by_prediction)[0]
 
     def reads_predictions(self, reward_weights):
         """Whether a term with a weight needs the reward model, ``()`` bool."""
@@ -146,11 +163,7 @@ class GuidedStep(nn.Module):
 
     def gradient_where(self, guided, needed, tau, row_features, reward_weights, parameters):
         """Gradient ``(B, T, 57)`` of the composed reward, zeros where not ``guided``."""
-        predicted = self.predict(tau, row_features)
-        gradient, by_prediction = self.reward_gradient(
-            tau, self.mean, self.std, predicted, reward_weights, *parameters
-        )
-        gradient = gradient + self.prediction_gradient(tau, row_features, by_prediction)
+        gradient = self.whole_gradient(tau, row_features, self.mean, self.std, reward_weights, parameters)
         return torch.where(guided, gradient, 0.0)
 
     def reward_where(self, ranked, needed, tau, row_features, reward_weights, parameters):

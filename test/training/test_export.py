@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.core.trajectory import ACTION, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
+from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.inference import FREE_BOUND
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
@@ -186,7 +186,7 @@ def test_the_projection_of_the_graph_is_that_of_the_feasible_set():
 
 def test_the_guidance_is_the_gradient_of_the_composed_reward():
     torch.manual_seed(3)
-    step = make_step(tuple(TERMS), RewardModel(12, width=16))
+    step = make_step(tuple(TERMS), RewardModel(12, width=16)).requires_grad_(False)
     weights = torch.tensor([0.02 * term.max_weight for term in TERMS.values()], dtype=torch.float64)
     parameters = [torch.tensor(p.default_array) for p in term_parameters(TERMS)]
     rng = np.random.default_rng(8)
@@ -196,13 +196,38 @@ def test_the_guidance_is_the_gradient_of_the_composed_reward():
     def reward(tau):
         return step.reward(tau, *constants, step.predict(tau, features), weights, *parameters).sum()
 
-    gradient, by_prediction = step.reward_gradient(tau, *constants, step.predict(tau, features), weights, *parameters)
-    through_the_model = step.prediction_gradient(tau, features, by_prediction)
-    assert through_the_model.abs().max() > 0.0
-    for direction in torch.tensor(rng.normal(size=(5, 2, 12, 57))):
+    gradient = step.whole_gradient(tau, features, *constants, weights, parameters)
+    analytic = step.analytic_gradient(tau, *constants, weights, *parameters)
+    assert (gradient - analytic).abs().max() > 0.0
+    without_predictions = torch.zeros_like(step.predict(tau, features))
+    directions = torch.tensor(rng.normal(size=(5, 2, 12, 57)))
+    directions[..., COMMAND] = 0.0  # known, so that no gradient is asked for
+    for direction in directions:
         slope = (reward(tau + 1e-6 * direction) - reward(tau - 1e-6 * direction)) / 2e-6
-        expected = pytest.approx(float(slope), rel=1e-4)
-        assert float(((gradient + through_the_model) * direction).sum()) == expected
+        assert float((gradient * direction).sum()) == pytest.approx(float(slope), rel=1e-4)
+        fixed = [
+            step.reward(tau + sign * direction, *constants, without_predictions, weights, *parameters).sum()
+            for sign in (1e-6, -1e-6)
+        ]
+        assert float((analytic * direction).sum()) == pytest.approx(float(fixed[0] - fixed[1]) / 2e-6, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    "function, expands",
+    [
+        (lambda x: (x * x).sum(dim=(1, 2)).square().sum() + x[:, -1].square().sum(), 0),
+        # Nothing of the full size that the ones could be combined with.
+        (lambda x: x.sum(), 1),
+    ],
+)
+def test_the_gradient_of_a_sum_is_traced_without_what_broadcasts(function, expands):
+    gradient, x = torch.func.grad(function), torch.randn(17, 3, 2)
+    traced = export.trace(gradient, x)
+    targets = [node.target for node in traced.graph.nodes]
+    assert targets.count(torch.ops.aten.expand.default) == expands
+    assert torch.ops.aten.select_backward.default not in targets
+    for batch in (17, 5, 1):
+        torch.testing.assert_close(traced(x[:batch]), gradient(x[:batch]))
 
 
 def guided_step(step, tau, transition, guidance_scale, weights, parameters=()):
