@@ -213,7 +213,7 @@ def test_the_guidance_is_the_gradient_of_the_composed_reward():
 
 
 @pytest.mark.parametrize(
-    "function, expands",
+    ("function", "expands"),
     [
         (lambda x: (x * x).sum(dim=(1, 2)).square().sum() + x[:, -1].square().sum(), 0),
         # Nothing of the full size that the ones could be combined with.
