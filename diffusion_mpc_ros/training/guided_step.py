@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from diffusion_mpc_ros.constraints.feasible_set import project_box, project_out_of_band, project_torque
-from diffusion_mpc_ros.core.trajectory import ACTION, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
+from diffusion_mpc_ros.core.trajectory import ACTION, FIELDS, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import composed_reward, get_term, term_parameters
@@ -90,10 +90,9 @@ class GuidedStep(nn.Module):
 
         operands = [getattr(segment, name) for name in free]
         gradients = dict(zip(free, torch.func.grad(total, argnums=tuple(range(len(free))))(*operands)))
-        by_prediction = gradients.pop("predicted")
         gradients["command"] = torch.zeros_like(segment.command)
-        joined = torch.cat([gradients[name] for name in Segment._fields if name in gradients], dim=-1)
-        return torch.nn.functional.pad(joined, (0, 0, 0, 1)) * std, by_prediction
+        joined = torch.cat([gradients[name] for name in FIELDS], dim=-1)
+        return torch.nn.functional.pad(joined, (0, 0, 0, 1)) * std, gradients["predicted"]
 
     def analytic_gradient(self, tau, mean, std, reward_weights, *parameters):
         """The reward's gradient ``(B, T, 57)`` where no term with a weight needs the reward model."""

@@ -111,6 +111,8 @@ def _is_artefact(source: Path) -> bool:
 def _reward_model_of_run(run_dir: Path, rows: int) -> tuple[nn.Module, Normalizer, dict[str, Any]]:
     """The model, the normaliser that it was trained with, and what the card says of it."""
     run, checkpoint = read_run(run_dir)
+    if "normalizer" not in run:
+        raise ConfigurationError(f"{run_dir} does not say which normaliser its reward model reads: train it again")
     normalizer = Normalizer.from_json(run.pop("normalizer"))
     model = build_network(REWARD_MODEL, run["config"]["network"], rows)
     model.load_state_dict(checkpoint["ema"])
@@ -128,4 +130,4 @@ def _reward_model_of_artefact(name: Path, rows: int) -> tuple[nn.Module, Normali
         )
     run = artefact.card["training"]["configuration"][REWARD_MODEL]
     r_squared = artefact.card["scores"]["reward_model_r_squared"]
-    return networks[REWARD_MODEL].eval(), artefact.description.normalizer, {**run, "r_squared": r_squared}
+    return networks[REWARD_MODEL], artefact.description.normalizer, {**run, "r_squared": r_squared}

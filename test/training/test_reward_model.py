@@ -134,6 +134,12 @@ def test_a_reward_model_that_does_not_fit_is_refused(runs):
         release.main(release.ExportConfig(runs / "prior", runs / "plain", runs / "artefact"))
     with pytest.raises(ConfigurationError, match="no model artefact 'nothing': neither a folder nor one of"):
         release.main(release.ExportConfig(runs / "prior", Path("nothing"), runs / "artefact"))
+    run = runs / "model" / METADATA_FILE
+    metadata = json.loads(run.read_text())
+    del metadata["normalizer"]
+    run.write_text(json.dumps(metadata))
+    with pytest.raises(ConfigurationError, match="model does not say which normaliser its reward model reads"):
+        release.main(release.ExportConfig(runs / "prior", runs / "model", runs / "artefact"))
     assert not (runs / "artefact").exists()
 
 
