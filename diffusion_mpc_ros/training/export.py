@@ -22,6 +22,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from diffusion_mpc_ros.constraints.feasible_set import project_box
 from diffusion_mpc_ros.core.errors import ArtefactError
+from diffusion_mpc_ros.core.trajectory import JOINT_POS, JOINT_VEL
 from diffusion_mpc_ros.diffusion.artefact import (
     METADATA_KEY,
     MODEL_FILE,
@@ -151,9 +152,11 @@ class _BranchedStep(GuidedStep):
         def box(tau, lower, upper, *_):
             return project_box(tau, lower, upper)
 
-        past_boxes = (torque_max < FREE_BOUND).any() | (band_lower < band_upper).any()
+        joints = slice(JOINT_POS.start, JOINT_VEL.stop)
+        boxes = (lower[:, joints] > -FREE_BOUND).any() | (upper[:, joints] < FREE_BOUND).any()
+        coupled = boxes | (torque_max < FREE_BOUND).any() | (band_lower < band_upper).any()
         operands = (tau, lower, upper, torque_max, band_lower, band_upper)
-        return torch.cond(past_boxes, super().project, box, operands)
+        return torch.cond(coupled, super().project, box, operands)
 
     def reward_where(self, ranked, needed, tau, row_features, reward_weights, parameters):
         def not_ranked(tau, *_):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from diffusion_mpc_ros.constraints.feasible_set import project_box, project_out_of_band, project_torque
+from diffusion_mpc_ros.core.go2 import WALKING_KD, WALKING_KP
 from diffusion_mpc_ros.core.trajectory import ACTION, FIELDS, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
@@ -124,7 +125,9 @@ class GuidedStep(nn.Module):
     def project(self, tau, lower, upper, torque_max, band_lower, band_upper):
         """Line 6: ``tau (B, T, 57)`` onto the feasible set; boxes and band normalised, ``torque_max (T, 12)`` [N m].
 
-        Torque, band, box in this order: the box, which holds the joint limits, always has the last word.
+        Torque, band, box in this order: the box, which holds the joint limits, always has the last word. Where band and
+        boxes move a joint's position and speed, its target goes along so that the torque of the PD law stays the same:
+        it is still within its limit, and the robot is told to do what the plan shows.
         """
         parts = JOINT_POS, JOINT_VEL, ACTION
         means, stds = ([array[part] for part in parts] for array in (self.mean, self.std))
@@ -133,9 +136,13 @@ class GuidedStep(nn.Module):
         joint_pos, joint_vel, action = (
             tau[..., part] + (value - before) / std for part, value, before, std in zip(parts, moved, physical, stds)
         )
-        joint_pos = project_out_of_band(joint_pos, band_lower, band_upper)
+        outside = project_out_of_band(joint_pos, band_lower, band_upper)
+        position = project_box(outside, lower[..., JOINT_POS], upper[..., JOINT_POS])
+        speed = project_box(joint_vel, lower[..., JOINT_VEL], upper[..., JOINT_VEL])
+        lead = stds[0] * (position - joint_pos) + WALKING_KD / WALKING_KP * stds[1] * (speed - joint_vel)
+        action = action + lead / stds[2]
         before, previous_action = tau[..., : JOINT_POS.start], tau[..., PREVIOUS_ACTION]
-        return project_box(torch.cat([before, joint_pos, joint_vel, previous_action, action], dim=-1), lower, upper)
+        return project_box(torch.cat([before, position, speed, previous_action, action], dim=-1), lower, upper)
 
     def forward(
         self, tau, row_features, next_row_features, transition, noise, known, known_mask, guidance_scale, ranked,

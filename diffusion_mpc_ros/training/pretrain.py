@@ -30,7 +30,7 @@ from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
 from diffusion_mpc_ros.training.provenance import source_commit
 
 # What config/training/collect*.yaml write.
-DATASETS = tuple(map(Path, ("runs/dataset", "runs/dataset_specialists")))
+DATASETS = tuple(map(Path, ("runs/dataset", "runs/dataset_specialists", "runs/dataset_low")))
 # A robot that was told to walk so many ticks ago, about half a step, is still starting.
 START_TICKS = 12
 

@@ -73,7 +73,13 @@ def boxes_only(inputs):
     inputs["band_upper"][...] = inputs["band_lower"]
 
 
-@pytest.mark.parametrize("change", [nothing, analytic_terms_only, boxes_only])
+def boxes_off_positions_and_speeds(inputs):
+    boxes_only(inputs)
+    for part in (JOINT_POS, JOINT_VEL):
+        inputs["lower"][:, part], inputs["upper"][:, part] = -FREE_BOUND, FREE_BOUND
+
+
+@pytest.mark.parametrize("change", [nothing, analytic_terms_only, boxes_only, boxes_off_positions_and_speeds])
 @pytest.mark.parametrize(("scale", "ranked"), [(0.0, True), (0.7, True), (0.7, False)])
 @pytest.mark.parametrize(("batch", "last_step"), [(1, False), (3, True), (10, False), (10, True)])
 def test_the_graph_equals_torch(exported, reference, batch, last_step, scale, ranked, change):
@@ -138,6 +144,7 @@ def test_the_file_says_nothing_of_the_machine_it_was_made_on(exported):
 
 FAR = torch.full((12, 57), 1e6, dtype=torch.float64)
 FREE = torch.zeros(12, 57, dtype=torch.bool)
+JOINTS = slice(JOINT_POS.start, JOINT_VEL.stop)
 UNLIMITED = torch.full((12, 12), 1e6, dtype=torch.float64), torch.zeros(12, 12), torch.zeros(12, 12)
 
 
@@ -154,6 +161,7 @@ def test_one_step_by_hand():
     mask[0] = True
     bounds = torch.full((12, 57), 0.5, dtype=torch.float64)
     bounds[2] = 100.0
+    bounds[:, JOINTS] = 100.0  # else the targets go along with positions and speeds
     parameters = [torch.tensor(p.default_array) for p in term_parameters(["posture"])]
     features = torch.zeros(12, 3)
     tau_next, trajectory, _ = make_step()(
@@ -161,9 +169,9 @@ def test_one_step_by_hand():
         torch.full(shape, 7.0, dtype=torch.float64), mask, torch.tensor(1.0), torch.tensor(True),
         torch.zeros(1), -bounds, bounds, *UNLIMITED, *parameters,
     )
-    # 0.6 * (0.5 * 1) + 0.3 * 1 + 0.1 * 2 = 0.8; row 0 is known, row 1 is clipped to 0.5, row 2 is free.
+    # 0.6 * (0.5 * 1) + 0.3 * 1 + 0.1 * 2 = 0.8; row 0 is known, row 1 but for the joints clipped, row 2 free.
     np.testing.assert_allclose(tau_next[0, 0], 7.0)
-    np.testing.assert_allclose(tau_next[0, 1], 0.5)
+    np.testing.assert_allclose(np.delete(tau_next[0, 1].numpy(), JOINTS), 0.5)
     np.testing.assert_allclose(tau_next[0, 2], 0.8)
     np.testing.assert_allclose(trajectory[0, 2], 0.8 * NORMALIZER.std + NORMALIZER.mean)
 
@@ -178,10 +186,29 @@ def test_the_projection_of_the_graph_is_that_of_the_feasible_set():
     joint_pos = projected.numpy()[..., JOINT_POS]
     moved = (joint_pos == band) | (joint_pos == band + 0.1)  # by the band, which comes after the torque
     assert 0 < moved.mean() < 0.1
-    assert (np.abs(torque) <= torque_max + 1e-9)[~moved].all()
+    assert (np.abs(torque) <= torque_max + 1e-9).all()
     assert not ((band < joint_pos) & (joint_pos < band + 0.1)).any()
     others = np.r_[0 : JOINT_POS.start, PREVIOUS_ACTION]
     np.testing.assert_allclose(physical[..., others], before[..., others], atol=1e-12)
+
+
+def test_a_joint_target_goes_along_with_position_and_speed_but_not_past_its_own_limit():
+    step = make_step()
+    tau, lower, upper = torch.zeros(1, 12, 57, dtype=torch.float64), -FAR, FAR.clone()
+    physical = tau * step.std + step.mean
+    # The second joint has to give way by 0.2 rad, the third by 0.3 rad, its target by no more than 0.1 rad; the fourth
+    # has to be slower by 8 rad/s, which is 8 N m less damping: a target 8 / 40 = 0.2 rad less far keeps the torque.
+    for entry, change in ((JOINT_POS.start + 1, -0.2), (JOINT_POS.start + 2, -0.3), (JOINT_VEL.start + 3, -8.0)):
+        upper[:, entry] = (physical[0, 0, entry] + change - step.mean[entry]) / step.std[entry]
+    limit = ACTION.start + 2
+    lower = lower.clone()
+    lower[:, limit] = -0.1 / step.std[limit]
+    moved = (step.project(tau, lower, upper, *UNLIMITED) - tau) * step.std
+    expected = torch.zeros(12, 57, dtype=torch.float64)
+    expected[:, [JOINT_POS.start + 1, ACTION.start + 1]] = -0.2
+    expected[:, JOINT_POS.start + 2], expected[:, limit] = -0.3, -0.1
+    expected[:, JOINT_VEL.start + 3], expected[:, ACTION.start + 3] = -8.0, -0.2
+    np.testing.assert_allclose(moved[0], expected, atol=1e-12)
 
 
 def test_the_guidance_is_the_gradient_of_the_composed_reward():
