@@ -32,6 +32,7 @@ from diffusion_mpc_ros.training.action_noise import ActionNoise, NoiseGenerator
 from diffusion_mpc_ros.training.alternation import AlternatingPolicy
 from diffusion_mpc_ros.training.commands import CommandRanges, CommandSampler
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls
+from diffusion_mpc_ros.training.relabelling import POLICY
 
 
 @dataclass(frozen=True)
@@ -102,10 +103,11 @@ def collect_part(
 ) -> dict[str, np.ndarray]:
     """One part: arrays as in :mod:`dataset`, ``E = robots`` trajectories of ``L = ticks``.
 
-    Labels: what :func:`labels` says, at the tick of the observation, and ``mechanical_power (E, L)`` [W], the mean over
-    the tick that the row's action is applied in. Facts: the commanded ``gait (E, G)`` in the order of the first
-    policy's ``gait_parameters``, the robot's :func:`variation`, its ``latency (E,)`` [s] at the start, the scale of its
-    ``noise (E,)`` [action units], and whether its legs are ``folding (E,)``.
+    Labels: what :func:`labels` says, at the tick of the observation, ``mechanical_power (E, L)`` [W], the mean over
+    the tick that the row's action is applied in, and of several policies the one that walks, ``policy (E, L)``. Facts:
+    the commanded ``gait (E, G)`` in the order of the first policy's ``gait_parameters``, the robot's
+    :func:`variation`, its ``latency (E,)`` [s] at the start, the scale of its ``noise (E,)`` [action units], and
+    whether its legs are ``folding (E,)``.
     """
     simulation = BatchSimulation(
         config.robots, seed=seed, randomization=config.randomization, threads=config.threads
@@ -133,6 +135,8 @@ def collect_part(
         action = walker.joint_targets(tick, observation)
         executed = go2.clip_joint_targets(action + noise.step())
         row = {"observation": observation, "action": action, "executed": executed, **labels(state)}
+        if len(policies) > 1:
+            row[POLICY] = policy.which.copy()
         state = simulation.step(executed)
         row["mechanical_power"] = state.mechanical_power
         if tick >= 0:

@@ -178,7 +178,7 @@ def open_datasets(paths: Sequence[Path]) -> list[TrajectoryDataset]:
 
 def load_rows(dataset: TrajectoryDataset, relabel: bool, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """The rows of one dataset, their commands relabelled or not, and the arrays ``names``."""
-    arrays = dataset.load(tuple(dict.fromkeys((*ROWS, *names, *(relabelling.LABELS if relabel else ())))))
+    arrays = dataset.load(tuple(dict.fromkeys((*ROWS, *names, *(relabelling.labels_of(dataset) if relabel else ())))))
     if relabel:
         arrays["observation"] = relabelling.relabel_commands(arrays)
     return {name: arrays[name] for name in dict.fromkeys((*ROWS, *names))}

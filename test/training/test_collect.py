@@ -144,3 +144,10 @@ def test_robots_change_from_policy_to_policy_after_the_given_time():
     for _ in range(10):
         alone.step()
     assert not alone.which.any()
+
+
+def test_of_several_policies_the_one_that_walks_is_recorded(policy):
+    config = small(robots=3, ticks=40, switch_ticks=(5, 9))
+    assert "policy" not in collect_part(config, [policy], seed=3)
+    which = collect_part(config, [policy, policy], seed=3)["policy"]
+    assert which.shape == (3, 40) and set(np.unique(which)) == {0.0, 1.0}

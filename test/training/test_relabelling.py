@@ -5,7 +5,8 @@ import pytest
 
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND
 from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS
-from diffusion_mpc_ros.training.relabelling import relabel_commands
+from diffusion_mpc_ros.training.dataset import TrajectoryDataset
+from diffusion_mpc_ros.training.relabelling import LABELS, labels_of, relabel_commands
 
 ROBOTS, TICKS = 120, 600
 
@@ -57,3 +58,25 @@ def test_the_bias_is_found_and_the_noise_is_not(arrays):
 
 def test_who_is_told_to_stand_is_told_to_stand(arrays):
     assert (relabel_commands(arrays[0])[:5, :, COMMAND] == 0.0).all()
+
+
+def test_policies_that_take_turns_have_a_bias_each(arrays):
+    arrays, undisturbed = arrays
+    which = np.repeat(np.random.default_rng(1).integers(3, size=(ROBOTS, TICKS // 150)), 150, axis=1)
+    speed = np.array([1.0, 0.8, 1.1])[which][..., None]
+    moving = slice(5, None)
+    walked = {**arrays, "base_lin_vel": arrays["base_lin_vel"] * speed}
+    walked["observation"] = arrays["observation"].copy()
+    walked["observation"][..., BASE_ANG_VEL][..., 2:] *= speed
+    blind, told = (
+        relabel_commands(each)[moving, :, COMMAND] for each in (walked, {**walked, "policy": which.astype(np.float32)})
+    )
+    wanted = (undisturbed * speed)[moving]
+    assert np.abs(told - wanted).mean() < 0.02 < np.abs(blind - wanted).mean()
+
+
+def test_a_dataset_of_several_policies_says_which_one_walks(tmp_path):
+    alone = TrajectoryDataset(tmp_path / "alone", {"alternatives": []})
+    several = TrajectoryDataset(tmp_path / "several", {"alternatives": ["models/specialist_energy"]})
+    assert labels_of(alone) == LABELS
+    assert labels_of(several) == (*LABELS, "policy")
