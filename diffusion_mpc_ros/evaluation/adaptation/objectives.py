@@ -21,7 +21,7 @@ from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 from diffusion_mpc_ros.rewards.presets import load_presets
-from diffusion_mpc_ros.rewards.registry import ALIGN_DIRECTION, POSTURE_MASK, POSTURE_TARGET
+from diffusion_mpc_ros.rewards.registry import POSTURE_MASK, POSTURE_TARGET
 from diffusion_mpc_ros.simulation.batch import BatchState
 
 # lambda_tv of R_smooth beside R_align, for one control tick; the paper does not give it. With this one both parts weigh
@@ -31,8 +31,9 @@ TOTAL_VARIATION_WEIGHT = 0.05
 # Box on the joint speeds [rad/s], about twice their root mean square in the unplanned walk: a narrower one costs
 # tracking, a wider one changes little.
 SPEED_LIMIT = 6.0
-# Half the width of the joint range round the target [rad]: a leg that walks leaves a narrow one in every step.
-HALF_WIDTH = 0.3
+# Half the width of the joint range round the target [rad]: a leg that walks leaves a narrow one in every step, and kept
+# within it, it walks badly.
+HALF_WIDTH = 0.5
 
 Parameters = Mapping[str, np.ndarray]
 # (state before a control tick, state after it) -> (B,)
@@ -56,11 +57,10 @@ def posture(before: BatchState, now: BatchState, parameters: Parameters) -> np.n
 
 
 def balancing(before: BatchState, now: BatchState, parameters: Parameters) -> np.ndarray:
-    """``(1 - g_t . d) + lambda_tv |g_t - g_{t-1}|_1`` ``(B,)`` [-], as in R_align and R_smooth."""
-    direction = parameters[ALIGN_DIRECTION.name]
+    """``(1 - g_t . d) + lambda_tv |g_t - g_{t-1}|_1`` ``(B,)`` [-], as in R_align and R_smooth, d downwards."""
     gravity = now.projected_gravity_b
     variation = np.abs(gravity - before.projected_gravity_b).sum(axis=1)
-    return 1.0 - gravity @ direction / np.linalg.norm(direction) + TOTAL_VARIATION_WEIGHT * variation
+    return 1.0 + gravity[:, 2] + TOTAL_VARIATION_WEIGHT * variation
 
 
 def energy(before: BatchState, now: BatchState, parameters: Parameters) -> np.ndarray:
