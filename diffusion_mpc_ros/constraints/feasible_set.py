@@ -15,7 +15,7 @@ from array_api_compat import array_namespace
 
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.go2 import JOINT_POS_MAX, JOINT_POS_MIN, NUM_JOINTS, WALKING_KD, WALKING_KP
-from diffusion_mpc_ros.core.trajectory import ACTION, JOINT_POS, ROW_DIM
+from diffusion_mpc_ros.core.trajectory import ACTION, JOINT_POS, OBSERVATION, ROW_DIM
 
 Array = Any
 
@@ -56,6 +56,11 @@ class FeasibleSet:
         """Take the open band ``(lower, upper)``, which broadcasts to ``(T, 12)`` [rad], out of the joint positions."""
         self.band_lower[...], self.band_upper[...] = lower, upper
         self._settle()
+
+    def free_observation(self, row: int) -> None:
+        """Neither box nor band on the observation of ``row``, which is known: moving it would only move its target."""
+        self.lower[row, OBSERVATION], self.upper[row, OBSERVATION] = -np.inf, np.inf
+        self.band_lower[row] = self.band_upper[row] = 0.0
 
     def _settle(self) -> None:
         """Move a bound that lies inside the band to its end: the band first and the box then is a projection.

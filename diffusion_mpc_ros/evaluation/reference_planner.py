@@ -22,7 +22,7 @@ from torch import nn
 
 from diffusion_mpc_ros.constraints.feasible_set import project_box, project_out_of_band, project_torque
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
-from diffusion_mpc_ros.core.go2 import clip_joint_targets
+from diffusion_mpc_ros.core.go2 import WALKING_KD, WALKING_KP, clip_joint_targets
 from diffusion_mpc_ros.core.trajectory import (
     ACTION,
     COMMAND,
@@ -231,10 +231,12 @@ class ReferencePlanner:
         return torch.cat([level.expand(tau.shape[1], 2), flags[:, None]], dim=1).expand(len(tau), -1, -1)
 
     def _project(self, tau, feasible) -> torch.Tensor:
+        joints, bounds = slice(JOINT_POS.start, JOINT_VEL.stop), (feasible["lower"], feasible["upper"])
+        is_bounded = any(torch.isfinite(bound[..., joints]).any() for bound in bounds)
         has_torque_limit = torch.isfinite(feasible["torque_max"]).any()
         has_band = (feasible["band_lower"] < feasible["band_upper"]).any()
-        if not (has_torque_limit or has_band):
-            return project_box(tau, *((feasible[name] - self._mean) / self._std for name in ("lower", "upper")))
+        if not (is_bounded or has_torque_limit or has_band):
+            return project_box(tau, *((bound - self._mean) / self._std for bound in bounds))
         parts = JOINT_POS, JOINT_VEL, ACTION
         trajectory = tau * self._std + self._mean
         moved = project_torque(
@@ -242,10 +244,17 @@ class ReferencePlanner:
         )
         for part, value in zip(parts, moved):
             trajectory[..., part] = value
-        trajectory[..., JOINT_POS] = project_out_of_band(
+        allowed = trajectory.clone()
+        allowed[..., JOINT_POS] = project_out_of_band(
             trajectory[..., JOINT_POS], feasible["band_lower"], feasible["band_upper"]
         )
-        return (project_box(trajectory, feasible["lower"], feasible["upper"]) - self._mean) / self._std
+        allowed = project_box(allowed, *bounds)
+        # kp (a - q) - kd dq stays what it is where q and dq change.
+        change = allowed - trajectory
+        allowed[..., ACTION] = (
+            trajectory[..., ACTION] + change[..., JOINT_POS] + WALKING_KD / WALKING_KP * change[..., JOINT_VEL]
+        )
+        return (project_box(allowed, *bounds) - self._mean) / self._std
 
     def _step(
         self, tau, noise, alpha_bar, alpha_bar_next, flags, known, mask, weights, parameters, feasible

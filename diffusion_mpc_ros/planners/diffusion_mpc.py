@@ -50,6 +50,7 @@ def make_guidance(
     defaults = {parameter.name: parameter.default_array for parameter in term_parameters(description.reward_terms)}
     parameters = {name: settings.parameters.get(name, default) for name, default in defaults.items()}
     feasible = feasible_set(settings.constraints, settings.parameters, tick + np.arange(description.rows))
+    feasible.free_observation(0)
     return Guidance(weights, parameters, feasible, key=(mode, settings.revision))
 
 

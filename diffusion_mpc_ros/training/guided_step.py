@@ -127,7 +127,8 @@ class GuidedStep(nn.Module):
 
         Torque, band, box in this order: the box, which holds the joint limits, always has the last word. Where band and
         boxes move a joint's position and speed, its target goes along so that the torque of the PD law stays the same:
-        it is still within its limit, and the robot is told to do what the plan shows.
+        it is still within its limit, and the robot is told to do what the plan shows. A target that would leave its
+        own box stops there, at another torque.
         """
         parts = JOINT_POS, JOINT_VEL, ACTION
         means, stds = ([array[part] for part in parts] for array in (self.mean, self.std))
@@ -136,11 +137,11 @@ class GuidedStep(nn.Module):
         joint_pos, joint_vel, action = (
             tau[..., part] + (value - before) / std for part, value, before, std in zip(parts, moved, physical, stds)
         )
-        outside = project_out_of_band(joint_pos, band_lower, band_upper)
-        position = project_box(outside, lower[..., JOINT_POS], upper[..., JOINT_POS])
+        out_of_band = project_out_of_band(joint_pos, band_lower, band_upper)
+        position = project_box(out_of_band, lower[..., JOINT_POS], upper[..., JOINT_POS])
         speed = project_box(joint_vel, lower[..., JOINT_VEL], upper[..., JOINT_VEL])
-        lead = stds[0] * (position - joint_pos) + WALKING_KD / WALKING_KP * stds[1] * (speed - joint_vel)
-        action = action + lead / stds[2]
+        shift = stds[0] * (position - joint_pos) + WALKING_KD / WALKING_KP * stds[1] * (speed - joint_vel)
+        action = action + shift / stds[2]
         before, previous_action = tau[..., : JOINT_POS.start], tau[..., PREVIOUS_ACTION]
         return project_box(torch.cat([before, position, speed, previous_action, action], dim=-1), lower, upper)
 

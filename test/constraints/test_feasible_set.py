@@ -112,3 +112,15 @@ def test_band_and_box_together_are_a_projection(seed):
         allowed = (low <= end) & (end <= high) & ~((ends[0] < end) & (end < ends[1]))
         nearer = np.abs(projected - values) <= np.abs(end - values) + 1e-12
         assert nearer[np.broadcast_to(allowed, values.shape)].all()
+
+
+def test_a_known_observation_is_not_projected_and_the_other_rows_are():
+    feasible = FeasibleSet.free(3)
+    feasible.bound(JOINT_POS, -0.5, 0.5)
+    feasible.keep_out(np.full(12, -0.2), np.full(12, 0.2))
+    feasible.free_observation(0)
+    values = np.full((1, 3, 12), 0.1)
+    box = feasible.lower[:, JOINT_POS], feasible.upper[:, JOINT_POS]
+    projected = project_box(project_out_of_band(values, feasible.band_lower, feasible.band_upper), *box)
+    assert (projected[0, 0] == 0.1).all() and (projected[0, 1:] == 0.2).all()
+    assert np.isinf(box[0][0]).all() and (feasible.lower[0, ACTION] == JOINT_POS_MIN).all()
