@@ -62,18 +62,21 @@ def parse_presets(data: Any, path: str) -> dict[str, Preset]:
 def combine(
     presets: Sequence[Preset], terms: Mapping[str, RewardTerm], parameters: Mapping[str, Parameter]
 ) -> Preset:
-    """The sum of the rewards of ``presets`` (arXiv 2510.04234, IV-B), and all their constraints.
+    """The sum of the rewards of ``presets`` (arXiv 2510.04234, IV-B) over the root of their number; all constraints.
 
+    A preset alone is tuned to pull about as hard as a walk stands. Pulls that know nothing of each other add up to a
+    root of their number: divided by it, several pull as hard as one. Presets without weights do not count.
     A term that several presets weight gets the sum of the weights, no more than its bound, and the mean of its
     parameters with these weights: of squared distances to targets, this is the sum but for a constant. Parameters of
     what no two presets weight must agree: :class:`RewardError` names the one that does not.
     """
     if len(presets) == 1:
         return presets[0]
+    share = max(1, sum(any(preset.weights.values()) for preset in presets)) ** -0.5
     weights: dict[str, float] = {}
     for preset in presets:
         for name, weight in preset.weights.items():
-            weights[name] = weights.get(name, 0.0) + weight
+            weights[name] = weights.get(name, 0.0) + share * weight
     bounded = {name: min(weight, terms[name].max_weight) for name, weight in weights.items()}
     owner = {parameter.name: term.name for term in terms.values() for parameter in term.parameters}
     named = dict.fromkeys(name for preset in presets for name in preset.parameters)

@@ -20,23 +20,32 @@ WEIGHT, HEIGHT = st.floats(1.0, 1000.0), st.floats(0.18, 0.32)
 
 
 @given(WEIGHT, WEIGHT, HEIGHT, HEIGHT, st.floats(0.1, 0.4))
-def test_the_sum_of_two_heights_differs_from_the_preset_by_a_constant(first, second, low, high, walked):
+def test_the_sum_of_two_heights_over_a_root_differs_from_the_preset_by_a_constant(first, second, low, high, walked):
     both = combine([height("a", first, low), height("b", second, high)], TERMS, PARAMETERS)
     weight, target = both.weights["base_height"], both.parameters["base_height.target"][0]
-    reward = -first * (walked - low) ** 2 - second * (walked - high) ** 2
-    constant = -first * (target - low) ** 2 - second * (target - high) ** 2
+    reward = (-first * (walked - low) ** 2 - second * (walked - high) ** 2) / 2**0.5
+    constant = (-first * (target - low) ** 2 - second * (target - high) ** 2) / 2**0.5
     assert reward == pytest.approx(-weight * (walked - target) ** 2 + constant, abs=1e-6)
 
 
 def test_weights_are_added_up_to_their_bound_and_constraints_joined():
     bound = TERMS["energy"].max_weight
     first = Preset("a", "A.", {"energy": 0.75 * bound, "align": 2.0}, {}, ("torque",))
-    second = Preset("b", "B.", {"energy": 0.75 * bound}, {}, ("joint_range", "torque"))
+    second = Preset("b", "B.", {"energy": 0.75 * bound, "smooth": 6.0}, {}, ("joint_range", "torque"))
     both = combine([first, second], TERMS, PARAMETERS)
-    assert both.weights == {"energy": bound, "align": 2.0}
+    # 1.5 over the root of 2 is more than 1.
+    assert both.weights == pytest.approx({"energy": bound, "align": 2.0 / 2**0.5, "smooth": 6.0 / 2**0.5})
     assert both.constraints == ("torque", "joint_range")
     assert (both.name, both.description) == ("a+b", "A. B.")
     assert combine([first], TERMS, PARAMETERS) is first
+
+
+def test_as_many_count_as_weigh_something():
+    first, second, third = (Preset(name, "", {"smooth": weight}) for name, weight in (("a", 1.0), ("b", 2.0), ("c", 3.0)))
+    nothing, zero = Preset("d", "", {}, {}, ("torque",)), Preset("e", "", {"energy": 0.0})
+    assert combine([first, nothing, zero], TERMS, PARAMETERS).weights == {"smooth": 1.0, "energy": 0.0}
+    assert combine([nothing, zero], TERMS, PARAMETERS).weights == {"energy": 0.0}
+    assert combine([first, second, third], TERMS, PARAMETERS).weights == pytest.approx({"smooth": 6.0 / 3**0.5})
 
 
 def test_a_preset_that_leaves_a_parameter_at_its_default_counts_with_it():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import ipaddress
 import os
@@ -61,7 +62,10 @@ def sockets(pid: int) -> list[tuple[str, str, int, int]]:
             # Words of four bytes in the machine's own order, little-endian on every supported machine.
             packed = b"".join(words[start : start + 4][::-1] for start in range(0, len(words), 4))
             bound[f"socket:[{fields[9]}]"] = (protocol, str(ipaddress.ip_address(packed)), int(port, 16))
-    targets = {int(entry.name): os.readlink(entry) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+    targets = {}
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since the folder was read
+            targets[int(entry.name)] = os.readlink(entry)
     return [(*bound[target], descriptor) for descriptor, target in targets.items() if target in bound]
 
 
