@@ -15,7 +15,7 @@ PREDICTIONS: dict[str, str] = {
     "joint_velocity_to_go": "rad^2/s^2",
     "joint_acceleration_to_go": "rad^2/s^4",
     "energy_to_go": "W",
-    "tilt_to_go": "1",
+    "tilt_to_go": "rad",
 }
 # Means over the second after the trajectory, of sums over the joints; see training/costs_to_go.py.
 COSTS_TO_GO = tuple(name for name in PREDICTIONS if name.endswith("_to_go"))

@@ -93,7 +93,7 @@ _ALL = (
     _cost_to_go("joint_velocity_to_go", 0.5, 60.0, "squared joint speeds, summed,"),
     _cost_to_go("joint_acceleration_to_go", 1e-3, 5e4, "squared joint accelerations, summed,"),
     _cost_to_go("energy_to_go", 1.0, 80.0, "mechanical power"),
-    _cost_to_go("tilt_to_go", 5000.0, 0.0, "1 - cos(tilt of the base)"),
+    _cost_to_go("tilt_to_go", 20000.0, 0.0, "tilt of the base"),
 )
 TERMS: dict[str, RewardTerm] = {term.name: term for term in _ALL}
 

@@ -24,7 +24,7 @@ def test_the_costs_of_a_tick():
     # 0.5 rad/s in a tick for twelve joints; not from the second tick to the third, which begins another life.
     np.testing.assert_allclose(costs["joint_acceleration_to_go"], [[0.0, 12.0 * (0.5 / CONTROL_DT) ** 2, 0.0]])
     np.testing.assert_allclose(costs["energy_to_go"], [[10.0, 20.0, 30.0]])
-    np.testing.assert_allclose(costs["tilt_to_go"], [[0.0, 0.2, 0.0]], atol=1e-12)
+    np.testing.assert_allclose(costs["tilt_to_go"], [[0.0, np.arccos(0.8), 0.0]], atol=1e-12)
 
 
 @pytest.fixture
