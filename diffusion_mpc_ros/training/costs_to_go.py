@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
+from diffusion_mpc_ros.core.rotations import tilt
 from diffusion_mpc_ros.core.trajectory import JOINT_VEL, PROJECTED_GRAVITY
 from diffusion_mpc_ros.rewards.predictions import COSTS_TO_GO
 from diffusion_mpc_ros.training.dataset import interruptions, prefix_sums
@@ -32,7 +33,7 @@ def tick_costs(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
         "joint_acceleration_to_go": (joint_acc**2).sum(axis=-1),
         "energy_to_go": arrays["mechanical_power"],
         # The angle, of whose mean one push is a smaller share than of the mean of 1 - cos.
-        "tilt_to_go": np.arctan2(np.linalg.norm(gravity[..., :2], axis=-1), -gravity[..., 2]),
+        "tilt_to_go": tilt(gravity / np.linalg.norm(gravity, axis=-1, keepdims=True)),
     }
     return np.stack([costs[name] for name in COSTS_TO_GO], axis=-1)
 
