@@ -82,7 +82,8 @@ def get(config: GetConfig) -> None:
 
 def set_weights(config: SetConfig) -> None:
     """Call ``set_reward_weights``."""
-    from diffusion_mpc_ros.nodes.operator import Operator, reward_request
+    from diffusion_mpc_ros.nodes.operator import Operator
+    from diffusion_mpc_ros.nodes.reward_requests import reward_request
 
     weights, parameters = parse_assignments(config.assignments)
     request = reward_request(
@@ -100,7 +101,8 @@ def set_weights(config: SetConfig) -> None:
 
 def undo(config: UndoConfig) -> None:
     """Call ``set_reward_weights`` with undo."""
-    from diffusion_mpc_ros.nodes.operator import Operator, reward_request
+    from diffusion_mpc_ros.nodes.operator import Operator
+    from diffusion_mpc_ros.nodes.reward_requests import reward_request
 
     with Operator(config.namespace) as operator:
         answer = operator.set_rewards(reward_request(undo=True))

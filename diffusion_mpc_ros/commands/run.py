@@ -160,7 +160,7 @@ class Walk:
 
     def _emergency_stop(self) -> None:
         """In the keyboard's thread."""
-        from diffusion_mpc_ros.nodes.operator import OperatorError
+        from diffusion_mpc_ros.nodes.graph_client import OperatorError
 
         try:
             self._operator.emergency_stop()
@@ -211,7 +211,7 @@ class Walk:
         self._wait_until(self._start + (config.duration or math.inf), progress)
 
     def _switch_reward(self) -> float:
-        from diffusion_mpc_ros.nodes.operator import reward_request
+        from diffusion_mpc_ros.nodes.reward_requests import reward_request
 
         self._operator.set_rewards(reward_request(preset=self._config.reward_preset))
         return time.monotonic()
@@ -219,7 +219,7 @@ class Walk:
     def _sit_down(self) -> None:
         """Stop and sit down; damp a robot that has fallen, unless the supervisor already has."""
         from diffusion_mpc_ros.control.modes import Mode
-        from diffusion_mpc_ros.nodes.operator import OperatorError
+        from diffusion_mpc_ros.nodes.graph_client import OperatorError
 
         self._operator.command(np.zeros(3))
         if self._operator.fault:
@@ -247,7 +247,7 @@ class Walk:
         return bool(truth) and truth[-1].fallen
 
     def _await(self, condition, timeout: float, what: str) -> None:
-        from diffusion_mpc_ros.nodes.operator import OperatorError
+        from diffusion_mpc_ros.nodes.graph_client import OperatorError
 
         deadline = time.monotonic() + timeout
         while not self._operator.wait(condition, 0.2):

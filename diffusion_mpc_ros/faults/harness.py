@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -15,7 +14,6 @@ from typing import Any
 import numpy as np
 from diffusion_mpc_msgs.msg import Plan
 from rclpy.duration import Duration
-from rclpy.task import Future
 
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.faults.domains import free_domains
@@ -24,15 +22,16 @@ from diffusion_mpc_ros.faults.plan_faults import PlanFault, unchanged
 from diffusion_mpc_ros.faults.processes import RobotProcesses
 from diffusion_mpc_ros.faults.relay_process import RelayProcess
 from diffusion_mpc_ros.go2.channels import open_domain
-from diffusion_mpc_ros.nodes.operator import Operator, OperatorError
+from diffusion_mpc_ros.nodes.graph_client import OperatorError
+from diffusion_mpc_ros.nodes.operator import Operator
 from diffusion_mpc_ros.nodes.qos import RELIABLE
 from diffusion_mpc_ros.realtime.scheduling import schedule_thread_realtime
 
 # Of the harness's own threads, below every node but above other load: it is to disturb, not to be disturbed.
 PRIORITY = 5
 TRUE_PLANS = "plan_true"
-# How long a new publisher or client may take to be discovered, a message to be acknowledged, a call answered [s].
-DISCOVERY, ACKNOWLEDGED, ANSWERED = 10.0, 1.0, 5.0
+# How long a new publisher may take to be discovered, a message to be acknowledged [s].
+DISCOVERY, ACKNOWLEDGED = 10.0, 1.0
 FULL = Path("/dev/full")
 
 
@@ -113,27 +112,6 @@ class Harness:
             publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGED))
         finally:
             self.operator.node.destroy_publisher(publisher)
-
-    @contextmanager
-    def service(self, service_type: type, name: str) -> Iterator[Callable[[Any], Future]]:
-        """A function that calls a service without waiting for its answer."""
-        client = self.operator.node.create_client(service_type, name)
-        try:
-            if not client.wait_for_service(timeout_sec=DISCOVERY):
-                raise OperatorError(f"nobody serves {name!r} within {DISCOVERY:.0f} s")
-            yield client.call_async
-        finally:
-            self.operator.node.destroy_client(client)
-
-    def call(self, service_type: type, name: str, request: Any) -> Any:
-        """The answer of a service; raises OperatorError when none comes in time."""
-        with self.service(service_type, name) as call:
-            done = threading.Event()
-            future = call(request)
-            future.add_done_callback(lambda _: done.set())
-            if not done.wait(ANSWERED):
-                raise OperatorError(f"service {name!r} did not answer within {ANSWERED:.0f} s")
-            return future.result()
 
     def request(self, name: str) -> None:
         """Call a service of command_publisher; raises OperatorError with its reason when it refuses."""

@@ -207,7 +207,7 @@ def robot_controller(harness: Harness, name: str) -> Iterator[float]:
     def activate(value: str) -> None:
         setting = Parameter("robot_controller", value=value).to_parameter_msg()
         request = SetParameters.Request(parameters=[setting])
-        result = harness.call(SetParameters, "go2_simulator/set_parameters", request).results[0]
+        result = harness.operator.call(SetParameters, "go2_simulator/set_parameters", request).results[0]
         if not result.successful:
             raise InjectionFailed(f"robot_controller {value!r}: {result.reason}")
 
@@ -244,7 +244,7 @@ def stop_by_topic(harness: Harness) -> Iterator[float]:
 @injection
 def stop_by_service(harness: Harness) -> Iterator[float]:
     """A call of ``command_publisher/e_stop``."""
-    with harness.service(Trigger, "command_publisher/e_stop") as call:
+    with harness.operator.service(Trigger, "command_publisher/e_stop") as call:
         start = time.monotonic()
         call(Trigger.Request())
         yield start

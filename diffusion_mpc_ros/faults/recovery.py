@@ -9,7 +9,7 @@ import numpy as np
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
 from diffusion_mpc_ros.faults.harness import Harness
-from diffusion_mpc_ros.nodes.operator import OperatorError
+from diffusion_mpc_ros.nodes.graph_client import OperatorError
 
 FORWARD = (0.4, 0.0, 0.0)
 # From processes that are just started to walking; and from a fault to walking, with a few refusals [s].

@@ -10,7 +10,7 @@ from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
 
 from diffusion_mpc_ros.core.errors import DiffusionMpcError, RewardError
 from diffusion_mpc_ros.faults.harness import Harness
-from diffusion_mpc_ros.nodes.operator import reward_request
+from diffusion_mpc_ros.nodes.reward_requests import reward_request
 
 TERM = "energy"
 # Weights that the flood sets in turn.
@@ -33,7 +33,7 @@ def flood(harness: Harness, calls: int) -> None:
     ROS keeps ten requests of a service, so that some of a flood are lost; afterwards the service has to answer again:
     raises OperatorError otherwise.
     """
-    with harness.service(SetRewardWeights, "set_reward_weights") as call:
+    with harness.operator.service(SetRewardWeights, "set_reward_weights") as call:
         for first in range(0, calls, AT_ONCE):
             count = min(AT_ONCE, calls - first)
             requests = (reward_request(weights={TERM: WEIGHTS[number % 2]}, ramp=0.0) for number in range(count))

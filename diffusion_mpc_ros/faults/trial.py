@@ -14,7 +14,7 @@ from diffusion_mpc_ros.faults.catalogue import Fault
 from diffusion_mpc_ros.faults.expectation import Expectation, Reaction, Recovery
 from diffusion_mpc_ros.faults.harness import Harness
 from diffusion_mpc_ros.faults.recovery import FORWARD, is_walking, sit_down, walk_again
-from diffusion_mpc_ros.nodes.operator import OperatorError
+from diffusion_mpc_ros.nodes.graph_client import OperatorError
 
 # What is reached has to last so long [s], and is waited for so much longer than the fault itself [s].
 LASTS, PATIENCE = 1.0, 2.0

@@ -3,70 +3,32 @@
 from __future__ import annotations
 
 import math
-import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
-import rclpy
-from diffusion_mpc_msgs.msg import JointCommand, Plan, RewardParameter, RobotState
+from diffusion_mpc_msgs.msg import JointCommand, Plan, RobotState
 from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
 from geometry_msgs.msg import Twist
 from rclpy.duration import Duration
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core import rotations
-from diffusion_mpc_ros.core.errors import DiffusionMpcError, RewardError
+from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber, open_domain
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.nodes.conversions import MODES
+from diffusion_mpc_ros.nodes.graph_client import GraphClient, OperatorError
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
-from diffusion_mpc_ros.nodes.runtime import SPIN_TIMEOUT
 from diffusion_mpc_ros.realtime.measurement import CommandSample, Recording, TruthSample
 
 CMD_VEL_PERIOD = 0.05
-SERVICE_TIMEOUT = 5.0
 # How long a message that must not get lost is waited for to arrive.
 LAST_WORD_TIMEOUT = Duration(seconds=1.0)
-# A node that was started just now needs time to import, load and be discovered.
-DISCOVERY_TIMEOUT = 15.0
-
-
-class OperatorError(DiffusionMpcError):
-    """A node did not answer, or refused what was asked."""
-
-
-def reward_request(
-    *,
-    preset: str = "",
-    weights: Mapping[str, float] | None = None,
-    parameters: Mapping[str, Sequence[float]] | None = None,
-    enable: Sequence[str] = (),
-    disable: Sequence[str] = (),
-    ramp: float = -1.0,
-    undo: bool = False,
-) -> SetRewardWeights.Request:
-    """A request for :meth:`Operator.set_rewards`; ``ramp`` [s], negative for the composer's own."""
-    weights = weights or {}
-    values = [RewardParameter(name=name, values=list(value)) for name, value in (parameters or {}).items()]
-    return SetRewardWeights.Request(
-        preset=preset,
-        names=list(weights),
-        weights=list(weights.values()),
-        parameters=values,
-        enable_constraints=list(enable),
-        disable_constraints=list(disable),
-        ramp_duration=float(ramp),
-        undo=undo,
-    )
 
 
 def truth_sample(state: SportModeState) -> TruthSample:
@@ -80,35 +42,20 @@ def truth_sample(state: SportModeState) -> TruthSample:
     )
 
 
-class Operator:
-    """A node that asks the five others for things and records their topics; spins in a thread of its own."""
+class Operator(GraphClient):
+    """Asks the five nodes for things and records their topics."""
 
     def __init__(self, namespace: str = "") -> None:
+        super().__init__("operator", namespace)
         self.recording = Recording()
         self.mode: Mode | None = None
         self.fault = ""
         self.last_heard = -math.inf  # [s, monotonic], when mode and fault were
         self._command = np.zeros(3)
         self._cmd_vel: Publisher | None = None
-        self._changed = threading.Condition()
-        self._context = rclpy.Context()
-        rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
-        self._node = rclpy.create_node(
-            "operator", namespace=namespace, context=self._context, enable_rosout=False, start_parameter_services=False
-        )
         # There from the start: who stops a robot does not wait for discovery.
         self._e_stop = self._node.create_publisher(Bool, "e_stop", RELIABLE)
         self._e_stop_service = self._node.create_client(Trigger, "command_publisher/e_stop")
-        self._executor = SingleThreadedExecutor(context=self._context)
-        self._executor.add_node(self._node)
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._spin, name="operator", daemon=True)
-        self._thread.start()
-
-    @property
-    def node(self) -> Node:
-        """The node itself, for whoever subscribes to or publishes more; callbacks run in its thread."""
-        return self._node
 
     def close(self) -> None:
         """Leave the ROS graph; a robot that was driven is told to stop."""
@@ -116,17 +63,7 @@ class Operator:
             self.command(np.zeros(3))
             self._publish_command()
             self._cmd_vel.wait_for_all_acked(LAST_WORD_TIMEOUT)
-        self._closed.set()
-        self._thread.join(timeout=2.0)
-        self._executor.shutdown(timeout_sec=1.0)
-        self._node.destroy_node()
-        rclpy.try_shutdown(context=self._context)
-
-    def __enter__(self) -> Operator:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().close()
 
     def follow(self) -> None:
         """Begin to follow mode and fault, recording nothing."""
@@ -157,14 +94,9 @@ class Operator:
         """Ask for ``cmd_vel (3,)``: vx, vy [m/s], yaw rate [rad/s], from now on."""
         self._command = np.asarray(cmd_vel, dtype=np.float64)
 
-    def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
-        """Wait at most ``timeout`` [s] until ``condition`` holds; looked at whenever a message comes."""
-        with self._changed:
-            return self._changed.wait_for(condition, timeout)
-
     def request(self, name: str, node: str = "command_publisher") -> None:
         """Call one of a node's services (``stand_up``, ``walk``, ...); raises OperatorError when refused."""
-        answer = self._call(Trigger, f"{node}/{name}", Trigger.Request())
+        answer = self.call(Trigger, f"{node}/{name}", Trigger.Request())
         if not answer.success:
             raise OperatorError(f"{name} was refused: {answer.message}")
 
@@ -187,49 +119,23 @@ class Operator:
 
     def set_rewards(self, request: SetRewardWeights.Request) -> SetRewardWeights.Response:
         """Change reward weights; raises RewardError with the composer's reason when it refuses."""
-        answer = self._call(SetRewardWeights, "set_reward_weights", request)
+        answer = self.call(SetRewardWeights, "set_reward_weights", request)
         if not answer.success:
             raise RewardError(answer.message)
         return answer
 
     def get_rewards(self) -> GetRewardWeights.Response:
         """The reward weights in force and what can be set."""
-        return self._call(GetRewardWeights, "get_reward_weights", GetRewardWeights.Request())
-
-    def _call(self, service_type, name: str, request):
-        client = self._node.create_client(service_type, name)
-        try:
-            if not client.wait_for_service(timeout_sec=DISCOVERY_TIMEOUT):
-                raise OperatorError(
-                    f"no service {client.service_name!r} within {DISCOVERY_TIMEOUT:.0f} s: is robot or simulation "
-                    "running, in this ROS_DOMAIN_ID and namespace?"
-                )
-            done = threading.Event()
-            future = client.call_async(request)
-            future.add_done_callback(lambda _: done.set())
-            if not done.wait(SERVICE_TIMEOUT):
-                raise OperatorError(f"service {client.service_name!r} did not answer within {SERVICE_TIMEOUT:.0f} s")
-            return future.result()
-        finally:
-            self._node.destroy_client(client)
-
-    def _spin(self) -> None:
-        # Not the executor's own loop: ending that from another thread destroys what a running callback still needs.
-        while not self._closed.is_set():
-            self._executor.spin_once(timeout_sec=SPIN_TIMEOUT)
+        return self.call(GetRewardWeights, "get_reward_weights", GetRewardWeights.Request())
 
     def _publish_command(self) -> None:
         message = Twist()
         message.linear.x, message.linear.y, message.angular.z = (float(value) for value in self._command)
         self._cmd_vel.publish(message)
 
-    def _notify(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
     def _on_mode(self, message: JointCommand) -> None:
         self.mode, self.fault, self.last_heard = MODES[message.mode], message.fault, time.monotonic()
-        self._notify()
+        self.notify()
 
     def _on_command(self, message: JointCommand) -> None:
         sent = Time.from_msg(message.header.stamp).nanoseconds * 1e-9
@@ -244,8 +150,8 @@ class Operator:
 
     def _on_plan(self, message: Plan) -> None:
         self.recording.plan_times.append((time.monotonic(), message.plan_time))
-        self._notify()
+        self.notify()
 
     def _on_truth(self, state: SportModeState) -> None:
         self.recording.truth.append(truth_sample(state))
-        self._notify()
+        self.notify()

@@ -2,14 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from diffusion_mpc_msgs.msg import RewardWeights
+from diffusion_mpc_msgs.msg import RewardParameter, RewardWeights
 from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
 
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.rewards.composition import RewardComposer
+
+
+def reward_request(
+    *,
+    preset: str = "",
+    weights: Mapping[str, float] | None = None,
+    parameters: Mapping[str, Sequence[float]] | None = None,
+    enable: Sequence[str] = (),
+    disable: Sequence[str] = (),
+    ramp: float = -1.0,
+    undo: bool = False,
+) -> SetRewardWeights.Request:
+    """A request to ``set_reward_weights``; ``ramp`` [s], negative for the composer's own."""
+    weights = weights or {}
+    values = [RewardParameter(name=name, values=list(value)) for name, value in (parameters or {}).items()]
+    return SetRewardWeights.Request(
+        preset=preset,
+        names=list(weights),
+        weights=list(weights.values()),
+        parameters=values,
+        enable_constraints=list(enable),
+        disable_constraints=list(disable),
+        ramp_duration=float(ramp),
+        undo=undo,
+    )
 
 
 def apply(composer: RewardComposer, request: SetRewardWeights.Request, now: float) -> RewardSettings:

@@ -88,7 +88,7 @@ _ALL = (
                predicts=True),
     RewardTerm("step_frequency", terms.step_frequency, "Hz^2", 50.0, "steps quicker or slower than a frequency",
                (STEP_FREQUENCY_TARGET,), predicts=True),
-    RewardTerm("velocity_tracking", terms.velocity_tracking, "m^2/s^2", 2000.0, "base velocity away from the command",
+    RewardTerm("velocity_tracking", terms.velocity_tracking, "m^2/s^2", 1500.0, "base velocity away from the command",
                predicts=True),
     _cost_to_go("joint_velocity_to_go", 0.5, 60.0, "squared joint speeds, summed,"),
     _cost_to_go("joint_acceleration_to_go", 1e-3, 5e4, "squared joint accelerations, summed,"),

@@ -41,7 +41,8 @@ def test_weights_are_added_up_to_their_bound_and_constraints_joined():
 
 
 def test_as_many_count_as_weigh_something():
-    first, second, third = (Preset(name, "", {"smooth": weight}) for name, weight in (("a", 1.0), ("b", 2.0), ("c", 3.0)))
+    weights = {"a": 1.0, "b": 2.0, "c": 3.0}
+    first, second, third = (Preset(name, "", {"smooth": weight}) for name, weight in weights.items())
     nothing, zero = Preset("d", "", {}, {}, ("torque",)), Preset("e", "", {"energy": 0.0})
     assert combine([first, nothing, zero], TERMS, PARAMETERS).weights == {"smooth": 1.0, "energy": 0.0}
     assert combine([nothing, zero], TERMS, PARAMETERS).weights == {"energy": 0.0}
