@@ -11,15 +11,9 @@ joint position target of the PD controller [rad], absolute, as is the previous a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
-from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
-
-if TYPE_CHECKING:
-    from diffusion_mpc_ros.core.types import LowState, RobotState
 
 OBSERVATION_FIELDS: dict[str, int] = {
     "base_ang_vel": 3,
@@ -68,16 +62,4 @@ def make_observation(
     """Pack the fields, each ``(..., size)``, into an observation ``(..., 45)``."""
     return np.concatenate(
         [base_ang_vel, projected_gravity, command, joint_pos, joint_vel, previous_action], axis=-1
-    )
-
-
-def observe(state: LowState | RobotState, command: np.ndarray, previous_action: np.ndarray) -> np.ndarray:
-    """The observation ``(45,)`` of one robot under ``command (3,)`` after ``previous_action (12,)`` [rad]."""
-    return make_observation(
-        base_ang_vel=state.base_ang_vel,
-        projected_gravity=rotations.projected_gravity(state.base_quat_wxyz),
-        command=command,
-        joint_pos=state.joint_pos,
-        joint_vel=state.joint_vel,
-        previous_action=previous_action,
     )

@@ -10,20 +10,10 @@ import hashlib
 from dataclasses import replace
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
-from diffusion_mpc_ros.diffusion import inference
 from diffusion_mpc_ros.diffusion.artefact import Artefact
+from diffusion_mpc_ros.diffusion.processor import INT8_INSTRUCTIONS, computes_in_int8
 
 INT8_MODEL_FILE = "model_int8.onnx"
-# Dot products of bytes summed in 32 bits (VNNI), as the kernel names them. Without them ONNX Runtime adds pairs of
-# products in 16 bits, where they saturate: the plans would be slower, and wrong.
-INSTRUCTIONS = frozenset({"avx512_vnni", "avx_vnni"})
-
-
-def computes_in_int8() -> bool:
-    """Whether the processor has :data:`INSTRUCTIONS`; not where the kernel does not say."""
-    lines = inference.CPUINFO.read_text().splitlines() if inference.CPUINFO.exists() else []
-    flags = next((line.partition(":")[2].split() for line in lines if line.startswith("flags")), [])
-    return not INSTRUCTIONS.isdisjoint(flags)
 
 
 def int8_artefact(artefact: Artefact) -> Artefact:
@@ -34,7 +24,7 @@ def int8_artefact(artefact: Artefact) -> Artefact:
     """
     if not computes_in_int8():
         raise ConfigurationError(
-            f"this processor does not compute in int8 (it has none of {', '.join(sorted(INSTRUCTIONS))}): take f32"
+            f"this processor does not compute in int8 (it has none of {', '.join(sorted(INT8_INSTRUCTIONS))}): take f32"
         )
     expected = artefact.card["files"].get(INT8_MODEL_FILE)
     if expected is None:

@@ -6,7 +6,7 @@ import onnxruntime
 
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.diffusion.artefact import METADATA_KEY, Artefact
-from diffusion_mpc_ros.diffusion.inference import check_graph, step_arrays
+from diffusion_mpc_ros.diffusion.bound_step import check_graph, step_arrays
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:

@@ -6,7 +6,7 @@ import openvino
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import METADATA_KEY, Artefact
-from diffusion_mpc_ros.diffusion.inference import check_graph, step_arrays, step_difference
+from diffusion_mpc_ros.diffusion.bound_step import check_graph, step_arrays, step_difference
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
 
 DEVICE = "CPU"

@@ -20,7 +20,7 @@ from diffusion_mpc_ros.core.trajectory import (
     ROW_DIM,
 )
 from diffusion_mpc_ros.diffusion.artefact import ModelDescription
-from diffusion_mpc_ros.diffusion.inference import FREE_BOUND, StepBackend
+from diffusion_mpc_ros.diffusion.bound_step import FREE_BOUND, StepBackend
 from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
 
 if TYPE_CHECKING:

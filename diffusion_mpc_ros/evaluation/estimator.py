@@ -13,8 +13,8 @@ from rich.table import Table
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, DEFAULT_JOINT_POS, NUM_JOINTS, WALKING_KD, WALKING_KP
+from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.trajectory import observe
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.estimation.base_estimator import BaseEstimator
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker

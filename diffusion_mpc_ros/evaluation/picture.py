@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, WALKING_KD, WALKING_KP
+from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.trajectory import observe
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController

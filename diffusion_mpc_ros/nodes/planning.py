@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from diffusion_mpc_ros.core.trajectory import observe
+from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer

@@ -11,7 +11,8 @@ import numpy as np
 
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings
 from diffusion_mpc_ros.diffusion.artefact import Artefact
-from diffusion_mpc_ros.diffusion.inference import StepBackend, choose_backend, make_backend
+from diffusion_mpc_ros.diffusion.bound_step import StepBackend
+from diffusion_mpc_ros.diffusion.inference import choose_backend, make_backend
 from diffusion_mpc_ros.planners.anytime import LevelController, Trial, choose_level, describe, first_level, ladder
 from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided, plan_times

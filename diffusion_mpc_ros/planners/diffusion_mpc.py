@@ -13,7 +13,8 @@ from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM, make_observation
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.diffusion.artefact import Artefact, ModelDescription
-from diffusion_mpc_ros.diffusion.inference import StepBackend, make_backend
+from diffusion_mpc_ros.diffusion.bound_step import StepBackend
+from diffusion_mpc_ros.diffusion.inference import make_backend
 from diffusion_mpc_ros.diffusion.sampler import DiffusionSampler, Guidance, SamplingOptions
 from diffusion_mpc_ros.rewards.registry import term_parameters
 

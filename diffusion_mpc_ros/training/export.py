@@ -33,7 +33,7 @@ from diffusion_mpc_ros.diffusion.artefact import (
     file_sha256,
     write_card,
 )
-from diffusion_mpc_ros.diffusion.inference import FREE_BOUND
+from diffusion_mpc_ros.diffusion.bound_step import FREE_BOUND
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule

@@ -25,7 +25,7 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import ACTION
 from diffusion_mpc_ros.core.types import RewardSettings, Timing
 from diffusion_mpc_ros.diffusion.artefact import STEP_INPUTS, Artefact, load, write_card
-from diffusion_mpc_ros.diffusion.inference import Arrays, BoundStep, StepBackend
+from diffusion_mpc_ros.diffusion.bound_step import Arrays, BoundStep, StepBackend
 from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend, session_options
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions

@@ -10,7 +10,7 @@ from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.commands import bench
 from diffusion_mpc_ros.commands.bench import Config
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.diffusion.int8 import computes_in_int8
+from diffusion_mpc_ros.diffusion.processor import computes_in_int8
 from diffusion_mpc_ros.evaluation.planner_bench import in_own_process
 
 SMALL = ["--candidates", "2", "--steps", "3", "--threads", "1", "--plans", "3", "--backends", "onnxruntime"]

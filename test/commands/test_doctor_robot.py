@@ -10,7 +10,7 @@ import pytest
 from diffusion_mpc_ros.commands.doctor import lowstates, robot
 from diffusion_mpc_ros.commands.doctor.context import Context
 from diffusion_mpc_ros.commands.doctor.findings import Status
-from diffusion_mpc_ros.commands.doctor.lowstates import Observation
+from diffusion_mpc_ros.commands.doctor.listener import Observation
 from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_POS_MAX

@@ -8,8 +8,9 @@ import pytest
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.diffusion import artefact, inference
-from diffusion_mpc_ros.diffusion.inference import choose_backend, make_backend, step_difference
+from diffusion_mpc_ros.diffusion import artefact, inference, processor
+from diffusion_mpc_ros.diffusion.bound_step import step_difference
+from diffusion_mpc_ros.diffusion.inference import choose_backend, make_backend
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
 
@@ -55,10 +56,10 @@ def test_auto_takes_openvino_on_an_intel_processor_that_has_it(monkeypatch, vend
 def test_the_vendor_is_the_kernels_word(tmp_path, monkeypatch):
     file = tmp_path / "cpuinfo"
     file.write_text("processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: Some CPU\n\nvendor_id\t: AuthenticAMD\n")
-    monkeypatch.setattr(inference, "CPUINFO", file)
-    assert inference.processor_vendor() == "GenuineIntel"
-    monkeypatch.setattr(inference, "CPUINFO", tmp_path / "missing")
-    assert inference.processor_vendor() == ""
+    monkeypatch.setattr(processor, "CPUINFO", file)
+    assert processor.processor_vendor() == "GenuineIntel"
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "missing")
+    assert processor.processor_vendor() == ""
 
 
 def test_openvino_asked_for_and_not_installed_is_said_in_words(monkeypatch):

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
-from diffusion_mpc_ros.diffusion import artefact, inference
-from diffusion_mpc_ros.diffusion.inference import make_backend
-from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE, computes_in_int8, int8_artefact
+from diffusion_mpc_ros.diffusion import artefact, bound_step, processor
+from diffusion_mpc_ros.diffusion.inference import has_openvino, make_backend
+from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE, int8_artefact
+from diffusion_mpc_ros.diffusion.processor import computes_in_int8
 
 needs_int8 = pytest.mark.skipif(not computes_in_int8(), reason="this processor has no VNNI")
 
@@ -28,7 +29,7 @@ def quantised_folder(random_artefact, tmp_path_factory):
 def random_inputs(loaded, rng, batch):
     """Inputs at random levels without rewards and constraints, as a sampler would write them."""
     description = loaded.description
-    inputs, _ = inference.step_arrays(description, batch)
+    inputs, _ = bound_step.step_arrays(description, batch)
     for name in ("tau", "noise"):
         inputs[name][...] = rng.standard_normal(inputs[name].shape)
     levels = np.full(description.rows, rng.integers(1, description.schedule.steps + 1))
@@ -49,7 +50,7 @@ def step_result(backend, inputs):
 @needs_int8
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_int8_is_near_f32_and_is_not_f32(quantised_folder, name):
-    if name == "openvino" and not inference.has_openvino():
+    if name == "openvino" and not has_openvino():
         pytest.skip("the optional package openvino is missing")
     loaded = artefact.load(quantised_folder)
     inputs = random_inputs(loaded, np.random.default_rng(7), batch=10)
@@ -79,14 +80,14 @@ def test_the_identity_is_that_of_the_f32_graph(quantised_folder):
 def test_int8_takes_vnni(tmp_path, monkeypatch, flags, computes):
     file = tmp_path / "cpuinfo"
     file.write_text(f"processor\t: 0\nflags\t\t: {flags}\nbugs\t\t: avx512_vnni\n")
-    monkeypatch.setattr(inference, "CPUINFO", file)
+    monkeypatch.setattr(processor, "CPUINFO", file)
     assert computes_in_int8() is computes
-    monkeypatch.setattr(inference, "CPUINFO", tmp_path / "missing")
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "missing")
     assert not computes_in_int8()
 
 
 def test_a_processor_without_vnni_is_told_so(quantised_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(inference, "CPUINFO", tmp_path / "missing")
+    monkeypatch.setattr(processor, "CPUINFO", tmp_path / "missing")
     with pytest.raises(ConfigurationError, match=r"does not compute in int8 .*avx512_vnni, avx_vnni.*: take f32"):
         make_backend(artefact.load(quantised_folder), "onnxruntime", precision="int8")
 

@@ -11,7 +11,7 @@ from torch import nn
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
 from diffusion_mpc_ros.diffusion import artefact
-from diffusion_mpc_ros.diffusion.inference import FREE_BOUND
+from diffusion_mpc_ros.diffusion.bound_step import FREE_BOUND
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule

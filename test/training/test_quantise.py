@@ -13,8 +13,9 @@ from onnx import TensorProto, helper, numpy_helper
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.artefact import METADATA_KEY
-from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE, computes_in_int8
+from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
+from diffusion_mpc_ros.diffusion.processor import computes_in_int8
 from diffusion_mpc_ros.training import quantise
 from diffusion_mpc_ros.training.quantise import QuantiseConfig, add_int8_graph, main, quantised, recorded_inputs
 

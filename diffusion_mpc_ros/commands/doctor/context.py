@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from diffusion_mpc_ros.commands.doctor.lowstates import LowStateListener, Observation
+    from diffusion_mpc_ros.commands.doctor.listener import LowStateListener, Observation
     from diffusion_mpc_ros.control.settings import SafetySettings
     from diffusion_mpc_ros.go2.channels import Go2Domain
 

@@ -1,0 +1,25 @@
+"""What the kernel says of the processor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CPUINFO = Path("/proc/cpuinfo")
+# Dot products of bytes summed in 32 bits (VNNI), as the kernel names them. Without them ONNX Runtime adds pairs of
+# products in 16 bits, where they saturate: the plans would be slower, and wrong.
+INT8_INSTRUCTIONS = frozenset({"avx512_vnni", "avx_vnni"})
+
+
+def processor_vendor() -> str:
+    """The processor's vendor (``GenuineIntel``, ``AuthenticAMD``), "" where the kernel does not say."""
+    return _entry("vendor_id")
+
+
+def computes_in_int8() -> bool:
+    """Whether the processor has :data:`INT8_INSTRUCTIONS`; not where the kernel does not say."""
+    return not INT8_INSTRUCTIONS.isdisjoint(_entry("flags").split())
+
+
+def _entry(name: str) -> str:
+    lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")
