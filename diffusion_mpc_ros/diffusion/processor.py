@@ -12,14 +12,15 @@ INT8_INSTRUCTIONS = frozenset({"avx512_vnni", "avx_vnni"})
 
 def processor_vendor() -> str:
     """The processor's vendor (``GenuineIntel``, ``AuthenticAMD``), "" where the kernel does not say."""
-    return _entry("vendor_id")
+    return cpuinfo_entry("vendor_id")
 
 
 def computes_in_int8() -> bool:
     """Whether the processor has :data:`INT8_INSTRUCTIONS`; not where the kernel does not say."""
-    return not INT8_INSTRUCTIONS.isdisjoint(_entry("flags").split())
+    return not INT8_INSTRUCTIONS.isdisjoint(cpuinfo_entry("flags").split())
 
 
-def _entry(name: str) -> str:
+def cpuinfo_entry(name: str) -> str:
+    """The first entry ``name`` of ``/proc/cpuinfo``, "" where there is none."""
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")

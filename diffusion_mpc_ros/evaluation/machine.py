@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import os
 import platform
-from pathlib import Path
+
+from diffusion_mpc_ros.diffusion.processor import cpuinfo_entry
 
 
 def describe_machine() -> dict[str, str | int]:
     """Processor, number of cores this process may use, system and Python, for reports."""
     return {
-        "processor": _processor(),
+        "processor": cpuinfo_entry("model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
         "system": platform.platform(),
         "python": platform.python_version(),
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()

@@ -94,6 +94,7 @@ class GraphClient:
             future = call(request)
             future.add_done_callback(lambda _: done.set())
             if not done.wait(SERVICE_TIMEOUT):
+                name = self._node.resolve_service_name(name)
                 raise OperatorError(f"service {name!r} did not answer within {SERVICE_TIMEOUT:.0f} s")
             return future.result()
 
