@@ -3,29 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from diffusion_mpc_ros.control import checks
+from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.core.types import LowState
-
-
-@dataclass(frozen=True)
-class LinkStatus:
-    """What is known of everything around the robot but LowState; by default nothing, which forbids arming.
-
-    ``robot_controller``: the robot's own controller that commands the motors, "" for none, None for unknown.
-    ``foreign_publishers``: programs that publish rt/lowcmd and are neither this controller nor its watchdog.
-    ``artefact_error``, ``clock_error``: why the model artefact or LowState's clock cannot be used, "" when they can.
-    ``rejected``: why the last LowState that was refused was refused, "" when none has been.
-    """
-
-    robot_controller: str | None = None
-    foreign_publishers: int = 0
-    watchdog_ready: bool = False
-    artefact_error: str = ""
-    clock_error: str = ""
-    rejected: str = ""
 
 
 def obstacles(
@@ -43,6 +25,11 @@ def _robot_obstacles(
         yield f"{untrusted}; last refused LowState: {link.rejected}" if link.rejected else str(untrusted)
         return
     yield from map(str, checks.motion_violations(lowstate, settings))
+    motor = checks.motor_violation(lowstate)
+    if motor is not None:
+        yield str(motor)
+    if lowstate.battery_soc is None:
+        yield "the battery's state of charge is not known: LowState carries no battery"
     worn = checks.wear_violation(lowstate, settings.motor_temperature_max, settings.arming_battery_min)
     if worn is not None:
         yield str(worn)
@@ -55,6 +42,10 @@ def _link_obstacles(link: LinkStatus) -> Iterator[str]:
         yield f"the robot's own controller {link.robot_controller!r} commands the motors: diffusion-mpc release"
     if link.foreign_publishers:
         yield f"{link.foreign_publishers} other program(s) publish rt/lowcmd; stop them first"
+    if link.foreign_lowstate:
+        yield f"a second source of LowState: {link.foreign_lowstate}; stop it first"
+    if link.write_error:
+        yield f"commands cannot be sent: {link.write_error}"
     if not link.watchdog_ready:
         yield "the watchdog process is not ready"
     if link.artefact_error:

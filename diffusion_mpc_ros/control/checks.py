@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.go2 import JOINT_NAMES, JOINT_POS_MAX, JOINT_POS_MIN, JOINT_VEL_MAX, NUM_JOINTS
-from diffusion_mpc_ros.core.types import LowState
+from diffusion_mpc_ros.core.types import MOTOR_SERVO, LowState
 
 # No Go2 joint or encoder can report more than this; such a LowState is garbage, not motion.
 _PLAUSIBLE_POS, _PLAUSIBLE_VEL = 10.0, 200.0
@@ -26,6 +27,7 @@ class Violation:
     value: float
     limit: float
     at_once: bool
+    emergency_stop: bool = False
 
     def __str__(self) -> str:
         return f"{self.cause}: {self.value:.4g} (limit {self.limit:.4g})"
@@ -37,7 +39,7 @@ def trust_violation(lowstate: LowState | None, age: float, age_max: float) -> Vi
     A message with a wrong CRC is refused where it is decoded: it counts as lost, and shows here as age.
     """
     if lowstate is None:
-        return Violation("no LowState", float("inf"), age_max, at_once=True)
+        return Violation("no LowState", math.inf, age_max, at_once=True)
     # Slightly negative when a message arrives after the clock was read; the negation also catches NaN.
     if not abs(age) <= age_max:
         return Violation("LowState age [s]", age, age_max, at_once=True)
@@ -49,8 +51,9 @@ def trust_violation(lowstate: LowState | None, age: float, age_max: float) -> Vi
         "joint velocity": (lowstate.joint_vel, (NUM_JOINTS,)),
         "joint torque": (lowstate.joint_torque, (NUM_JOINTS,)),
         "motor temperature": (lowstate.motor_temperature, (NUM_JOINTS,)),
-        "battery": (lowstate.battery_soc, ()),
     }
+    if lowstate.battery_soc is not None:
+        fields["battery"] = (lowstate.battery_soc, ())
     for name, (values, shape) in fields.items():
         if np.shape(values) != shape:
             return Violation(f"{name} of another shape, number of values", np.size(values), math.prod(shape), True)
@@ -69,32 +72,42 @@ def trust_violation(lowstate: LowState | None, age: float, age_max: float) -> Vi
 
 def stop_violation(e_stop: str) -> Violation | None:
     """An emergency stop that ``e_stop`` asserts; None when nobody does."""
-    return Violation(f"emergency stop ({e_stop})", 1.0, 0.0, at_once=True) if e_stop else None
+    return Violation(f"emergency stop ({e_stop})", 1.0, 0.0, True, emergency_stop=True) if e_stop else None
 
 
 def control_violation(
-    robot_controller: str | None,
-    foreign_publishers: int,
-    since_last_step: float,
-    watchdog_took_over: bool,
-    settings: SafetySettings,
+    link: LinkStatus, since_last_step: float, watchdog_took_over: bool, settings: SafetySettings
 ) -> Violation | None:
-    """Why this controller is not in sole and steady command of the motors; None when it is.
+    """Return why this controller is not in sole and steady command of the motors; None when it is.
 
-    ``robot_controller``: name of the robot's own one that is active, "" or None when none is known to be;
-    ``foreign_publishers`` of rt/lowcmd; ``since_last_step`` [s] of the control loop; ``watchdog_took_over``: the
-    watchdog has damped the robot meanwhile, which must not go on unasked.
+    ``since_last_step`` [s] of the control loop; ``watchdog_took_over``: the watchdog has damped the robot meanwhile,
+    which must not go on unasked.
     """
-    if robot_controller:
-        return Violation(f"the robot's own controller {robot_controller!r} is active", 1.0, 0.0, at_once=True)
-    if foreign_publishers:
-        return Violation("other publishers of rt/lowcmd", float(foreign_publishers), 0.0, at_once=True)
+    if link.robot_controller:
+        return Violation(f"the robot's own controller {link.robot_controller!r} is active", 1.0, 0.0, at_once=True)
+    if link.foreign_publishers:
+        return Violation("other publishers of rt/lowcmd", float(link.foreign_publishers), 0.0, at_once=True)
+    if link.foreign_lowstate:
+        return Violation(f"a second source of LowState: {link.foreign_lowstate}", 1.0, 0.0, at_once=True)
+    if link.write_error:
+        return Violation(f"commands cannot be sent: {link.write_error}", 1.0, 0.0, at_once=True)
     # The negation also catches NaN.
     if not since_last_step <= settings.loop_stall_max:
         return Violation("control loop stalled [s]", since_last_step, settings.loop_stall_max, at_once=True)
     if watchdog_took_over:
         return Violation("the watchdog took over: commands had stopped", 1.0, 0.0, at_once=True)
     return None
+
+
+def clock_violation(jump: float) -> Violation | None:
+    """Return why a robot's clock that has jumped by ``jump`` [s] against the local one is not trusted; None when 0.
+
+    Ahead: this computer stood still, and so did the commands. Back: the robot, or what stands in for it, began anew.
+    """
+    if jump == 0.0:
+        return None
+    cause = "the robot's clock ran on without this computer [s]" if jump > 0.0 else "the robot's clock went back [s]"
+    return Violation(cause, abs(jump), 0.0, at_once=True)
 
 
 def motion_violations(lowstate: LowState, settings: SafetySettings) -> Iterator[Violation]:
@@ -114,13 +127,26 @@ def motion_violations(lowstate: LowState, settings: SafetySettings) -> Iterator[
         yield Violation(cause, float(speed[joint]), settings.joint_velocity_factor, at_once=False)
 
 
+def motor_violation(lowstate: LowState) -> Violation | None:
+    """Return the first leg motor that does not follow commands; None when all do."""
+    out = lowstate.motor_mode != MOTOR_SERVO
+    if not out.any():
+        return None
+    joint = int(out.argmax())
+    cause = f"{JOINT_NAMES[joint]} motor is not in servo mode, its mode"
+    return Violation(cause, float(lowstate.motor_mode[joint]), float(MOTOR_SERVO), at_once=False)
+
+
 def wear_violation(lowstate: LowState, motor_temperature_max: float, battery_min: float) -> Violation | None:
-    """Why a trusted robot should sit down in order, or None: a motor hotter than [degC], a battery below [%]."""
+    """Return why a trusted robot should sit down in order: a motor hotter than [degC], a battery below [%]; or None.
+
+    A battery whose charge is not known is no reason.
+    """
     temperature = lowstate.motor_temperature
     joint = int(temperature.argmax())
     if temperature[joint] > motor_temperature_max:
         cause = f"{JOINT_NAMES[joint]} motor temperature [degC]"
         return Violation(cause, float(temperature[joint]), motor_temperature_max, at_once=False)
-    if lowstate.battery_soc < battery_min:
+    if lowstate.battery_soc is not None and not lowstate.battery_soc >= battery_min:
         return Violation("battery [%]", float(lowstate.battery_soc), battery_min, at_once=False)
     return None

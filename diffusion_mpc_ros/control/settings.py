@@ -30,12 +30,17 @@ class SafetySettings:
     joint_target_rate_max: float
     motor_temperature_max: float
     battery_min: float
+    wear_time: float
+    blocked_torque: float
+    blocked_time: float
+    unheld_time: float
     arming_lowstate_age_max: float
     arming_battery_min: float
     fold_time: float
     stand_up_time: float
     sit_down_time: float
     settle_time: float
+    entry_time: float
     kp_rate: float
     kd_rate: float
 
@@ -55,12 +60,17 @@ BOUNDS: dict[str, tuple[str, float, float]] = {
     "joint_target_rate_max": ("rad/s", 1.0, 100.0),
     "motor_temperature_max": ("degC", 40.0, 110.0),
     "battery_min": ("%", 0.0, 90.0),
+    "wear_time": ("s", 0.1, 30.0),
+    "blocked_torque": ("-", 0.3, 1.0),
+    "blocked_time": ("s", 0.2, 5.0),
+    "unheld_time": ("s", 0.1, 10.0),
     "arming_lowstate_age_max": ("s", 0.01, 0.5),
     "arming_battery_min": ("%", 0.0, 95.0),
     "fold_time": ("s", 0.3, 5.0),
     "stand_up_time": ("s", 0.5, 5.0),
     "sit_down_time": ("s", 0.5, 5.0),
     "settle_time": ("s", 0.1, 2.0),
+    "entry_time": ("s", 0.02, 1.0),
     "kp_rate": ("N m/rad/s", 20.0, 2000.0),
     "kd_rate": ("N m s/rad/s", 2.0, 200.0),
 }

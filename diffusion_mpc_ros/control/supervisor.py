@@ -10,9 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffusion_mpc_ros.control import arming, checks
-from diffusion_mpc_ros.control.arming import LinkStatus
 from diffusion_mpc_ros.control.checks import Violation
+from diffusion_mpc_ros.control.effort import Effort
 from diffusion_mpc_ros.control.limits import limit_command
+from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.modes import REQUESTS, Event, Mode, next_mode
 from diffusion_mpc_ros.control.motions import PoseMotion
 from diffusion_mpc_ros.control.settings import SafetySettings
@@ -27,11 +28,13 @@ class SupervisorInput:
 
     tick: int
     lowstate: LowState | None  # the newest one
-    lowstate_age: float  # [s]
+    lowstate_age: float  # [s], of what it measured
     joint_targets: np.ndarray | None  # (12,) [rad], the row the action buffer has for this tick
     request: Event | None = None  # one of REQUESTS
-    e_stop: str = ""  # who asserts an emergency stop: "remote", "topic", ...; "" for nobody
+    e_stop: str = ""  # who has stopped the robot since the last step or asserts it: "remote", ...; "" for nobody
     link: LinkStatus = LinkStatus()
+    held: bool = False  # somebody holds the robot and is alive
+    clock_jump: float = 0.0  # [s], by how much the robot's clock has jumped against the local one
     since_last_step: float = CONTROL_DT  # [s], between the beginnings of the last step and this one
     watchdog_took_over: bool = False  # the watchdog has sent damping since the last step
 
@@ -44,6 +47,12 @@ class Fault:
     tick: int
     value: float
     limit: float
+    emergency_stop: bool = False
+
+    @classmethod
+    def of(cls, violation: Violation, tick: int) -> Fault:
+        """Return the fault that ``violation`` is at ``tick``."""
+        return cls(violation.cause, tick, violation.value, violation.limit, violation.emergency_stop)
 
     def __str__(self) -> str:
         return f"{self.cause} {self.value:.4g} (limit {self.limit:.4g}) at tick {self.tick}"
@@ -67,15 +76,19 @@ class SupervisorOutput:
 class Supervisor:
     """State machine DAMPING -> STANDING_UP -> STANDING -> WALKING -> SITTING_DOWN -> DAMPING, any -> FAULT.
 
-    A fault keeps its first cause until the operator clears it; an emergency stop is a fault in every mode. Call
-    :meth:`step` once every control tick; scripted motions advance by one ``CONTROL_DT`` a call.
+    A fault keeps its first cause until the operator clears it; an emergency stop is a fault in every mode, and one that
+    comes during another fault is a fault of its own afterwards. Call :meth:`step` once every control tick; scripted
+    motions advance by one ``CONTROL_DT`` a call.
     """
 
     def __init__(self, settings: SafetySettings) -> None:
         self._settings = settings
         self._enter(Mode.DAMPING)
         self._fault: Fault | None = None
+        self._stop: Fault | None = None  # an emergency stop that came during another fault
         self._violation_ticks = 0
+        self._worn_time, self._unheld_time = 0.0, 0.0  # [s], for how long without a break
+        self._effort = Effort(settings.blocked_torque, settings.blocked_time)
         self._kp, self._kd = 0.0, go2.DAMPING_KD
         self._targets: np.ndarray | None = None  # (12,) [rad], last position target sent; None while damping
 
@@ -86,6 +99,8 @@ class Supervisor:
 
     def step(self, inputs: SupervisorInput) -> SupervisorOutput:
         """One control tick; the command is finite and within limits whatever ``inputs`` holds."""
+        self._unheld_time = 0.0 if inputs.held else self._unheld_time + CONTROL_DT
+        self._keep_stop(inputs)
         violation, wear = self._check(inputs)
         message = self._change_mode(inputs, violation, wear)
         if self._mode in (Mode.DAMPING, Mode.FAULT):
@@ -98,26 +113,29 @@ class Supervisor:
         # A loop that stalled has old LowStates as well: the first cause is the one to look at.
         at_once = (
             checks.stop_violation(inputs.e_stop)
-            or checks.control_violation(
-                inputs.link.robot_controller,
-                inputs.link.foreign_publishers,
-                inputs.since_last_step,
-                inputs.watchdog_took_over,
-                settings,
-            )
+            or checks.control_violation(inputs.link, inputs.since_last_step, inputs.watchdog_took_over, settings)
+            or checks.clock_violation(inputs.clock_jump)
             or checks.trust_violation(inputs.lowstate, inputs.lowstate_age, settings.lowstate_age_max)
         )
         if at_once is not None:
             return at_once, None
         wear = checks.wear_violation(inputs.lowstate, settings.motor_temperature_max, settings.battery_min)
-        motion = next(checks.motion_violations(inputs.lowstate, settings), None)
-        self._violation_ticks = 0 if motion is None else self._violation_ticks + 1
-        return motion, wear
+        self._worn_time = 0.0 if wear is None else self._worn_time + CONTROL_DT
+        lasting = next(checks.motion_violations(inputs.lowstate, settings), None)
+        lasting = lasting or checks.motor_violation(inputs.lowstate)
+        self._violation_ticks = 0 if lasting is None else self._violation_ticks + 1
+        return self._effort.violation() or lasting, wear if self._worn_time >= settings.wear_time else None
+
+    def _keep_stop(self, inputs: SupervisorInput) -> None:
+        """Remember an emergency stop that comes while the robot is in FAULT for another cause."""
+        violation = checks.stop_violation(inputs.e_stop)
+        if violation is not None and self._mode is Mode.FAULT and not self._fault.emergency_stop and not self._stop:
+            self._stop = Fault.of(violation, inputs.tick)
 
     def _change_mode(self, inputs: SupervisorInput, violation: Violation | None, wear: Violation | None) -> str:
         """Apply at most one event: a fault before a request, a request before what follows by itself."""
         if self._is_fault(violation, inputs):
-            self._fault = Fault(violation.cause, inputs.tick, violation.value, violation.limit)
+            self._fault = Fault.of(violation, inputs.tick)
             return self._apply(Event.FAULT, inputs, str(self._fault))
         if self._mode not in (Mode.DAMPING, Mode.FAULT):
             if inputs.request is Event.DAMP:
@@ -148,13 +166,20 @@ class Supervisor:
             valid = [event.value for event in REQUESTS if next_mode(self._mode, event)]
             return f"{name} refused in mode {self._mode.value}; possible: {valid}"
         obstacles = self._obstacles(inputs, violation)
+        if request is Event.CLEAR_FAULT and self._stop is not None and not obstacles:
+            cleared, self._fault, self._stop = self._fault, self._stop, None
+            return f"cleared: {cleared}; the robot was stopped meanwhile: {self._fault}"
         return f"{request.value} refused: {'; '.join(obstacles)}" if obstacles else self._apply(request, inputs)
 
     def _obstacles(self, inputs: SupervisorInput, violation: Violation | None) -> list[str]:
         if inputs.request in (Event.DAMP, Event.SIT_DOWN):
             return []
         if self._mode is Mode.DAMPING:
-            return arming.obstacles(inputs.lowstate, inputs.lowstate_age, inputs.link, self._settings)
+            jump = checks.clock_violation(inputs.clock_jump)
+            obstacles = arming.obstacles(inputs.lowstate, inputs.lowstate_age, inputs.link, self._settings)
+            return obstacles if jump is None else [str(jump), *obstacles]
+        if inputs.request is Event.WALK and self._usable_row(inputs.joint_targets) is None:
+            return ["no plan has a row for this tick: is the planner running and ready?"]
         return [] if violation is None else [str(violation)]
 
     def _apply(self, event: Event, inputs: SupervisorInput, reason: str = "") -> str:
@@ -173,6 +198,7 @@ class Supervisor:
         self._mode = mode
         self._motion, self._elapsed = motion, 0.0
         self._ticks_without_plan = 0
+        self._following, self._entry_time = False, 0.0  # a plan's rows; how far [s] the way into them has been gone
 
     def _motion_into(self, mode: Mode, lowstate: LowState | None) -> PoseMotion | None:
         """The scripted motion of ``mode``, from the last target, or from the measured pose when there is none."""
@@ -190,9 +216,8 @@ class Supervisor:
         return PoseMotion(start, waypoints[mode])
 
     def _move(self, inputs: SupervisorInput, message: str) -> SupervisorOutput:
-        row = self._usable_row(inputs.joint_targets) if self._mode is Mode.WALKING else None
-        targets = self._scripted_targets(inputs.lowstate) if row is None else row
-        self._ticks_without_plan = self._ticks_without_plan + 1 if self._mode is Mode.WALKING and row is None else 0
+        row = self._followed_row(inputs.joint_targets)
+        targets = self._next_targets(row, inputs.lowstate)
         self._ramp_gains()
         lowstate = inputs.lowstate
         limited = limit_command(
@@ -205,15 +230,35 @@ class Supervisor:
             settings=self._settings,
         )
         self._targets = limited.command.joint_pos
+        self._effort.update(limited.command, lowstate)
         clamped = int(limited.clamped.sum())
         return SupervisorOutput(self._mode, limited.command, None, message, row is not None, clamped)
 
-    def _scripted_targets(self, lowstate: LowState) -> np.ndarray:
-        """The next pose ``(12,)`` [rad] of the motion; WALKING settles anew whenever it loses its plan."""
-        if self._mode is Mode.WALKING and self._ticks_without_plan == 0:
+    def _followed_row(self, joint_targets: np.ndarray | None) -> np.ndarray | None:
+        """The plan's row for this tick, None unless the robot walks, has a usable one, and is held by somebody."""
+        if self._mode is not Mode.WALKING:
+            return None
+        row = self._usable_row(joint_targets)
+        self._ticks_without_plan = self._ticks_without_plan + 1 if row is None else 0
+        return row if self._unheld_time < self._settings.unheld_time else None
+
+    def _next_targets(self, row: np.ndarray | None, lowstate: LowState) -> np.ndarray:
+        """Return the joint targets ``(12,)`` [rad] of this tick: the scripted pose, ``row``, or on the way between.
+
+        WALKING settles anew whenever it stops following plans, and fades into their rows when it begins to.
+        """
+        if self._mode is Mode.WALKING and row is None and self._following:
             self._motion, self._elapsed = self._motion_into(Mode.WALKING, lowstate), 0.0
+        self._following = row is not None
         self._elapsed += CONTROL_DT
-        return self._motion.at(self._elapsed)
+        scripted = self._motion.at(self._elapsed)
+        if row is None:
+            self._entry_time = max(self._entry_time - CONTROL_DT, 0.0)
+            return scripted
+        self._entry_time = min(self._entry_time + CONTROL_DT, self._settings.entry_time)
+        # A tick that is due is not missed by a rounding error.
+        share = (self._entry_time + 1e-9) / self._settings.entry_time
+        return row if share >= 1.0 else scripted + share * (row - scripted)
 
     @staticmethod
     def _usable_row(joint_targets: np.ndarray | None) -> np.ndarray | None:
@@ -231,4 +276,5 @@ class Supervisor:
     def _damp(self, message: str) -> SupervisorOutput:
         """Zero stiffness: dissipates whatever is measured, so it needs neither LowState nor torque clamp."""
         self._kp, self._kd, self._targets = 0.0, go2.DAMPING_KD, None
+        self._effort.reset()
         return SupervisorOutput(self._mode, JointCommand.damping(go2.DAMPING_KD), self._fault, message, False, 0)

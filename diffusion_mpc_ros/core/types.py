@@ -50,12 +50,16 @@ class Timing:
             )
 
 
+# LowState and LowCmd: the motor follows position, velocity and torque commands.
+MOTOR_SERVO = 0x01
+
+
 @dataclass(frozen=True)
 class LowState:
     """One decoded ``rt/lowstate`` message; joints in project order, IMU in the base frame."""
 
     tick_ms: int  # the robot's own clock [ms]
-    receive_time: float  # [s], local monotonic clock
+    receive_time: float  # [s], local clock (core.clock)
     base_quat_wxyz: np.ndarray  # (4,)
     base_ang_vel: np.ndarray  # (3,) [rad/s]
     base_lin_acc: np.ndarray  # (3,) [m/s^2], specific force: +9.81 on z when level and at rest
@@ -64,8 +68,11 @@ class LowState:
     joint_torque: np.ndarray  # (12,) [N m]
     foot_force: np.ndarray  # (4,) raw, FR FL RR RL
     motor_temperature: np.ndarray  # (12,) [deg C]
-    battery_soc: float  # [%]
+    battery_soc: float | None  # [%]; None: unknown
     wireless_remote: bytes = b""
+    motor_mode: np.ndarray = field(default_factory=lambda: np.full(NUM_JOINTS, MOTOR_SERVO))  # (12,)
+    motor_lost: np.ndarray = field(default_factory=lambda: np.zeros(NUM_JOINTS, dtype=np.int64))  # (12,) packets lost
+    bms_status: int = 0
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.types import JointCommand, LowState
-from diffusion_mpc_ros.go2 import interface_filter, messages, sdk
+from diffusion_mpc_ros.go2 import interface_filter, messages, participants, sdk
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.go2.wire import MessageError
@@ -22,6 +23,9 @@ MAX_DOMAIN_ID = 230
 # Without multicast, participants are found by asking this many ports of the peer, one per process in the domain.
 _MAX_PARTICIPANT_INDEX = 31
 _DISCOVERY_POLL = 0.01  # [s]
+# A source of samples that says nothing for this long [s] has ended: another one may take its place. A second source is
+# told of for this long [s] after its last sample.
+_SOURCE_SILENT, _FOREIGN_SHOWN = 0.5, 1.0
 # So many samples wait for a thread that is held up: 64 ms of LowState.
 _HISTORY = 32
 _FOREVER = sdk.duration(infinite=True)
@@ -173,9 +177,20 @@ class Publisher(Generic[T]):
 
     def publish(self, value: T) -> None:
         """Encode and send; raises :class:`MessageError` for a value that is not finite."""
+        self.write(self.encode(value))
+
+    def encode(self, value: T) -> bytes:
+        """Return the sample of ``value`` for :meth:`write`; raises :class:`MessageError` for one that is not finite."""
+        return self._encode(value)
+
+    def write(self, sample: bytes) -> None:
+        """Send an encoded sample; raises :class:`InterfaceError` when the DDS library does not take it."""
         if self._writer is None:
             raise InterfaceError("the publisher is closed")
-        self._writer.write(self._sample_type(self._encode(value)))
+        try:
+            self._writer.write(self._sample_type(sample))
+        except sdk.DDSException as error:
+            raise InterfaceError(f"the DDS library does not take a sample: {error.msg}") from error
 
     def num_subscribers(self) -> int:
         """How many subscribers listen."""
@@ -196,27 +211,39 @@ class Publisher(Generic[T]):
 
 
 def _label(reader: sdk.DataReader, handle: int) -> str:
-    """The label of one matched writer; ``""`` also where it cannot be told: such a writer is nobody's own."""
-    with _label_lock:
-        endpoint = reader.get_matched_publication_data(handle)
-    user_data = endpoint.qos[sdk.Policy.Userdata] if endpoint is not None else None
+    """Return the label of one matched writer; ``""`` also where it cannot be told: such a writer is nobody's own.
+
+    What discovery delivers is foreign: names, partitions and user data may be any bytes, and the DDS library raises
+    whatever it raises while it turns them into Python objects.
+    """
     try:
+        with _label_lock:
+            endpoint = reader.get_matched_publication_data(handle)
+        user_data = endpoint.qos[sdk.Policy.Userdata] if endpoint is not None else None
         return user_data.data.decode() if user_data is not None else ""
-    except UnicodeDecodeError:
+    except Exception:  # noqa: BLE001
         return ""
 
 
 class Subscriber(Generic[T]):
     """Keeps the latest value of one channel and hands each one to ``callback``, in a thread of its own.
 
-    Samples that do not decode are counted in ``rejected`` and named in ``last_error``; they change nothing else.
+    Samples that do not decode are counted in ``rejected`` and named in ``last_error``; they change nothing else. With
+    ``single_source`` the samples of one writer count, the first that is heard, until it is silent for 0.5 s; those of
+    others change nothing but :meth:`foreign_source`.
 
     The thread waits for samples; nothing of Python runs in the DDS library's own threads. A listener there would wait
     for the interpreter while the library makes any writer of this process wait for the listener, with the interpreter
     in its hands: two writers of one topic, one of them in a process that also reads it, are enough for a deadlock.
     """
 
-    def __init__(self, domain: Go2Domain, channel: Channel[T], callback: Callable[[T], None] | None = None) -> None:
+    def __init__(
+        self,
+        domain: Go2Domain,
+        channel: Channel[T],
+        callback: Callable[[T], None] | None = None,
+        single_source: bool = False,
+    ) -> None:
         self.received = 0
         self.rejected = 0
         self.last_error = ""
@@ -224,8 +251,13 @@ class Subscriber(Generic[T]):
         self._callback = callback
         self._latest: T | None = None
         self._labels: dict[int, str] = {}  # by handle of the writer
+        self._single_source = single_source
+        self._source: tuple[int, float] | None = None  # handle of the writer that counts, and when it was heard [s]
+        self._foreign: tuple[int, float] | None = None  # the same of the last other one
+        self._foreign_name = ""
+        self._participant = domain.participant
         self._changed = threading.Condition()
-        participant = domain.participant
+        participant = self._participant
         qos = sdk.Qos(sdk.Policy.History.KeepLast(_HISTORY))
         self._reader: sdk.DataReader | None = sdk.DataReader(participant, _topic(domain, channel), qos=qos)
         self._closed = False
@@ -260,6 +292,11 @@ class Subscriber(Generic[T]):
         self._labels = labels
         return list(labels.values())
 
+    def foreign_source(self) -> str:
+        """Return who else has sent samples within the last second, "" when nobody has."""
+        foreign = self._foreign
+        return self._foreign_name if foreign is not None and clock.now() - foreign[1] <= _FOREIGN_SHOWN else ""
+
     def close(self) -> None:
         """Stop receiving; no callback begins or still runs afterwards; may be called twice.
 
@@ -270,7 +307,7 @@ class Subscriber(Generic[T]):
         self._closed = True
         self._closing.set(True)
         self._thread.join()
-        self._reader = self._closing = None
+        self._reader = self._closing = self._participant = None
 
     def _receive_until_closed(self, participant: sdk.DomainParticipant, reader: sdk.DataReader) -> None:
         unread = sdk.ReadCondition(reader, sdk.SampleState.NotRead | sdk.ViewState.Any | sdk.InstanceState.Any)
@@ -285,13 +322,28 @@ class Subscriber(Generic[T]):
                 for sample in reader.take(_HISTORY):
                     if isinstance(sample, _Sample):
                         self._receive(sample)
-            except sdk.DDSException as error:
-                self.last_error = error.msg
+            except Exception as error:  # noqa: BLE001 - of a foreign sample; the next one is read all the same
+                self.last_error = getattr(error, "msg", "") or repr(error)
 
     def _decoded(self, sample: _Sample) -> T:
-        return self._decode(sample.data, time.monotonic())
+        return self._decode(sample.data, clock.now())
+
+    def _counts(self, writer: int) -> bool:
+        """Whether samples of ``writer`` count; those of a second source are only noted."""
+        now = clock.now()
+        if self._source is None or writer == self._source[0] or now - self._source[1] > _SOURCE_SILENT:
+            self._source = writer, now
+            return True
+        if self._foreign is None or self._foreign[0] != writer:
+            # Here, where nobody waits for it.
+            handle = writer - 2**64 if writer >= 2**63 else writer
+            self._foreign_name = str(participants.publisher_of(self._participant, self._reader, handle))
+        self._foreign = writer, now
+        return False
 
     def _receive(self, sample: _Sample) -> None:
+        if self._single_source and not self._counts(sample.sample_info.publication_handle):
+            return
         try:
             value = self._decoded(sample)
         except MessageError as error:

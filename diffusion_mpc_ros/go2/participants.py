@@ -1,11 +1,15 @@
-"""Who publishes on a topic of the robot: label and process, as far as its DDS library tells them."""
+"""Who publishes on a topic of the robot: label and process, as far as its DDS library tells them.
+
+All of it is foreign data: what cannot be read is left out, and never raises.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from diffusion_mpc_ros.go2 import sdk
-from diffusion_mpc_ros.go2.channels import Go2Domain
 
 # More publishers than any robot has.
 _MAX_ENTITIES = 1000
@@ -29,28 +33,55 @@ class TopicPublisher:
         return known if self.process else "a program that does not say its name"
 
 
-def topic_publishers(domain: Go2Domain, topic: str) -> list[TopicPublisher]:
-    """The publishers on ``topic`` that were discovered so far, those of this process included."""
-    processes = {sample.key: _properties(sample.qos) for sample in _take(domain, sdk.BuiltinTopicDcpsParticipant)}
-    publishers = []
-    for publication in _take(domain, sdk.BuiltinTopicDcpsPublication):
-        if publication.topic_name == topic:
-            properties = processes.get(publication.participant_key, {})
-            known = [properties.get(name, "") for name in ("__Hostname", "__ProcessName", "__Pid")]
-            publishers.append(TopicPublisher(_label(publication.qos), *known))
-    return publishers
+def topic_publishers(participant: sdk.DomainParticipant, topic: str) -> list[TopicPublisher]:
+    """Return the publishers on ``topic`` that were discovered so far, those of this process included."""
+    processes = {sample.key: _properties(sample.qos) for sample in _take(participant, sdk.BuiltinTopicDcpsParticipant)}
+    return [
+        _publisher(publication, processes.get(publication.participant_key, {}))
+        for publication in _take(participant, sdk.BuiltinTopicDcpsPublication)
+        if publication.topic_name == topic
+    ]
 
 
-def _take(domain: Go2Domain, builtin_topic: object) -> list:
+def publisher_of(participant: sdk.DomainParticipant, reader: sdk.DataReader, handle: int) -> TopicPublisher:
+    """Return who writes to ``reader`` with the matched writer ``handle``."""
+    try:
+        endpoint = reader.get_matched_publication_data(handle)
+    except Exception:  # noqa: BLE001 - whatever the library raises over foreign bytes
+        endpoint = None
+    if endpoint is None:
+        return TopicPublisher()
+    for sample in _take(participant, sdk.BuiltinTopicDcpsParticipant):
+        if sample.key == endpoint.participant_key:
+            return _publisher(endpoint, _properties(sample.qos))
+    return _publisher(endpoint, {})
+
+
+def _take(participant: sdk.DomainParticipant, builtin_topic: object) -> Iterator[Any]:
     """What the DDS library knows; entities that are gone have no data."""
-    samples = sdk.BuiltinDataReader(domain.participant, builtin_topic).take(_MAX_ENTITIES)
-    return [sample for sample in samples if hasattr(sample, "qos")]
+    reader = sdk.BuiltinDataReader(participant, builtin_topic)
+    # One at a time: one that cannot be turned into an object takes no other with it.
+    for _ in range(_MAX_ENTITIES):
+        try:
+            samples = reader.take(1)
+        except Exception:  # noqa: BLE001
+            continue
+        if not samples:
+            return
+        if hasattr(samples[0], "qos"):
+            yield samples[0]
 
 
-def _label(qos: sdk.Qos) -> str:
-    user_data = qos[sdk.Policy.Userdata]
-    return user_data.data.decode(errors="replace") if user_data is not None else ""
+def _publisher(endpoint: Any, properties: dict[str, str]) -> TopicPublisher:
+    user_data = endpoint.qos[sdk.Policy.Userdata]
+    label = user_data.data.decode(errors="replace") if user_data is not None else ""
+    known = (properties.get(name, "") for name in ("__Hostname", "__ProcessName", "__Pid"))
+    return TopicPublisher(*map(_printable, (label, *known)))
 
 
 def _properties(qos: sdk.Qos) -> dict[str, str]:
     return {policy.key: policy.value for policy in qos if isinstance(policy, sdk.Policy.Property)}
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else "?" for character in text)[:100]

@@ -2,20 +2,19 @@
 
 Publishes ``joint_command``, ``/diagnostics`` and, where control_msgs is installed, ``~/controller_state``. Services
 (std_srvs/Trigger): ``~/stand_up``, ``~/walk``, ``~/sit_down``, ``~/damp``, ``~/clear_fault``, ``~/e_stop``. Listens to
-``joy`` and ``e_stop`` (std_msgs/Bool: true asserts an emergency stop, false releases it; the fault stays).
+``e_stop`` (std_msgs/Bool: true asserts an emergency stop, false releases that publisher's own; the fault stays),
+``cmd_vel`` and ``joy``: who may move the robot is decided here (control/authority.py), and said in ``joint_command``.
 """
 
 from __future__ import annotations
 
-import math
 from collections import deque
 
 from diagnostic_msgs.msg import DiagnosticArray
 from diffusion_mpc_msgs.msg import JointCommand, Plan
-from sensor_msgs.msg import Joy
-from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
+from diffusion_mpc_ros.control.authority import VelocityAuthority
 from diffusion_mpc_ros.control.gamepad import describe_buttons
 from diffusion_mpc_ros.control.modes import REQUESTS, Event, Mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
@@ -25,16 +24,15 @@ from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.go2.channels import open_domain
 from diffusion_mpc_ros.nodes import command_reporting, conversions, parameters, standard_messages
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop, ControlStep
-from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state
-from diffusion_mpc_ros.nodes.parameters import Parameter, declare
+from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
+from diffusion_mpc_ros.nodes.operator_topics import OperatorTopics
+from diffusion_mpc_ros.nodes.parameters import OPERATOR_PARAMETERS, Parameter, declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.robot_link import LinkOptions, RobotLink
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 DIAGNOSTICS_PERIOD, LOG_PERIOD, WAITING_PERIOD = 1.0, 0.1, 5.0
-# What the service asserts the emergency stop for [s]; the fault that follows is latched.
-SERVICE_STOP = 0.2
 PARAMETERS = (
     parameters.NETWORK_INTERFACE,
     parameters.DOMAIN_ID,
@@ -45,6 +43,7 @@ PARAMETERS = (
     Parameter("dry_run", False, "Send commands to rt/lowcmd_dry_run, where no robot listens."),
     Parameter("release_robot_controller", False, "Make the robot's own controller lie down and let go at the start."),
     Parameter("restore_robot_controller", False, "Give the motors back to the released controller at the end."),
+    *OPERATOR_PARAMETERS,
     parameters.realtime_priority(60),
 )
 # What an autostart asks for in a mode, until the robot walks.
@@ -84,17 +83,34 @@ class CommandPublisher(ManagedNode):
             release=values["release_robot_controller"],
             restore=values["restore_robot_controller"],
         )
+        inputs = OperatorInputs()
+        authority = VelocityAuthority(values["stick_velocity"], values["command_deadband"], values["cmd_vel_timeout"])
+        self._operator = OperatorTopics(self, inputs, authority, values["gamepad_layout"])
         self._link = RobotLink(self._domain, options, self.fail)
-        self._loop = ControlLoop(self._domain, self._link, settings, timing, self._on_step, self.fail, artefact_error)
+        self._loop = ControlLoop(
+            self._domain, self._link, settings, timing, self._on_step, self.fail, artefact_error,
+            inputs, self._operator.read, self._operator.read_stops,
+        )  # fmt: skip
         self.create_subscription(Plan, "plan", self._on_plan, RELIABLE)
-        self.create_subscription(Bool, "e_stop", self._on_e_stop, RELIABLE)
-        self.create_subscription(Joy, "joy", self._on_joy, STREAM)
         self.create_service(Trigger, "~/e_stop", self._on_stop_service)
         for event in REQUESTS:
             self.create_service(Trigger, f"~/{event.value}", self._handler(event))
         self.create_timer(DIAGNOSTICS_PERIOD, self._every_second)
         self.create_timer(LOG_PERIOD, self._log_messages)
         self._greet(values, artefact_error)
+
+    @property
+    def ended(self) -> bool:
+        """Whether the robot has been let down."""
+        return self._loop.ended
+
+    def end(self) -> None:
+        """Begin to let the robot down."""
+        self._loop.end()
+
+    def hurry(self) -> None:
+        """Damp at once."""
+        self._loop.hurry()
 
     def close(self) -> None:
         """Damp, then leave the robot's topics."""
@@ -122,23 +138,19 @@ class CommandPublisher(ManagedNode):
             self._rejected_plans += 1
             self.get_logger().error(f"plan rejected: {error}", throttle_duration_sec=1.0)
 
-    def _on_e_stop(self, message: Bool) -> None:
-        if message.data:
-            self._loop.inputs.stop("topic", math.inf)
-        else:
-            self._loop.inputs.release("topic")
-
-    def _on_joy(self, message: Joy) -> None:
-        self._loop.inputs.gamepad("joy", gamepad_state(message))
-
     def _on_stop_service(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        self._loop.inputs.stop("service", SERVICE_STOP)
-        response.success, response.message = True, "emergency stop asserted"
+        self._loop.inputs.stops.stop("service")
+        response.success, response.message = True, "emergency stop: latched until clear_fault"
         return response
 
     def _handler(self, event: Event):
         def handle(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            response.success, response.message = self._loop.request(event)
+            standing = self._operator.asserting() if event is Event.CLEAR_FAULT else []
+            if standing:
+                reason = f"clear_fault refused: the emergency stop is still asserted: {', '.join(standing)}"
+                response.success, response.message = False, reason
+            else:
+                response.success, response.message = self._loop.request(event)
             return response
 
         return handle
@@ -155,8 +167,10 @@ class CommandPublisher(ManagedNode):
             self._controller_states.publish(message)
 
     def _log_messages(self) -> None:
-        while self._messages:
-            self.get_logger().info(self._messages.popleft())
+        self._operator.find_panels()
+        for messages in (self._messages, self._operator.messages):
+            while messages:
+                self.get_logger().info(messages.popleft())
 
     def _every_second(self) -> None:
         if self._last is None:
@@ -168,7 +182,7 @@ class CommandPublisher(ManagedNode):
             self._loop.inputs.post(AUTOSTART_REQUESTS[mode])
         self._autostart = self._autostart and mode is not Mode.WALKING
         facts = {"rejected_plans": self._rejected_plans, "realtime_scheduling": self._realtime}
-        facts["memory_locked"] = self.memory_locked
+        facts |= {"memory_locked": self.memory_locked, "rejected_operator_messages": self._operator.rejected}
         status = command_reporting.diagnostics(self._last, self._loop, facts)
         stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(standard_messages.diagnostics_message(self.get_name(), *status, stamp))

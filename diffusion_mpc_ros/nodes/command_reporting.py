@@ -8,9 +8,11 @@ from typing import Any
 from diagnostic_msgs.msg import DiagnosticStatus
 from diffusion_mpc_msgs.msg import Plan
 
+from diffusion_mpc_ros.control import checks
+from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.errors import ArtefactError, PlanError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.core.types import LowState, Timing
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop, ControlStep
 
@@ -42,6 +44,16 @@ def check_identity(message: Plan, identity: str) -> None:
         )
 
 
+def _robot_warning(lowstate: LowState | None) -> str:
+    """Return what is odd about what the robot says of itself, "" for nothing."""
+    if lowstate is None:
+        return ""
+    motor = checks.motor_violation(lowstate)
+    if motor is not None:
+        return str(motor)
+    return "the battery's state of charge is not known" if lowstate.battery_soc is None else ""
+
+
 def diagnostics(
     step: ControlStep, loop: ControlLoop, facts: Mapping[str, Any]
 ) -> tuple[bytes, str, dict[str, Any]]:
@@ -54,6 +66,10 @@ def diagnostics(
         level, text = DiagnosticStatus.ERROR, f"fault: {fault}"
     elif not link.watchdog_ready:
         level, text = DiagnosticStatus.WARN, f"{mode.value}; the watchdog process is not ready"
+    elif mode is Mode.WALKING and not step.holding.alive:
+        level, text = DiagnosticStatus.WARN, f"{mode.value}; nobody holds the robot: it stands still"
+    elif (warning := _robot_warning(step.lowstate)) != "":
+        level, text = DiagnosticStatus.WARN, f"{mode.value}; {warning}"
     values = {
         "mode": mode.value,
         "ticks": lateness.count,
@@ -62,12 +78,16 @@ def diagnostics(
         "lateness_p50_ms": lateness.p50 * 1e3,
         "lateness_p99_ms": lateness.p99 * 1e3,
         "lateness_max_ms": lateness.max * 1e3,
+        "motor_packets_lost": int(step.lowstate.motor_lost.sum()) if step.lowstate is not None else 0,
         "clamped_joints": step.output.clamped,
         "rejected_lowstates": loop.rejected_lowstates,
         "report_failures": loop.report_failures,
         "report_time_max_ms": loop.report_times.summary().max * 1e3,
         "watchdog_ready": link.watchdog_ready,
         "foreign_publishers": link.foreign_publishers,
+        "foreign_lowstate": link.foreign_lowstate or "none",
+        "holder": step.holding.holder or "nobody",
+        "holder_alive": step.holding.alive,
         "robot_controller": "unknown" if link.robot_controller is None else link.robot_controller,
         **facts,
     }

@@ -128,6 +128,8 @@ def joint_command_message(step: ControlStep, stamp: Time) -> messages.JointComma
     message.tick = step.tick
     message.mode = MODE_VALUES[output.mode]
     message.fault = str(output.fault or "")
+    message.holder = step.holding.holder
+    message.velocity = step.holding.velocity if output.mode is Mode.WALKING else np.zeros(3)
     for name in ("joint_pos", "joint_vel", "kp", "kd", "torque"):
         setattr(message, name, _float64(getattr(output.command, name)))
     message.lowstate_tick_ms = step.lowstate.tick_ms if step.lowstate else 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.types import JointCommand, LowState, RobotState
 from diffusion_mpc_ros.estimation.base_estimator import BaseEstimate, BaseEstimator
 from diffusion_mpc_ros.realtime.tick_clock import TickClock
@@ -35,7 +35,7 @@ class StateSampler:
     :meth:`note_command` and :meth:`update` may be called from two threads.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, monotonic: Callable[[], float] = clock.now) -> None:
         self._monotonic = monotonic
         self._clock = TickClock()
         self._estimator = BaseEstimator()

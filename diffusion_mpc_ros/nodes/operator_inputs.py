@@ -4,29 +4,32 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from diffusion_mpc_ros.control.emergency_stop import EmergencyStops
 from diffusion_mpc_ros.control.gamepad import GamepadRequests
 from diffusion_mpc_ros.control.modes import Event
 from diffusion_mpc_ros.core.gamepad import GamepadState
 
-# A gamepad's emergency stop counts as asserted this long [s] after its last message that says so.
-GAMEPAD_HOLD = 0.5
 # A request that nobody waits for any more is dropped; so many may wait, one is taken a tick.
 MAX_WAITING = 8
+# How long the answer to a request that was taken may take [s]: a tick, and what holds the loop up.
+ANSWER_TIMEOUT = 1.0
 
 
 @dataclass
 class Request:
-    """One request and its answer."""
+    """One request and its answer; it is either taken or withdrawn, never both."""
 
     event: Event
     done: threading.Event = field(default_factory=threading.Event)
-    withdrawn: bool = False
     accepted: bool = False
     message: str = ""
+    _decided: threading.Lock = field(default_factory=threading.Lock)
+
+    def decide(self) -> bool:
+        """Take or withdraw it; False when the other has happened before."""
+        return self._decided.acquire(blocking=False)
 
     def answer(self, accepted: bool, message: str) -> None:
         """Tell whoever waits."""
@@ -35,12 +38,11 @@ class Request:
 
 
 class OperatorInputs:
-    """Requests in order of arrival, emergency stops by source; ``monotonic`` stands in for the clock in tests."""
+    """Requests in order of arrival, and the emergency stops."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
-        self._monotonic = monotonic
+    def __init__(self) -> None:
+        self.stops = EmergencyStops()
         self._requests: queue.Queue[Request] = queue.Queue(MAX_WAITING)
-        self._stops: dict[str, float] = {}  # source -> monotonic time [s] until which it asserts
         self._gamepads: dict[str, GamepadRequests] = {}
 
     def request(self, event: Event, timeout: float) -> tuple[bool, str]:
@@ -51,9 +53,10 @@ class OperatorInputs:
         request = self.post(event)
         if request is None:
             return False, f"{event.value}: {MAX_WAITING} requests wait already; is the control loop running?"
-        if not request.done.wait(timeout):
-            request.withdrawn = True
+        if not request.done.wait(timeout) and request.decide():
             return False, f"{event.value}: the control loop did not take the request within {timeout} s"
+        if not request.done.wait(ANSWER_TIMEOUT):
+            return False, f"{event.value}: the control loop took the request and did not answer"
         return request.accepted, request.message
 
     def post(self, event: Event) -> Request | None:
@@ -65,35 +68,25 @@ class OperatorInputs:
             return None
         return request
 
-    def stop(self, source: str, duration: float) -> None:
-        """``source`` asserts the emergency stop for ``duration`` [s] from now; ``math.inf``: until released."""
-        self._stops[source] = self._monotonic() + duration
+    def gamepad(self, source: str, state: GamepadState, until: float) -> None:
+        """Take a gamepad's newest buttons: those just pressed are requests.
 
-    def release(self, source: str) -> None:
-        """``source`` asserts the emergency stop no more; the fault stays until cleared."""
-        self._stops.pop(source, None)
-
-    def gamepad(self, source: str, state: GamepadState | None) -> None:
-        """Take a gamepad's newest state: buttons just pressed are requests; None is no news."""
-        if state is None:
-            return
+        An emergency stop that they assert stands until ``until`` [s] or their next state.
+        """
         event, e_stop = self._gamepads.setdefault(source, GamepadRequests()).update(state)
         if e_stop:
-            self.stop(source, GAMEPAD_HOLD)
+            self.stops.stop(source, until)
+        else:
+            self.stops.release(source)
         if event is not None:
             self.post(event)
 
     def take(self) -> Request | None:
-        """The oldest request that still has somebody waiting, or None."""
+        """Return the oldest request that still has somebody waiting, or None."""
         while True:
             try:
                 request = self._requests.get_nowait()
             except queue.Empty:
                 return None
-            if not request.withdrawn:
+            if request.decide():
                 return request
-
-    def asserted_stop(self) -> str:
-        """The sources that assert an emergency stop now, joined by commas; "" for none."""
-        now = self._monotonic()
-        return ", ".join(sorted(source for source, until in self._stops.copy().items() if now <= until))

@@ -10,6 +10,7 @@ from rclpy.exceptions import InvalidParameterException, InvalidParameterTypeExce
 from rclpy.node import Node
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.nodes.gamepad_layouts import LAYOUT_NAMES
 
 
 @dataclass(frozen=True)
@@ -70,10 +71,15 @@ PLANNER_PARAMETERS = (
         2000.0,
     ),
     Parameter("seed", 0, "Seed of the sampling noise.", 0, 2**31 - 1),
-    Parameter("max_command", [1.0, 0.5, 1.0], "Bounds of vx, vy [m/s] and yaw rate [rad/s] that are asked for."),
+    Parameter("max_command", [1.0, 0.5, 1.0], "Bounds of the vx, vy [m/s] and yaw rate [rad/s] that are planned for."),
     Parameter("max_command_rate", [2.0, 2.0, 4.0], "Bounds of their change [m/s^2, m/s^2, rad/s^2]."),
+)
+
+OPERATOR_PARAMETERS = (
+    Parameter("stick_velocity", [1.0, 0.5, 1.0], "What a stick at its stop asks for: vx, vy [m/s], yaw rate [rad/s]."),
     Parameter("command_deadband", 0.08, "Part of a stick's range around its middle that counts as zero.", 0.0, 0.5),
     Parameter("cmd_vel_timeout", 0.5, "Age [s] from which cmd_vel, joy or the remote counts as silent.", 0.05, 5.0),
+    Parameter("gamepad_layout", "auto", f"Layout of the gamepad on joy: {', '.join(LAYOUT_NAMES)}."),
 )
 
 

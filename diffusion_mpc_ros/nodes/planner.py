@@ -1,6 +1,6 @@
 """The node ``planner``: robot states, velocity commands and reward weights in, plans out.
 
-It is steered by ``remote``, ``joy`` and ``cmd_vel``, the first that asks for a movement (control/velocity_command.py).
+It follows the velocity that command_publisher says in ``joint_command``: that of whoever holds the robot.
 Publishes ``plan``, ``predicted_trajectory`` (trajectory_msgs/JointTrajectory), ``predicted_feet`` (MarkerArray) and
 ``/diagnostics`` with the plan latency and the level that the time budget leaves (planners/anytime.py). Refuses to start
 when this machine plans too slowly for the timing.
@@ -9,13 +9,16 @@ when this machine plans too slowly for the timing.
 from __future__ import annotations
 
 import gc
+import math
 
+import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from diffusion_mpc_msgs import msg as messages
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
-from diffusion_mpc_ros.control.velocity_command import VelocityCommand
+from diffusion_mpc_ros.control.command_ramp import CommandRamp
+from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import Plan, RewardSettings
 from diffusion_mpc_ros.nodes import conversions, standard_messages
@@ -30,12 +33,13 @@ from diffusion_mpc_ros.nodes.parameters import (
 from diffusion_mpc_ros.nodes.planning import PlanningLoop
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, freeze_garbage, run
-from diffusion_mpc_ros.nodes.velocity_inputs import VelocityInputs
 from diffusion_mpc_ros.planners.configuration import make_planner
 from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime, usable_cores
 
 DIAGNOSTICS_PERIOD = 1.0
+# A command_publisher that says nothing for longer than this [s] moves nothing: its velocity counts as zero.
+HEARD_WITHIN = 0.2
 PARAMETERS = (HORIZON, REPLAN_MARGIN, BASE_FRAME, *PLANNER_PARAMETERS, realtime_priority(10))
 
 
@@ -47,8 +51,8 @@ class PlannerNode(ManagedNode):
         values = declare(self, *PARAMETERS)
         # Threads made from here on, the planner's among them, inherit it.
         realtime = schedule_realtime(values["realtime_priority"])
-        limits = (values["max_command"], values["max_command_rate"])
-        velocity = VelocityCommand(*limits, values["command_deadband"], values["cmd_vel_timeout"])
+        self._ramp = CommandRamp(values["max_command"], values["max_command_rate"])
+        self._velocity, self._heard = np.zeros(3), -math.inf
         self._planner = make_planner(values)
         self._settle(f"SCHED_FIFO {values['realtime_priority']}" if realtime else "no real-time priority")
         self._level = self._planner.level
@@ -62,7 +66,7 @@ class PlannerNode(ManagedNode):
         self._loop = PlanningLoop(self._planner, self._on_plan, self._on_failure)
         self.create_subscription(messages.RobotState, "robot_state", self._on_state, LATEST)
         self.create_subscription(messages.RewardWeights, "reward_weights", self._on_rewards, SETTINGS)
-        self._velocity = VelocityInputs(self, velocity)
+        self.create_subscription(messages.JointCommand, "joint_command", self._on_command, LATEST)
         self.create_timer(DIAGNOSTICS_PERIOD, self._every_second)
 
     def close(self) -> None:
@@ -81,7 +85,14 @@ class PlannerNode(ManagedNode):
         log.info(f"{planner.artefact.name}: {planner.describe_level()}; {times}")
 
     def _on_state(self, message: messages.RobotState) -> None:
-        self._loop.update(conversions.robot_state(message), self._velocity.get(), self._rewards)
+        now = clock.now()
+        asked = self._velocity if now - self._heard <= HEARD_WITHIN else np.zeros(3)
+        self._loop.update(conversions.robot_state(message), self._ramp.get(asked, now), self._rewards)
+
+    def _on_command(self, message: messages.JointCommand) -> None:
+        velocity = np.array(message.velocity)
+        if np.isfinite(velocity).all():
+            self._velocity, self._heard = velocity, clock.now()
 
     def _on_rewards(self, message: messages.RewardWeights) -> None:
         rewards = conversions.reward_settings(message)
@@ -127,7 +138,6 @@ class PlannerNode(ManagedNode):
             "misses": summary.misses,
             "failures": self._failures,
             **self._planner.diagnostics(),
-            **self._velocity.diagnostics(),
         }
         degraded = self._planner.level > 0
         level = DiagnosticStatus.WARN if late or degraded or self._failures else DiagnosticStatus.OK

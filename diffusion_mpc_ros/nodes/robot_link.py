@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from diffusion_mpc_ros.control.arming import LinkStatus
+from diffusion_mpc_ros.control.link_status import LinkStatus
+from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand
@@ -17,8 +19,8 @@ from diffusion_mpc_ros.nodes.watchdog_process import WatchdogProcess
 
 # Labels of the publishers of rt/lowcmd: this, then what makes the process unique, then whether it is its watchdog.
 COMMAND_PUBLISHER, WATCHDOG = "diffusion_mpc_ros command_publisher", " watchdog"
-# How long one answer of the motion switcher may take, and how often it is asked [s].
-SWITCHER_TIMEOUT, CHECK_PERIOD = 0.5, 1.0
+# How long one answer of the motion switcher may take, and how often it is asked [s]; how often the watchdog is looked at.
+SWITCHER_TIMEOUT, CHECK_PERIOD, WATCHDOG_PERIOD = 0.5, 1.0, 0.2
 # The last word is said this often: the topic is not a reliable one.
 LAST_COMMANDS = 3
 # Longer than one question to the motion switcher with its retries, or a release in progress [s].
@@ -46,7 +48,7 @@ class LinkOptions:
 class RobotLink:
     """Sends commands, keeps the watchdog informed, and watches in a thread of its own who else commands the motors.
 
-    Whoever owns it calls :meth:`send` once a tick, and :meth:`close` at the end, which says damping last.
+    Whoever owns it calls :meth:`send` once a tick, and :meth:`close` at the end.
     ``on_failure`` gets the InterfaceError of a release that did not succeed.
     """
 
@@ -58,6 +60,8 @@ class RobotLink:
         # Tells who publishes; its samples are mostly this process's own.
         self._lowcmds = Subscriber(domain, LOWCMD)
         self._switcher = MotionSwitcher(domain, SWITCHER_TIMEOUT)
+        self._damping = self._commands.encode(JointCommand.damping(DAMPING_KD))
+        self._write_error = ""
         self._watchdog = self._start_watchdog()
         self._watched = False
         # Nothing reaches the motors in a dry run: nobody else has to let go of them.
@@ -75,38 +79,57 @@ class RobotLink:
             self._watched = self._watchdog.ready
         return self._waiting_for or ("" if self._watched else "the watchdog process")
 
-    def status(self, clock_error: str = "", artefact_error: str = "", rejected: str = "") -> LinkStatus:
-        """What is known now, together with what the caller knows; never blocks."""
+    def status(self, **known: str) -> LinkStatus:
+        """Return what is known now, together with what the caller knows, by field of LinkStatus; never blocks."""
         return LinkStatus(
             robot_controller=self._robot_controller,
             foreign_publishers=0 if self._options.dry_run else self._foreign_publishers(),
+            write_error=self._write_error,
             watchdog_ready=self._watchdog.ready,
-            artefact_error=artefact_error,
-            clock_error=clock_error,
-            rejected=rejected,
+            **known,
         )
 
     def watchdog_took_over(self) -> bool:
         """Whether the watchdog has begun to damp the robot since this was last asked."""
         return self._watchdog.took_over()
 
-    def send(self, command: JointCommand, armed: bool) -> None:
-        """Publish ``command``; ``armed``: the robot is held by it, so silence after it calls for the watchdog."""
-        self._commands.publish(command)
+    def send(self, command: JointCommand, armed: bool, valid: Callable[[], bool] = lambda: True) -> bool:
+        """Publish ``command``, or damping where ``valid`` says right before the write that it came too late.
+
+        ``armed``: the robot is held, or falls, so that silence after it calls for the watchdog; a write that fails is
+        silence. Returns whether it was ``command`` that left.
+        """
+        sample = self._commands.encode(command)
+        in_time = valid()
+        try:
+            self._commands.write(sample if in_time else self._damping)
+        except InterfaceError as error:
+            self._write_error = str(error)
+            return False
+        self._write_error = ""
         self._watchdog.beat(armed)
+        return in_time
 
-    def damp(self) -> None:
-        """Say the last word."""
-        for _ in range(LAST_COMMANDS):
-            self.send(JointCommand.damping(DAMPING_KD), armed=False)
+    def damp(self, armed: bool) -> None:
+        """Send damping; ``armed`` as in :meth:`send`."""
+        self.send(JointCommand.damping(DAMPING_KD), armed)
 
-    def close(self, safe_to_restore: bool) -> None:
-        """Leave the topics; give the motors back to the robot's controller where that was asked for and is safe."""
+    def close(self, at_rest: bool, may_restore: bool) -> None:
+        """Leave the topics, the last word being damping.
+
+        ``at_rest``: nothing moves any more; else the watchdog goes on damping. ``may_restore``: the robot lies, so that
+        its own controller may have the motors back where that was asked for.
+        """
         self._stopped.set()
         self._thread.join(timeout=STOP_TIMEOUT)
-        self._watchdog.close()
+        for _ in range(LAST_COMMANDS):
+            self.damp(armed=not at_rest)
+        if at_rest and not self._write_error:
+            self._watchdog.close()
+        else:
+            self._watchdog.leave()
         try:
-            if self._options.restore and self._released and safe_to_restore:
+            if self._options.restore and self._released and may_restore:
                 self._switcher.select(self._released)
         finally:
             for entity in (self._commands, self._lowcmds, self._switcher):
@@ -128,13 +151,15 @@ class RobotLink:
 
     def _watch(self) -> None:
         try:
+            asked = -math.inf
             while not self._stopped.is_set():
-                if not self._options.dry_run:
+                if not self._options.dry_run and clock.now() - asked >= CHECK_PERIOD:
+                    asked = clock.now()
                     self._check_robot_controller()
-                if not self._watchdog.alive:
-                    self._watchdog.close()
+                if self._watchdog.useless:
+                    self._watchdog.kill()
                     self._watchdog = self._start_watchdog()
-                self._stopped.wait(CHECK_PERIOD)
+                self._stopped.wait(WATCHDOG_PERIOD)
         except Exception as error:  # whoever owns the process ends it
             self._on_failure(error)
 

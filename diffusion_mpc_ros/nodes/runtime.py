@@ -9,6 +9,7 @@ import gc
 import signal
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 
@@ -37,6 +38,17 @@ class ManagedNode(Node):
     def fail(self, error: BaseException) -> None:
         """End the process because of ``error``; the first error counts."""
         self.failure = self.failure or error
+
+    def end(self) -> None:
+        """Begin to end in order; called once, in the executor's thread."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether the orderly end is over."""
+        return True
+
+    def hurry(self) -> None:
+        """End without what takes time; called when the operator asks again."""
 
     def close(self) -> None:
         """Stop threads and release what the node holds; called once, also after an error."""
@@ -70,6 +82,10 @@ def _spin(make_node: Callable[[], ManagedNode], stop: threading.Event) -> int:
         executor = SingleThreadedExecutor()
         executor.add_node(node)
         while not stop.is_set() and node.failure is None:
+            executor.spin_once(timeout_sec=SPIN_TIMEOUT)
+        node.end()
+        until = time.monotonic() + 8.0
+        while not node.ended and time.monotonic() < until:
             executor.spin_once(timeout_sec=SPIN_TIMEOUT)
         if node.failure is not None:
             raise node.failure

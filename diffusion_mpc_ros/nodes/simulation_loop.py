@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
+from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, SPORTMODESTATE, Go2Domain, Publisher, Subscriber
 from diffusion_mpc_ros.go2.messages import SportModeState
@@ -85,7 +85,7 @@ class SimulationLoop:
         if self._commands:
             self._simulation.set_command(self._commands.popleft())
         self._simulation.step_physics()
-        self._lowstates.publish(self._simulation.lowstate(time.monotonic()))
+        self._lowstates.publish(self._simulation.lowstate(clock.now()))
         self._steps += 1
         if self._steps % TRUTH_EVERY == 0:
             self._publish_truth()

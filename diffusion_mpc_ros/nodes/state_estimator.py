@@ -56,7 +56,7 @@ class StateEstimator(ManagedNode):
         schedule_realtime(values["realtime_priority"])
         self._domain = open_domain(values["network_interface"], values["domain_id"])
         self._lowcmds = Subscriber(self._domain, LOWCMD, self._sampler.note_command)
-        self._lowstates = Subscriber(self._domain, LOWSTATE, self._on_lowstate)
+        self._lowstates = Subscriber(self._domain, LOWSTATE, self._on_lowstate, single_source=True)
 
     def close(self) -> None:
         """Leave the robot's topics."""

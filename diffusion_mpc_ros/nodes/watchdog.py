@@ -18,15 +18,14 @@ import os
 import select
 import signal
 import sys
-import time
 from collections.abc import Callable
 
 from diffusion_mpc_ros.control.watchdog import LAST_DAMPING, Watchdog
+from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Publisher, open_domain
-from diffusion_mpc_ros.go2.sdk import DDSException
 from diffusion_mpc_ros.realtime.memory import lock_memory
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
@@ -37,13 +36,13 @@ STDIN, STDOUT, STDERR = 0, 1, 2
 
 def watch(watchdog: Watchdog, send_damping: Callable[[], None]) -> None:
     """Read heartbeats and send damping while it is due, until nothing is left to watch."""
-    damping, now = False, time.monotonic()
+    damping, now = False, clock.now()
     while not watchdog.finished(now):
         inputs = [] if watchdog.gone else [STDIN]
         if select.select(inputs, [], [], watchdog.wait(now))[0]:
             beats = os.read(STDIN, select.PIPE_BUF)
-            watchdog.heard(beats, time.monotonic())
-        now = time.monotonic()
+            watchdog.heard(beats, clock.now())
+        now = clock.now()
         was_damping, damping = damping, watchdog.damping(now)
         if damping:
             send_damping()
@@ -97,8 +96,8 @@ def main() -> None:
         def send_damping() -> None:
             try:
                 publisher.publish(sample)
-            except DDSException as error:  # the next turn tries again
-                say(f"damping was not sent: {error.msg}")
+            except InterfaceError as error:  # the next turn tries again
+                say(f"damping was not sent: {error}")
 
         with contextlib.suppress(BrokenPipeError):  # already gone: the input says so as well
             os.write(STDOUT, READY)

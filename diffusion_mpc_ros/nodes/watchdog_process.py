@@ -10,10 +10,13 @@ import sys
 import termios
 
 from diffusion_mpc_ros.control.watchdog import ARMED, DISARMED, END
+from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.nodes.watchdog import READY, TOOK_OVER
 
 # More heartbeats than these unread (0.2 s): the process hangs and would not see that they stop.
 MAX_UNREAD = 10
+# How long a process may take to join the DDS domain before it counts as hung [s].
+STARTS_WITHIN = 15.0
 # How long the orderly end may take before the process is killed [s].
 CLOSE_TIMEOUT = 2.0
 # So many bytes of its replies are read at once; far more than come in a tick.
@@ -41,6 +44,7 @@ class WatchdogProcess:
         self._joined = False
         self._took_over = False
         self._dead = False
+        self._started = clock.now()
         arguments = [network_interface, domain_id, label, timeout, realtime_priority, *(["--dry-run"] * dry_run)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "diffusion_mpc_ros.nodes.watchdog", *map(str, arguments)],
@@ -62,9 +66,11 @@ class WatchdogProcess:
         return self._joined and not self._dead and self._unread() <= MAX_UNREAD
 
     @property
-    def alive(self) -> bool:
-        """Whether the process runs, ready or not."""
-        return self._process.poll() is None
+    def useless(self) -> bool:
+        """Whether the process has ended, or hangs: another one has to take its place."""
+        if self._process.poll() is not None or self._dead:
+            return True
+        return self._unread() > MAX_UNREAD or (not self._joined and clock.now() - self._started > STARTS_WITHIN)
 
     def took_over(self) -> bool:
         """Whether it has begun to damp since this was last asked."""
@@ -88,13 +94,29 @@ class WatchdogProcess:
         try:
             self._process.wait(CLOSE_TIMEOUT)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+            self.kill()
+        self._replies.close()
+
+    def leave(self) -> None:
+        """Close this end without a word: a process that was told last that the robot is held damps it, then ends."""
+        self._dead = True
+        self._beats.close()
+        self._replies.close()
+
+    def kill(self) -> None:
+        """End a process that hangs, at once; may be called twice."""
+        self._dead = True
+        self._beats.close()
+        self._process.kill()
+        self._process.wait()
         self._replies.close()
 
     def _read_replies(self) -> None:
-        replies = self._replies.read(MAX_REPLIES)  # None: nothing new; empty: its end is closed
-        self._dead = replies == b""
+        try:
+            replies = self._replies.read(MAX_REPLIES)  # None: nothing new; empty: its end is closed
+        except ValueError:  # closed by the thread that puts another process in its place
+            replies = b""
+        self._dead = self._dead or replies == b""
         self._joined = self._joined or READY in (replies or b"")
         self._took_over = self._took_over or TOOK_OVER in (replies or b"")
 
@@ -107,5 +129,8 @@ class WatchdogProcess:
     def _unread(self) -> int:
         """Heartbeats in the pipe."""
         count = array.array("i", [0])
-        fcntl.ioctl(self._beats.fileno(), termios.FIONREAD, count)
+        try:
+            fcntl.ioctl(self._beats.fileno(), termios.FIONREAD, count)
+        except (OSError, ValueError):  # closed meanwhile
+            return 0
         return count[0]

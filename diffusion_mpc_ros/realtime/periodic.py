@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from diffusion_mpc_ros.core import clock
 
 # A phase correction moves one period by at most this [s], so that alignment never looks like a missed deadline.
 MAX_PHASE_STEP = 0.5e-3
@@ -14,7 +15,7 @@ MAX_PHASE_STEP = 0.5e-3
 
 @dataclass(frozen=True)
 class Deadline:
-    """One turn of the loop: when it was due [s, monotonic], how late it started [s], deadlines skipped so far."""
+    """One turn of the loop: when it was due [s, core.clock], how late it started [s], deadlines skipped so far."""
 
     time: float
     lateness: float
@@ -34,7 +35,7 @@ class PeriodicLoop:
         period: float,
         step: Callable[[Deadline], None],
         *,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = clock.now,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._period = period

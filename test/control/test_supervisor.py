@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffusion_mpc_ros.control.arming import LinkStatus
+from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.modes import REQUESTS, TRANSITIONS, Event, Mode, next_mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.control.supervisor import Supervisor, SupervisorInput
@@ -27,6 +27,7 @@ from diffusion_mpc_ros.core.types import LowState
 SETTINGS = load_safety_settings(config_file("safety.yaml"))
 STAND_UP_TICKS = round((SETTINGS.fold_time + SETTINGS.stand_up_time) / CONTROL_DT)
 SOUND = LinkStatus(robot_controller="", watchdog_ready=True)
+ENTRY_TICKS = round(SETTINGS.entry_time / CONTROL_DT)
 PLAN_TIMEOUT_TICKS = round(SETTINGS.plan_timeout / CONTROL_DT)
 
 
@@ -51,11 +52,11 @@ def make_lowstate(**changes):
 
 def make_input(
     tick=0, *, request=None, joint_targets=None, age=0.002, lowstate=..., e_stop="", link=SOUND, stall=CONTROL_DT,
-    took_over=False, **changes,
+    took_over=False, held=True, jump=0.0, **changes,
 ):
     """A supervisor input; keyword ``changes`` go to the LowState."""
     lowstate = make_lowstate(**changes) if lowstate is ... else lowstate
-    return SupervisorInput(tick, lowstate, age, joint_targets, request, e_stop, link, stall, took_over)
+    return SupervisorInput(tick, lowstate, age, joint_targets, request, e_stop, link, held, jump, stall, took_over)
 
 
 def follow(supervisor, ticks, **options):
@@ -80,6 +81,8 @@ def walking():
     supervisor = standing()
     output = supervisor.step(make_input(request=Event.WALK, joint_targets=DEFAULT_JOINT_POS))
     assert output.mode is Mode.WALKING and output.following_plan
+    for _ in range(ENTRY_TICKS):
+        supervisor.step(make_input(joint_targets=DEFAULT_JOINT_POS))
     return supervisor
 
 
@@ -198,6 +201,7 @@ def test_untrusted_state_is_a_fault_at_once(make, cause):
         ("tilt", {"roll": 1.2}, 1.2),
         ("FR_calf_joint beyond", {"joint_pos": DEFAULT_JOINT_POS + np.eye(12)[2] * 1.0}, -1.5 + 1.0 + 0.83776),
         ("RL_hip_joint speed", {"joint_vel": np.eye(12)[9] * 60.2}, 2.0),
+        ("RR_thigh_joint motor is not in servo mode", {"motor_mode": np.where(np.arange(12) == 7, 9, 1)}, 9.0),
     ],
 )
 def test_motion_violations_are_a_fault_after_three_ticks(cause, change, value):
@@ -226,6 +230,10 @@ def test_a_fault_stays_until_cleared_and_clearing_needs_a_sound_robot():
 NOT_ALONE = {
     "other publishers of rt/lowcmd": {"link": dataclasses.replace(SOUND, foreign_publishers=2)},
     "the robot's own controller 'normal' is active": {"link": dataclasses.replace(SOUND, robot_controller="normal")},
+    "a second source of LowState": {"link": dataclasses.replace(SOUND, foreign_lowstate="a bag (pid 3 on host)")},
+    "commands cannot be sent": {"link": dataclasses.replace(SOUND, write_error="out of memory")},
+    "the robot's clock ran on without this computer [s]": {"jump": 0.4},
+    "the robot's clock went back [s]": {"jump": -3.0},
     "control loop stalled": {"stall": 0.12},
     "control loop stalled [s]": {"stall": float("nan")},
     "the watchdog took over": {"took_over": True},
@@ -267,6 +275,10 @@ def test_an_emergency_stop_wins_against_every_request_and_holds_while_asserted()
 
 
 ARMING = {
+    "state of charge is not known": {"battery_soc": None},
+    "FL_calf_joint motor is not in servo mode": {"motor_mode": np.where(np.arange(12) == 5, 0, 1)},
+    "a second source of LowState: a bag": {"link": dataclasses.replace(SOUND, foreign_lowstate="a bag")},
+    "commands cannot be sent: no buffer": {"link": dataclasses.replace(SOUND, write_error="no buffer")},
     "LowState age": {"age": 0.06},
     "no LowState": {"lowstate": None},
     "last refused LowState: CRC": {"lowstate": None, "link": dataclasses.replace(SOUND, rejected="CRC")},
@@ -300,15 +312,18 @@ def test_arming_names_every_obstacle_at_once_and_a_sound_robot_stands_up():
 
 def test_arming_is_asked_for_once_walking_may_go_on_with_less():
     supervisor = walking()
-    weak = {"battery_soc": 15.0, "age": 0.08}
-    assert supervisor.step(make_input(joint_targets=DEFAULT_JOINT_POS, **weak)).mode is Mode.WALKING
+    weak = {"battery_soc": 15.0, "age": 0.08, "joint_targets": DEFAULT_JOINT_POS}
+    assert supervisor.step(make_input(**weak)).mode is Mode.WALKING
     assert supervisor.step(make_input(request=Event.STAND_UP, **weak)).mode is Mode.STANDING
 
 
 @pytest.mark.parametrize("change", [{"battery_soc": 9.0}, {"motor_temperature": np.full(12, 90.0)}])
 def test_wear_sits_down_and_refuses_to_stand(change):
     supervisor = walking()
-    output = supervisor.step(make_input(joint_targets=DEFAULT_JOINT_POS, **change))
+    ticks = round(SETTINGS.wear_time / CONTROL_DT)
+    outputs = [supervisor.step(make_input(joint_targets=DEFAULT_JOINT_POS, **change)) for _ in range(ticks)]
+    assert all(output.mode is Mode.WALKING for output in outputs[:-1])
+    output = outputs[-1]
     assert output.mode is Mode.SITTING_DOWN and not is_damping(output.command) and output.message
     outputs = follow(supervisor, 200, joint_pos=DEFAULT_JOINT_POS, **change)
     assert outputs[-1].mode is Mode.DAMPING and outputs[-1].fault is None
@@ -326,6 +341,66 @@ def test_refusals_name_the_possible_requests():
 def test_internal_events_cannot_be_requested():
     supervisor = standing()
     assert supervisor.step(make_input(request=Event.PLAN_LOST)).mode is Mode.STANDING
+
+
+def test_a_stop_during_another_fault_is_a_fault_of_its_own():
+    supervisor = walking()
+    supervisor.step(make_input(3, age=1.0))
+    assert supervisor.step(make_input(4, e_stop="service")).fault.cause.startswith("LowState age")
+    cleared = supervisor.step(make_input(5, request=Event.CLEAR_FAULT))
+    assert cleared.mode is Mode.FAULT and cleared.fault.cause == "emergency stop (service)" and cleared.fault.tick == 4
+    assert "LowState age" in cleared.message and is_damping(cleared.command)
+    assert supervisor.step(make_input(6, request=Event.CLEAR_FAULT)).mode is Mode.DAMPING
+
+
+def test_one_bad_reading_of_battery_or_heat_ends_no_walk():
+    supervisor = walking()
+    hot = np.where(np.arange(12) == 4, 120.0, 40.0)
+    for tick in range(300):
+        change = {"battery_soc": 0.0} if tick % 100 == 50 else {"motor_temperature": hot} if tick % 100 == 51 else {}
+        assert supervisor.step(make_input(tick, joint_targets=DEFAULT_JOINT_POS, **change)).mode is Mode.WALKING
+    unknown = [supervisor.step(make_input(joint_targets=DEFAULT_JOINT_POS, battery_soc=None)) for _ in range(300)]
+    assert unknown[-1].mode is Mode.WALKING
+
+
+def test_a_blocked_joint_is_a_fault_within_little_more_than_a_second():
+    supervisor = standing()
+    # The calf is held 0.8 rad from its target: 60 N m/rad * 0.8 = 48 N m, clamped to 45.43: the whole limit.
+    # The mean 1 - (1 - 0.02 / 1)^n passes 0.7 at n = ln 0.3 / ln 0.98 = 59.6, and is looked at one tick later; a
+    # little of the effort of standing up is still in it.
+    blocked = DEFAULT_JOINT_POS - 0.8 * np.eye(12)[2]
+    outputs = [supervisor.step(make_input(tick, joint_pos=blocked)) for tick in range(62)]
+    assert [output.mode for output in outputs[:58]] == [Mode.STANDING] * 58
+    assert outputs[-1].mode is Mode.FAULT and outputs[-1].fault.cause.startswith("FR_calf_joint is blocked")
+    # Damped, nothing of it is left.
+    supervisor.step(make_input(request=Event.CLEAR_FAULT))
+    assert supervisor.step(make_input(request=Event.STAND_UP)).mode is Mode.STANDING_UP
+
+
+def test_entering_a_walk_fades_into_the_rows():
+    supervisor, row = standing(), DEFAULT_JOINT_POS + 0.3 * np.eye(12)[4]
+    request, targets = Event.WALK, [DEFAULT_JOINT_POS]
+    for _ in range(ENTRY_TICKS + 2):
+        targets.append(supervisor.step(make_input(request=request, joint_targets=row)).command.joint_pos)
+        request = None
+    # 0.3 rad in 10 ticks: 0.03 rad a tick.
+    assert np.abs(np.diff(targets, axis=0)).max() == pytest.approx(0.03)
+    assert (targets[-1] == row).all()
+
+
+def test_a_robot_that_nobody_holds_stands_still_while_walking_and_goes_on_when_somebody_does():
+    supervisor, row = walking(), DEFAULT_JOINT_POS + 0.3
+    ticks = round(SETTINGS.unheld_time / CONTROL_DT)
+    outputs = [supervisor.step(make_input(joint_targets=row, held=False)) for _ in range(ticks + 100)]
+    assert [output.following_plan for output in outputs[: ticks - 1]] == [True] * (ticks - 1)
+    assert not any(output.following_plan for output in outputs[ticks:])
+    assert outputs[-1].mode is Mode.WALKING and outputs[-1].command.joint_pos == pytest.approx(DEFAULT_JOINT_POS)
+    assert supervisor.step(make_input(joint_targets=row)).following_plan
+
+
+def test_walking_is_refused_without_a_plan():
+    output = standing().step(make_input(request=Event.WALK))
+    assert output.mode is Mode.STANDING and "no plan" in output.message
 
 
 WILD = st.floats(allow_nan=True, allow_infinity=True)
@@ -349,7 +424,7 @@ def inputs(draw):
     request = draw(st.sampled_from([None, None, *REQUESTS]))
     age = draw(st.sampled_from([0.001, 0.001, 0.001, 0.05, 0.2]))
     lowstate = None if rng.random() < 0.02 else make_lowstate(**changes)
-    return SupervisorInput(draw(st.integers(0, 10**9)), lowstate, age, targets, request, link=SOUND)
+    return SupervisorInput(draw(st.integers(0, 10**9)), lowstate, age, targets, request, link=SOUND, held=True)
 
 
 def assert_within_limits(output, previous_targets, lowstate):
@@ -390,14 +465,16 @@ def test_whatever_arrives_the_output_is_finite_and_within_limits(sequence, start
 
 
 def test_a_thousand_ticks_of_noise_never_leave_the_limits():
-    supervisor, rng = standing(), np.random.default_rng(3)
+    # Joints that are thrown about are no blocked ones: the mean torque never passes the whole limit.
+    supervisor, rng = Supervisor(dataclasses.replace(SETTINGS, blocked_torque=1.0)), np.random.default_rng(3)
+    follow(supervisor, STAND_UP_TICKS + 2, request=Event.STAND_UP)
     previous = DEFAULT_JOINT_POS
     for tick in range(1000):
         lowstate = make_lowstate(
             joint_pos=rng.uniform(JOINT_POS_MIN, JOINT_POS_MAX), joint_vel=rng.normal(0.0, 8.0, 12).clip(-20, 20)
         )
         request = Event.WALK if tick % 50 == 0 else None
-        output = supervisor.step(SupervisorInput(tick, lowstate, 0.0, rng.normal(0.0, 3.0, 12), request))
+        output = supervisor.step(SupervisorInput(tick, lowstate, 0.0, rng.normal(0.0, 3.0, 12), request, held=True))
         assert output.mode is Mode.WALKING
         assert_within_limits(output, previous, lowstate)
         previous = output.command.joint_pos

@@ -12,7 +12,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diffusion_mpc_ros.control.arming import LinkStatus
+from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.modes import REQUESTS, TRANSITIONS, Event, Mode
 from diffusion_mpc_ros.control.settings import BOUNDS, SafetySettings
 from diffusion_mpc_ros.control.supervisor import Supervisor, SupervisorInput, SupervisorOutput
@@ -44,6 +44,8 @@ LINKS = (
     dataclasses.replace(SOUND, robot_controller=None),
     dataclasses.replace(SOUND, foreign_publishers=1),
     dataclasses.replace(SOUND, foreign_publishers=10**6),
+    dataclasses.replace(SOUND, foreign_lowstate="a bag"),
+    dataclasses.replace(SOUND, write_error="no memory"),
     dataclasses.replace(SOUND, watchdog_ready=False),
     dataclasses.replace(SOUND, artefact_error="corrupt"),
     dataclasses.replace(SOUND, clock_error="the clock stands still"),
@@ -96,6 +98,7 @@ class World:
             "joint_targets": DEFAULT_JOINT_POS + 0.3 * noise[19:31] if noise[32] < 1.5 else None,
             "request": self._request(before.mode if before else Mode.DAMPING),
             "link": SOUND,
+            "held": noise[32] > -2.0,
         }
         if self._ticks_left == 0 and rng.random() < self._faults:
             self._wrong, self._ticks_left = int(rng.integers(len(WRONGS))), int(rng.geometric(0.3))
@@ -174,7 +177,7 @@ def no_lowstate(rng, given, values):
 
 def wear(rng, given, values):
     """A hot motor or an empty battery, or no number in its place."""
-    values["battery_soc"] = one_of(rng, (0.0, 5.0, 30.0, np.nan, np.inf, -1.0))
+    values["battery_soc"] = one_of(rng, (0.0, 5.0, 30.0, np.nan, np.inf, -1.0, None))
     values["motor_temperature"] = np.full(12, one_of(rng, (40.0, 100.0, 255.0)))
 
 
@@ -184,6 +187,16 @@ def pushed(rng, given, values):
     values["base_quat_wxyz"] = np.array([np.cos(roll / 2), np.sin(roll / 2), 0.0, 0.0])
     values["joint_vel"] = rng.normal(0.0, 30.0, 12)
     values["joint_pos"] = values["joint_pos"] + rng.normal(0.0, 0.5, 12)
+
+
+def motors_off(rng, given, values):
+    """A motor out of servo mode."""
+    values["motor_mode"] = np.where(np.arange(12) == rng.integers(12), rng.integers(0, 256), 1)
+
+
+def clock_jump(rng, given, values):
+    """The robot's clock ahead of the local one, or back."""
+    given["clock_jump"] = one_of(rng, (0.2, -0.2, 1e6, -1e6, np.inf))
 
 
 def e_stop(rng, given, values):
@@ -198,7 +211,7 @@ def wrong_request(rng, given, values):
 
 WRONGS = (
     wrong_number, wrong_numbers, wrong_shape, wrong_plan, wrong_age, wrong_stall, wrong_link, no_lowstate, wear, pushed,
-    e_stop, wrong_request,
+    e_stop, wrong_request, motors_off, clock_jump,
 )
 
 
@@ -212,9 +225,12 @@ def distrusted(inputs: SupervisorInput, age_max: float) -> bool:
         value = getattr(lowstate, name)
         if value.shape != shapes.get(name, (12,)) or not np.isfinite(value).all():
             return True
+    battery = lowstate.battery_soc
     return (
-        not np.isfinite(lowstate.battery_soc) or bool(inputs.link.robot_controller)
+        (battery is not None and not np.isfinite(battery))
+        or bool(inputs.link.robot_controller or inputs.link.foreign_lowstate or inputs.link.write_error)
         or inputs.link.foreign_publishers > 0
+        or inputs.clock_jump != 0.0
     )
 
 
@@ -226,7 +242,8 @@ def check_mode(before: SupervisorOutput | None, inputs: SupervisorInput, output:
     if inputs.e_stop:
         assert mode is Mode.FAULT
     if was is Mode.FAULT and mode is Mode.FAULT:
-        assert output.fault is before.fault
+        stopped_meanwhile = output.fault.emergency_stop and not before.fault.emergency_stop
+        assert output.fault is before.fault or (inputs.request is Event.CLEAR_FAULT and stopped_meanwhile)
     if was is Mode.FAULT and mode is not Mode.FAULT:
         assert inputs.request is Event.CLEAR_FAULT and mode is Mode.DAMPING
     if mode is Mode.FAULT and was is not Mode.FAULT:
@@ -237,7 +254,7 @@ def check_mode(before: SupervisorOutput | None, inputs: SupervisorInput, output:
         link = inputs.link
         assert not distrusted(inputs, limits.arming_lowstate_age_max)
         assert link.robot_controller == "" and link.watchdog_ready and not link.artefact_error and not link.clock_error
-        assert inputs.lowstate.battery_soc >= limits.arming_battery_min
+        assert inputs.lowstate.battery_soc >= limits.arming_battery_min and (inputs.lowstate.motor_mode == 1).all()
     stalled = not inputs.since_last_step <= limits.loop_stall_max
     if was not in SAFE and (stalled or distrusted(inputs, limits.lowstate_age_max)):
         assert mode is Mode.FAULT

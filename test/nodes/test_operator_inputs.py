@@ -5,21 +5,11 @@ import threading
 
 from diffusion_mpc_ros.control.modes import Event
 from diffusion_mpc_ros.core.gamepad import GamepadState
-from diffusion_mpc_ros.nodes.operator_inputs import GAMEPAD_HOLD, MAX_WAITING, OperatorInputs
-
-
-class Clock:
-    """A clock that stands still until moved."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
+from diffusion_mpc_ros.nodes.operator_inputs import MAX_WAITING, OperatorInputs
 
 
 def pressed(*buttons: str) -> GamepadState:
-    return GamepadState(frozenset(buttons), 0.0, 0.0, 0.0, 0.0)
+    return GamepadState(frozenset(buttons))
 
 
 def test_a_request_is_answered_by_who_takes_it():
@@ -54,40 +44,48 @@ def test_requests_keep_their_order_and_too_many_are_refused():
     assert [inputs.take().event for _ in events] == events
 
 
-def test_emergency_stops_by_source():
-    clock = Clock()
-    inputs = OperatorInputs(clock)
-    assert inputs.asserted_stop() == ""
-    inputs.stop("topic", math.inf)
-    inputs.stop("service", 0.2)
-    assert inputs.asserted_stop() == "service, topic"
-    clock.now += 0.3
-    assert inputs.asserted_stop() == "topic"
-    inputs.release("topic")
-    inputs.release("topic")
-    assert inputs.asserted_stop() == ""
-
-
 def test_a_gamepad_asks_once_a_press_and_stops_as_long_as_it_says_so():
-    clock = Clock()
-    inputs = OperatorInputs(clock)
-    inputs.gamepad("joy", None)
-    inputs.gamepad("joy", pressed())
+    inputs = OperatorInputs()
+    inputs.gamepad("joy", pressed(), math.inf)
     for _ in range(3):
-        inputs.gamepad("joy", pressed("start"))
+        inputs.gamepad("joy", pressed("start"), math.inf)
     assert inputs.take().event is Event.WALK and inputs.take() is None
-    inputs.gamepad("joy", pressed("B"))
-    assert inputs.asserted_stop() == "joy"
-    # Unplugged with the button held down: it counts no more after a while; the fault stays latched.
-    clock.now += GAMEPAD_HOLD + 0.01
-    assert inputs.asserted_stop() == ""
+    inputs.gamepad("joy", pressed("B"), until=100.5)
+    assert inputs.stops.take(100.0) == "joy"
+    # Unplugged with the button held down: it stands no more after a while.
+    assert inputs.stops.take(100.6) == ""
+
+
+def test_a_button_pressed_between_two_ticks_stops():
+    inputs = OperatorInputs()
+    for state in (pressed(), pressed("B"), pressed()):
+        inputs.gamepad("remote", state, math.inf)
+    assert inputs.stops.standing(0.0) == [] and inputs.stops.take(0.0) == "remote"
+
+
+def test_a_request_is_either_taken_or_withdrawn():
+    """The time to wait ends at any moment of the taking: what is answered is what happens."""
+    for _ in range(300):
+        inputs, carried_out = OperatorInputs(), []
+
+        def take(inputs=inputs, carried_out=carried_out) -> None:
+            request = inputs.take()
+            if request is not None:
+                carried_out.append(request.event)
+                request.answer(True, "")
+
+        taker = threading.Timer(0.0005, take)
+        taker.start()
+        accepted, _ = inputs.request(Event.STAND_UP, 0.0005)
+        taker.join()
+        assert accepted == (carried_out == [Event.STAND_UP])
 
 
 def test_two_gamepads_do_not_disturb_each_other():
     inputs = OperatorInputs()
     for source in ("remote", "joy"):
-        inputs.gamepad(source, pressed())
-    inputs.gamepad("remote", pressed("start"))
-    inputs.gamepad("joy", pressed())
-    inputs.gamepad("remote", pressed("start"))
+        inputs.gamepad(source, pressed(), math.inf)
+    inputs.gamepad("remote", pressed("start"), math.inf)
+    inputs.gamepad("joy", pressed(), math.inf)
+    inputs.gamepad("remote", pressed("start"), math.inf)
     assert inputs.take().event is Event.WALK and inputs.take() is None

@@ -5,18 +5,16 @@ from __future__ import annotations
 import math
 import time
 
-import pytest
+import numpy as np
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray
-from diffusion_mpc_msgs.msg import RobotState
-from geometry_msgs.msg import Twist
+from diffusion_mpc_msgs.msg import JointCommand, Plan, RobotState
 from sensor_msgs.msg import Joy
 
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber, open_domain
-from diffusion_mpc_ros.go2.remote import decode_remote
+from diffusion_mpc_ros.go2.remote import decode_remote, remote_present
 from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state, joy_message
 from diffusion_mpc_ros.nodes.operator import Operator
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
@@ -47,7 +45,7 @@ def test_the_simulated_remote_reaches_lowstate_and_the_topic_remote(start_node, 
 
         probe.until(seen_while_pressed)
         # Out of reach.
-        probe.until(lambda: seen(GamepadState()))
+        probe.until(lambda: wire.latest() is not None and not remote_present(wire.latest().wireless_remote))
         wire.close()
     assert "remote_input rejected" in simulator.output
     assert simulator.terminate() == estimator.terminate() == 0
@@ -84,66 +82,30 @@ def test_the_remote_moves_the_robot_and_stops_it(start_node, probe, free_domain)
     assert node.terminate() == 0 and "Traceback" not in node.output
 
 
-@pytest.fixture
-def planner(start_node, probe, random_artefact):
-    """The planner, fed with robot states; ``planner.until(condition, publish)`` waits for its diagnostics."""
-    reported = []
-    probe.create_subscription(DiagnosticArray, "/diagnostics", reported.append, RELIABLE)
+def test_the_planner_follows_what_command_publisher_says(start_node, probe, random_artefact):
+    """The observation's velocity command is what the holder asks for, ramped, and zero when nobody says it any more."""
     states = probe.create_publisher(RobotState, "robot_state", STREAM)
+    commands = probe.create_publisher(JointCommand, "joint_command", STREAM)
+    plans = []
+    probe.create_subscription(Plan, "plan", plans.append, RELIABLE)
     node = start_node("planner", artefact=random_artefact, candidates=1, steps=1, replan_margin=10, replan_interval=1)
     message = RobotState(joint_pos=DEFAULT_JOINT_POS, previous_action=DEFAULT_JOINT_POS)
     message.orientation.w = 1.0
 
-    def until(condition, publish) -> None:
+    def plans_until(velocity: float | None, condition) -> None:
         def holds() -> bool:
             assert node.process.poll() is None, node.output
             message.tick += 1
             states.publish(message)
-            publish()
-            values = {value.key: value.value for array in reported for value in array.status[0].values}
-            reported.clear()
-            return bool(values) and condition(values)
+            if velocity is not None:
+                commands.publish(JointCommand(velocity=[velocity, 0.0, 0.0]))
+            return bool(plans) and condition(np.array(plans[-1].velocity))
 
         probe.until(holds)
 
-    node.until = until
-    return node
-
-
-def test_the_planner_follows_the_first_source_that_asks(planner, probe):
-    publishers = {name: probe.create_publisher(Joy, name, RELIABLE) for name in ("joy", "remote")}
-    velocities = probe.create_publisher(Twist, "cmd_vel", RELIABLE)
-    twist = Twist()
-    twist.linear.x = 0.5
-    stick = {"joy": 0.0, "remote": 0.0}
-
-    def publish() -> None:
-        velocities.publish(twist)
-        for name, publisher in publishers.items():
-            publisher.publish(joy_message(GamepadState(left_y=stick[name]), Time()))
-
-    def source_is(name: str):
-        return lambda values: values["command_source"] == name
-
-    planner.until(source_is("cmd_vel"), publish)
-    stick["joy"] = 0.5
-    planner.until(source_is("joy"), publish)
-    stick["remote"] = -0.5
-    planner.until(source_is("remote"), publish)
-    planner.until(source_is("none"), lambda: None)
-    assert planner.terminate() == 0 and "Traceback" not in planner.output
-
-
-def test_what_cannot_be_used_is_told_and_counted(planner, probe):
-    velocities = probe.create_publisher(Twist, "cmd_vel", RELIABLE)
-    gamepad = probe.create_publisher(Joy, "joy", RELIABLE)
-    twist = Twist()
-    twist.angular.z = math.nan
-
-    def publish() -> None:
-        velocities.publish(twist)
-        gamepad.publish(Joy(buttons=[0] * 3))
-
-    planner.until(lambda values: int(values["rejected_commands"]) > 10 and values["command_source"] == "none", publish)
-    assert "cmd_vel counts as zero" in planner.output and "joy counts as zero: 3 buttons" in planner.output
-    assert planner.terminate() == 0 and "Traceback" not in planner.output
+    plans_until(0.5, lambda velocity: velocity.tolist() == [0.5, 0.0, 0.0])
+    plans_until(9.0, lambda velocity: velocity.tolist() == [1.0, 0.0, 0.0])  # bounded by max_command
+    plans_until(math.nan, lambda velocity: not velocity.any())  # not finite: nobody says anything
+    plans_until(0.5, lambda velocity: velocity.any())
+    plans_until(None, lambda velocity: not velocity.any())
+    assert node.terminate() == 0 and "Traceback" not in node.output

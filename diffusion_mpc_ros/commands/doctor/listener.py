@@ -56,7 +56,7 @@ class LowStateListener:
         from diffusion_mpc_ros.go2.channels import LOWSTATE
         from diffusion_mpc_ros.go2.participants import topic_publishers
 
-        return [str(publisher) for publisher in topic_publishers(self._domain, LOWSTATE.topic)]
+        return [str(publisher) for publisher in topic_publishers(self._domain.participant, LOWSTATE.topic)]
 
     def refusals(self) -> tuple[int, str]:
         """How many samples were refused so far, and why the last one was."""

@@ -1,0 +1,134 @@
+"""The operator's ROS topics as the control loop reads them, once a tick: ``e_stop``, ``joy``, ``cmd_vel``."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+import numpy as np
+from geometry_msgs.msg import Twist
+from rclpy.node import Node
+from sensor_msgs.msg import Joy
+from std_msgs.msg import Bool
+
+from diffusion_mpc_ros.control.authority import JOY, REMOTE, Holding, VelocityAuthority
+from diffusion_mpc_ros.control.emergency_stop import TopicStops
+from diffusion_mpc_ros.core import clock
+from diffusion_mpc_ros.core.errors import GamepadError
+from diffusion_mpc_ros.core.types import LowState
+from diffusion_mpc_ros.go2.remote import decode_remote, remote_present
+from diffusion_mpc_ros.nodes import conversions
+from diffusion_mpc_ros.nodes.direct_subscription import DirectSubscription, publishers
+from diffusion_mpc_ros.nodes.gamepad_layouts import GamepadLayout, describe_layout, find_layout
+from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state
+from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
+from diffusion_mpc_ros.nodes.qos import ANY_STOP, STREAM, stop_profile
+
+E_STOP, CMD_VEL = "e_stop", "cmd_vel"
+# At most so many messages of a subscription are read in a tick; more come at more than 2,000 a second.
+READ_AT_ONCE = 40
+# The ROS graph knows a publisher this long [s] after its first message at the latest.
+DISCOVERY = 2.0
+# A gamepad's emergency stop stands for this long [s] after its last message that asserts it.
+JOY_HOLD = 0.5
+# What cannot be used is told of at most this often for each topic [s].
+COMPLAINT_PERIOD = 1.0
+
+
+class OperatorTopics:
+    """Reads the topics for ``inputs`` and ``authority``; nothing here waits, and no foreign message raises.
+
+    ``layout``: name of the gamepad's layout, or "auto". What is to be told to people is left in ``messages``. What is not
+    said to be the executor's belongs to the control loop's thread.
+    """
+
+    def __init__(self, node: Node, inputs: OperatorInputs, authority: VelocityAuthority, layout: str) -> None:
+        self.messages: deque[str] = deque(maxlen=20)
+        self._node, self._inputs, self._authority = node, inputs, authority
+        self._e_stops = {id(ANY_STOP): DirectSubscription(node, Bool, E_STOP, ANY_STOP)}
+        self._joys = DirectSubscription(node, Joy, JOY, STREAM)
+        self._velocities = DirectSubscription(node, Twist, CMD_VEL, STREAM)
+        self._stops = TopicStops(inputs.stops, E_STOP)
+        self._layout_name, self._layout = layout, None
+        self._complained: dict[str, float] = {}  # topic -> when it was last complained of [s]
+        self._counts: tuple[int, int] | None = None  # buttons and axes of the gamepad's last message
+
+    @property
+    def rejected(self) -> int:
+        """How many messages could not be used."""
+        subscriptions = (*self._e_stops.values(), self._joys, self._velocities)
+        return sum(subscription.rejected for subscription in subscriptions) + sum(self._authority.rejected.values())
+
+    def read_stops(self) -> None:
+        """Read ``e_stop``."""
+        now = clock.now()
+        for subscription in tuple(self._e_stops.values()):
+            for received in subscription.take(READ_AT_ONCE):
+                self._stops.hear(received.sender, received.number, received.message.data, now)
+
+    def read(self, lowstate: LowState | None, walking: bool) -> Holding:
+        """Read everything, stops first; return who holds the robot. The remote's sticks come with ``lowstate``."""
+        self.read_stops()
+        for received in self._joys.take(READ_AT_ONCE):
+            self._take_joy(received.message)
+        now = clock.now()
+        for received in self._velocities.take(READ_AT_ONCE):
+            velocity = conversions.velocity(received.message)
+            self._authority.hear_velocity(f"{CMD_VEL} {received.sender}", velocity, now)
+            if not np.isfinite(velocity).all():
+                self._complain(CMD_VEL, f"{CMD_VEL} counts as zero: {velocity} is not finite", now)
+        if lowstate is not None and remote_present(lowstate.wireless_remote):
+            state = decode_remote(lowstate.wireless_remote)
+            if state is not None:
+                self._authority.hear_sticks(REMOTE, state, lowstate.receive_time)
+        return self._authority.update(now, walking)
+
+    def find_panels(self) -> None:
+        """Listen to each publisher of ``e_stop`` as well as its quality of service allows; in the executor's thread.
+
+        A subscription that asks for more than publishers offer would make each of them warn its user.
+        """
+        for endpoint in self._node.get_publishers_info_by_topic(E_STOP):
+            profile = stop_profile(endpoint.qos_profile)
+            if id(profile) not in self._e_stops:
+                self._e_stops[id(profile)] = DirectSubscription(self._node, Bool, E_STOP, profile)
+
+    def asserting(self) -> list[str]:
+        """Return who asserts an emergency stop now, by name; in the executor's thread.
+
+        Publishers of ``e_stop`` that have left the ROS graph do not any more.
+        """
+        known = publishers(self._node, E_STOP)
+        self._stops.keep(known, before=clock.now() - DISCOVERY)
+        names = {self._stops.source(sender): f"topic {E_STOP} by {name}" for sender, name in known.items()}
+        return [names.get(source, source) for source in self._inputs.stops.standing(clock.now())]
+
+    def _take_joy(self, message: Joy) -> None:
+        layout = self._layout_of(message)
+        state = gamepad_state(message, layout) if layout is not None else None
+        if state is None:
+            self._authority.rejected[JOY] += 1
+            return
+        now = clock.now()
+        if not state.sticks_valid:
+            self._complain(JOY, f"{JOY} moves nothing: axes {list(message.axes)} are no sticks'", now)
+        self._inputs.gamepad(JOY, state, now + JOY_HOLD)
+        self._authority.hear_sticks(JOY, state, now, layout.enable in state.pressed)
+
+    def _complain(self, topic: str, text: str, now: float) -> None:
+        if now - self._complained.get(topic, -math.inf) >= COMPLAINT_PERIOD:
+            self._complained[topic] = now
+            self.messages.append(text)
+
+    def _layout_of(self, message: Joy) -> GamepadLayout | None:
+        """Find the layout when the first message comes, or one with other numbers; say what was found."""
+        counts = len(message.buttons), len(message.axes)
+        if counts != self._counts:
+            self._counts = counts
+            try:
+                self._layout = find_layout(self._layout_name, *counts)
+                self.messages.append(f"gamepad on {JOY}:\n{describe_layout(self._layout)}")
+            except GamepadError as error:
+                self._layout = None
+                self.messages.append(f"the gamepad on {JOY} is not understood, its emergency stop neither: {error}")
+        return self._layout
