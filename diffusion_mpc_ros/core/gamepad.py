@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -20,27 +21,34 @@ STICK_MAX = 1.05
 
 @dataclass(frozen=True)
 class GamepadState:
-    """Buttons held down, and the sticks in [-1, 1]: x to the right, y up."""
+    """Buttons held down, and the sticks in [-1, 1]: x to the right, y up; 0 where ``sticks_valid`` is false."""
 
     pressed: frozenset[str] = frozenset()
     left_x: float = 0.0
     left_y: float = 0.0
     right_x: float = 0.0
     right_y: float = 0.0
+    sticks_valid: bool = True
 
     @property
     def sticks(self) -> tuple[float, float, float, float]:
         """``left_x, left_y, right_x, right_y``."""
         return self.left_x, self.left_y, self.right_x, self.right_y
 
+    @property
+    def raw_sticks(self) -> tuple[float, float, float, float]:
+        """The sticks as :meth:`from_raw` takes them: NaN where they are not valid."""
+        return self.sticks if self.sticks_valid else (math.nan, math.nan, math.nan, math.nan)
+
     @classmethod
-    def from_raw(cls, pressed: Iterable[str], sticks: Iterable[float]) -> GamepadState | None:
+    def from_raw(cls, pressed: Iterable[str], sticks: Iterable[float]) -> GamepadState:
         """The state with ``sticks`` (left_x, left_y, right_x, right_y) clipped to [-1, 1].
 
-        None when a stick is not finite or beyond ``STICK_MAX``: then the buttons are not to be trusted either.
+        Where any stick is not finite or beyond ``STICK_MAX``, all read 0 and are not valid. The buttons stay: a worn
+        stick must not take the emergency stop with it.
         """
         values = np.array(list(sticks), dtype=np.float64)
         # Any comparison with NaN is false.
         if not (np.abs(values) <= STICK_MAX).all():
-            return None
+            return cls(frozenset(pressed), sticks_valid=False)
         return cls(frozenset(pressed), *np.clip(values, -1.0, 1.0).tolist())

@@ -190,6 +190,9 @@ def test_remote():
     heard = robot.judge_remote(encode_remote(GamepadState(pressed=frozenset({"L1", "A"}))))
     assert heard.status is Status.OK and "pressed: A, L1" in heard.text
     assert "pressed: nothing" in robot.judge_remote(encode_remote(GamepadState(left_x=0.5))).text
+    assert "pressed: nothing" in robot.judge_remote(encode_remote(GamepadState())).text
+    worn = robot.judge_remote(encode_remote(GamepadState(frozenset("B"), sticks_valid=False)))
+    assert worn.status is Status.WARNING and "pressed: B; a stick is out of range" in worn.text
     assert robot.judge_remote(b"\1" * 7).status is Status.WARNING
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -74,6 +76,13 @@ def test_buttons_already_down_at_first_sight_are_no_request():
 
 def test_the_emergency_stop_counts_at_first_sight():
     assert GamepadRequests().update(pressed("B")) == (None, True)
+
+
+@pytest.mark.parametrize("stick", [math.nan, math.inf, -1.06])
+def test_buttons_ask_whatever_the_sticks_say(requests, stick):
+    worn = [GamepadState.from_raw(buttons, (0.0, stick, 0.0, 0.0)) for buttons in (("B",), ("L1", "A"))]
+    assert [state.sticks_valid for state in worn] == [False, False]
+    assert [requests.update(state) for state in worn] == [(None, True), (Event.STAND_UP, False)]
 
 
 @settings(deadline=None)

@@ -10,11 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusion_mpc_ros.core.gamepad import BUTTONS, GamepadState
-from diffusion_mpc_ros.go2.remote import decode_remote, encode_remote
+from diffusion_mpc_ros.go2.remote import decode_remote, encode_remote, remote_present
 
 # What single precision carries exactly.
 STICK = st.floats(-1.0, 1.0, width=32)
-STATES = st.builds(GamepadState, st.frozensets(st.sampled_from(BUTTONS)), STICK, STICK, STICK, STICK)
+PRESSED = st.frozensets(st.sampled_from(BUTTONS))
+STATES = st.builds(GamepadState, PRESSED, STICK, STICK, STICK, STICK) | st.builds(
+    lambda pressed: GamepadState(pressed, sticks_valid=False), PRESSED
+)
 
 
 def remote(keys: tuple[int, int] = (0, 0), *, lx=0.0, rx=0.0, ry=0.0, l2=0.0, ly=0.0) -> bytes:
@@ -57,6 +60,13 @@ def test_no_remote_is_nothing_pressed_and_sticks_in_the_middle():
     assert decode_remote(bytes(40)) == GamepadState()
 
 
+def test_a_remote_at_rest_is_not_one_that_is_off():
+    at_rest = encode_remote(GamepadState())
+    assert decode_remote(at_rest) == GamepadState()
+    assert remote_present(at_rest) and remote_present(remote())
+    assert not remote_present(bytes(40))
+
+
 @pytest.mark.parametrize("length", [0, 39, 41])
 def test_a_wrong_length_is_no_remote(length):
     assert decode_remote(bytes(length)) is None
@@ -64,8 +74,12 @@ def test_a_wrong_length_is_no_remote(length):
 
 @pytest.mark.parametrize("stick", ["lx", "ly", "rx", "ry"])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1.06, -1.06, 3e38])
-def test_a_stick_out_of_range_is_no_remote(stick, value):
-    assert decode_remote(remote((0xFF, 0xFF), **{stick: value})) is None
+def test_buttons_do_not_depend_on_sticks(stick, value):
+    # B and L2, whatever a stick says; the other sticks are pushed and do not count either.
+    pushed = {"lx": 0.5, "ly": 0.5, "rx": 0.5, "ry": 0.5, stick: value}
+    state = decode_remote(remote((0b0010_0000, 0b0000_0010), **pushed))
+    assert state == GamepadState(frozenset({"B", "L2"}), sticks_valid=False)
+    assert state.sticks == (0.0, 0.0, 0.0, 0.0)
 
 
 def test_a_badly_calibrated_stick_is_clipped():
@@ -82,10 +96,13 @@ def test_there_and_back(state):
     data = encode_remote(state)
     assert len(data) == 40
     assert decode_remote(data) == state
+    assert remote_present(data)
 
 
 @settings(deadline=None)
 @given(st.binary(min_size=40, max_size=40))
-def test_any_bytes_give_a_state_in_range_or_none(data):
+def test_any_bytes_give_the_buttons_and_sticks_in_range(data):
     state = decode_remote(data)
-    assert state is None or (state.pressed <= set(BUTTONS) and all(-1.0 <= value <= 1.0 for value in state.sticks))
+    assert all(-1.0 <= value <= 1.0 for value in state.sticks)
+    bits = int.from_bytes(data[2:4], "little")
+    assert state.pressed == {name for bit, name in enumerate(BUTTONS) if bits & 1 << bit}

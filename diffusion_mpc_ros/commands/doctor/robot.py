@@ -19,7 +19,7 @@ from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.go2 import JOINT_NAMES, JOINT_POS_MAX, JOINT_POS_MIN
 from diffusion_mpc_ros.core.types import LowState
-from diffusion_mpc_ros.go2.remote import decode_remote
+from diffusion_mpc_ros.go2.remote import decode_remote, remote_present
 
 if TYPE_CHECKING:
     from diffusion_mpc_ros.go2.participants import TopicPublisher
@@ -98,7 +98,7 @@ def check_remote(context: Context) -> Finding:
 
 def judge_remote(data: bytes) -> Finding:
     """``data``: the bytes in LowState. For information: the robot walks without a remote as well."""
-    if not any(data):
+    if not remote_present(data):
         return ok("not heard: off, out of reach, or none is paired (it is one of the emergency stops)")
     state = decode_remote(data)
     if state is None:
@@ -106,7 +106,13 @@ def judge_remote(data: bytes) -> Finding:
             f"its {len(data)} bytes cannot be read: its buttons and its emergency stop do not work",
             "switch it off and on; have another emergency stop at hand: the space bar in diffusion-mpc teleop",
         )
-    return ok(f"heard, pressed: {', '.join(sorted(state.pressed)) or 'nothing'}")
+    pressed = f"heard, pressed: {', '.join(sorted(state.pressed)) or 'nothing'}"
+    if not state.sticks_valid:
+        return warning(
+            f"{pressed}; a stick is out of range: its buttons stop the robot, its sticks do not steer it",
+            "let go of the sticks and switch the remote off and on; until then steer by joy or cmd_vel",
+        )
+    return ok(pressed)
 
 
 def check_controller(context: Context) -> Finding:
