@@ -50,8 +50,8 @@ class VelocityCommand:
         self._asked[source] = np.clip(velocity, -self._bound, self._bound), now
 
     def ask_by_sticks(self, source: str, state: GamepadState | None, now: float) -> None:
-        """``source`` asks with its sticks: left one vx and vy, right one yaw rate; None as in :meth:`ask`."""
-        if state is None:
+        """``source`` asks with its sticks, left vx and vy, right yaw rate; None or not valid as in :meth:`ask`."""
+        if state is None or not state.sticks_valid:
             self.ask(source, None, now)
             return
         # Sticks count to the right, velocities to the left (REP 103).

@@ -47,7 +47,7 @@ class VelocityInputs:
         def handle(message: Joy) -> None:
             state = gamepad_state(message)
             self._velocity.ask_by_sticks(source, state, time.monotonic())
-            if state is None:
+            if state is None or not state.sticks_valid:
                 axes = [float(value) for value in message.axes]
                 text = f"{source} counts as zero: {len(message.buttons)} buttons and axes {axes} are no gamepad's"
                 self._node.get_logger().warning(text, throttle_duration_sec=COMPLAINT_PERIOD)

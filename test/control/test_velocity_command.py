@@ -86,10 +86,11 @@ def test_a_velocity_that_is_not_finite_is_zero_and_counted(bad):
     assert velocity.rejected == {CMD_VEL: 1}
 
 
-def test_a_gamepad_that_cannot_be_read_stops_winning_at_once():
+@pytest.mark.parametrize("unreadable", [None, GamepadState(sticks_valid=False)])
+def test_a_gamepad_that_cannot_be_read_stops_winning_at_once(unreadable):
     velocity = prompt()
     velocity.ask_by_sticks(JOY, sticks(left_y=1.0), 1.0)
-    velocity.ask_by_sticks(JOY, None, 1.02)
+    velocity.ask_by_sticks(JOY, unreadable, 1.02)
     assert velocity.get(1.02).tolist() == [0.0, 0.0, 0.0]
     assert velocity.rejected == {JOY: 1}
 
