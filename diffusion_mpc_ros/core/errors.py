@@ -27,6 +27,10 @@ class TimingError(ConfigurationError):
     """Horizon, replan margin, replan interval or plan time do not fit together."""
 
 
+class GamepadError(ConfigurationError):
+    """A gamepad's buttons and axes are those of no layout, of several, or not of the one that was named."""
+
+
 class ArtefactError(DiffusionMpcError):
     """A model artefact is missing, corrupt (hash), of another schema, or does not fit this robot."""
 

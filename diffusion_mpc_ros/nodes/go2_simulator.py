@@ -87,7 +87,7 @@ class Go2SimulatorNode(ManagedNode):
     def _on_remote(self, message: Joy) -> None:
         state = gamepad_state(message)
         if state is None:
-            self.get_logger().error("remote_input rejected: not the buttons and axes of joy_node")
+            self.get_logger().error("remote_input rejected: not the buttons and axes of the gamepad layout xbox")
             return
         data = encode_remote(state)
         self._loop.post(lambda simulation: simulation.set_remote(data))

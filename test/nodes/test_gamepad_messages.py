@@ -1,4 +1,4 @@
-"""sensor_msgs/Joy in the layout of joy_node, there and back."""
+"""sensor_msgs/Joy by layout, there and back."""
 
 from __future__ import annotations
 
@@ -11,15 +11,21 @@ from hypothesis import strategies as st
 from sensor_msgs.msg import Joy
 
 from diffusion_mpc_ros.core.gamepad import GamepadState
-from diffusion_mpc_ros.nodes.gamepad_messages import JOY_BUTTONS, gamepad_state, joy_message
+from diffusion_mpc_ros.nodes.gamepad_layouts import AUTO, LAYOUTS, XBOX, GamepadLayout, find_layout
+from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state, joy_message
 
+ALL = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 STICK = st.floats(-1.0, 1.0, width=32)
-STATES = st.builds(GamepadState, st.frozensets(st.sampled_from(JOY_BUTTONS)), STICK, STICK, STICK, STICK)
+PRESSED = st.frozensets(st.sampled_from(sorted(XBOX.buttons)))
+STATES = st.builds(GamepadState, PRESSED, STICK, STICK, STICK, STICK) | st.builds(
+    lambda pressed: GamepadState(pressed, sticks_valid=False), PRESSED
+)
 
 
-def xbox(*, buttons: dict[int, int] | None = None, axes: dict[int, float] | None = None) -> Joy:
-    """As joy_node reports an Xbox gamepad: 11 buttons, 8 axes, both triggers 1.0 when not pulled."""
-    message = Joy(buttons=[0] * 11, axes=[0.0, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0])
+def joy(layout: GamepadLayout, *, buttons: dict[int, int] | None = None, axes: dict[int, float] | None = None) -> Joy:
+    """As a gamepad of ``layout`` reports itself at rest, but for ``buttons`` and ``axes`` by index."""
+    number_of_buttons, number_of_axes = layout.counts[0]
+    message = Joy(buttons=[0] * number_of_buttons, axes=[0.0] * number_of_axes)
     for index, value in (buttons or {}).items():
         message.buttons[index] = value
     for index, value in (axes or {}).items():
@@ -32,29 +38,58 @@ def xbox(*, buttons: dict[int, int] | None = None, axes: dict[int, float] | None
     [(0, "A"), (1, "B"), (2, "X"), (3, "Y"), (4, "L1"), (5, "R1"), (6, "select"), (7, "start")],
 )
 def test_each_button_by_its_index(index, name):
-    assert gamepad_state(xbox(buttons={index: 1})).pressed == {name}
+    assert gamepad_state(joy(XBOX, buttons={index: 1})).pressed == {name}
 
 
-def test_further_buttons_and_triggers_do_not_matter():
-    message = xbox(buttons={8: 1, 9: 1, 10: 1}, axes={2: -1.0, 5: math.nan, 6: 1.0})
-    assert gamepad_state(message) == GamepadState()
+@ALL
+def test_each_button_of_each_layout(layout):
+    for name, index in layout.buttons.items():
+        assert gamepad_state(joy(layout, buttons={index: 1}), layout).pressed == {name}
 
 
-def test_a_stick_pushed_left_is_negative():
+@ALL
+def test_each_stick_of_each_layout(layout):
     # ROS: left and up positive.
-    message = xbox(axes={0: 1.0, 1: 0.5, 3: -0.25, 4: -1.0})
-    assert gamepad_state(message).sticks == (-1.0, 0.5, 0.25, -1.0)
+    pushed = zip(layout.axes, (0.25, 0.5, -0.75, -1.0))
+    state = gamepad_state(joy(layout, axes={axis.index: value for axis, value in pushed}), layout)
+    assert state.sticks == (-0.25, 0.5, 0.75, -1.0)
 
 
-@pytest.mark.parametrize(("buttons", "axes"), [(0, 0), (7, 8), (8, 4), (11, 0)])
-def test_too_few_of_anything_is_no_gamepad(buttons, axes):
+@ALL
+@pytest.mark.parametrize("rest", [1.0, 0.0, -1.0])
+def test_what_no_stick_is_does_not_matter(layout, rest):
+    sticks = {axis.index for axis in layout.axes}
+    axes = {index: rest for index in range(layout.counts[0][1]) if index not in sticks}
+    others = {index: 1 for index in range(layout.counts[0][0]) if index not in layout.buttons.values()}
+    assert gamepad_state(joy(layout, buttons=others, axes=axes), layout) == GamepadState()
+
+
+def test_a_logitech_gamepad_switched_to_d():
+    layout = find_layout(AUTO, 12, 6)
+    # By the index printed on it less one: X, A, B, Y; then the triggers, which are buttons.
+    for index, name in enumerate(("X", "A", "B", "Y", "L1", "R1", "L2", "R2", "select", "start")):
+        assert gamepad_state(joy(layout, buttons={index: 1}), layout).pressed == {name}
+    # In the default layout it is no gamepad at all, rather than one whose A stops and whose trigger walks.
+    assert gamepad_state(joy(layout, buttons={1: 1})) is None
+
+
+@pytest.mark.parametrize(("buttons", "axes"), [(0, 0), (7, 8), (8, 5), (11, 0), (11, 7), (11, 9), (13, 8)])
+def test_another_number_of_anything_is_no_gamepad(buttons, axes):
     assert gamepad_state(Joy(buttons=[1] * buttons, axes=[0.0] * axes)) is None
 
 
-@pytest.mark.parametrize("axis", [0, 1, 3, 4])
+@ALL
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.06])
-def test_a_stick_out_of_range_is_no_gamepad(axis, value):
-    assert gamepad_state(xbox(buttons={7: 1}, axes={axis: value})) is None
+def test_the_stop_does_not_depend_on_sticks(layout, value):
+    for axis in layout.axes:
+        state = gamepad_state(joy(layout, buttons={layout.buttons["B"]: 1}, axes={axis.index: value}), layout)
+        assert state == GamepadState(frozenset("B"), sticks_valid=False)
+
+
+def test_eight_axes_of_one_hold_no_dead_man():
+    state = gamepad_state(Joy(buttons=[0] * 11, axes=[1.0] * 8))
+    assert state.sticks == (-1.0, 1.0, -1.0, 1.0)
+    assert XBOX.enable not in state.pressed
 
 
 @settings(deadline=None)
@@ -63,6 +98,13 @@ def test_there_and_back(state):
     message = joy_message(state, Time(sec=3, nanosec=4))
     assert gamepad_state(message) == state
     assert message.header.stamp == Time(sec=3, nanosec=4)
+    assert find_layout(AUTO, len(message.buttons), len(message.axes)) is XBOX
+
+
+def test_an_own_message_is_that_of_a_whole_gamepad():
+    message = joy_message(GamepadState(frozenset({"B"}), left_x=0.5), Time())
+    assert list(message.buttons) == [0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+    assert list(message.axes) == [-0.5, 0.0, 1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
 
 
 def test_buttons_that_the_layout_does_not_have_are_left_out():
