@@ -69,7 +69,7 @@ def describe_keys(config: Config) -> str:
         ("w / s", f"forwards / backwards, {vx:g} m/s a press"),
         ("a / d", f"left / right, {vy:g} m/s a press"),
         ("q / e", f"turn left / right, {yaw_rate:g} rad/s a press"),
-        ("a key", f"any of these, or another, keeps the velocity for {config.keep_alive:g} s; then it is zero"),
+        ("any key", f"keeps the velocity for {config.keep_alive:g} s; without a key it becomes zero"),
         (ZERO_KEY, "velocity zero"),
         ("1", "stand up; while walking: stop and stand"),
         ("2", "walk"),
@@ -78,7 +78,7 @@ def describe_keys(config: Config) -> str:
         ("space", "emergency stop: damping at once, latched until cleared"),
         ("Ctrl-C", "leave; the robot stays in its mode, velocity zero"),
     )
-    return "\n".join(f"  {key:<6}  {meaning}" for key, meaning in rows)
+    return "\n".join(f"  {key:<7}  {meaning}" for key, meaning in rows)
 
 
 def main(config: Config) -> None:

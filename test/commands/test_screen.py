@@ -6,6 +6,7 @@ import os
 import pty
 import select
 import termios
+from contextlib import suppress
 
 import pytest
 
@@ -53,9 +54,24 @@ def test_what_others_say_does_not_command_the_terminal(terminal):
         read_until(master, "fault ?]0;title? ? over\r\n")
 
 
-def test_blocked_output_holds_up_neither_who_speaks_nor_the_end(terminal):
+def stopped(descriptor: int) -> None:
+    """As by Ctrl-S."""
+    termios.tcflow(descriptor, termios.TCOOFF)
+
+
+def full(descriptor: int) -> None:
+    """As when whoever shows the terminal reads no more."""
+    os.set_blocking(descriptor, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(descriptor, b"." * 1000)
+    os.set_blocking(descriptor, True)
+
+
+@pytest.mark.parametrize("block", [stopped, full])
+def test_blocked_output_holds_up_neither_who_speaks_nor_the_end(terminal, block):
     master, stream = terminal
-    termios.tcflow(stream.fileno(), termios.TCOOFF)
+    block(stream.fileno())
     with Screen(stream) as screen:
         for number in range(10 * MAX_WAITING):
             screen.say(f"message {number}")
