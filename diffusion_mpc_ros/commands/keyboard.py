@@ -7,7 +7,6 @@ import select
 import sys
 import termios
 import threading
-import tty
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TextIO
@@ -15,12 +14,17 @@ from typing import TextIO
 from diffusion_mpc_ros.core.errors import ConfigurationError
 
 E_STOP_KEY = " "
+# Indices in what termios.tcgetattr returns.
+INPUT_FLAGS, LOCAL_FLAGS, CHARACTERS = 0, 3, 6
 # How long [s] a thread that waits for keys may take to notice that it shall end.
 POLL_PERIOD = 0.1
 
 
 class Keyboard:
-    """Keys as they are pressed, without Enter and without echo, while a ``with`` statement lasts."""
+    """Keys as they are pressed, without Enter and without echo, while a ``with`` statement lasts.
+
+    Ctrl-S and Ctrl-Q are keys as well, instead of stopping and starting the output.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         """Raises ConfigurationError when ``stream`` (standard input) is no terminal or belongs to another job."""
@@ -33,8 +37,12 @@ class Keyboard:
 
     def __enter__(self) -> Keyboard:
         self._saved = termios.tcgetattr(self._descriptor)
+        settings = termios.tcgetattr(self._descriptor)
+        settings[INPUT_FLAGS] &= ~termios.IXON
         # Ctrl-C goes on to interrupt.
-        tty.setcbreak(self._descriptor, termios.TCSANOW)
+        settings[LOCAL_FLAGS] &= ~(termios.ECHO | termios.ICANON)
+        settings[CHARACTERS][termios.VMIN], settings[CHARACTERS][termios.VTIME] = 1, 0
+        termios.tcsetattr(self._descriptor, termios.TCSANOW, settings)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -74,7 +82,8 @@ def is_terminal(stream: TextIO | None) -> bool:
 def emergency_stop_key(stop: Callable[[], None]) -> Iterator[bool]:
     """Call ``stop`` whenever the space bar is pressed, from a thread of its own, while the context lasts.
 
-    Yields whether keys are read at all: only where standard input is a terminal.
+    ``stop`` must not write to the terminal: while its output is blocked, further presses would wait. Yields whether
+    keys are read at all: only where standard input is a terminal.
     """
     if not is_terminal(sys.stdin):
         yield False

@@ -18,6 +18,7 @@ import math
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -134,6 +135,8 @@ class Walk:
         self._namespace = options.namespace
         self._walk_start = self._start = self._end = 0.0
         self._switched: float | None = None
+        # From the keyboard's thread, which must not wait for a terminal whose output is blocked.
+        self._unsaid: deque[str] = deque(maxlen=1)
         self._walking, self._fault = False, ""
 
     @property
@@ -165,7 +168,11 @@ class Walk:
         try:
             self._operator.emergency_stop()
         except OperatorError as error:
-            self._console.print(str(error), markup=False)
+            self._unsaid.append(str(error))
+
+    def _say_unsaid(self) -> None:
+        if self._unsaid:
+            self._console.print(self._unsaid.pop(), markup=False)
 
     def _stand_up(self, progress: Progress) -> None:
         from diffusion_mpc_ros.control.modes import Mode
@@ -251,6 +258,7 @@ class Walk:
 
         deadline = time.monotonic() + timeout
         while not self._operator.wait(condition, 0.2):
+            self._say_unsaid()
             self._child.check()
             if self._operator.fault:
                 raise OperatorError(f"waited for {what}, but: {self._operator.fault}")
@@ -260,6 +268,7 @@ class Walk:
     def _wait_until(self, end: float, progress: Progress) -> None:
         """Walk on until ``end`` [s, monotonic], a fall or a fault."""
         while time.monotonic() < end and not self._over():
+            self._say_unsaid()
             self._child.check()
             self._operator.wait(self._over, min(0.1, max(end - time.monotonic(), 0.0)))
             progress.update()

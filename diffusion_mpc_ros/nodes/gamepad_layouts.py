@@ -62,7 +62,8 @@ class GamepadLayout:
 
 _XBOX = {"A": 0, "B": 1, "X": 2, "Y": 3, "L1": 4, "R1": 5, "select": 6, "start": 7}
 _BLUETOOTH = {"A": 0, "B": 1, "X": 3, "Y": 4, "L1": 6, "R1": 7, "select": 10, "start": 11}
-# Cross is A, circle B, square X, triangle Y.
+_OLD_BLUETOOTH = _BLUETOOTH | {"select": 15}
+_SHAPES = "A cross, B circle, X square, Y triangle"
 _PLAYSTATION = {"A": 0, "B": 1, "Y": 2, "X": 3, "L1": 4, "R1": 5, "L2": 6, "R2": 7, "select": 8, "start": 9}
 _NUMBERED = {"X": 0, "A": 1, "B": 2, "Y": 3, "L1": 4, "R1": 5, "L2": 6, "R2": 7, "select": 8, "start": 9}
 _SDL = {"A": 0, "B": 1, "X": 2, "Y": 3, "select": 4, "start": 6, "L1": 9, "R1": 10}
@@ -77,19 +78,22 @@ LAYOUTS = {
         XBOX,
         GamepadLayout("xbox_360_wireless", "Xbox 360 by its radio receiver", ((15, 8),), _XBOX, _x(3), _y(4)),
         GamepadLayout("xbox_bluetooth", "Xbox One, Series by Bluetooth", ((15, 8), (16, 8)), _BLUETOOTH, _x(2), _y(3)),
+        GamepadLayout("xbox_bluetooth_old", "Xbox One, first firmware", ((17, 8),), _OLD_BLUETOOTH, _x(2), _y(3)),
         GamepadLayout(
-            "xbox_bluetooth_old",
-            "Xbox One by Bluetooth, first firmware",
-            ((17, 8),),
-            _BLUETOOTH | {"select": 15},
+            "playstation",
+            f"PlayStation 4, 5 with the kernel's own driver: {_SHAPES}",
+            ((13, 8),),
+            _PLAYSTATION,
+            _x(3),
+            _y(4),
+        ),
+        GamepadLayout(
+            "playstation_generic",
+            f"PlayStation 4, 5 with the kernel's driver for any gamepad: {_SHAPES}",
+            ((14, 8), (15, 8)),
+            _NUMBERED,
             _x(2),
-            _y(3),
-        ),
-        GamepadLayout(
-            "playstation", "PlayStation 4, 5 with the kernel's own driver", ((13, 8),), _PLAYSTATION, _x(3), _y(4)
-        ),
-        GamepadLayout(
-            "playstation_generic", "PlayStation 4, 5 without it", ((14, 8), (15, 8)), _NUMBERED, _x(2), _y(5)
+            _y(5),
         ),
         GamepadLayout("logitech_d", "Logitech F310, F710 switched to D", ((12, 6),), _NUMBERED, _x(2), _y(3)),
         GamepadLayout(

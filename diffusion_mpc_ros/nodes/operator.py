@@ -23,7 +23,7 @@ from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber, open_doma
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.nodes.conversions import MODES
 from diffusion_mpc_ros.nodes.graph_client import GraphClient, OperatorError
-from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+from diffusion_mpc_ros.nodes.qos import RELIABLE, SETTINGS, STREAM
 from diffusion_mpc_ros.realtime.measurement import CommandSample, Recording, TruthSample
 
 CMD_VEL_PERIOD = 0.05
@@ -51,17 +51,19 @@ class Operator(GraphClient):
         self.mode: Mode | None = None
         self.fault = ""
         self.last_heard = -math.inf  # [s, monotonic], when mode and fault were
-        self._command = np.zeros(3)
+        self._command, self._sent = np.zeros(3), np.zeros(3)
         self._cmd_vel: Publisher | None = None
-        # There from the start: who stops a robot does not wait for discovery.
-        self._e_stop = self._node.create_publisher(Bool, "e_stop", RELIABLE)
+        # There from the start: who stops a robot does not wait for discovery. Kept for a command_publisher that starts
+        # after it was said.
+        self._e_stop = self._node.create_publisher(Bool, "e_stop", SETTINGS)
         self._e_stop_service = self._node.create_client(Trigger, "command_publisher/e_stop")
 
     def close(self) -> None:
         """Leave the ROS graph; a robot that was driven is told to stop."""
-        if self._cmd_vel is not None:
-            self.command(np.zeros(3))
-            self._publish_command()
+        self.command(np.zeros(3))
+        # Who has let go already says nothing more: somebody else may drive by now.
+        if self._sent.any():
+            self.send_velocity(np.zeros(3))
             self._cmd_vel.wait_for_all_acked(LAST_WORD_TIMEOUT)
         super().close()
 
@@ -86,13 +88,27 @@ class Operator(GraphClient):
                 subscriber.close()
 
     def drive(self) -> None:
-        """Begin to publish the velocity command of :meth:`command`, 20 times a second."""
-        self._cmd_vel = self._node.create_publisher(Twist, "cmd_vel", RELIABLE)
-        self._node.create_timer(CMD_VEL_PERIOD, self._publish_command)
+        """Begin to publish the velocity command of :meth:`command`, 20 times a second, whoever is there or not.
+
+        For programs; what a person asks for goes by :meth:`send_velocity`.
+        """
+        self.advertise_velocity()
+        self._node.create_timer(CMD_VEL_PERIOD, lambda: self.send_velocity(self._command))
 
     def command(self, cmd_vel: np.ndarray) -> None:
         """Ask for ``cmd_vel (3,)``: vx, vy [m/s], yaw rate [rad/s], from now on."""
         self._command = np.asarray(cmd_vel, dtype=np.float64)
+
+    def advertise_velocity(self) -> None:
+        """Become a publisher of cmd_vel that is silent until :meth:`send_velocity`."""
+        self._cmd_vel = self._node.create_publisher(Twist, "cmd_vel", RELIABLE)
+
+    def send_velocity(self, cmd_vel: np.ndarray) -> None:
+        """Publish ``cmd_vel (3,)``: vx, vy [m/s], yaw rate [rad/s], once; nothing repeats it."""
+        message = Twist()
+        message.linear.x, message.linear.y, message.angular.z = (float(value) for value in cmd_vel)
+        self._sent = cmd_vel
+        self._cmd_vel.publish(message)
 
     def request(self, name: str, node: str = "command_publisher") -> None:
         """Call one of a node's services (``stand_up``, ``walk``, ...); raises OperatorError when refused."""
@@ -110,10 +126,18 @@ class Operator(GraphClient):
         if served:
             self._e_stop_service.call_async(Trigger.Request())
         if not served and not self._e_stop.get_subscription_count():
-            raise OperatorError("nobody hears the emergency stop: no command_publisher in this domain and namespace")
+            raise OperatorError(
+                "nobody hears the emergency stop: no command_publisher in this domain and namespace; one that starts "
+                "while this program runs will"
+            )
 
     def release_emergency_stop(self) -> None:
-        """Assert it no more; the fault stays until cleared. Returns when whoever is there has the message."""
+        """Assert it no more; the fault stays until cleared, and other sources' assertions with it.
+
+        Returns when whoever is there has the message.
+        """
+        # One message is kept: a stop that is still under way must not be replaced by its release.
+        self._e_stop.wait_for_all_acked(LAST_WORD_TIMEOUT)
         self._e_stop.publish(Bool(data=False))
         self._e_stop.wait_for_all_acked(LAST_WORD_TIMEOUT)
 
@@ -127,11 +151,6 @@ class Operator(GraphClient):
     def get_rewards(self) -> GetRewardWeights.Response:
         """The reward weights in force and what can be set."""
         return self.call(GetRewardWeights, "get_reward_weights", GetRewardWeights.Request())
-
-    def _publish_command(self) -> None:
-        message = Twist()
-        message.linear.x, message.linear.y, message.angular.z = (float(value) for value in self._command)
-        self._cmd_vel.publish(message)
 
     def _on_mode(self, message: JointCommand) -> None:
         self.mode, self.fault, self.last_heard = MODES[message.mode], message.fault, time.monotonic()

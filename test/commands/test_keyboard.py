@@ -8,6 +8,7 @@ import subprocess
 import sys
 import termios
 import threading
+from contextlib import contextmanager
 
 import pytest
 
@@ -29,6 +30,20 @@ class Terminal:
 
     def settings(self) -> list:
         return termios.tcgetattr(self.stream.fileno())
+
+    @contextmanager
+    def blocked_output(self):
+        """Whoever writes to the terminal waits, as after Ctrl-S; a thread of the test's own does already."""
+        descriptor = self.stream.fileno()
+        termios.tcflow(descriptor, termios.TCOOFF)
+        writer = threading.Thread(target=os.write, args=(descriptor, b"never drawn"), daemon=True)
+        writer.start()
+        try:
+            yield
+            assert writer.is_alive()
+        finally:
+            termios.tcflow(descriptor, termios.TCOON)
+            writer.join(WAIT)
 
     def hang_up(self) -> None:
         os.close(self._master)
@@ -64,6 +79,24 @@ def test_the_terminal_is_restored(terminal):
     with Keyboard(terminal.stream):
         assert not terminal.settings()[3] & (termios.ECHO | termios.ICANON)
         assert terminal.settings()[3] & termios.ISIG
+    assert terminal.settings() == before
+
+
+def test_ctrl_s_and_ctrl_q_are_keys_and_block_nothing(terminal):
+    assert terminal.settings()[0] & termios.IXON
+    with Keyboard(terminal.stream) as keyboard:
+        terminal.type("\x13")
+        assert keyboard.read(WAIT) == "\x13"
+        assert os.write(terminal.stream.fileno(), b"shown") == 5
+        terminal.type("\x11")
+        assert keyboard.read(WAIT) == "\x11"
+    assert terminal.settings()[0] & termios.IXON
+
+
+def test_the_terminal_is_restored_while_its_output_is_blocked(terminal):
+    before = terminal.settings()
+    with terminal.blocked_output(), Keyboard(terminal.stream):
+        assert terminal.settings() != before
     assert terminal.settings() == before
 
 
@@ -130,6 +163,33 @@ def test_the_space_bar_stops_from_any_thread(terminal, monkeypatch):
         terminal.type("x ")
         assert pressed.wait(WAIT)
     assert terminal.settings() == before
+
+
+BLOCKED = """
+import os, sys, termios
+from diffusion_mpc_ros.commands.keyboard import emergency_stop_key
+with emergency_stop_key(lambda: os.write(int(sys.argv[1]), b"stop")):
+    termios.tcflow(sys.stdout.fileno(), termios.TCOOFF)
+    os.write(int(sys.argv[1]), b"ready")
+    print("never drawn", flush=True)
+"""
+
+
+def test_the_space_bar_stops_while_the_program_is_stuck_in_its_output(terminal):
+    ours, its = os.pipe()
+    program = [sys.executable, "-c", BLOCKED, str(its)]
+    child = subprocess.Popen(program, stdin=terminal.stream, stdout=terminal.stream, pass_fds=[its])
+    os.close(its)
+    try:
+        assert os.read(ours, 5) == b"ready"
+        for _ in range(2):
+            terminal.type(" ")
+            assert os.read(ours, 4) == b"stop"
+        assert child.poll() is None
+    finally:
+        child.kill()
+        child.wait(WAIT)
+        os.close(ours)
 
 
 def test_without_a_terminal_there_is_no_key(monkeypatch, tmp_path):

@@ -21,11 +21,15 @@ from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.commands import teleop
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+from diffusion_mpc_ros.nodes.graph_client import OperatorError
+from diffusion_mpc_ros.nodes.operator import Operator
+from diffusion_mpc_ros.nodes.qos import RELIABLE, SETTINGS, STREAM
 
 ROOT = Path(__file__).parents[2]
 WAIT = 60.0
 RETYPE_PERIOD = 3.0  # [s]
+# So many waits of the probe in a row, 50 ms each, without a velocity are silence.
+QUIET = 20
 
 
 class Terminal:
@@ -53,6 +57,10 @@ class Terminal:
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
+    def block_output(self) -> None:
+        """From now on whoever writes to the terminal waits, as after Ctrl-S or behind a stalled ssh."""
+        termios.tcflow(self._slave, termios.TCOOFF)
+
     def settings(self) -> list:
         return termios.tcgetattr(self._slave)
 
@@ -74,17 +82,17 @@ class Terminal:
 class Robot:
     """The topics and services of command_publisher that the operator uses, on the test's own node."""
 
-    SERVICES = ("stand_up", "walk", "sit_down", "clear_fault", "e_stop")
+    SERVICES = ("e_stop", "stand_up", "walk", "sit_down", "clear_fault")
 
     def __init__(self, probe) -> None:
         self._probe = probe
         self.velocities: list[list[float]] = []
         self.events: list[str | bool] = []  # services called and emergency stops on the topic, in order
         self.message = JointCommand(mode=JointCommand.WALKING)
-        self.refuses = ""
+        self.refuses, self.reason = "", "the battery is at 3 %"
         self._commands = probe.create_publisher(JointCommand, "joint_command", STREAM)
         probe.create_subscription(Twist, "cmd_vel", self._on_velocity, RELIABLE)
-        probe.create_subscription(Bool, "e_stop", lambda message: self.events.append(message.data), RELIABLE)
+        probe.create_subscription(Bool, "e_stop", lambda message: self.events.append(message.data), SETTINGS)
         for name in self.SERVICES:
             probe.create_service(Trigger, f"command_publisher/{name}", self._handler(name))
 
@@ -97,13 +105,26 @@ class Robot:
 
         self._probe.until(holds)
 
+    def until_silent(self) -> None:
+        """Until no velocity comes any more, the last one having been zero."""
+        heard, quiet = len(self.velocities), 0
+
+        def silent() -> bool:
+            nonlocal heard, quiet
+            quiet = quiet + 1 if len(self.velocities) == heard else 0
+            heard = len(self.velocities)
+            return quiet > QUIET
+
+        self.until(silent)
+        assert self.velocities[-1] == [0.0, 0.0, 0.0]
+
     def _on_velocity(self, message: Twist) -> None:
         self.velocities.append([message.linear.x, message.linear.y, message.angular.z])
 
     def _handler(self, name: str):
         def handle(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
             self.events.append(name)
-            response.success, response.message = name != self.refuses, "the battery is at 3 %"
+            response.success, response.message = name != self.refuses, self.reason
             return response
 
         return handle
@@ -116,14 +137,20 @@ def robot(probe):
 
 @pytest.fixture
 def terminal(robot):
-    """The command in a terminal, already driving."""
+    """The command in a terminal, the robot heard to be walking, and what the robot offers discovered."""
     terminal = Terminal("diffusion_mpc_ros.cli", "teleop")
 
-    def driving() -> bool:
+    def heard() -> bool:
         assert terminal.process.poll() is None, terminal.output
-        return bool(robot.velocities) and "walking" in terminal.output
+        return "walking" in terminal.output
 
-    robot.until(driving)
+    robot.until(heard)
+    # Of all that the robot offers the service asked here comes last; it is free again once the refusal is shown.
+    robot.refuses = "clear_fault"
+    terminal.type("c")
+    robot.until(lambda: False in robot.events and "clear_fault was refused" in terminal.output)
+    robot.refuses = ""
+    robot.events.clear()
     yield terminal
     terminal.close()
 
@@ -131,13 +158,13 @@ def terminal(robot):
 def steer(robot, terminal, keys: str, velocity: list[float]) -> None:
     """Type ``keys`` from a standstill until they have given ``velocity``.
 
-    Again every few seconds: a robot that was not heard for a second, on a machine that stood still, gets velocity zero.
+    Again every few seconds: a robot that was not heard for a second, on a machine that stood still, gets none.
     """
     due = 0.0
 
     def steered() -> bool:
         nonlocal due
-        if np.allclose(robot.velocities[-1], velocity):
+        if robot.velocities and np.allclose(robot.velocities[-1], velocity):
             return True
         if time.monotonic() >= due:
             terminal.type(f"x{keys}")
@@ -148,7 +175,7 @@ def steer(robot, terminal, keys: str, velocity: list[float]) -> None:
 
 
 def test_keys_steer_and_the_end_stops(robot, terminal):
-    assert all(key in terminal.output for key in ("w / s", "0.1 m/s", "0.2 rad/s", "space"))
+    assert all(key in terminal.output for key in ("w / s", "0.1 m/s", "0.2 rad/s", "space", "for 1 s"))
     steer(robot, terminal, "wwwsaae", [0.2, 0.2, -0.2])
     robot.until(lambda: "vx +0.20 vy +0.20 m/s, yaw rate -0.20 rad/s" in terminal.output)
     terminal.type("x")
@@ -161,15 +188,59 @@ def test_keys_steer_and_the_end_stops(robot, terminal):
     assert terminal.settings() == terminal.settings_before
 
 
+def test_a_velocity_lives_as_long_as_keys_are_pressed(robot, terminal):
+    assert not robot.velocities
+    steer(robot, terminal, "w", [0.1, 0.0, 0.0])
+    robot.until_silent()
+    assert "no velocity is sent" in terminal.output
+    # Kept alive by any key, for longer than it lives by itself.
+    steer(robot, terminal, "a", [0.0, 0.1, 0.0])
+    robot.velocities.clear()
+
+    def kept() -> bool:
+        terminal.type("k")
+        return len(robot.velocities) > 40
+
+    robot.until(kept)
+    assert np.allclose(robot.velocities[:40], [0.0, 0.1, 0.0])
+    robot.until_silent()
+
+
+def test_blocked_output_delays_neither_the_stop_nor_the_end(robot, terminal):
+    terminal.type("\x13")  # Ctrl-S is a key like any other
+    terminal.block_output()
+    # Refusals, which are drawn, as well as the line.
+    robot.refuses = "stand_up"
+    terminal.type("1")
+    robot.until(lambda: "stand_up" in robot.events)
+    steer(robot, terminal, "w", [0.1, 0.0, 0.0])
+    robot.events.clear()
+    terminal.type(" ")
+    robot.until(lambda: True in robot.events and "e_stop" in robot.events)
+    robot.until_silent()
+    terminal.process.send_signal(signal.SIGINT)
+    robot.until(lambda: terminal.process.poll() is not None)
+    assert terminal.process.returncode == 0
+    assert terminal.settings() == terminal.settings_before
+
+
+def test_blocked_output_keeps_no_velocity_alive(robot, terminal):
+    terminal.block_output()
+    steer(robot, terminal, "w", [0.1, 0.0, 0.0])
+    robot.until_silent()
+
+
 def test_a_robot_that_does_not_walk_gets_no_velocity(robot, terminal):
     steer(robot, terminal, "w", [0.1, 0.0, 0.0])
     robot.message = JointCommand(mode=JointCommand.FAULT, fault="tilt 1.2 (limit 0.9) at tick 7")
     robot.until(lambda: robot.velocities[-1] == [0.0, 0.0, 0.0] and "fault | tilt 1.2" in terminal.output)
     # Walking again, it does not start with what was asked for before.
+    robot.until_silent()
     robot.message = JointCommand(mode=JointCommand.WALKING)
     robot.velocities.clear()
-    robot.until(lambda: len(robot.velocities) > 10)
-    assert not np.any(robot.velocities)
+    terminal.type("k")
+    robot.until(lambda: "walking | no velocity is sent" in terminal.output[terminal.output.rindex("fault | tilt") :])
+    assert not robot.velocities
 
 
 def test_requests_and_their_refusals(robot, terminal):
@@ -195,8 +266,31 @@ def test_the_space_bar_stops_and_c_releases_before_it_clears(robot, terminal):
     assert robot.events == [False, "clear_fault"]
 
 
-def test_ending_by_sigterm_restores_the_terminal(robot, terminal):
-    terminal.process.terminate()
+def test_who_else_asserts_the_stop_is_told(robot, terminal):
+    robot.refuses, robot.reason = "clear_fault", "the emergency stop is asserted by remote"
+    terminal.type(" c")
+    robot.until(lambda: True in robot.events)
+    terminal.type("c")
+    robot.until(lambda: "clear_fault was refused: the emergency stop is asserted by remote" in terminal.output)
+    assert False in robot.events
+
+
+def test_a_stop_said_before_anybody_listened_is_heard_later(ros_domain, probe):
+    heard = []
+    with Operator() as operator:
+        with pytest.raises(OperatorError, match="nobody hears the emergency stop"):
+            operator.emergency_stop()
+        probe.create_subscription(Bool, "e_stop", lambda message: heard.append(message.data), SETTINGS)
+        probe.until(lambda: heard == [True])
+        operator.release_emergency_stop()
+        probe.until(lambda: heard == [True, False])
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_ending_by_a_signal_stops_the_robot_and_restores_the_terminal(robot, terminal, number):
+    steer(robot, terminal, "w", [0.1, 0.0, 0.0])
+    terminal.process.send_signal(number)
+    robot.until(lambda: robot.velocities[-1] == [0.0, 0.0, 0.0])
     robot.until(lambda: terminal.process.poll() is not None)
     assert terminal.process.returncode == 0
     assert terminal.settings() == terminal.settings_before
@@ -224,7 +318,16 @@ def test_standard_input_must_be_a_terminal():
     assert done.stderr.count("\n") == 1 and "terminal" in done.stderr
 
 
-@pytest.mark.parametrize("settings", [{"step": (0.1, 0.0, 0.2)}, {"max_command": (1.0, float("nan"), 1.0)}])
-def test_steps_that_make_no_sense_are_refused(settings):
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"step": (0.1, 0.0, 0.2)},
+        {"max_command": (1.0, float("nan"), 1.0)},
+        {"keep_alive": 0.0},
+        {"keep_alive": 3.1},
+        {"keep_alive": float("nan")},
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(settings):
     with pytest.raises(ConfigurationError):
         teleop.Config(**settings)
