@@ -49,8 +49,9 @@ def trust_violation(lowstate: LowState | None, age: float, age_max: float) -> Vi
         "joint velocity": (lowstate.joint_vel, (NUM_JOINTS,)),
         "joint torque": (lowstate.joint_torque, (NUM_JOINTS,)),
         "motor temperature": (lowstate.motor_temperature, (NUM_JOINTS,)),
-        "battery": (lowstate.battery_soc, ()),
     }
+    if lowstate.battery_soc is not None:
+        fields["battery"] = (lowstate.battery_soc, ())
     for name, (values, shape) in fields.items():
         if np.shape(values) != shape:
             return Violation(f"{name} of another shape, number of values", np.size(values), math.prod(shape), True)
@@ -121,6 +122,6 @@ def wear_violation(lowstate: LowState, motor_temperature_max: float, battery_min
     if temperature[joint] > motor_temperature_max:
         cause = f"{JOINT_NAMES[joint]} motor temperature [degC]"
         return Violation(cause, float(temperature[joint]), motor_temperature_max, at_once=False)
-    if lowstate.battery_soc < battery_min:
+    if lowstate.battery_soc is not None and lowstate.battery_soc < battery_min:
         return Violation("battery [%]", float(lowstate.battery_soc), battery_min, at_once=False)
     return None
