@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError, TimingError
-from diffusion_mpc_ros.core.go2 import CONTROL_DT, NUM_JOINTS
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, MOTOR_MODE_SERVO, NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
 
 
@@ -64,8 +64,11 @@ class LowState:
     joint_torque: np.ndarray  # (12,) [N m]
     foot_force: np.ndarray  # (4,) raw, FR FL RR RL
     motor_temperature: np.ndarray  # (12,) [deg C]
-    battery_soc: float  # [%]
+    battery_soc: float | None  # [%]; None: the robot does not say
     wireless_remote: bytes = b""
+    motor_mode: np.ndarray = field(default_factory=lambda: np.full(NUM_JOINTS, MOTOR_MODE_SERVO))  # (12,) int
+    motor_lost: np.ndarray = field(default_factory=lambda: np.zeros(NUM_JOINTS, dtype=int))  # (12,) packets, a counter
+    bms_status: int = 0  # raw
 
 
 @dataclass(frozen=True)
