@@ -106,7 +106,9 @@ class BaseEstimator:
         rotation = rotations.rotation_matrix(lowstate.base_quat_wxyz)
         vertical_force = kinematics.foot_forces(legs, lowstate.joint_torque) @ rotation[2]
         feet_w = (legs.foot_pos_b - IMU_POSITION_B) @ rotation.T
-        contact = self._contact.update(lowstate.foot_force, vertical_force, feet_w[:, 2], dt)
+        contact = self._contact.update(
+            lowstate.foot_force, vertical_force, feet_w[:, 2], legs.foot_pos_b[:, 2], dt
+        )
         self._contact_time = np.where(contact, self._contact_time + dt, 0.0)
         self._flight_time = 0.0 if contact.any() else self._flight_time + dt
         if self._initialized:

@@ -12,10 +12,11 @@ from diffusion_mpc_ros.core.go2 import FOOT_FORCE_CONTACT, LEGS
 
 # Without its sensor a foot counts as loaded when the joint torques balance more than this vertical force [N] ...
 TORQUE_CONTACT_FORCE = 10.0
-# ... and it is within this height [m] of the lowest foot: the torques that accelerate a swinging leg feign up to 70 N.
+# ... and it is within this height [m] of the lowest foot, by gravity or, on a slope, by the base: the torques that
+# accelerate a swinging leg feign up to 70 N.
 LOWEST_FOOT_MARGIN = 0.015
-# Beyond doubt loaded: as low, and more force [N]. Beyond doubt free: less than TORQUE_CONTACT_FORCE, and this high [m];
-# the height alone would not do on a slope.
+# Beyond doubt loaded: as low, and more force [N]. Beyond doubt free: less than TORQUE_CONTACT_FORCE and this high [m]
+# while the legs carry the robot; those of a lying one rest on the ground without torque, at any height on a slope.
 LOADED_FORCE, FREE_HEIGHT = 20.0, 0.03
 # The opposite's share is taken over about this time [s] of no doubt. Above the limit the foot does without its sensor,
 # until the share is down at the second one: a dead sensor is left after 0.07 s under load, trusted again after 0.5 s.
@@ -39,10 +40,10 @@ class FootSensor:
         """Raw value above which the foot is in contact: FOOT_FORCE_CONTACT at one raw unit a newton and above."""
         return FOOT_FORCE_CONTACT * min(max(self._sensed_load / self._load, GAIN_MIN), 1.0)
 
-    def update(self, foot_force: float, vertical_force: float, clearance: float, dt: float) -> bool:
+    def update(self, foot_force: float, vertical_force: float, clearance: float, carried: bool, dt: float) -> bool:
         """Contact from the sensor's raw value, the force by torque [N] and the height [m] above the lowest foot.
 
-        ``dt`` [s] since the last call.
+        ``carried``: the legs carry the robot, by torque; ``dt`` [s] since the last call.
         """
         sensed = foot_force > self.threshold
         low = clearance < LOWEST_FOOT_MARGIN
@@ -52,7 +53,7 @@ class FootSensor:
             self._load += step * (vertical_force - self._load)
             self._missed += min(dt / EVIDENCE_TIME, 1.0) * ((not sensed) - self._missed)
             self._judge()
-        elif clearance > FREE_HEIGHT and vertical_force < TORQUE_CONTACT_FORCE:
+        elif carried and clearance > FREE_HEIGHT and vertical_force < TORQUE_CONTACT_FORCE:
             self._feigned += min(dt / EVIDENCE_TIME, 1.0) * (sensed - self._feigned)
             self._judge()
         return sensed if self.works else low and vertical_force > TORQUE_CONTACT_FORCE
@@ -73,13 +74,18 @@ class ContactDetector:
         return np.array([sensor.works for sensor in self._sensors])
 
     def update(
-        self, foot_force: np.ndarray, vertical_force: np.ndarray, foot_height: np.ndarray, dt: float
+        self, foot_force: np.ndarray, vertical_force: np.ndarray, height_w: np.ndarray, height_b: np.ndarray, dt: float
     ) -> np.ndarray:
-        """Contact ``(4,)`` bool from raw sensor values, the feet's vertical forces by torque [N] and heights [m].
+        """Contact ``(4,)`` bool from raw sensor values and the feet's vertical forces by torque [N].
 
-        All ``(4,)``; heights in any common origin, upwards; ``dt`` [s] since the last call.
+        Heights [m] in any common origin, upwards in the world and in the base frame; ``dt`` [s] since the last call.
         """
-        heights = foot_height.tolist()
-        lowest = min(heights)
-        feet = zip(self._sensors, foot_force.tolist(), vertical_force.tolist(), heights)
-        return np.array([sensor.update(raw, force, height - lowest, dt) for sensor, raw, force, height in feet])
+        forces, heights_w, heights_b = vertical_force.tolist(), height_w.tolist(), height_b.tolist()
+        lowest_w, lowest_b, carried = min(heights_w), min(heights_b), max(forces) > LOADED_FORCE
+        feet = zip(self._sensors, foot_force.tolist(), forces, heights_w, heights_b)
+        return np.array(
+            [
+                sensor.update(raw, force, min(world - lowest_w, base - lowest_b), carried, dt)
+                for sensor, raw, force, world, base in feet
+            ]
+        )
