@@ -25,7 +25,7 @@ def _robot_obstacles(
         yield f"{untrusted}; last refused LowState: {link.rejected}" if link.rejected else str(untrusted)
         return
     yield from map(str, checks.motion_violations(lowstate, settings))
-    motor = checks.motor_violation(lowstate)
+    motor = checks.motor_violation(lowstate, link)
     if motor is not None:
         yield str(motor)
     if lowstate.battery_soc is None:

@@ -11,8 +11,15 @@ import numpy as np
 from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.core import rotations
-from diffusion_mpc_ros.core.go2 import JOINT_NAMES, JOINT_POS_MAX, JOINT_POS_MIN, JOINT_VEL_MAX, NUM_JOINTS
-from diffusion_mpc_ros.core.types import MOTOR_SERVO, LowState
+from diffusion_mpc_ros.core.go2 import (
+    JOINT_NAMES,
+    JOINT_POS_MAX,
+    JOINT_POS_MIN,
+    JOINT_VEL_MAX,
+    MOTOR_MODE_SERVO,
+    NUM_JOINTS,
+)
+from diffusion_mpc_ros.core.types import LowState
 
 # No Go2 joint or encoder can report more than this; such a LowState is garbage, not motion.
 _PLAUSIBLE_POS, _PLAUSIBLE_VEL = 10.0, 200.0
@@ -127,14 +134,14 @@ def motion_violations(lowstate: LowState, settings: SafetySettings) -> Iterator[
         yield Violation(cause, float(speed[joint]), settings.joint_velocity_factor, at_once=False)
 
 
-def motor_violation(lowstate: LowState) -> Violation | None:
-    """Return the first leg motor that does not follow commands; None when all do."""
-    out = lowstate.motor_mode != MOTOR_SERVO
-    if not out.any():
+def motor_violation(lowstate: LowState, link: LinkStatus) -> Violation | None:
+    """Return the first leg motor that does not follow commands; None when all do, or none has to."""
+    out = lowstate.motor_mode != MOTOR_MODE_SERVO
+    if link.dry_run or not out.any():
         return None
     joint = int(out.argmax())
     cause = f"{JOINT_NAMES[joint]} motor is not in servo mode, its mode"
-    return Violation(cause, float(lowstate.motor_mode[joint]), float(MOTOR_SERVO), at_once=False)
+    return Violation(cause, float(lowstate.motor_mode[joint]), float(MOTOR_MODE_SERVO), at_once=False)
 
 
 def wear_violation(lowstate: LowState, motor_temperature_max: float, battery_min: float) -> Violation | None:

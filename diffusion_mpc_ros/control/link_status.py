@@ -14,6 +14,7 @@ class LinkStatus:
     ``foreign_lowstate``: who else but the robot has just sent LowStates, "" for nobody.
     ``write_error``: why the last command could not be sent, "" when it was.
     ``artefact_error``, ``clock_error``: why the model artefact or LowState's clock cannot be used, "" when they can.
+    ``dry_run``: no motor listens, so that what the motors say of themselves does not matter.
     ``rejected``: why the last LowState that was refused was refused, "" when none has been.
     """
 
@@ -24,4 +25,5 @@ class LinkStatus:
     watchdog_ready: bool = False
     artefact_error: str = ""
     clock_error: str = ""
+    dry_run: bool = False
     rejected: str = ""

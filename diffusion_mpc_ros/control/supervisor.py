@@ -122,7 +122,7 @@ class Supervisor:
         wear = checks.wear_violation(inputs.lowstate, settings.motor_temperature_max, settings.battery_min)
         self._worn_time = 0.0 if wear is None else self._worn_time + CONTROL_DT
         lasting = next(checks.motion_violations(inputs.lowstate, settings), None)
-        lasting = lasting or checks.motor_violation(inputs.lowstate)
+        lasting = lasting or checks.motor_violation(inputs.lowstate, inputs.link)
         self._violation_ticks = 0 if lasting is None else self._violation_ticks + 1
         return self._effort.violation() or lasting, wear if self._worn_time >= settings.wear_time else None
 

@@ -58,6 +58,9 @@ FOOT_RADIUS = 0.022
 # Position of the IMU in the base frame [m]; its axes are the base's.
 IMU_POSITION_B = _constant([-0.02557, 0.0, 0.04232])
 
+# The motors' modes in rt/lowcmd and rt/lowstate: following a position and a velocity, or idle.
+MOTOR_MODE_SERVO, MOTOR_MODE_STOP = 0x01, 0x00
+
 # Raw rt/lowstate foot_force above which a foot carries load.
 FOOT_FORCE_CONTACT = 20
 

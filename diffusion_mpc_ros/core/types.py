@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError, TimingError
-from diffusion_mpc_ros.core.go2 import CONTROL_DT, NUM_JOINTS
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, MOTOR_MODE_SERVO, NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
 
 
@@ -50,10 +50,6 @@ class Timing:
             )
 
 
-# LowState and LowCmd: the motor follows position, velocity and torque commands.
-MOTOR_SERVO = 0x01
-
-
 @dataclass(frozen=True)
 class LowState:
     """One decoded ``rt/lowstate`` message; joints in project order, IMU in the base frame."""
@@ -68,11 +64,11 @@ class LowState:
     joint_torque: np.ndarray  # (12,) [N m]
     foot_force: np.ndarray  # (4,) raw, FR FL RR RL
     motor_temperature: np.ndarray  # (12,) [deg C]
-    battery_soc: float | None  # [%]; None: unknown
+    battery_soc: float | None  # [%]; None: the robot does not say
     wireless_remote: bytes = b""
-    motor_mode: np.ndarray = field(default_factory=lambda: np.full(NUM_JOINTS, MOTOR_SERVO))  # (12,)
-    motor_lost: np.ndarray = field(default_factory=lambda: np.zeros(NUM_JOINTS, dtype=np.int64))  # (12,) packets lost
-    bms_status: int = 0
+    motor_mode: np.ndarray = field(default_factory=lambda: np.full(NUM_JOINTS, MOTOR_MODE_SERVO))  # (12,) int
+    motor_lost: np.ndarray = field(default_factory=lambda: np.zeros(NUM_JOINTS, dtype=int))  # (12,) packets, a counter
+    bms_status: int = 0  # raw
 
 
 @dataclass(frozen=True)

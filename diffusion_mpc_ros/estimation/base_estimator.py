@@ -30,7 +30,8 @@ GAP_VARIANCE = 1.0
 FOOT_STIFFNESS, MAX_COMPRESSION = 1.0e4, 0.012
 # No sensor of the Go2 reports more than this in SI or raw units; it is garbage.
 MAX_READING = 4.0e4
-# The filter starts when all feet have been loaded this long [s], and starts over when none has been.
+# The filter starts when all feet have been loaded this long [s], interruptions taken off, and starts over when none has
+# been.
 INITIALISATION_TIME, FLIGHT_TIME = 0.1, 0.5
 # A Go2 is neither faster [m/s] nor higher [m] than this; beyond it the filter has diverged.
 MAX_SPEED, MAX_HEIGHT = 6.0, 1.0
@@ -89,6 +90,11 @@ class BaseEstimator:
         self._estimate = BaseEstimate(np.zeros(3), 0.0, np.zeros(3), np.zeros(4, dtype=bool), False)
         self._forget()
 
+    @property
+    def foot_sensors_work(self) -> np.ndarray:
+        """Feet ``(4,)`` bool whose contact comes from their force sensors, not from joint torques."""
+        return self._contact.sensors_work
+
     def update(self, lowstate: LowState) -> BaseEstimate:
         """Estimate from ``lowstate``; bounded work, about 0.2 ms for one that is used."""
         if not _is_sound(lowstate):
@@ -100,14 +106,16 @@ class BaseEstimator:
         rotation = rotations.rotation_matrix(lowstate.base_quat_wxyz)
         vertical_force = kinematics.foot_forces(legs, lowstate.joint_torque) @ rotation[2]
         feet_w = (legs.foot_pos_b - IMU_POSITION_B) @ rotation.T
-        contact = self._contact.update(lowstate.foot_force, vertical_force, feet_w[:, 2], dt)
+        contact = self._contact.update(
+            lowstate.foot_force, vertical_force, feet_w[:, 2], legs.foot_pos_b[:, 2], dt
+        )
         self._contact_time = np.where(contact, self._contact_time + dt, 0.0)
         self._flight_time = 0.0 if contact.any() else self._flight_time + dt
         if self._initialized:
             self._filter(lowstate, legs, rotation, feet_w, vertical_force, contact, dt)
             self._guard()
         if not self._initialized:
-            self._place(feet_w, vertical_force, contact)
+            self._place(feet_w, vertical_force, contact, dt)
         self._estimate = self._read(lowstate, rotation, vertical_force, contact)
         return self._estimate
 
@@ -130,6 +138,7 @@ class BaseEstimator:
         self._initialized = False
         self._covariance = np.zeros((2, _STATES, _STATES))  # horizontal, vertical
         self._contact_time = np.zeros(4)
+        self._loaded_time = np.zeros(4)
         self._flight_time = 0.0
 
     def _restart(self) -> None:
@@ -149,15 +158,18 @@ class BaseEstimator:
         if not sound or self._flight_time > FLIGHT_TIME:
             self._restart()
 
-    def _place(self, feet_w: np.ndarray, vertical_force: np.ndarray, contact: np.ndarray) -> None:
+    def _place(self, feet_w: np.ndarray, vertical_force: np.ndarray, contact: np.ndarray, dt: float) -> None:
         """At rest with the lowest foot on the ground; the filter starts when all feet have been loaded for a while."""
+        # A noisy sensor interrupts the contact again and again: it takes longer, but it must not take for ever.
+        self._loaded_time = np.maximum(self._loaded_time + np.where(contact, dt, -dt), 0.0)
+        np.minimum(self._loaded_time, INITIALISATION_TIME, out=self._loaded_time)
         state = self._state
         supports = contact if contact.any() else feet_w[:, 2] <= feet_w[:, 2].min() + FOOT_RADIUS
         state[_VELOCITY] = 0.0
         state[_POSITION, 2] = (self._foot_height(vertical_force) - feet_w[:, 2])[supports].mean()
         state[_FEET] = state[_POSITION] + feet_w
         self._covariance[:] = np.diag([1e-4, 1e-2, 1e-4, 1e-4, 1e-4, 1e-4])
-        self._initialized = bool(self._contact_time.min() >= INITIALISATION_TIME)
+        self._initialized = bool(self._loaded_time.min() >= INITIALISATION_TIME)
 
     def _filter(
         self,

@@ -13,19 +13,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES
-from diffusion_mpc_ros.core.go2 import NUM_JOINTS
+from diffusion_mpc_ros.core.go2 import MOTOR_MODE_SERVO, NUM_JOINTS
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.go2.crc import low_level_crc
 from diffusion_mpc_ros.go2.wire import LOWCMD, LOWSTATE, SPORTMODESTATE, FloatFields, Layout, MessageError
 
 HEAD = (0xFE, 0xEF)
 LEVEL_FLAG_LOW = 0xFF
-MOTOR_MODE_SERVO = 0x01
 # In place of a position or a velocity: no such command; the gain of that loop then counts as zero.
 POS_STOP = 2.146e9
 VEL_STOP = 16000.0
 _JOINTS = slice(0, NUM_JOINTS)
 _UNIT_QUATERNION_TOLERANCE = 0.05
+# The battery's cells and their nominal voltage [mV].
+BATTERY_CELLS, CELL_VOLTAGE = 8, 3600
 
 _LOWSTATE_FLOATS = FloatFields(
     LOWSTATE,
@@ -60,12 +61,6 @@ def _addressed(layout: Layout) -> np.ndarray:
     return record
 
 
-def _servo_lowstate() -> np.ndarray:
-    record = _addressed(LOWSTATE)
-    record["motor_state"]["mode"][_JOINTS] = MOTOR_MODE_SERVO
-    return record
-
-
 def _idle_lowcmd() -> np.ndarray:
     """All 20 slots in servo mode with neither a position nor a velocity and zero gains."""
     record = _addressed(LOWCMD)
@@ -75,7 +70,7 @@ def _idle_lowcmd() -> np.ndarray:
     return record
 
 
-_LOWSTATE_TEMPLATE = _servo_lowstate()
+_LOWSTATE_TEMPLATE = _addressed(LOWSTATE)
 _LOWCMD_TEMPLATE = _idle_lowcmd()
 
 
@@ -100,25 +95,35 @@ def decode_lowstate(sample: bytes, receive_time: float) -> LowState:
     _check_crc("LowState", record)
     floats = _LOWSTATE_FLOATS.read(record)
     _check_unit(floats["base_quat_wxyz"])
+    joints, bms = record["motor_state"][_JOINTS], record["bms_state"]
     return LowState(
         tick_ms=int(record["tick"]),
         receive_time=receive_time,
         **floats,
         foot_force=record["foot_force"].astype(np.float64),
-        motor_temperature=record["motor_state"]["temperature"][_JOINTS].astype(np.float64),
-        battery_soc=float(record["bms_state"]["soc"]),
+        # An unsigned byte in the IDL, a signed one in the SDK's structure: frost is likelier than 251 deg C.
+        motor_temperature=joints["temperature"].view(np.int8).astype(np.float64),
+        battery_soc=_state_of_charge(bms),
         wireless_remote=record["wireless_remote"].tobytes(),
+        motor_mode=joints["mode"].astype(np.int64),
+        motor_lost=joints["lost"].astype(np.int64),
+        bms_status=int(bms["status"]),
     )
 
 
 def encode_lowstate(state: LowState) -> bytes:
-    """The ``rt/lowstate`` sample of a state, checksum filled in."""
+    """The ``rt/lowstate`` sample of a state, checksum filled in; an unknown battery is an all-zero one."""
     record = LOWSTATE.copy(_LOWSTATE_TEMPLATE)
     _LOWSTATE_FLOATS.write(record, state)
     record["imu_state"]["rpy"] = _roll_pitch_yaw(state.base_quat_wxyz)
-    record["motor_state"]["temperature"][_JOINTS] = np.rint(state.motor_temperature).clip(0, 255)
+    joints, bms = record["motor_state"][_JOINTS], record["bms_state"]
+    joints["temperature"] = np.rint(state.motor_temperature).clip(-(2**7), 2**7 - 1).astype(np.int8).view(np.uint8)
+    joints["mode"], joints["lost"] = state.motor_mode, state.motor_lost
     record["foot_force"] = np.rint(state.foot_force).clip(-(2**15), 2**15 - 1)
-    record["bms_state"]["soc"] = min(max(round(state.battery_soc), 0), 100)
+    if state.battery_soc is not None:
+        bms["soc"] = min(max(round(state.battery_soc), 0), 100)
+        bms["status"] = state.bms_status
+        bms["cell_vol"][:BATTERY_CELLS] = CELL_VOLTAGE
     record["tick"] = state.tick_ms % 2**32
     record["wireless_remote"] = np.frombuffer(state.wireless_remote.ljust(REMOTE_BYTES, b"\0"), dtype=np.uint8)
     record["crc"] = low_level_crc(record)
@@ -183,6 +188,16 @@ def decode_sportmodestate(sample: bytes) -> SportModeState:
         **floats,
         body_height=float(record["body_height"]),
     )
+
+
+def _state_of_charge(bms: np.ndarray) -> float | None:
+    """State of charge [%]; None where the battery says nothing (all zero) or nothing possible (above 100)."""
+    charge = int(bms["soc"])
+    if charge > 100:
+        return None
+    if charge == 0 and not any(np.any(bms[name]) for name in ("status", "current", "cycle", "cell_vol")):
+        return None
+    return float(charge)
 
 
 def _check_crc(name: str, record: np.ndarray) -> None:

@@ -9,6 +9,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from diffusion_mpc_msgs.msg import Plan
 
 from diffusion_mpc_ros.control import checks
+from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.errors import ArtefactError, PlanError
 from diffusion_mpc_ros.core.resources import model_folder
@@ -44,11 +45,11 @@ def check_identity(message: Plan, identity: str) -> None:
         )
 
 
-def _robot_warning(lowstate: LowState | None) -> str:
+def _robot_warning(lowstate: LowState | None, link: LinkStatus) -> str:
     """Return what is odd about what the robot says of itself, "" for nothing."""
     if lowstate is None:
         return ""
-    motor = checks.motor_violation(lowstate)
+    motor = checks.motor_violation(lowstate, link)
     if motor is not None:
         return str(motor)
     return "the battery's state of charge is not known" if lowstate.battery_soc is None else ""
@@ -68,7 +69,7 @@ def diagnostics(
         level, text = DiagnosticStatus.WARN, f"{mode.value}; the watchdog process is not ready"
     elif mode is Mode.WALKING and not step.holding.alive:
         level, text = DiagnosticStatus.WARN, f"{mode.value}; nobody holds the robot: it stands still"
-    elif (warning := _robot_warning(step.lowstate)) != "":
+    elif (warning := _robot_warning(step.lowstate, link)) != "":
         level, text = DiagnosticStatus.WARN, f"{mode.value}; {warning}"
     values = {
         "mode": mode.value,

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffusion_mpc_ros.core import clock
+from diffusion_mpc_ros.core.go2 import LEGS
 from diffusion_mpc_ros.core.types import JointCommand, LowState, RobotState
 from diffusion_mpc_ros.estimation.base_estimator import BaseEstimate, BaseEstimator
 from diffusion_mpc_ros.realtime.tick_clock import TickClock
@@ -41,6 +42,11 @@ class StateSampler:
         self._estimator = BaseEstimator()
         self._commands: deque[tuple[float, JointCommand]] = deque(maxlen=COMMANDS)
         self._tick = -1
+
+    @property
+    def foot_sensors_work(self) -> np.ndarray:
+        """Feet ``(4,)`` bool whose contact comes from their force sensors, not from joint torques."""
+        return self._estimator.foot_sensors_work
 
     def note_command(self, command: JointCommand) -> None:
         """Remember a LowCmd seen on the wire, whoever sent it."""
@@ -82,3 +88,11 @@ class StateSampler:
             if received < before:
                 return np.where(command.kp > 0.0, command.joint_pos, lowstate.joint_pos)
         return lowstate.joint_pos
+
+
+def describe_foot_sensors(work: np.ndarray) -> str:
+    """Which feet do without their force sensors, ``""`` for none; ``work (4,)`` bool."""
+    feet = [leg for leg, works in zip(LEGS, work) if not works]
+    if not feet:
+        return ""
+    return f"contact by joint torques instead of force sensors: {', '.join(feet)} (dead, weak, stuck or noisy)"

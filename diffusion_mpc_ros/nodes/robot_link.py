@@ -86,6 +86,7 @@ class RobotLink:
             foreign_publishers=0 if self._options.dry_run else self._foreign_publishers(),
             write_error=self._write_error,
             watchdog_ready=self._watchdog.ready,
+            dry_run=self._options.dry_run,
             **known,
         )
 

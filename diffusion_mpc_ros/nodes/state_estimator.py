@@ -1,22 +1,24 @@
 """The node ``state_estimator``: ``rt/lowstate`` in, one atomic ``robot_state`` per control tick out.
 
 Also publishes ``joint_states``, ``imu/data``, ``odom``, the Unitree remote as ``remote`` (sensor_msgs/Joy) and, where
-tf2_msgs is installed, the transform odom -> base.
-Everything is published from the thread that receives LowState, as soon as a tick's first one is there.
+tf2_msgs is installed, the transform odom -> base. All that is published from the thread that receives LowState, as soon
+as a tick's first one is there. ``/diagnostics`` says every second which feet do without their force sensors.
 """
 
 from __future__ import annotations
 
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from diffusion_mpc_msgs.msg import RobotState
 from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, JointState, Joy
 
+from diffusion_mpc_ros.core.go2 import LEGS
 from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber, open_domain
 from diffusion_mpc_ros.go2.remote import decode_remote
 from diffusion_mpc_ros.nodes import conversions, standard_messages
-from diffusion_mpc_ros.nodes.estimation import StateSampler, TickSnapshot
+from diffusion_mpc_ros.nodes.estimation import StateSampler, TickSnapshot, describe_foot_sensors
 from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
 from diffusion_mpc_ros.nodes.parameters import (
     BASE_FRAME,
@@ -31,6 +33,8 @@ from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 ODOM_FRAME = Parameter("odom_frame", "odom", "Odometry frame (REP 105).")
+# Time between two diagnostics, and the least between two warnings in the log [s].
+DIAGNOSTICS_PERIOD, WARNING_PERIOD = 1.0, 30.0
 PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, ODOM_FRAME, BASE_FRAME, realtime_priority(30))
 
 
@@ -51,12 +55,14 @@ class StateEstimator(ManagedNode):
             self.get_logger().info("tf2_msgs is not installed: no /tf")
         else:
             self._transforms = self.create_publisher(self._tf2_msgs.TFMessage, "/tf", RELIABLE)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         self._sampler = StateSampler()
         # The DDS library's threads, which receive and publish, inherit it.
         schedule_realtime(values["realtime_priority"])
         self._domain = open_domain(values["network_interface"], values["domain_id"])
         self._lowcmds = Subscriber(self._domain, LOWCMD, self._sampler.note_command)
         self._lowstates = Subscriber(self._domain, LOWSTATE, self._on_lowstate, single_source=True)
+        self.create_timer(DIAGNOSTICS_PERIOD, self._every_second)
 
     def close(self) -> None:
         """Leave the robot's topics."""
@@ -87,6 +93,17 @@ class StateEstimator(ManagedNode):
         self._odometry.publish(odometry)
         if self._tf2_msgs is not None:
             self._transforms.publish(self._tf2_msgs.TFMessage(transforms=[_transform(odometry)]))
+
+    def _every_second(self) -> None:
+        work = self._sampler.foot_sensors_work
+        warning = describe_foot_sensors(work)
+        if warning:
+            self.get_logger().warning(warning, throttle_duration_sec=WARNING_PERIOD)
+        level = DiagnosticStatus.WARN if warning else DiagnosticStatus.OK
+        text = warning or "contact by the force sensors of all feet"
+        values = {f"contact_{leg}": "sensor" if works else "inferred" for leg, works in zip(LEGS, work)}
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(standard_messages.diagnostics_message(self.get_name(), level, text, values, stamp))
 
 
 def _transform(odometry: Odometry) -> TransformStamped:

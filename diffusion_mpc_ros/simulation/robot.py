@@ -27,6 +27,8 @@ _NO_PAYLOAD = 1e-6
 _PAYLOAD_RADIUS = 0.05
 _CLEARANCE = 0.002
 _LIMP = JointCommand.position(np.zeros(go2.NUM_JOINTS), 0.0, 0.0)
+# What the motors say of their mode without a command and with one.
+_IDLE, _DRIVEN = np.full(go2.NUM_JOINTS, go2.MOTOR_MODE_STOP), np.full(go2.NUM_JOINTS, go2.MOTOR_MODE_SERVO)
 
 
 class Pose(Enum):
@@ -153,6 +155,7 @@ class Go2Simulation:
             motor_temperature=self._motor_temperature,
             battery_soc=self._battery_soc,
             wireless_remote=self._remote if self.time < self._remote_expires else bytes(REMOTE_BYTES),
+            motor_mode=_IDLE if self._command is _LIMP else _DRIVEN,
         )
 
     def truth(self) -> BaseTruth:

@@ -61,8 +61,8 @@ def started():
 
 def test_starts_when_all_feet_have_been_loaded():
     estimator = BaseEstimator()
-    three = np.array([FOOT_LOAD, FOOT_LOAD, FOOT_LOAD, 0.0])
-    estimate, tick_ms = feed(estimator, 0, 1.0, foot_force=three)
+    three = np.array([1.0, 1.0, 1.0, 0.0])
+    estimate, tick_ms = feed(estimator, 0, 1.0, foot_force=FOOT_LOAD * three, joint_torque=TORQUE * np.repeat(three, 3))
     assert not estimate.initialized
     assert estimate.foot_contact.tolist() == [True, True, True, False]
     estimate, tick_ms = feed(estimator, tick_ms, INITIALISATION_TIME - 0.02)
@@ -70,6 +70,29 @@ def test_starts_when_all_feet_have_been_loaded():
     estimate, _ = feed(estimator, tick_ms, 0.04)
     assert estimate.initialized
     assert estimator.restarts == 0
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.3, -1.0])
+def test_starts_with_one_weak_sensor(gain):
+    estimator = BaseEstimator()
+    estimate, _ = feed(estimator, 0, 0.5, foot_force=FOOT_LOAD * np.array([1.0, gain, 1.0, 1.0]))
+    assert estimate.initialized and estimate.foot_contact.all()
+    assert estimate.base_height == pytest.approx(HEIGHT, abs=1e-3)
+
+
+def test_starts_with_noisy_sensors():
+    """Each misses the threshold in one sample of eight: never 0.1 s without an interruption."""
+    estimator, rng = BaseEstimator(), np.random.default_rng(0)
+    for tick_ms in range(0, 3000, 4):
+        estimate = estimator.update(make_lowstate(tick_ms, foot_force=FOOT_LOAD + rng.normal(0.0, 15.0, 4)))
+    assert estimate.initialized
+
+
+def test_says_which_feet_do_without_their_sensors():
+    estimator = BaseEstimator()
+    assert estimator.foot_sensors_work.all()
+    feed(estimator, 0, 0.5, foot_force=np.array([0.0, FOOT_LOAD, FOOT_LOAD, -20.0]))
+    assert estimator.foot_sensors_work.tolist() == [False, True, True, False]
 
 
 def test_at_rest():

@@ -41,9 +41,12 @@ LOWSTATES = st.builds(
     joint_vel=floats(12),
     joint_torque=floats(12),
     foot_force=arrays(np.float64, 4, elements=st.integers(-32768, 32767).map(float)),
-    motor_temperature=arrays(np.float64, 12, elements=st.integers(0, 255).map(float)),
+    motor_temperature=arrays(np.float64, 12, elements=st.integers(-128, 127).map(float)),
     battery_soc=st.integers(0, 100).map(float),
     wireless_remote=st.binary(min_size=40, max_size=40),
+    motor_mode=arrays(np.int64, 12, elements=st.integers(0, 255)),
+    motor_lost=arrays(np.int64, 12, elements=st.integers(0, 2**32 - 1)),
+    bms_status=st.integers(0, 255),
 )
 COMMANDS = st.builds(
     JointCommand, joint_pos=floats(12), joint_vel=floats(12), kp=floats(12), kd=floats(12), torque=floats(12)
@@ -96,6 +99,11 @@ def test_lowstate_as_the_sdk_reads_it(state):
     assert message.imu_state.gyroscope == state.base_ang_vel.tolist()
     assert message.imu_state.accelerometer == state.base_lin_acc.tolist()
     assert message.foot_force == state.foot_force.tolist()
+    assert [motor.mode for motor in message.motor_state[:12]] == state.motor_mode.tolist()
+    assert [motor.lost for motor in message.motor_state[:12]] == state.motor_lost.tolist()
+    # The IDL's byte is unsigned.
+    assert [motor.temperature for motor in message.motor_state[:12]] == (state.motor_temperature % 256).tolist()
+    assert message.bms_state.status == state.bms_status
 
 
 @settings(max_examples=30, deadline=None)
@@ -209,6 +217,54 @@ def test_a_state_with_a_wrong_crc_is_refused():
 def test_the_tick_wraps_as_an_unsigned_word():
     sample = messages.encode_lowstate(standing_state(tick_ms=2**32 + 5))
     assert messages.decode_lowstate(sample, 0.0).tick_ms == 5
+
+
+def decode_changed(change) -> LowState:
+    return messages.decode_lowstate(spoilt_lowstate(change), 0.0)
+
+
+@pytest.mark.parametrize(("byte", "temperature"), [(0, 0), (40, 40), (127, 127), (128, -128), (251, -5), (255, -1)])
+def test_motor_temperature_is_a_signed_byte(byte, temperature):
+    state = decode_changed(lambda record: record["motor_state"]["temperature"].fill(byte))
+    assert state.motor_temperature.tolist() == [temperature] * 12
+
+
+@pytest.mark.parametrize(("warm", "byte"), [(-5.4, 251), (200.0, 127), (-200.0, 128)])
+def test_motor_temperature_as_the_idl_byte(warm, byte):
+    record = LOWSTATE.unpack(messages.encode_lowstate(standing_state(motor_temperature=np.full(12, warm))))
+    assert record["motor_state"]["temperature"][:12].tolist() == [byte] * 12
+
+
+def clear_battery(record) -> None:
+    record["bms_state"] = np.zeros((), dtype=record["bms_state"].dtype)
+
+
+def test_a_battery_that_says_nothing_or_the_impossible_is_unknown():
+    assert decode_changed(clear_battery).battery_soc is None
+    assert decode_changed(lambda record: record["bms_state"]["soc"].fill(101)).battery_soc is None
+    assert decode_changed(lambda record: record["bms_state"]["soc"].fill(255)).battery_soc is None
+    assert decode_changed(lambda record: record["bms_state"]["soc"].fill(100)).battery_soc == 100.0
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("status", 1), ("current", -2000), ("cycle", 3), ("cell_vol", [0] * 14 + [1])]
+)
+def test_an_empty_battery_that_says_anything_else_is_empty(name, value):
+    def change(record):
+        clear_battery(record)
+        record["bms_state"][name] = value
+
+    assert decode_changed(change).battery_soc == 0.0
+
+
+def test_an_unknown_battery_is_all_zero_on_the_wire_and_an_empty_one_is_not():
+    unknown, empty = (
+        sdk.LowState_.deserialize(messages.encode_lowstate(standing_state(battery_soc=charge))).bms_state
+        for charge in (None, 0.0)
+    )
+    assert (unknown.soc, unknown.status, unknown.current, unknown.cycle, sum(unknown.cell_vol)) == (0, 0, 0, 0, 0)
+    # 8 cells of 3.6 V: the Go2's 28.8 V.
+    assert (empty.soc, sum(empty.cell_vol)) == (0, 28_800)
 
 
 @settings(max_examples=30, deadline=None)

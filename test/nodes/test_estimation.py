@@ -9,7 +9,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.types import JointCommand, LowState
-from diffusion_mpc_ros.nodes.estimation import StateSampler
+from diffusion_mpc_ros.nodes.estimation import StateSampler, describe_foot_sensors
 
 START = 100.0
 
@@ -35,6 +35,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+
+def test_feet_without_a_sensor_are_named():
+    assert describe_foot_sensors(np.ones(4, dtype=bool)) == ""
+    assert "force sensors: FL, RR (dead" in describe_foot_sensors(np.array([True, False, False, True]))
 
 
 def target(value: float) -> JointCommand:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from diffusion_mpc_msgs.msg import Plan, RobotState
 from geometry_msgs.msg import Twist, WrenchStamped
 from nav_msgs.msg import Odometry
@@ -70,6 +72,29 @@ def test_state_estimator(start_node, probe, simulated_robot, link):
     assert received["joint_states"][-1].name == list(JOINT_NAMES)
     assert received["odom"][-1].child_frame_id == received["imu/data"][-1].header.frame_id == "base"
     assert node.terminate() == 0, node.output
+
+
+def test_state_estimator_names_the_foot_whose_sensor_is_dead(start_node, probe, link):
+    reported = []
+    probe.create_subscription(DiagnosticArray, "/diagnostics", reported.append, RELIABLE)
+    node = start_node("state_estimator", network_interface="lo", domain_id=link)
+    simulation = Go2Simulation()
+    simulation.reset(Pose.STANDING)
+    with open_domain("lo", link) as domain:
+        lowstates = Publisher(domain, LOWSTATE)
+
+        def told() -> bool:
+            lowstate = simulation.step_control_tick(JointCommand.position(DEFAULT_JOINT_POS, 60.0, 5.0))
+            lowstates.publish(replace(lowstate, foot_force=lowstate.foot_force * [1.0, 0.0, 1.0, 1.0]))
+            return bool(reported) and reported[-1].status[0].level == DiagnosticStatus.WARN
+
+        probe.until(told)
+        lowstates.close()
+    status = reported[-1].status[0]
+    assert status.name == "state_estimator" and "FL (dead" in status.message
+    told = {value.key: value.value for value in status.values}
+    assert told == {"contact_FR": "sensor", "contact_FL": "inferred", "contact_RR": "sensor", "contact_RL": "sensor"}
+    assert node.terminate() == 0 and "force sensors: FL (dead" in node.output
 
 
 def test_command_publisher_obeys_and_damps_at_the_end(start_node, ros_domain, simulated_robot, link):

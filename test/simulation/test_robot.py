@@ -214,6 +214,17 @@ def test_work_warms_the_motors_and_drains_the_battery(standing):
     assert 99.9 < last.battery_soc < 100.0 - 100.0 * 30.0 / 829440.0
 
 
+def test_motors_say_servo_while_they_follow_a_command(robot):
+    robot.reset(Pose.LYING)
+    assert robot.lowstate(0.0).motor_mode.tolist() == [0] * 12
+    robot.set_command(JointCommand.damping(3.0))
+    robot.step_physics()
+    assert robot.lowstate(0.0).motor_mode.tolist() == [1] * 12
+    for _ in range(round(COMMAND_TIMEOUT / robot.timestep) + 1):
+        robot.step_physics()
+    assert robot.lowstate(0.0).motor_mode.tolist() == [0] * 12
+
+
 # Poses
 
 
