@@ -29,6 +29,8 @@ from diffusion_mpc_ros.realtime.memory import lock_memory
 SPIN_TIMEOUT = 0.1
 # How long a node may take to end in order [s].
 END_TIMEOUT = 8.0
+# An executor that only fails must not take the processor from the other threads [s].
+FAILURE_PAUSE = 0.01
 # A thread with a deadline waits at most this long [s] for another one to give up the interpreter.
 SWITCH_INTERVAL = 0.5e-3
 
@@ -126,7 +128,7 @@ def _end(node: ManagedNode, executor: SingleThreadedExecutor, requests: EndReque
             hurried = True
             _attempt(node.hurry)
         if _attempt(lambda: executor.spin_once(timeout_sec=SPIN_TIMEOUT)):
-            time.sleep(SPIN_TIMEOUT)  # an executor that only fails must not take the processor from the others
+            time.sleep(FAILURE_PAUSE)
 
 
 def _attempt(action: Callable[[], object]) -> int:

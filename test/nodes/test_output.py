@@ -153,7 +153,7 @@ class Pipe:
         return bytes(received)
 
 
-@given(st.lists(st.binary(min_size=1, max_size=20_000), max_size=30))
+@given(st.lists(st.binary(min_size=1, max_size=5_000), max_size=30))
 def test_with_a_reader_every_byte_arrives_in_order(chunks):
     pipe = Pipe()
     for chunk in chunks:
