@@ -16,6 +16,7 @@ from launch_ros.actions import Node
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import share_directory
+from diffusion_mpc_ros.nodes.launcher import lease_environment
 
 BOOLEANS = ["true", "false"]
 ARGUMENTS = (
@@ -82,7 +83,7 @@ def start(context: LaunchContext) -> list[Node | ExecuteProcess]:
         autostart=value["autostart"] == "true",
         dry_run=value["dry_run"] == "true",
     )
-    environment = bringup.environment(options)
+    environment = {**bringup.environment(options), **lease_environment()}
     actions = [node_action(spec, environment) for spec in bringup.processes(options)]
     if value["rviz"] == "true":
         configuration = str(share_directory() / "rviz" / "go2.rviz")
@@ -111,6 +112,9 @@ def node_action(spec: bringup.ProcessSpec, environment: dict[str, str]) -> Node:
         remappings=list(spec.remappings),
         additional_env=environment,
         output="screen",
+        # After a Ctrl-C the robot is let down; SIGTERM cuts that short, SIGKILL would end it.
+        sigterm_timeout=str(bringup.KILL_WAIT),
+        sigkill_timeout=str(bringup.KILL_WAIT),
     )
 
 

@@ -22,6 +22,7 @@ import yaml
 import diffusion_mpc_ros
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.nodes import launcher
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "diffusion_mpc_ros"
@@ -129,6 +130,12 @@ def test_launch_file_starts_what_bringup_lists(
         for action in launch_file.start(arguments)
     ]
     assert started == bringup.processes(options)
+
+
+def test_launch_file_leaves_time_for_the_orderly_end_and_is_its_nodes_launcher(launch_file: ModuleType) -> None:
+    for action in launch_file.start(launch_arguments(launch_file)):
+        assert action.keywords["sigterm_timeout"] == action.keywords["sigkill_timeout"] == str(bringup.KILL_WAIT)
+        assert action.keywords["additional_env"].items() >= launcher.lease_environment().items()
 
 
 def test_launch_file_opens_rviz_and_records_on_demand(launch_file: ModuleType) -> None:

@@ -7,13 +7,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
+from diffusion_mpc_ros.bringup import KILL_WAIT
 from diffusion_mpc_ros.commands.launch import Config
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
+from diffusion_mpc_ros.nodes.launcher import lease_environment
 
-# The processes get 5 s from their manager before they are killed.
-STOP_TIMEOUT = 15.0
+# Longer than the processes get from the launcher before they are killed [s].
+STOP_TIMEOUT = KILL_WAIT + 5.0
 TAIL_LINES = 25
 
 
@@ -34,6 +37,7 @@ class Child:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **lease_environment()},
                 start_new_session=True,
             )
 
@@ -50,14 +54,23 @@ class Child:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Tell all processes to end and wait for them."""
-        if self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        """Tell all processes to end and wait for them; Ctrl-C meanwhile tells them again, which they take for haste."""
+        self._process.terminate()
+        deadline = time.monotonic() + STOP_TIMEOUT
+        while self._process.poll() is None:
+            try:
+                self._process.wait(max(deadline - time.monotonic(), 0.1))
+            except KeyboardInterrupt:
+                self._process.terminate()
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+
+
+def interrupt_on_signals() -> None:
+    """Take SIGTERM and SIGHUP (the terminal was closed) for Ctrl-C; with ``nohup`` SIGHUP stays ignored."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 def command_line(config: Config) -> list[str]:

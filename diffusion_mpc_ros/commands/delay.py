@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,7 +31,7 @@ from rich.table import Table
 
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands import launch, run
-from diffusion_mpc_ros.commands.child import Child, ProcessDied
+from diffusion_mpc_ros.commands.child import Child, ProcessDied, interrupt_on_signals
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
@@ -87,7 +86,7 @@ def main(config: Config) -> int:
     walk = run.Config(config.duration, config.cmd_vel, headless=True, domain_id=robot_domain)
     os.environ.update({**bringup.environment(options), "ROS_DOMAIN_ID": str(ros_domain)})
     # A request to end is treated as Ctrl-C: the robot sits down first.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     load = os.getloadavg()[0]
     measured = _walk(walk, processes, timing, console)
     if measured is None:

@@ -1,4 +1,7 @@
-"""Start the processes of the controller (and of the simulated Go2) and nothing else; Ctrl-C ends them all.
+"""Start the processes of the controller (and of the simulated Go2) and nothing else; Ctrl-C ends them all in order.
+
+The robot sits down first; a second Ctrl-C makes it lie down at once. So it does when the terminal is closed and when
+this command is killed.
 
 Where ROS 2 is installed ``ros2 launch diffusion_mpc_ros go2.launch.py`` starts the same list. A process that refuses
 its settings ends them all, and so does the end of command_publisher or the simulator. Without its planner or estimator
@@ -21,26 +24,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import yaml
-from honcho.manager import Manager
 
 from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.commands.process_group import ProcessGroup
 from diffusion_mpc_ros.core.errors import ConfigurationError
-
-# honcho's return codes for SIGINT and SIGTERM: the user's wish, no failure.
-STOPPED = (0, 130, 143)
-# Without one of these the others have nothing to do.
-VITAL = ("command_publisher", "go2_simulator")
-# Exit status of a node that refuses its settings.
-REFUSED = 2
-
-
-class RobotProcesses(Manager):
-    """honcho's process manager, but a dead planner never stops command_publisher."""
-
-    def _any_stopped(self) -> bool:
-        """Whether all have to end."""
-        codes = {name: process.get("returncode") for name, process in self._processes.items()}
-        return any(code is not None and (name in VITAL or code == REFUSED) for name, code in codes.items())
+from diffusion_mpc_ros.nodes import output
+from diffusion_mpc_ros.nodes.end_requests import EndRequests
+from diffusion_mpc_ros.nodes.launcher import lease_environment
 
 
 @dataclass(frozen=True)
@@ -84,19 +74,19 @@ class Config:
 def main(config: Config) -> int:
     """Run until Ctrl-C or until the processes have to end; the exit status of the first that ended."""
     options = config.options()
+    output.never_block()
     return run_processes(bringup.processes(options), bringup.environment(options))
 
 
 def run_processes(specs: Sequence[bringup.ProcessSpec], environment: dict[str, str]) -> int:
     """Run ``specs`` with one output, each line with its process's name; the exit status of the first that ended."""
-    manager = RobotProcesses()
-    variables = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+    group = ProcessGroup(EndRequests())
+    variables = {**os.environ, **environment, **lease_environment(), "PYTHONUNBUFFERED": "1"}
     for spec in specs:
         module = f"{bringup.PACKAGE}.nodes.{spec.executable}"
         command = shlex.join([sys.executable, "-m", module, *bringup.ros_arguments(spec)])
-        manager.add_process(spec.name, f"exec {command}", env=variables)
-    manager.loop()
-    return 0 if manager.returncode in STOPPED else manager.returncode
+        group.add(spec.name, f"exec {command}", variables)
+    return group.run()
 
 
 def parse_parameters(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -16,7 +16,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import signal
 import time
 from collections import deque
 from collections.abc import Callable
@@ -29,10 +28,11 @@ from rich.console import Console
 
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands import launch
-from diffusion_mpc_ros.commands.child import Child, ProcessDied
+from diffusion_mpc_ros.commands.child import Child, ProcessDied, interrupt_on_signals
 from diffusion_mpc_ros.commands.keyboard import emergency_stop_key
 from diffusion_mpc_ros.commands.report import Progress, print_report
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.realtime.measurement import Window, gait, report
 
 if TYPE_CHECKING:
@@ -77,12 +77,13 @@ class Config:
 
 def main(config: Config) -> int:
     """Walk as ``config`` says; 1 when the robot fell or faulted, or a process died."""
+    output.never_block()
     console = Console()
     processes = _processes(config, console)
     options = processes.options()
     os.environ.update(bringup.environment(options))
     # A request to end is treated as Ctrl-C: the robot sits down first.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt_on_signals()
     result, failure = None, ""
     with Child(processes) as child:
         console.print(f"output of the processes: {child.log}")

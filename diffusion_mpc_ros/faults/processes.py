@@ -14,7 +14,8 @@ from pathlib import Path
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
 
-STOP_TIMEOUT = 8.0
+# How long an orderly end may take before the process is killed [s].
+STOP_TIMEOUT = bringup.KILL_WAIT
 
 
 class ProcessError(DiffusionMpcError):

@@ -23,7 +23,7 @@ from diffusion_mpc_ros.nodes import conversions
 from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state
 from diffusion_mpc_ros.nodes.parameters import DOMAIN_ID, NETWORK_INTERFACE, Parameter, declare, realtime_priority
 from diffusion_mpc_ros.nodes.qos import RELIABLE
-from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+from diffusion_mpc_ros.nodes.runtime import END_TIMEOUT, ManagedNode, run
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 from diffusion_mpc_ros.simulation.model import ModelOptions
@@ -52,7 +52,10 @@ PARAMETERS = (
 
 
 class Go2SimulatorNode(ManagedNode):
-    """Hands pushes and parameters to the :class:`SimulationLoop`."""
+    """Hands pushes and parameters to the :class:`SimulationLoop`; at the end outlives whoever commands the robot."""
+
+    # Longer than command_publisher may take: without a robot there is nothing to lay down.
+    end_timeout = END_TIMEOUT + 1.0
 
     def __init__(self) -> None:
         super().__init__("go2_simulator")
@@ -71,6 +74,11 @@ class Go2SimulatorNode(ManagedNode):
         self.create_subscription(Joy, "remote_input", self._on_remote, RELIABLE)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_parameters)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nobody commands the robot any more, or there is none."""
+        return self.failure is not None or not self._loop.commanded
 
     def close(self) -> None:
         """Stop the physics, leave the topics."""

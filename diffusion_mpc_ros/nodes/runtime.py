@@ -1,17 +1,19 @@
 """How every node process starts, spins and ends: one single-threaded executor, no traceback for a foreseen error.
 
-Exit status: 0 after SIGINT or SIGTERM, 2 after an error of the project's own types, 1 after anything else.
+It ends in order after SIGINT, SIGTERM, SIGHUP, the end of its launcher, or a failure: the node goes on being spun until
+it says that it has ended. Exit status: 0 after a request to end, 2 after an error of the project's own types, 1 after
+anything else.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import gc
-import signal
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable
+from typing import ClassVar
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
@@ -19,16 +21,27 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
+from diffusion_mpc_ros.nodes import output
+from diffusion_mpc_ros.nodes.end_requests import EndRequests
 from diffusion_mpc_ros.realtime.memory import lock_memory
 
-# How long a stop request may wait for the executor [s].
+# How long a request to end may wait for the executor [s].
 SPIN_TIMEOUT = 0.1
+# How long a node may take to end in order [s].
+END_TIMEOUT = 8.0
+# An executor that only fails must not take the processor from the other threads [s].
+FAILURE_PAUSE = 0.01
 # A thread with a deadline waits at most this long [s] for another one to give up the interpreter.
 SWITCH_INTERVAL = 0.5e-3
 
 
 class ManagedNode(Node):
-    """A node whose threads can end its process: :meth:`fail` from any thread, clean-up in :meth:`close`."""
+    """A node that ends in order, and whose threads can end its process.
+
+    The end: :meth:`end` once, then callbacks as before until :attr:`ended` or ``end_timeout`` [s], then :meth:`close`.
+    """
+
+    end_timeout: ClassVar[float] = END_TIMEOUT
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -36,7 +49,7 @@ class ManagedNode(Node):
         self.memory_locked = lock_memory()
 
     def fail(self, error: BaseException) -> None:
-        """End the process because of ``error``; the first error counts."""
+        """End the process because of ``error``, from any thread; the first error counts."""
         self.failure = self.failure or error
 
     def end(self) -> None:
@@ -44,28 +57,32 @@ class ManagedNode(Node):
 
     @property
     def ended(self) -> bool:
-        """Whether the orderly end is over."""
+        """Whether nothing is left to be done in order."""
         return True
 
     def hurry(self) -> None:
-        """End without what takes time; called when the operator asks again."""
+        """End at once: somebody has asked a second time; called once, between :meth:`end` and :meth:`close`."""
 
     def close(self) -> None:
         """Stop threads and release what the node holds; called once, also after an error."""
 
 
 def run(make_node: Callable[[], ManagedNode]) -> None:
-    """Run one node until SIGINT, SIGTERM or an error, then close it and exit the process."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    """Run one node until it is asked to end or fails, end it in order and exit the process."""
+    output.never_block()
+    faulthandler.enable(output.original_stderr())
     sys.setswitchinterval(SWITCH_INTERVAL)
-    # rclpy's own handlers would invalidate the context before the node could close in order.
-    rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
     try:
-        sys.exit(_spin(make_node, stop))
-    finally:
-        rclpy.try_shutdown()
+        requests = EndRequests()
+        # rclpy's own handlers would invalidate the context before the node could close in order.
+        rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
+        node = make_node()
+    except Exception as error:
+        status = _report(error)
+    else:
+        status = _live(node, requests)
+    rclpy.try_shutdown()
+    sys.exit(status)
 
 
 def freeze_garbage() -> None:
@@ -74,29 +91,59 @@ def freeze_garbage() -> None:
     gc.freeze()
 
 
-def _spin(make_node: Callable[[], ManagedNode], stop: threading.Event) -> int:
-    node = None
+def _live(node: ManagedNode, requests: EndRequests) -> int:
+    """From the first callback to the last; the exit status."""
+    freeze_garbage()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    status = _spin(node, executor, requests)
+    failed_before = node.failure is not None
+    if requests.orphaned:
+        print(requests.orphaned, file=sys.stderr)
+    _attempt(lambda: _end(node, executor, requests))
+    if node.failure and not failed_before:
+        status = status or _report(node.failure)
+    closed = [_attempt(action) for action in (node.close, node.destroy_node)]
+    return status or max(closed)
+
+
+def _spin(node: ManagedNode, executor: SingleThreadedExecutor, requests: EndRequests) -> int:
+    """Until there is a reason to end; the exit status that it gives."""
+    status = 0
+    while not (status or requests.made or node.failure):
+        status = _attempt(lambda: executor.spin_once(timeout_sec=SPIN_TIMEOUT))
+    return _report(node.failure) if node.failure else status
+
+
+def _end(node: ManagedNode, executor: SingleThreadedExecutor, requests: EndRequests) -> None:
+    """The orderly end; what fails meanwhile is reported and changes nothing."""
+    deadline = time.monotonic() + node.end_timeout
+    hurried = False
+    _attempt(node.end)
+    while not node.ended:
+        if time.monotonic() > deadline:
+            print(f"error: no orderly end within {node.end_timeout:.0f} s", file=sys.stderr)
+            return
+        if requests.insisted() and not hurried:
+            hurried = True
+            _attempt(node.hurry)
+        if _attempt(lambda: executor.spin_once(timeout_sec=SPIN_TIMEOUT)):
+            time.sleep(FAILURE_PAUSE)
+
+
+def _attempt(action: Callable[[], object]) -> int:
+    """Do ``action``; 0, or the exit status of the error that it raised, which is reported."""
     try:
-        node = make_node()
-        freeze_garbage()
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        while not stop.is_set() and node.failure is None:
-            executor.spin_once(timeout_sec=SPIN_TIMEOUT)
-        node.end()
-        until = time.monotonic() + 8.0
-        while not node.ended and time.monotonic() < until:
-            executor.spin_once(timeout_sec=SPIN_TIMEOUT)
-        if node.failure is not None:
-            raise node.failure
-        return 0
-    except DiffusionMpcError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        action()
+    except Exception as error:
+        return _report(error)
+    return 0
+
+
+def _report(error: BaseException) -> int:
+    """Say what went wrong; the exit status for it."""
+    if isinstance(error, DiffusionMpcError):
+        print(f"error: {error}", file=sys.stderr)
         return 2
-    except Exception:
-        traceback.print_exc()
-        return 1
-    finally:
-        if node is not None:
-            node.close()
-            node.destroy_node()
+    traceback.print_exception(error)
+    return 1

@@ -56,6 +56,11 @@ class SimulationLoop:
         """Say from now on that the robot's own controller ``name`` is active, or none (``""``)."""
         self._switcher.activate(name)
 
+    @property
+    def commanded(self) -> bool:
+        """Whether anybody has a writer of ``rt/lowcmd``."""
+        return bool(self._lowcmds.publisher_labels())
+
     def close(self) -> None:
         """Stop the physics, close the viewer and the topics."""
         self._loop.stop()

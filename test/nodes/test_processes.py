@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -191,3 +195,39 @@ def test_simulator_is_a_robot_that_can_be_pushed(start_node, probe, link):
         truths.close()
     assert node.terminate() == 0, node.output
     assert "Traceback" not in node.output
+
+
+def test_simulator_stays_until_nobody_commands_it(start_node, probe, link):
+    """Without a robot command_publisher could lay nothing down."""
+    node = start_node("go2_simulator", network_interface="lo", domain_id=link)
+    with open_domain("lo", link) as domain:
+        states, commands = Subscriber(domain, LOWSTATE), Publisher(domain, LOWCMD)
+        assert states.wait(WAIT) and commands.wait_for_subscriber(WAIT), node.output
+        commands.publish(JointCommand.damping(5.0))
+        node.process.terminate()
+        # 2 s of LowState.
+        assert states.wait(WAIT, received=states.received + 1000), node.output
+        commands.close()
+        assert node.wait() == 0, node.output
+        states.close()
+    assert "error" not in node.output
+
+
+def test_a_node_that_nobody_reads_still_estimates(ros_domain, probe, simulated_robot, link):
+    """Its output goes to a full pipe; it says what it has to say, estimates, and ends when told."""
+    received = []
+    probe.create_subscription(RobotState, "robot_state", received.append, STREAM)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, bytes(4096))
+    os.set_blocking(writer, True)
+    command = [sys.executable, "-m", "diffusion_mpc_ros.nodes.state_estimator", "--ros-args", "--log-level", "debug"]
+    parameters = ["-p", "network_interface:=lo", "-p", f"domain_id:={link}"]
+    process = subprocess.Popen([*command, *parameters], stdout=writer, stderr=writer)
+    probe.until(lambda: len(received) > 100)
+    process.terminate()
+    assert process.wait(WAIT) == 0
+    for end in (reader, writer):
+        os.close(end)
