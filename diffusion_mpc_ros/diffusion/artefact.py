@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.core.files import read_folder
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES, NUM_JOINTS, WALKING_KD, WALKING_KP
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_FIELDS, ROW_DIM
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
@@ -141,7 +142,8 @@ class ModelDescription:
 class Artefact:
     """A checked artefact: ``description`` to sample with, ``card`` as read.
 
-    ``model`` is the content of the ONNX file and ``identity`` its SHA-256: what was checked is what runs.
+    ``contents`` holds the files that the card lists, ``model`` is the graph to run and ``identity`` the SHA-256 of
+    :data:`MODEL_FILE`: what was checked is what runs.
     """
 
     path: Path
@@ -149,6 +151,7 @@ class Artefact:
     description: ModelDescription
     identity: str
     model: bytes = field(repr=False)
+    contents: dict[str, bytes] = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -176,13 +179,16 @@ def canonical_json(data: Any) -> str:
 
 
 def load(path: str | Path) -> Artefact:
-    """Read and check the artefact in folder ``path``.
+    """Read and check the artefact in folder ``path``; one that is replaced meanwhile is read again.
 
     Raises :class:`ArtefactError` for a missing or unreadable card, another schema, a file whose SHA-256 differs, a
     model that takes numbers from other files, or a layout, joint order, gain, shape or normaliser that does not fit
     this controller.
     """
-    path = Path(path)
+    return read_folder(Path(path), _load)
+
+
+def _load(path: Path) -> Artefact:
     try:
         card = json.loads((path / CARD_FILE).read_text(encoding="utf-8"))
     except OSError as error:
@@ -199,7 +205,7 @@ def load(path: str | Path) -> Artefact:
         raise ArtefactError(f"{path / CARD_FILE} does not list the file {MODEL_FILE!r}")
     contents = {name: _read(path, name, expected) for name, expected in card["files"].items()}
     description = ModelDescription.from_json(card["model"])
-    return Artefact(path, card, description, card["files"][MODEL_FILE], contents[MODEL_FILE])
+    return Artefact(path, card, description, card["files"][MODEL_FILE], contents[MODEL_FILE], contents)
 
 
 def _read(folder: Path, name: str, sha256: str) -> bytes:

@@ -6,10 +6,9 @@ OpenVINO both run it.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 
-from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.processor import INT8_INSTRUCTIONS, computes_in_int8
 
@@ -19,25 +18,16 @@ INT8_MODEL_FILE = "model_int8.onnx"
 def int8_artefact(artefact: Artefact) -> Artefact:
     """``artefact`` with its int8 graph in the place of ``model``; its identity stays that of the f32 graph.
 
-    Raises :class:`ConfigurationError` where the processor lacks the instructions or the artefact the graph,
-    :class:`ArtefactError` when the file is no longer the one that was checked.
+    Raises :class:`ConfigurationError` where the processor lacks the instructions or the artefact the graph.
     """
     if not computes_in_int8():
         raise ConfigurationError(
             f"this processor does not compute in int8 (it has none of {', '.join(sorted(INT8_INSTRUCTIONS))}): take f32"
         )
-    expected = artefact.card["files"].get(INT8_MODEL_FILE)
-    if expected is None:
+    model = artefact.contents.get(INT8_MODEL_FILE)
+    if model is None:
         raise ConfigurationError(
             f"the model artefact {artefact.name!r} has no int8 graph {INT8_MODEL_FILE!r}: take f32, or make one with "
             f"`diffusion-mpc train quantise --artefact {artefact.path}`"
         )
-    path = artefact.path / INT8_MODEL_FILE
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ArtefactError(f"{path} is gone since the artefact was loaded: {error}") from None
-    actual = hashlib.sha256(content).hexdigest()
-    if actual != expected:
-        raise ArtefactError(f"{path} has changed since the artefact was loaded: SHA-256 {actual}, not {expected}")
-    return replace(artefact, model=content)
+    return replace(artefact, model=model)

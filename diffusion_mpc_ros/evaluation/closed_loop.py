@@ -63,6 +63,7 @@ class AsynchronousController:
 
     def joint_targets(self, tick: int, observation: np.ndarray) -> np.ndarray:
         """See :class:`BatchController`."""
+        self._buffer.advance(tick)
         self._finish(tick)
         if self._schedule.due(tick):
             self._schedule.start(tick)

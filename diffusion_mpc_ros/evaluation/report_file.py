@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from diffusion_mpc_ros.core.comparison import differences
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
 
@@ -20,8 +21,8 @@ class ReportFile:
     """``{"command": ..., **head, "rows": [...]}``, written to ``path`` (None: nowhere) after every row.
 
     ``head`` is what all rows have in common: artefact and settings, and the ``machine`` that made the last of them. A
-    file of the same ``command`` with the same head is continued, on whatever machine; with another one it is begun
-    anew. Raises :class:`ConfigurationError` for a file that is not this command's report, which is left as it is.
+    file of the same ``command`` with the same head is continued, on whatever machine. Raises
+    :class:`ConfigurationError` for any other file, which is left as it is.
     """
 
     def __init__(self, path: Path | None, command: str, head: dict[str, Any]) -> None:
@@ -58,9 +59,11 @@ class ReportFile:
             raise ConfigurationError(
                 f"{self._path} is there and no report of `{self._head['command']}`: name another file, or remove it"
             )
-        names = {*known, *self._head} - {"machine"}
-        differing = sorted(name for name in names if known.get(name) != self._head.get(name))
+        found, asked = ({**head, "machine": None} for head in (known, self._head))
+        differing = ", ".join(differences(found, asked))
         if differing:
-            print(f"{self._path}: its {', '.join(differing)} differ from this run's: begun anew")
-            return []
+            raise ConfigurationError(
+                f"{self._path} is a report of another run ({differing}): take its settings to continue it, name "
+                "another file, or remove it"
+            )
         return rows

@@ -63,7 +63,7 @@ class PlannerNode(ManagedNode):
         self._predictions = self.create_publisher(JointTrajectory, "predicted_trajectory", LATEST)
         self._feet = self.create_publisher(MarkerArray, "predicted_feet", LATEST)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
-        self._loop = PlanningLoop(self._planner, self._on_plan, self._on_failure)
+        self._loop = PlanningLoop(self._planner, self._publish, self._on_failure, self._show)
         self.create_subscription(messages.RobotState, "robot_state", self._on_state, LATEST)
         self.create_subscription(messages.RewardWeights, "reward_weights", self._on_rewards, SETTINGS)
         self.create_subscription(messages.JointCommand, "joint_command", self._on_command, LATEST)
@@ -104,10 +104,14 @@ class PlannerNode(ManagedNode):
             return
         self._rewards = rewards
 
-    def _on_plan(self, plan: Plan) -> None:
+    def _publish(self, plan: Plan) -> None:
         """In the planner's thread."""
         stamp = self.get_clock().now().to_msg()
         self._plans.publish(conversions.plan_message(plan, self._planner.artefact.identity, stamp))
+
+    def _show(self, plan: Plan) -> None:
+        """In the planner's thread."""
+        stamp = self.get_clock().now().to_msg()
         if self._predictions.get_subscription_count():
             self._predictions.publish(standard_messages.joint_trajectory_message(plan, stamp))
         if self._feet.get_subscription_count():

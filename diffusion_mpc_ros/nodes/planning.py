@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,25 +20,33 @@ from diffusion_mpc_ros.realtime.replan import ReplanSchedule
 FOLLOWED_WITHIN = 0.2
 
 
+@dataclass(frozen=True)
+class _Request(PlanRequest):
+    """``followed``: whether the robot followed the plans at this request's tick."""
+
+    followed: bool = False
+
+
 class PlanningLoop:
     """Starts a plan from the robot states that the replan schedule picks; keeps a mirror of the publisher's buffer.
 
-    ``on_plan`` and ``on_failure`` run in the planner's thread.
+    ``publish`` gets every plan. Only what it has sent without an exception is mirrored, and then goes to ``show``.
+    They and ``on_failure`` run in the planner's thread.
     """
 
     def __init__(
         self,
         planner: Planner,
-        on_plan: Callable[[Plan], None],
+        publish: Callable[[Plan], None],
         on_failure: Callable[[PlannerFailure], None],
+        show: Callable[[Plan], None] = lambda plan: None,
     ) -> None:
         timing = planner.timing
         self.latency = LatencyStatistics(timing.plan_time_limit)
-        self._planner, self._on_plan = planner, on_plan
+        self._planner, self._publish, self._show = planner, publish, show
         self._buffer = ActionBuffer(timing)
         self._schedule = ReplanSchedule(timing)
         self._tick = -1
-        self._followed = False
         self._worker = AsynchronousPlanner(self, self._take, on_failure, self.latency)
 
     def update(self, state: RobotState, command: np.ndarray, rewards: RewardSettings) -> None:
@@ -47,14 +56,13 @@ class PlanningLoop:
         self._tick = state.tick
         if not self._schedule.due(state.tick):
             return
-        self._followed = self._is_followed(state)
         observation = observe(state, command, state.previous_action)
         self._schedule.start(state.tick)
-        self._worker.request(PlanRequest(state.tick, observation, None, rewards))
+        self._worker.request(_Request(state.tick, observation, None, rewards, followed=self._is_followed(state)))
 
-    def plan(self, request: PlanRequest) -> Plan:
+    def plan(self, request: _Request) -> Plan:
         """Called in the planner's thread: what is committed is asked for only now, when the last plan is known."""
-        committed = self._buffer.committed(request.tick) if self._followed else None
+        committed = self._buffer.committed(request.tick) if request.followed else None
         return self._planner.plan(dataclasses.replace(request, committed_actions=committed))
 
     def close(self) -> None:
@@ -62,8 +70,9 @@ class PlanningLoop:
         self._worker.close()
 
     def _take(self, plan: Plan) -> None:
+        self._publish(plan)
         self._buffer.add(plan)
-        self._on_plan(plan)
+        self._show(plan)
 
     def _restart(self) -> None:
         """The robot's clock began anew: nothing planned before has a meaning."""

@@ -27,19 +27,22 @@ class ActionBuffer:
     newer than that stay queued until their own row D is due, so a replan interval R <= D never starves the buffer.
     The publisher executes from one buffer, the planner keeps a mirror of it for :meth:`committed`, and the batch
     simulator uses plans ``(H, B, 12)``. One thread may add while another reads: readers work on an immutable tuple.
+
+    A tick has a meaning only beside the present one, which :meth:`advance` and :meth:`row` tell: without it, at first
+    and after :meth:`clear`, no plan is taken, and one that is further than H ticks from it belongs to another clock.
     """
 
     def __init__(self, timing: Timing) -> None:
         self._timing = timing
         self._lock = threading.Lock()
         self._plans: tuple[Plan, ...] = ()  # newest start_tick first, one plan per start_tick
-        self._now: int | None = None  # the tick last asked for
+        self._now: int | None = None  # the present tick
 
     def __len__(self) -> int:
         return len(self._plans)
 
     def add(self, plan: Plan) -> bool:
-        """Queue ``plan``; False when it cannot serve: a duplicate, without a row left, or over H ticks ahead.
+        """Queue ``plan``; False when it cannot serve: a duplicate, too old, over H ticks ahead, or no present tick.
 
         Of two plans for the same start tick the first stays, so that what is committed does not change under the
         planner. Raises :class:`PlanError` when the plan's number of rows or its batch shape does not fit.
@@ -54,19 +57,23 @@ class ActionBuffer:
                     f"the plan for tick {plan.start_tick} has shape {plan.joint_targets.shape}, "
                     f"those in the buffer have {plans[0].joint_targets.shape}; clear() the buffer before changing it"
                 )
+            if now is None or not now - horizon < plan.start_tick <= now + horizon:
+                return False
             if any(known.start_tick == plan.start_tick for known in plans):
                 return False
-            if now is not None:
-                if not now - horizon < plan.start_tick <= now + horizon:
-                    return False
-                plans = tuple(known for known in plans if known.start_tick > now - horizon)
-            merged = sorted((*plans, plan), key=lambda known: -known.start_tick)
-            self._plans = tuple(merged[: 2 * horizon])
+            useful = (known for known in plans if known.start_tick > now - horizon)
+            self._plans = tuple(sorted((*useful, plan), key=lambda known: -known.start_tick))
             return True
 
+    def advance(self, tick: int) -> None:
+        """Make ``tick`` the present one; plans over H ticks ahead of it are of another clock and forgotten."""
+        with self._lock:
+            self._now = tick
+            self._plans = tuple(known for known in self._plans if known.start_tick <= tick + self._timing.horizon)
+
     def row(self, tick: int) -> ExecutedRow | None:
-        """The row to execute at ``tick``, or None when no plan has one."""
-        self._now = tick
+        """The row to execute at ``tick``, now the present one, or None when no plan has one."""
+        self.advance(tick)
         return self._find(tick)
 
     def committed(self, tick: int) -> np.ndarray | None:
@@ -74,14 +81,13 @@ class ActionBuffer:
 
         None when D = 0 or when one of these ticks has no row: then nothing is committed to.
         """
-        self._now = tick
         rows = [self._find(tick + offset) for offset in range(self._timing.replan_margin)]
         if not rows or any(row is None for row in rows):
             return None
         return np.stack([row.joint_targets for row in rows])
 
     def clear(self) -> None:
-        """Forget every plan (mode change, clock restart)."""
+        """Forget every plan and the present tick (mode change, clock restart)."""
         with self._lock:
             self._plans = ()
             self._now = None

@@ -36,7 +36,8 @@ class AsynchronousPlanner:
     """Runs ``planner.plan`` in a thread; a newer request replaces one that waits; results go to ``on_plan``.
 
     An exception of the planner or of ``on_plan`` is handed to ``on_failure`` and the thread lives on: the request is
-    tried ``retries`` times more unless a newer one waits, then dropped. Both callbacks run in the planner's thread.
+    tried ``retries`` times more unless a newer one waits, then dropped. Both callbacks run in the planner's thread,
+    with no lock held.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class AsynchronousPlanner:
         self._changed = threading.Condition()
         self._pending: PlanRequest | None = None
         self._busy = False
+        self._delivering = False
         self._closed = False
         self._generation = 0
         self._consecutive = 0
@@ -72,13 +74,20 @@ class AsynchronousPlanner:
         """Plan from ``request`` as soon as the running plan is done; never blocks on planning."""
         with self._changed:
             self._pending = request
-            self._changed.notify()
+            self._changed.notify_all()
 
-    def discard(self) -> None:
-        """Drop the waiting request and the result of the running one (mode change, clock restart)."""
+    def discard(self, timeout: float = 1.0) -> bool:
+        """Drop the waiting request and the result of the running one (mode change, clock restart).
+
+        No plan of before reaches ``on_plan`` once this has returned True. A call of it that has begun is waited for, at
+        most ``timeout`` [s]: False when it has not returned by then. The planner's own thread does not wait for itself.
+        """
         with self._changed:
             self._pending = None
             self._generation += 1
+            if threading.current_thread() is self._thread:
+                return True
+            return self._changed.wait_for(lambda: not self._delivering, timeout)
 
     def close(self, timeout: float = 2.0) -> bool:
         """Stop, drop what is in flight, wait at most ``timeout`` [s]; False when the planner did not return by then."""
@@ -86,7 +95,7 @@ class AsynchronousPlanner:
             self._closed = True
             self._pending = None
             self._generation += 1
-            self._changed.notify()
+            self._changed.notify_all()
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
@@ -111,16 +120,26 @@ class AsynchronousPlanner:
         try:
             plan = self._planner.plan(request)
             self._latency.add(time.monotonic() - start)
-            with self._changed:
-                current = generation == self._generation
-            if current:
-                self._on_plan(plan)
+            self._deliver(plan, generation)
             self._consecutive = 0
             return True
         except Exception as error:  # noqa: BLE001 - whatever the planner raises must not end the thread
             self._consecutive += 1
             self._report(PlannerFailure(error, request, self._consecutive))
             return False
+
+    def _deliver(self, plan: Plan, generation: int) -> None:
+        """Hand ``plan`` over unless it is discarded; whoever discards it from here on waits for the end of that."""
+        with self._changed:
+            if generation != self._generation:
+                return
+            self._delivering = True
+        try:
+            self._on_plan(plan)
+        finally:
+            with self._changed:
+                self._delivering = False
+                self._changed.notify_all()
 
     def _superseded(self, generation: int) -> bool:
         with self._changed:

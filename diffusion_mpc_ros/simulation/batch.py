@@ -85,9 +85,6 @@ class BatchSimulation:
         if state_size != 1 + model.nq + model.nv:
             raise RuntimeError(f"unexpected physics state of {state_size} numbers for nq={model.nq}, nv={model.nv}")
         self._state = np.zeros((robots, state_size))
-        self._strength = np.array(
-            [m.actuator_gainprm[self._indices.actuators, 0] / go2.WALKING_KP for m in self.models]
-        )
         self.latency_steps = np.zeros(robots, dtype=np.intp)
         self._history = np.tile(go2.DEFAULT_JOINT_POS, (4, robots, 1))
         self._control = np.zeros((robots, PHYSICS_STEPS, model.nu))
@@ -157,7 +154,7 @@ class BatchSimulation:
         delayed = self._history[np.minimum(age, len(self._history) - 1), np.arange(self.robots)[:, None]]
         self._control[:, :, self._indices.actuators] = delayed
         states, sensors = self._rollout.rollout(self.models, self._datas, self._state, self._control)
-        self._measure(states, sensors, delayed)
+        self._measure(states, sensors)
         self._state[:] = states[:, -1]
         diverged = ~np.isfinite(self._state).all(axis=1)
         if diverged.any():
@@ -168,19 +165,18 @@ class BatchSimulation:
         self._read()
         return self.state
 
-    def _measure(self, states: np.ndarray, sensors: np.ndarray, targets: np.ndarray) -> None:
+    def _measure(self, states: np.ndarray, sensors: np.ndarray) -> None:
         """Torque and power over the physics steps of a tick, and the Go2's sensors at its end.
 
         ``states`` and ``sensors (B, PHYSICS_STEPS, ...)``: after each step; :attr:`_state` is still that before them.
         """
         indices, last = self._indices, sensors[:, -1]
-        positions = states[:, :, 1:][:, :, indices.qpos]
+        # A joint moves through a step with the velocity at its end: times the torque, that is the motors' work.
         velocities = states[:, :, 1 + self._nq :][:, :, indices.qvel]
-        effort = go2.WALKING_KP * (targets - positions) - go2.WALKING_KD * velocities
-        effort = np.clip(effort * self._strength[:, None], -go2.JOINT_TORQUE_MAX, go2.JOINT_TORQUE_MAX)
+        torques = sensors[:, :, indices.torque]
         self._measured = {
-            "joint_torque": effort.mean(axis=1),
-            "mechanical_power": np.abs(effort * velocities).sum(axis=-1).mean(axis=1),
+            "joint_torque": torques.mean(axis=1),
+            "mechanical_power": np.abs(torques * velocities).sum(axis=-1).mean(axis=1),
             "foot_force": last[:, indices.touch],
             "foot_pos": last[:, indices.foot_position],
             "foot_vel": last[:, indices.foot_velocity],

@@ -69,6 +69,13 @@ def build_spec(options: ModelOptions) -> mujoco.MjSpec:
     floor.priority = 1
     for actuator in spec.actuators:
         _make_servo(actuator)
+    for joint in go2.JOINT_NAMES:
+        spec.add_sensor(
+            name=f"{joint}_torque",
+            type=mujoco.mjtSensor.mjSENS_JOINTACTFRC,
+            objtype=mujoco.mjtObj.mjOBJ_JOINT,
+            objname=joint,
+        )
     for leg in FOOT_GEOMS:
         spec.body(f"{leg}_foot").add_site(
             name=f"{leg}_foot", type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.03, 0.03, 0.03], group=5
@@ -107,6 +114,7 @@ class ModelIndices:
     qvel: np.ndarray  # (12,) addresses of joint velocities in qvel
     actuators: np.ndarray  # (12,) actuator ids
     base: int  # body id
+    torque: np.ndarray  # (12,) addresses in sensordata: what the motors gave in the step [N m]
     feet: np.ndarray  # (4,) geom ids, FR FL RR RL
     touch: np.ndarray  # (4,) addresses in sensordata: normal force [N]
     foot_position: np.ndarray  # (4, 3) addresses in sensordata, world frame
@@ -124,6 +132,7 @@ class ModelIndices:
             qvel=np.array([joint.dofadr[0] for joint in joints]),
             actuators=np.array([model.actuator(name.removesuffix("_joint")).id for name in go2.JOINT_NAMES]),
             base=model.body(BASE_BODY).id,
+            torque=np.array([model.sensor(f"{name}_torque").adr[0] for name in go2.JOINT_NAMES]),
             feet=np.array([model.geom(leg).id for leg in FOOT_GEOMS]),
             touch=np.array([model.sensor(f"{leg}_touch").adr[0] for leg in FOOT_GEOMS]),
             foot_position=np.array([model.sensor(f"{leg}_position").adr[0] + np.arange(3) for leg in FOOT_GEOMS]),

@@ -103,8 +103,8 @@ class PendulumSimulation(BatchSimulation):
         self._state[robots, self._angle], self._state[robots, self._rate] = angle, 0.0
         self.impact_speed[robots], self.on_trunk[robots] = np.nan, False
 
-    def _measure(self, states: np.ndarray, sensors: np.ndarray, targets: np.ndarray) -> None:
-        super()._measure(states, sensors, targets)
+    def _measure(self, states: np.ndarray, sensors: np.ndarray) -> None:
+        super()._measure(states, sensors)
         # MuJoCo finds the contacts of a step in the state before it.
         rates = np.concatenate([self._state[:, None], states[:, :-1]], axis=1)[:, :, self._rate]
         on_trunk, on_robot = (sensors[:, :, address] > 0.0 for address in self._sensors)

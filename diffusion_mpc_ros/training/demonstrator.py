@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.files import replaced_folder
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
 from diffusion_mpc_ros.diffusion.artefact import file_sha256
 from diffusion_mpc_ros.evaluation.demonstrator_policy import CARD_FILE, CARD_VERSION, MODEL_FILE
@@ -242,12 +243,13 @@ class ExportedDemonstrator(torch.nn.Module):
 
 
 def export_demonstrator(runner: OnPolicyRunner, output: Path, config: PpoConfig, **entries: Any) -> None:
-    """Write ``demonstrator.onnx`` and ``card.json`` to ``output``; ``entries`` are put into the card."""
+    """Write ``demonstrator.onnx`` and ``card.json`` to ``output``, replaced as a whole.
+
+    ``entries`` are put into the card.
+    """
     if not np.all([torch.isfinite(p).all() for p in runner.alg.get_policy().parameters()]):
         raise ConfigurationError(f"the policy for {output} holds weights that are not finite; start again")
-    output.mkdir(parents=True, exist_ok=True)
     module = ExportedDemonstrator(runner.get_inference_policy("cpu")).eval()
-    path = output / MODEL_FILE
     defaults = [torch.full((2, 1), parameter.default) for parameter in GAIT_PARAMETERS.values()]
     inputs = (torch.zeros(2, OBSERVATION_DIM), *defaults, torch.zeros(2, 2))
     exported = torch.onnx.export(
@@ -261,7 +263,6 @@ def export_demonstrator(runner: OnPolicyRunner, output: Path, config: PpoConfig,
     )
     model = exported.model_proto
     strip_debug_information(model)
-    onnx.save_model(model, str(path))
     gait = {name: {"unit": entry.unit, "range": [entry.low, entry.high]} for name, entry in GAIT_PARAMETERS.items()}
     card = {
         "schema_version": CARD_VERSION,
@@ -272,7 +273,9 @@ def export_demonstrator(runner: OnPolicyRunner, output: Path, config: PpoConfig,
         "training": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
         "iterations": runner.current_learning_iteration,
         "source_commit": source_commit(),
-        "sha256": {path.name: file_sha256(path)},
         **entries,
     }
-    (output / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
+    with replaced_folder(output) as folder:
+        onnx.save_model(model, str(folder / MODEL_FILE))
+        card["sha256"] = {MODEL_FILE: file_sha256(folder / MODEL_FILE)}
+        (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")

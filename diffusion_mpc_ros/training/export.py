@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from diffusion_mpc_ros.constraints.feasible_set import project_box
 from diffusion_mpc_ros.core.errors import ArtefactError
+from diffusion_mpc_ros.core.files import replaced_folder
 from diffusion_mpc_ros.core.trajectory import JOINT_POS, JOINT_VEL
 from diffusion_mpc_ros.diffusion.artefact import (
     METADATA_KEY,
@@ -283,12 +282,8 @@ def export_artefact(
         x0_clip=metadata.x0_clip, noise_scale=metadata.noise_scale,
     )
     step = GuidedStep(denoiser.eval(), normalizer, description.reward_terms, description.x0_clip, reward_model).eval()
-    out_dir = Path(out_dir)
-    out_dir.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{out_dir.name}.", dir=out_dir.parent))
-    try:
-        staging.chmod(0o755)
-        model_path = staging / MODEL_FILE
+    with replaced_folder(Path(out_dir)) as folder:
+        model_path = folder / MODEL_FILE
         export_onnx(step, description, model_path)
         error = max(
             parity_error(step, description, model_path, batch, seed=batch, last_step=last)
@@ -300,16 +295,10 @@ def export_artefact(
                 f"{out_dir} is left as it was"
             )
         identity = file_sha256(model_path)
-        write_card(staging, {
+        write_card(folder, {
             "schema_version": SCHEMA_VERSION, "name": metadata.name, "model": description.to_json(),
             "training": {"configuration": dict(metadata.training), "commit": metadata.commit},
             "scores": dict(metadata.scores), "seeds": dict(metadata.seeds), "parity_error": error,
             "files": {MODEL_FILE: identity},
         })
-        if out_dir.exists():
-            shutil.rmtree(out_dir)
-        staging.rename(out_dir)
-    except BaseException:
-        shutil.rmtree(staging, ignore_errors=True)
-        raise
     return identity

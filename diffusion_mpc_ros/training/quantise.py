@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
 from diffusion_mpc_ros.core.errors import ArtefactError
+from diffusion_mpc_ros.core.files import replaced_folder
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import ACTION
 from diffusion_mpc_ros.core.types import RewardSettings, Timing
@@ -237,11 +239,12 @@ def add_int8_graph(artefact: Artefact, calibration: Sequence[Arrays], held_out: 
             f"in int8 the prediction x0 is off by {errors['x0_error']:.1%} of its norm, {MAX_ERROR:.0%} is allowed; "
             f"{artefact.path} is left as it was"
         )
-    # At every moment the card lists only files that are there as it says.
-    files = {name: sha256 for name, sha256 in artefact.card["files"].items() if name != INT8_MODEL_FILE}
-    write_card(artefact.path, {**artefact.card, "files": files})
-    (artefact.path / INT8_MODEL_FILE).write_bytes(model)
-    files[INT8_MODEL_FILE] = hashlib.sha256(model).hexdigest()
+    files = {**artefact.card["files"], INT8_MODEL_FILE: hashlib.sha256(model).hexdigest()}
     scores = {**artefact.card.get("scores", {}), INT8_SCORES: errors}
-    write_card(artefact.path, {**artefact.card, "files": files, "scores": scores})
+    with replaced_folder(artefact.path) as folder:
+        shutil.copytree(artefact.path, folder, dirs_exist_ok=True)
+        # As they were when the calibration began, whoever has replaced them since.
+        for name, content in {**artefact.contents, INT8_MODEL_FILE: model}.items():
+            (folder / name).write_bytes(content)
+        write_card(folder, {**artefact.card, "files": files, "scores": scores})
     return errors

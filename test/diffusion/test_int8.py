@@ -102,12 +102,10 @@ def test_an_artefact_without_the_graph_says_how_to_make_it(random_artefact):
 def test_what_was_checked_is_what_runs(quantised_folder, tmp_path):
     folder = shutil.copytree(quantised_folder, tmp_path / "artefact")
     loaded = artefact.load(folder)
+    expected = (folder / INT8_MODEL_FILE).read_bytes()
     with open(folder / INT8_MODEL_FILE, "ab") as file:
         file.write(b"\0")
-    with pytest.raises(ArtefactError, match="has changed since the artefact was loaded"):
-        int8_artefact(loaded)
     with pytest.raises(ArtefactError, match="is corrupt"):
         artefact.load(folder)
-    (folder / INT8_MODEL_FILE).unlink()
-    with pytest.raises(ArtefactError, match="is gone"):
-        int8_artefact(loaded)
+    shutil.rmtree(folder)  # another one is published in its place
+    assert int8_artefact(loaded).model == expected

@@ -120,10 +120,13 @@ def test_the_command_on_an_untrained_artefact(random_artefact, tmp_path, monkeyp
     assert cli.main([*run, "B", "--latency", "paper"]) == 0
     assert json.loads(file.read_text())["rows"][:4] == again
     assert json.loads(file.read_text())["machine"]["cores"] == 9
-    # Other settings begin anew, and say so.
-    assert cli.main([*run, "E", "--latency", "paper", "--seed", "12"]) == 0
-    assert len(json.loads(file.read_text())["rows"]) == 1
-    assert "its config differ" in capsys.readouterr().out
+    # Other settings are refused, and the file is left as it is.
+    before = file.read_text()
+    assert cli.main([*run, "E", "--latency", "paper", "--seed", "12"]) == 2
+    assert file.read_text() == before
+    message = capsys.readouterr().err
+    assert f"{file} is a report of another run (config.seed " in message and " there, 12 now)" in message
+    assert "name another file, or remove it" in message
 
 
 def test_another_file_is_not_overwritten(random_artefact, tmp_path, capsys):

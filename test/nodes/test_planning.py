@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import threading
 
 import numpy as np
 import pytest
@@ -101,3 +102,62 @@ def test_a_restarted_clock_forgets_the_plans(loop):
     for tick in range(100, 109):
         plan_at(loop, tick, np.full(12, 0.01 * (tick - 1)))
     assert plan_at(loop, 0, np.full(12, 0.01)).committed_actions is None
+
+
+def test_a_request_keeps_whether_the_robot_followed_the_plans_then(loop):
+    begun, gate, plan = queue.Queue(), threading.Semaphore(3), loop.plan
+
+    def plan_when_allowed(request):
+        begun.put(request.tick)
+        assert gate.acquire(timeout=WAIT)
+        return plan(request)
+
+    loop.plan = plan_when_allowed
+    for tick in (0, 2, 4):
+        plan_at(loop, tick, np.full(12, 0.01 * (tick - 1)))
+        assert begun.get(timeout=WAIT) == tick
+    loop.update(state(6, np.full(12, 0.9)), np.zeros(3), RewardSettings())  # somebody else moves the joints
+    assert begun.get(timeout=WAIT) == 6
+    loop.update(state(8, np.full(12, 0.07)), np.zeros(3), RewardSettings())  # on the plans again
+    gate.release(2)
+    assert [loop.plans.get(timeout=WAIT).start_tick for _ in range(2)] == [6, 8]
+    of_six, of_eight = loop.planner.requests[-2:]
+    assert of_six.committed_actions is None
+    assert of_eight.committed_actions is not None
+
+
+def test_only_what_was_published_is_committed_to():
+    planner, plans, published = FakePlanner(), queue.Queue(), []
+
+    def publish(plan):
+        if plan.start_tick == 2:
+            raise RuntimeError("no publisher")
+        published.append(plan.start_tick)
+        plans.put(plan)
+
+    loop = PlanningLoop(planner, publish, lambda failure: plans.put(failure))
+    try:
+        for tick in (0, 2, 4, 6):
+            loop.update(state(tick, np.full(12, 0.01 * (tick - 1))), np.zeros(3), RewardSettings())
+            attempts = 2 if tick == 2 else 1  # a request is tried once more
+            taken = [plans.get(timeout=WAIT) for _ in range(attempts)]
+            assert all(isinstance(each, Plan) is (tick != 2) for each in taken)
+    finally:
+        loop.close()
+    assert published == [0, 4, 6]
+    assert [plan.start_tick for plan in loop._buffer._plans] == [6, 4, 0]
+
+
+def test_what_cannot_be_shown_was_published_all_the_same():
+    planner, plans = FakePlanner(), queue.Queue()
+
+    def show(plan):
+        raise RuntimeError("no display")
+
+    loop = PlanningLoop(planner, lambda plan: None, lambda failure: plans.put(str(failure.error)), show)
+    try:
+        loop.update(state(0, np.zeros(12)), np.zeros(3), RewardSettings())
+        assert [plans.get(timeout=WAIT) for _ in range(2)] == ["no display"] * 2
+    finally:
+        loop.close()
+    assert loop._buffer.row(3).plan.start_tick == 0

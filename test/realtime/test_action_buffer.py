@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from diffusion_mpc_ros.core.errors import PlanError
@@ -19,6 +19,13 @@ def make_plan(start, horizon=H, batch=()):
     return Plan(start, np.broadcast_to(rows.reshape(-1, *[1] * len(batch), 1), (horizon, *batch, 12)).copy())
 
 
+def make_buffer(timing, tick=0):
+    """A buffer that knows the present tick."""
+    buffer = ActionBuffer(timing)
+    buffer.advance(tick)
+    return buffer
+
+
 def executed(buffer, ticks):
     rows = [buffer.row(tick) for tick in ticks]
     return [None if row is None else (row.plan.start_tick, row.index) for row in rows]
@@ -26,8 +33,9 @@ def executed(buffer, ticks):
 
 def run_timetable(timing, ticks, delay):
     """Plan when due; a plan started at tick t is known ``delay`` ticks later. Returns (start, index) per tick."""
-    buffer, schedule, in_flight, table = ActionBuffer(timing), ReplanSchedule(timing), [], []
+    buffer, schedule, in_flight, table = make_buffer(timing), ReplanSchedule(timing), [], []
     for tick in range(ticks):
+        buffer.advance(tick)
         if schedule.due(tick):
             schedule.start(tick)
             in_flight.append((tick + delay, make_plan(tick)))
@@ -62,14 +70,14 @@ def test_every_interval_leaves_no_gap_and_uses_rows_d_to_d_plus_r(interval, dela
 
 
 def test_without_a_new_plan_the_old_one_runs_out():
-    buffer = ActionBuffer(Timing(11, 3, 8))
+    buffer = make_buffer(Timing(11, 3, 8))
     buffer.add(make_plan(5))
     # Rows 3..10 are those of ticks 8..15.
     assert executed(buffer, [7, 8, 15, 16]) == [None, (5, 3), (5, 10), None]
 
 
 def test_a_late_plan_is_taken_up_at_its_own_row():
-    buffer = ActionBuffer(Timing(11, 3, 8))
+    buffer = make_buffer(Timing(11, 3, 8))
     buffer.add(make_plan(0))
     assert executed(buffer, [10, 11, 12]) == [(0, 10), None, None]
     buffer.add(make_plan(8))  # due at tick 11, arrives for tick 13: row 13 - 8 = 5
@@ -77,7 +85,7 @@ def test_a_late_plan_is_taken_up_at_its_own_row():
 
 
 def test_committed_is_what_will_be_executed():
-    buffer = ActionBuffer(Timing(11, 3, 2))
+    buffer = make_buffer(Timing(11, 3, 2))
     buffer.add(make_plan(0))
     buffer.add(make_plan(2))
     # Tick 4 is row 4 of plan 0; ticks 5 and 6 are rows 3 and 4 of plan 2.
@@ -88,14 +96,14 @@ def test_committed_is_what_will_be_executed():
 
 
 def test_batched_plans_keep_their_shape():
-    buffer = ActionBuffer(Timing(11, 3, 8))
+    buffer = make_buffer(Timing(11, 3, 8))
     buffer.add(make_plan(0, batch=(5,)))
     assert buffer.row(3).joint_targets.shape == (5, 12)
     assert buffer.committed(3).shape == (3, 5, 12)
 
 
 def test_refused_plans():
-    buffer = ActionBuffer(Timing(11, 3, 8))
+    buffer = make_buffer(Timing(11, 3, 8))
     assert buffer.add(make_plan(0))
     assert not buffer.add(make_plan(0))  # duplicate
     with pytest.raises(PlanError, match="10 rows, H = 11"):
@@ -108,8 +116,52 @@ def test_refused_plans():
     assert not buffer.add(make_plan(62))  # more than H ticks ahead
     buffer.clear()
     assert len(buffer) == 0
+    buffer.advance(0)
     assert buffer.add(make_plan(1, batch=(2,)))  # after a restart numbers may be small again
     assert buffer.row(4).index == 3
+
+
+def test_no_plan_is_taken_before_the_present_tick_is_known():
+    # The robot's clock is at 1000 and begins anew: the plan of 1000 is on its way while nobody has asked for a tick.
+    buffer = make_buffer(Timing(11, 3, 8), 1000)
+    buffer.clear()
+    assert not buffer.add(make_plan(1000))
+    buffer.row(0)
+    assert not buffer.add(make_plan(1000))
+    assert buffer.add(make_plan(0))
+    assert executed(buffer, [3, 1003]) == [(0, 3), None]
+    assert not ActionBuffer(Timing(11, 3, 8)).add(make_plan(0))
+
+
+def test_what_is_committed_at_an_old_tick_does_not_move_the_present_one():
+    buffer = make_buffer(Timing(11, 3, 8), 1000)
+    buffer.clear()
+    buffer.advance(0)
+    assert buffer.committed(1000) is None  # the planner began with a request of the clock of before
+    assert buffer.add(make_plan(0))
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), old=st.integers(0, 2000), new=st.integers(0, 2000), cleared=st.booleans())
+def test_a_plan_of_another_clock_is_never_executed(data, old, new, cleared):
+    """The clock jumps by more than 4 H from ``old`` to ``new``; plans of the old one arrive before, while and after."""
+    assume(abs(new - old) > 4 * H)
+    foreign = data.draw(st.lists(st.integers(max(old - H, 0), old), max_size=6))
+    buffer = make_buffer(Timing(H, D, 2), old)
+    arrivals = [data.draw(st.sampled_from(["before", "while", "after"])) for _ in foreign]
+
+    def arrive(when):
+        for start, arrival in zip(foreign, arrivals):
+            if arrival == when:
+                buffer.add(make_plan(start))
+
+    arrive("before")
+    if cleared:
+        buffer.clear()
+    arrive("while")
+    for tick in range(new, new + 2 * H):
+        assert buffer.row(tick) is None
+        arrive("after")
 
 
 # Each plan is started at a tick and arrives after a delay; None is a lost plan, two delays a duplicate.
@@ -122,10 +174,11 @@ PLANS = st.lists(
 @given(plans=PLANS, interval=st.integers(1, 8), margin=st.integers(0, 3))
 def test_under_late_lost_duplicated_and_reordered_plans(plans, interval, margin):
     timing = Timing(H, margin, interval)
-    buffer = ActionBuffer(timing)
+    buffer = make_buffer(timing)
     arrivals = sorted((start + delay, start) for start, delays in plans for delay in delays)
     known = set()
     for tick in range(85):
+        buffer.advance(tick)
         for start in [start for arrival, start in arrivals if arrival == tick]:
             buffer.add(make_plan(start))
             known.add(start)

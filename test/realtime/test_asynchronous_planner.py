@@ -115,6 +115,47 @@ def test_discard_drops_what_is_in_flight(setup):
     assert plans.empty()
 
 
+class GatedDelivery:
+    """Says when a plan is handed over, then waits for the test's permission; ``done``: those that were handed over."""
+
+    def __init__(self):
+        self.begun, self.gate, self.done = queue.Queue(), threading.Semaphore(0), []
+
+    def __call__(self, plan):
+        self.begun.put(plan.start_tick)
+        assert self.gate.acquire(timeout=BOUND)
+        self.done.append(plan.start_tick)
+
+
+def test_after_discard_no_plan_of_before_is_delivered(setup):
+    planner, delivery, returned = GatedPlanner(), GatedDelivery(), queue.Queue()
+    worker, _, failures = setup(planner, delivery)
+    planner.gate.release(100)
+    worker.request(make_request(1))
+    assert delivery.begun.get(timeout=BOUND) == 1  # the plan was not discarded when it was looked at
+    discarding = threading.Thread(target=lambda: returned.put((worker.discard(BOUND), list(delivery.done))))
+    discarding.start()
+    with pytest.raises(queue.Empty):
+        returned.get(timeout=0.05)
+    delivery.gate.release(100)
+    assert returned.get(timeout=BOUND) == (True, [1])
+    discarding.join()
+    assert failures.empty()
+
+
+def test_discard_does_not_wait_for_ever_nor_for_itself(setup):
+    planner, delivery, answers = GatedPlanner(), GatedDelivery(), queue.Queue()
+    worker, _, _ = setup(planner, lambda plan: answers.put((delivery(plan), worker.discard(BOUND))))
+    planner.gate.release(100)
+    worker.request(make_request(1))
+    assert delivery.begun.get(timeout=BOUND) == 1
+    assert not worker.discard(timeout=0.01)  # as when on_plan waits for a lock of whoever discards
+    delivery.gate.release(100)
+    assert answers.get(timeout=BOUND) == (None, True)
+    worker.request(make_request(2))
+    assert delivery.begun.get(timeout=BOUND) == 2
+
+
 def test_close_is_bounded_and_nothing_is_published_after_it():
     planner, plans = GatedPlanner(), queue.Queue()
     worker = AsynchronousPlanner(planner, plans.put, plans.put, LatencyStatistics(limit=0.06))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core import go2, trajectory
-from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.simulation.batch import PHYSICS_STEPS, BatchSimulation
 from diffusion_mpc_ros.simulation.model import ModelIndices, build_model
 from diffusion_mpc_ros.simulation.randomization import Randomization, add_payload, randomize_models, variation
 
@@ -68,6 +68,36 @@ def test_push_adds_velocity():
     stand(simulation, 50)
     simulation.push(np.array([[0.0, 0.5, 0.0]]))
     assert np.linalg.norm(simulation.state.base_lin_vel_b[0]) == pytest.approx(0.5, abs=0.05)
+
+
+def test_torque_and_power_are_those_of_a_robot_stepped_by_hand():
+    simulation = BatchSimulation(3, seed=0, randomization=Randomization(nominal_fraction=0.0), threads=1)
+    simulation.latency_steps[:] = 0
+    rng = np.random.default_rng(1)
+    peak = 0.0
+    for _ in range(20):
+        targets = go2.DEFAULT_JOINT_POS + rng.uniform(-0.6, 0.6, size=(3, go2.NUM_JOINTS))
+        before, state = simulation._state.copy(), simulation.step(targets)
+        for robot, model in enumerate(simulation.models):
+            torques, powers = step_by_hand(model, before[robot], go2.clip_joint_targets(targets[robot]))
+            np.testing.assert_allclose(state.joint_torque[robot], np.mean(torques, axis=0), rtol=1e-6, atol=1e-6)
+            np.testing.assert_allclose(state.mechanical_power[robot], np.mean(powers), rtol=1e-5, atol=1e-4)
+            peak = max(peak, np.abs(torques / go2.JOINT_TORQUE_MAX).max())
+    assert peak == pytest.approx(1.0)  # the motors' limits were met
+
+
+def step_by_hand(model, state, targets):
+    """Torques (steps, 12) [N m] of the motors and the sum of |their work| by the time (steps,) [W] in one tick."""
+    data, indices = mujoco.MjData(model), ModelIndices.of(model)
+    mujoco.mj_setState(model, data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
+    data.ctrl[indices.actuators] = targets
+    torques, powers = [], []
+    for _ in range(PHYSICS_STEPS):
+        position = data.qpos[indices.qpos].copy()
+        mujoco.mj_step(model, data)
+        torques.append(data.actuator_force[indices.actuators].copy())
+        powers.append(np.abs(torques[-1] * (data.qpos[indices.qpos] - position)).sum() / model.opt.timestep)
+    return np.array(torques), np.array(powers)
 
 
 def test_a_reset_leaves_what_the_other_robots_feel():

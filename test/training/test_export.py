@@ -1,5 +1,6 @@
 """The exported guided step against its torch reference; refusal on a difference; the gradient by finite differences."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,23 @@ def test_an_export_that_differs_is_refused_and_leaves_the_old_artefact(monkeypat
         export_artefact(Shrink(), NORMALIZER, NoiseSchedule(), metadata, old)
     assert (old / "card.json").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+@pytest.mark.parametrize("target", ["shutil.rmtree", "pathlib.Path.rename"])
+def test_an_export_that_is_interrupted_leaves_a_whole_artefact(target, monkeypatch, tmp_path):
+    monkeypatch.setattr(export, "export_onnx", lambda step, description, path: path.write_bytes(b"graph"))
+    monkeypatch.setattr(export, "parity_error", lambda *_, **__: 0.0)
+    metadata = ArtefactMetadata("small", horizon=11, replan_margin=3)
+    folder = tmp_path / "model"
+    identity = export_artefact(Shrink(), NORMALIZER, NoiseSchedule(), metadata, folder)
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
+        patch.setattr(target, interrupted)
+        export_artefact(Shrink(), NORMALIZER, NoiseSchedule(), metadata, folder)
+    assert artefact.load(folder).identity == identity
 
 
 @pytest.mark.parametrize(

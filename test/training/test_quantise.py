@@ -125,6 +125,26 @@ def test_the_graph_is_added_to_the_card_and_can_be_replaced(random_artefact, tmp
     assert card["files"][artefact.MODEL_FILE] == loaded.identity
 
 
+def test_the_folder_is_replaced_as_a_whole_and_keeps_what_else_is_in_it(random_artefact, tmp_path, monkeypatch):
+    folder = shutil.copytree(random_artefact, tmp_path / "artefact")
+    (folder / "NOTES").write_text("mine")
+    loaded = artefact.load(folder)
+    inputs = artefact_inputs(loaded, 0, 100), artefact_inputs(loaded, 500, 5)
+    for name in ("write_card", "replaced_folder"):
+        with monkeypatch.context() as patch:
+            patch.setattr(quantise, name, interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                add_int8_graph(loaded, *inputs)
+        assert artefact.load(folder).card == loaded.card and not (folder / INT8_MODEL_FILE).exists()
+    add_int8_graph(loaded, *inputs)
+    assert (folder / "NOTES").read_text() == "mine"
+    assert INT8_MODEL_FILE in artefact.load(folder).contents
+
+
+def interrupted(*_):
+    raise KeyboardInterrupt
+
+
 def test_a_network_that_suffers_is_refused_and_the_artefact_left(random_artefact, tmp_path, monkeypatch):
     folder = shutil.copytree(random_artefact, tmp_path / "artefact")
     loaded = artefact.load(folder)
