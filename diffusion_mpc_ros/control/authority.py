@@ -4,8 +4,8 @@ Pure: time is an argument, [s] of any clock that does not go back.
 
 | source | takes the robot | keeps it | lets go | falls silent |
 | --- | --- | --- | --- | --- |
-| ``remote`` | a stick leaves its middle | a stick out of its middle | sticks in the middle | stands still, keeps the robot |
-| ``joy`` | its dead-man button is held | the button held | the button let go | stands still, keeps the robot |
+| ``remote`` | a stick leaves its middle | a stick out of its middle | sticks in the middle | stands still, keeps it |
+| ``joy`` | its dead-man button is held | the button held | the button let go | stands still, keeps it |
 | ``cmd_vel ...`` | it publishes | it publishes | | lets go |
 
 Sticks count once they were seen near their middle. A person at a stick comes before a program, the remote before the

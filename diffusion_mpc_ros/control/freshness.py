@@ -84,8 +84,7 @@ class Freshness:
 
     def _note(self, lowstate: LowState) -> None:
         """A sensor never measures the same twice to the last bit: what repeats itself was measured before."""
-        contents = np.concatenate(
-            [lowstate.base_ang_vel, lowstate.base_lin_acc, lowstate.joint_pos, lowstate.joint_vel, lowstate.joint_torque]
-        ).tobytes()
+        imu = (lowstate.base_ang_vel, lowstate.base_lin_acc)
+        contents = np.concatenate([*imu, lowstate.joint_pos, lowstate.joint_vel, lowstate.joint_torque]).tobytes()
         if contents != self._contents:
             self._contents, self._measured = contents, lowstate.tick_ms * 1e-3

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError, TimingError
+from diffusion_mpc_ros.core.errors import PlanError, TimingError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, MOTOR_MODE_SERVO, NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
 
@@ -154,6 +154,7 @@ class Plan:
     reward_revision: int = 0
     denoising_steps: int = 0
     plan_time: float = 0.0  # [s], wall time of the computation
+    velocity: np.ndarray | None = None  # (3,) the velocity command it follows [m/s, m/s, rad/s]
     trajectory: np.ndarray | None = None  # (T, 57) predicted, physical units, for display
 
     def __post_init__(self) -> None:
@@ -163,7 +164,7 @@ class Plan:
         if not np.isfinite(targets).all():
             raise PlanError(f"the plan for tick {self.start_tick} holds numbers that are not finite")
         if self.start_tick < 0:
-            raise ConfigurationError(f"a plan starts at a tick >= 0, got {self.start_tick}")
+            raise PlanError(f"a plan starts at a tick >= 0, got {self.start_tick}")
 
     @property
     def horizon(self) -> int:

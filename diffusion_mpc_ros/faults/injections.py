@@ -188,12 +188,14 @@ def push(harness: Harness, force: tuple[float, float, float], duration: float) -
 @injection
 def joystick_unplugged(harness: Harness) -> Iterator[float]:
     """A joystick drives the robot, then is silent with its stick still pushed forward."""
-    stick = GamepadState(left_y=0.5)
+    dead_man = frozenset({"L1"})
     with harness.publisher(Joy, "joy") as publish:
+        stick = GamepadState(dead_man)
         end = time.monotonic() + JOY_DRIVES
         while (start := time.monotonic()) < end:
             publish(joy_message(stick, harness.operator.node.get_clock().now().to_msg()))
             time.sleep(JOY_PERIOD)
+            stick = GamepadState(dead_man, left_y=0.5)
     speed = harness.monitor.speed()[0]
     if speed < JOY_SPEED:
         raise InjectionFailed(f"the joystick does not drive the robot: {speed:.2f} m/s after {JOY_DRIVES:.0f} s")

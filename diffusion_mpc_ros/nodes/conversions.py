@@ -95,6 +95,7 @@ def plan_message(plan: types.Plan, artefact: str, stamp: Time) -> messages.Plan:
     message.start_tick = plan.start_tick
     message.horizon = plan.horizon
     message.joint_targets = plan.joint_targets.ravel().tolist()
+    message.velocity = np.zeros(3) if plan.velocity is None else _float64(plan.velocity)
     message.reward = float(plan.reward)
     message.reward_revision = plan.reward_revision
     message.denoising_steps = plan.denoising_steps
@@ -113,6 +114,7 @@ def plan(message: messages.Plan) -> types.Plan:
     return types.Plan(
         start_tick=message.start_tick,
         joint_targets=np.array(message.joint_targets).reshape(message.horizon, NUM_JOINTS),
+        velocity=_float64(message.velocity),
         reward=message.reward,
         reward_revision=message.reward_revision,
         denoising_steps=message.denoising_steps,

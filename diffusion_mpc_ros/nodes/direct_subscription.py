@@ -120,7 +120,7 @@ class DirectSubscription:
 
 
 def publishers(node: Node, topic: str) -> dict[str, str]:
-    """Return the publishers of ``topic`` that the ROS graph knows: gid in hexadecimal, as in :class:`Received`, to name.
+    """Return the publishers of ``topic`` in the ROS graph: names by gid in hexadecimal, as in :class:`Received`.
 
     What the graph tells is foreign: names are cut to printable characters.
     """

@@ -38,8 +38,8 @@ COMPLAINT_PERIOD = 1.0
 class OperatorTopics:
     """Reads the topics for ``inputs`` and ``authority``; nothing here waits, and no foreign message raises.
 
-    ``layout``: name of the gamepad's layout, or "auto". What is to be told to people is left in ``messages``. What is not
-    said to be the executor's belongs to the control loop's thread.
+    ``layout``: name of the gamepad's layout, or "auto". What is to be told to people is left in ``messages``. All but
+    what is said to be the executor's belongs to the control loop's thread.
     """
 
     def __init__(self, node: Node, inputs: OperatorInputs, authority: VelocityAuthority, layout: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffusion_mpc_ros.core.observation import observe
+from diffusion_mpc_ros.core.trajectory import COMMAND
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer
@@ -63,7 +64,8 @@ class PlanningLoop:
     def plan(self, request: _Request) -> Plan:
         """Called in the planner's thread: what is committed is asked for only now, when the last plan is known."""
         committed = self._buffer.committed(request.tick) if request.followed else None
-        return self._planner.plan(dataclasses.replace(request, committed_actions=committed))
+        plan = self._planner.plan(dataclasses.replace(request, committed_actions=committed))
+        return dataclasses.replace(plan, velocity=request.observation[COMMAND])
 
     def close(self) -> None:
         """Stop planning."""

@@ -19,8 +19,10 @@ from diffusion_mpc_ros.nodes.watchdog_process import WatchdogProcess
 
 # Labels of the publishers of rt/lowcmd: this, then what makes the process unique, then whether it is its watchdog.
 COMMAND_PUBLISHER, WATCHDOG = "diffusion_mpc_ros command_publisher", " watchdog"
-# How long one answer of the motion switcher may take, and how often it is asked [s]; how often the watchdog is looked at.
-SWITCHER_TIMEOUT, CHECK_PERIOD, WATCHDOG_PERIOD = 0.5, 1.0, 0.2
+# How long one answer of the motion switcher may take, and how often it is asked [s].
+SWITCHER_TIMEOUT, CHECK_PERIOD = 0.5, 1.0
+# How often the watchdog is looked at [s].
+WATCHDOG_PERIOD = 0.2
 # The last word is said this often: the topic is not a reliable one.
 LAST_COMMANDS = 3
 # Longer than one question to the motion switcher with its retries, or a release in progress [s].
@@ -61,7 +63,7 @@ class RobotLink:
         self._lowcmds = Subscriber(domain, LOWCMD)
         self._switcher = MotionSwitcher(domain, SWITCHER_TIMEOUT)
         self._damping = self._commands.encode(JointCommand.damping(DAMPING_KD))
-        self._write_error = ""
+        self._write_error, self._commanded = "", False
         self._watchdog = self._start_watchdog()
         self._watched = False
         # Nothing reaches the motors in a dry run: nobody else has to let go of them.
@@ -100,6 +102,7 @@ class RobotLink:
         ``armed``: the robot is held, or falls, so that silence after it calls for the watchdog; a write that fails is
         silence. Returns whether it was ``command`` that left.
         """
+        self._commanded = True
         sample = self._commands.encode(command)
         in_time = valid()
         try:
@@ -123,7 +126,8 @@ class RobotLink:
         """
         self._stopped.set()
         self._thread.join(timeout=STOP_TIMEOUT)
-        for _ in range(LAST_COMMANDS):
+        # A robot that was never commanded is another controller's.
+        for _ in range(LAST_COMMANDS if self._commanded else 0):
             self.damp(armed=not at_rest)
         if at_rest and not self._write_error:
             self._watchdog.close()

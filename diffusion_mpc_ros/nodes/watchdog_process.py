@@ -11,6 +11,7 @@ import termios
 
 from diffusion_mpc_ros.control.watchdog import ARMED, DISARMED, END
 from diffusion_mpc_ros.core import clock
+from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.nodes.watchdog import READY, TOOK_OVER
 
 # More heartbeats than these unread (0.2 s): the process hangs and would not see that they stop.
@@ -50,6 +51,7 @@ class WatchdogProcess:
             [sys.executable, "-m", "diffusion_mpc_ros.nodes.watchdog", *map(str, arguments)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=output.original_stderr(),
             bufsize=0,
             start_new_session=True,
         )

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_mpc_ros.core import go2
-from diffusion_mpc_ros.core.errors import ConfigurationError, JointOrderError, PlanError, TimingError
+from diffusion_mpc_ros.core.errors import JointOrderError, PlanError, TimingError
 from diffusion_mpc_ros.core.types import JointCommand, Plan, PlanRequest, RewardSettings, Timing
 
 
@@ -37,7 +37,7 @@ def test_bad_plans_are_refused(targets):
 
 
 def test_a_plan_before_time_is_refused():
-    with pytest.raises(ConfigurationError, match="-1"):
+    with pytest.raises(PlanError, match="-1"):
         Plan(-1, np.zeros((11, 12)))
 
 

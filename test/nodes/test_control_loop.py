@@ -6,17 +6,19 @@ import dataclasses
 import math
 import queue
 import threading
+import time
 
 import numpy as np
 import pytest
 
+from diffusion_mpc_ros.control.authority import Holding
 from diffusion_mpc_ros.control.modes import Event, Mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
-from diffusion_mpc_ros.core.errors import PlanError
+from diffusion_mpc_ros.core.errors import InterfaceError, PlanError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Plan, Timing
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, LOWSTATE, Publisher, Subscriber, open_domain
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher, MotionSwitcherServer
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop
 from diffusion_mpc_ros.nodes.robot_link import LinkOptions, RobotLink
@@ -44,7 +46,13 @@ class Controller:
         self.link = RobotLink(
             domain, LinkOptions("lo", domain_id, SETTINGS.watchdog_timeout, **options), self.failures.append
         )
-        self.loop = ControlLoop(domain, self.link, SETTINGS, TIMING, self._on_step, self.failures.append)
+        self.held = True
+        self.loop = ControlLoop(
+            domain, self.link, SETTINGS, TIMING, self._on_step, self.failures.append, read_operator=self._read_operator
+        )
+
+    def _read_operator(self, lowstate, walking) -> Holding:
+        return Holding("test", self.held, np.zeros(3))
 
     def _on_step(self, step) -> None:
         self.steps.put(step)
@@ -73,8 +81,8 @@ class Controller:
     def walk(self) -> None:
         self.stand()
         self.plans.set()
-        accepted, message = self.loop.request(Event.WALK, WAIT)
-        assert accepted, message
+        while not self.loop.request(Event.WALK, WAIT)[0]:  # until a plan has a row
+            self.until(lambda step: True)
 
     def close(self) -> None:
         self.loop.close()
@@ -109,10 +117,7 @@ def robot(domain, domain_id, simulation):
 
 
 def test_it_walks_from_plans_and_stands_when_they_stop(robot):
-    robot.stand()
-    robot.plans.set()
-    accepted, message = robot.loop.request(Event.WALK, WAIT)
-    assert accepted, message
+    robot.walk()
     step = robot.until(lambda step: step.row is not None)
     assert TIMING.replan_margin <= step.row.index < TIMING.horizon
     assert step.tick == step.row.plan.start_tick + step.row.index
@@ -173,12 +178,12 @@ def test_a_robot_that_the_watchdog_has_damped_does_not_go_on_unasked(robot, monk
 def test_an_emergency_stop_is_damping_at_the_next_step_and_latches(robot):
     robot.walk()
     robot.until(lambda step: step.row is not None)
-    robot.loop.inputs.stop("topic", math.inf)
+    robot.loop.inputs.stops.stop("topic", math.inf)
     before = robot.until(lambda step: step.output.mode is Mode.FAULT)
     assert "emergency stop (topic)" in str(before.output.fault) and not before.output.command.kp.any()
     accepted, message = robot.loop.request(Event.CLEAR_FAULT, WAIT)
     assert not accepted and "emergency stop" in message
-    robot.loop.inputs.release("topic")
+    robot.loop.inputs.stops.release("topic")
     assert robot.loop.request(Event.CLEAR_FAULT, WAIT) == (True, "fault -> damping")
 
 
@@ -247,15 +252,130 @@ def test_nothing_is_sent_while_the_robots_own_controller_is_active(domain, domai
     server.close()
 
 
-def test_on_request_the_controller_is_released_and_gets_the_motors_back(domain, domain_id):
-    server = MotionSwitcherServer(domain, mode="normal", releases_needed=2)
+@pytest.mark.parametrize("lies", [True, False])
+def test_the_released_controller_gets_the_motors_of_a_lying_robot_back(domain, domain_id, lies):
+    failures = []
+    simulation = SimulationLoop(domain, Go2Simulation(), None, failures.append, "normal", releases_needed=2)
     robot = Controller(domain, domain_id, release=True, restore=True)
-    robot.until(lambda step: step.output.mode is Mode.DAMPING)
+    robot.stand()
     with MotionSwitcher(domain) as switcher:
         assert switcher.active_mode() == ""
+        if lies:
+            robot.loop.end()
+            robot.until(lambda step: robot.loop.ended)
+        else:  # it stands, or falls: nobody else may have it in mid-fall
+            robot.loop.hurry()
+            robot.loop.end()
+            robot.until(lambda step: step.output.mode is Mode.DAMPING)
         robot.close()
-        assert switcher.active_mode() == "normal"
-    server.close()
+        assert switcher.active_mode() == ("normal" if lies else "")
+    simulation.close()
+    assert not failures
+
+
+@pytest.mark.parametrize("begin", ["stand", "walk"])
+def test_an_orderly_end_sits_down_damps_and_is_over_when_the_robot_lies(robot, simulation, begin):
+    getattr(robot, begin)()
+    robot.loop.end()
+    modes = []
+    while not robot.loop.ended:
+        modes.append(robot.until(lambda step: True).output.mode)
+    changes = [mode for mode, before in zip(modes, [None, *modes]) if mode is not before]
+    assert changes[-2:] == [Mode.SITTING_DOWN, Mode.DAMPING]
+    assert "let" in robot.loop.request(Event.STAND_UP, WAIT)[1]
+    truth = simulation._simulation.truth()
+    assert truth.height < 0.15 and np.abs(truth.lin_vel_w).max() < 0.1
+
+
+def test_an_end_of_a_robot_that_cannot_be_trusted_damps_for_a_bounded_time(robot, simulation):
+    robot.stand()
+    simulation.close()
+    robot.loop.end()
+    step = robot.until(lambda step: robot.loop.ended)
+    assert step.output.mode is Mode.FAULT
+
+
+def test_a_second_source_of_lowstate_is_a_fault_and_changes_nothing_else(robot, domain):
+    robot.stand()
+    foreign = Publisher(domain, LOWSTATE)
+    sample = robot.until(lambda step: True).lowstate
+    for _ in range(10):
+        foreign.publish(dataclasses.replace(sample, joint_pos=sample.joint_pos + 0.5, tick_ms=5))
+    step = robot.until(lambda step: step.output.mode is Mode.FAULT)
+    assert "a second source of LowState" in step.output.fault.cause
+    assert np.abs(step.lowstate.joint_pos - sample.joint_pos).max() < 0.3
+    foreign.close()
+
+
+def test_commands_that_the_dds_library_does_not_take_leave_the_robot_to_the_watchdog(robot, domain, monkeypatch):
+    robot.stand()
+    wire = Subscriber(domain, LOWCMD)
+    assert wire.wait(WAIT).kp.min() > 0.0
+
+    def refuse(sample: bytes) -> None:
+        raise InterfaceError("out of resources")
+
+    monkeypatch.setattr(robot.link._commands, "write", refuse)
+    step = robot.until(lambda step: step.output.mode is Mode.FAULT)
+    assert step.output.fault.cause == "commands cannot be sent: out of resources"
+    received = wire.received
+    assert wire.wait(WAIT, received + 3) and wire.latest().kp.max() == 0.0  # the watchdog's
+    wire.close()
+
+
+def test_a_stop_that_comes_within_the_turn_is_seen_before_the_command_leaves(robot, domain, monkeypatch):
+    robot.walk()
+    robot.until(lambda step: step.row is not None)
+    stops = robot.loop.inputs.stops
+    encode, sent = robot.link._commands.encode, []
+
+    def encode_and_stop(command):
+        if not sent:
+            stops.stop("topic")
+        sent.append(command)
+        return encode(command)
+
+    monkeypatch.setattr(robot.link._commands, "encode", encode_and_stop)
+    first = robot.until(lambda step: not step.output.following_plan)
+    assert sent[0].kp.any() and not first.output.command.kp.any()
+    assert robot.until(lambda step: True).output.mode is Mode.FAULT
+
+
+def test_a_turn_that_was_held_up_moves_nothing_afterwards(robot, monkeypatch):
+    robot.walk()
+    robot.until(lambda step: step.row is not None)
+    encode, held_up = robot.link._commands.encode, []
+
+    def encode_late(command):
+        sample = encode(command)
+        if not held_up:
+            held_up.append(command)
+            time.sleep(SETTINGS.loop_stall_max + 0.1)
+        return sample
+
+    monkeypatch.setattr(robot.link._commands, "encode", encode_late)
+    first = robot.until(lambda step: not step.output.following_plan)
+    assert held_up[0].kp.any() and not first.output.command.kp.any()
+    assert robot.until(lambda step: True).output.mode is Mode.FAULT
+
+
+def test_a_loop_that_fails_damps_until_the_robot_lies(domain, domain_id, simulation, monkeypatch):
+    robot = Controller(domain, domain_id)
+    robot.stand()
+    wire = Subscriber(domain, LOWCMD)
+
+    def fail(inputs):
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(robot.loop._supervisor, "step", fail)
+    wire.wait(WAIT, 20)
+    assert wire.latest().kp.max() == 0.0
+    robot.loop._thread.join(WAIT)
+    assert [str(failure) for failure in robot.failures] == ["a defect"]
+    truth = simulation._simulation.truth()
+    assert truth.height < 0.15 and robot.loop.ended
+    robot.loop.close()
+    wire.close()
 
 
 def test_nothing_is_sent_to_a_robot_that_does_not_answer(domain, domain_id):

@@ -9,6 +9,7 @@ import pytest
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Twist
 
+from diffusion_mpc_ros.control.authority import Holding
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.control.supervisor import SupervisorOutput
 from diffusion_mpc_ros.core.errors import PlanError
@@ -68,7 +69,7 @@ def test_robot_state_round_trip(state, lowstate):
 
 
 def test_plan_round_trip():
-    plan = Plan(17, np.arange(11 * 12.0).reshape(11, 12), -2.5, 4, 10, 0.011)
+    plan = Plan(17, np.arange(11 * 12.0).reshape(11, 12), -2.5, 4, 10, 0.011, np.array([0.5, -0.1, 0.2]))
     message = conversions.plan_message(plan, "abc", STAMP)
     assert fields_equal(conversions.plan(message), plan)
     assert message.artefact == "abc"
@@ -96,13 +97,24 @@ def test_a_velocity_command():
     assert conversions.velocity(twist).tolist() == [3.0, -0.2, np.inf]
 
 
+HOLDING = Holding("joy", True, np.array([0.5, 0.0, -0.2]))
+
+
+def test_only_a_walking_robot_is_told_a_velocity(lowstate):
+    command = JointCommand.position(np.zeros(12), 60.0, 5.0)
+    step = ControlStep(1, SupervisorOutput(Mode.STANDING, command, None, "", False, 0), None, lowstate, HOLDING, 0.0)
+    message = conversions.joint_command_message(step, STAMP)
+    assert message.holder == "joy" and not message.velocity.any()
+
+
 def test_a_joint_command_says_where_it_came_from(lowstate):
     plan = Plan(17, np.zeros((11, 12)))
     command = JointCommand.position(np.linspace(0.0, 1.1, 12), 40.0, 1.0)
     output = SupervisorOutput(Mode.WALKING, command, None, "", True, 0)
-    step = ControlStep(21, output, ExecutedRow(plan.joint_targets[4], plan, 4), lowstate, 0.002)
+    step = ControlStep(21, output, ExecutedRow(plan.joint_targets[4], plan, 4), lowstate, HOLDING, 0.002)
     message = conversions.joint_command_message(step, STAMP)
     assert (message.tick, message.lowstate_tick_ms, message.plan_start_tick, message.plan_row) == (21, 1234, 17, 4)
+    assert message.holder == "joy" and message.velocity.tolist() == [0.5, 0.0, -0.2]
     reported = delay_recorder.reported_command(message)
     assert (reported.stamp, reported.tick, reported.lowstate_tick_ms) == (12_000_000_034, 21, 1234)
     assert (reported.plan_start_tick, reported.plan_row) == (17, 4)
