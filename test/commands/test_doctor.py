@@ -29,7 +29,8 @@ from diffusion_mpc_ros.simulation.robot import Go2Simulation
 WAIT = 120.0
 # They tell how busy this machine is, which is not what is tested here.
 LOAD_DEPENDENT = {"rt/lowstate rate", "rt/lowstate gaps", "robot's clock", "plan time", "memory", "disk"}
-ROBOT = ("rt/lowstate", "rt/lowstate CRC", "battery", "motor temperature", "joints", "remote", "sport mode")
+_HARDWARE = ("battery", "motor temperature", "motors", "foot forces", "joints")
+ROBOT = ("rt/lowstate", "rt/lowstate CRC", *_HARDWARE, "remote", "sport mode")
 
 
 def finding_of(run, *before: Check, quick: bool = False, **arguments) -> Finding:

@@ -7,7 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from diffusion_mpc_ros.commands.doctor import lowstates, robot
+from diffusion_mpc_ros.commands.doctor import hardware, lowstates, robot
 from diffusion_mpc_ros.commands.doctor.context import Context
 from diffusion_mpc_ros.commands.doctor.findings import Status
 from diffusion_mpc_ros.commands.doctor.listener import Observation
@@ -16,6 +16,7 @@ from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_POS_MAX
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import LowState
+from diffusion_mpc_ros.estimation import kinematics
 from diffusion_mpc_ros.go2.participants import TopicPublisher
 from diffusion_mpc_ros.go2.remote import encode_remote
 
@@ -154,6 +155,83 @@ def test_a_clock_that_jumps_shortly_before_the_end_is_bad():
 def test_battery(charge, status):
     found = robot.judge_battery(charge, SETTINGS)
     assert found.status is status and ("charge" in found.remedy) == (status is not Status.OK)
+
+
+def test_an_unknown_charge_is_said_to_be_unknown():
+    found = robot.judge_battery(None, SETTINGS)
+    assert found.status is Status.WARNING and found.text.startswith("unknown") and found.remedy
+
+
+def test_an_impossible_cold_is_a_warning_and_frost_is_none():
+    # 130 degC in the IDL's unsigned byte.
+    found = robot.judge_temperature(np.array([40.0] * 11 + [-126.0]), SETTINGS)
+    assert found.status is Status.WARNING and "RL_calf_joint says -126 degC" in found.text
+    assert robot.judge_temperature(np.full(12, -5.0), SETTINGS).status is Status.OK
+
+
+LEG_LOAD = 37.0
+LEGS_JACOBIAN = kinematics.leg_kinematics(DEFAULT_JOINT_POS).jacobian_b
+# tau = -J^T f: every leg carries 37 N.
+CARRYING = -np.einsum("lji,j->li", LEGS_JACOBIAN, np.array([0.0, 0.0, LEG_LOAD])).ravel()
+
+
+def foot_finding(readings, *, standing: bool = True):
+    """``readings (4,)`` or ``(N, 4)`` raw."""
+    torque = CARRYING if standing else np.zeros(12)
+    rows = np.atleast_2d(np.asarray(readings, dtype=np.float64))
+    return hardware.judge_feet([dataclasses.replace(STATE, joint_torque=torque, foot_force=row) for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("readings", "standing", "status", "text"),
+    [
+        ((37, 38, 36, 37), True, Status.OK, "FR 37, FL 38, RR 36, RL 37 (raw, sum 148)"),
+        ((37, 0, 36, 37), True, Status.WARNING, "FL reads nothing under 37 N"),
+        ((37, 38, 4, 37), True, Status.WARNING, "RR reads too little under 37 N"),
+        ((37, 38, 36, -40), True, Status.WARNING, "RL reads less than nothing"),
+        ((0, 0, 36, 37), True, Status.WARNING, "FR reads nothing under 37 N; FL reads nothing under 37 N"),
+        ((0, 0, 0, 0), True, Status.WARNING, "none reads anything under a standing robot"),
+        ((0, 0, 0, 0), False, Status.OK, "does not stand"),
+        ((24, 24, 29, 29), False, Status.OK, "does not stand"),
+        ((24, 200, 29, 29), False, Status.WARNING, "FL reads too much, its leg carries 0 N"),
+        ((24, 24, -29, 29), False, Status.WARNING, "RR reads less than nothing"),
+    ],
+)
+def test_feet(readings, standing, status, text):
+    found = foot_finding(readings, standing=standing)
+    assert found.status is status and text in found.text and bool(found.remedy) == (status is Status.WARNING)
+
+
+def test_a_reading_that_stands_still_while_others_move_is_stuck():
+    sway = 10.0 * np.sin(np.arange(200.0))[:, None] * [1.0, 1.0, 0.0, 1.0]
+    found = foot_finding(37.0 + sway)
+    assert found.status is Status.WARNING and "RR stands still while others move" in found.text
+    # A simulated robot at rest: nothing moves.
+    assert foot_finding(np.full((200, 4), 37.0)).status is Status.OK
+
+
+def motor_finding(mode=None, lost=()):
+    """``mode (12,)``; ``lost``: total counts of FL_hip_joint, one a sample."""
+    modes = np.full(12, 1) if mode is None else np.asarray(mode)
+    counts = [np.eye(12, dtype=int)[3] * count for count in lost or (0,)]
+    return hardware.judge_motors([dataclasses.replace(STATE, motor_mode=modes, motor_lost=row) for row in counts])
+
+
+@pytest.mark.parametrize(
+    ("finding", "status", "text"),
+    [
+        (motor_finding(), Status.OK, "all in servo mode"),
+        (motor_finding([0] * 12), Status.OK, "all idle"),
+        (motor_finding([1] * 5 + [0] + [1] * 6), Status.BAD, "like the others: FL_calf_joint 0x00"),
+        (motor_finding([10] * 12), Status.WARNING, "in modes 0x0A"),
+        (motor_finding([0] * 11 + [2]), Status.WARNING, "in modes 0x00, 0x02"),
+        (motor_finding(lost=(7, 7, 7)), Status.OK, "no packets lost in 3 samples, 7 since"),
+        (motor_finding(lost=(7, 8, 12)), Status.WARNING, "FL_hip_joint +5"),
+        (motor_finding(lost=(900, 0, 0)), Status.OK, "no packets lost"),
+    ],
+)
+def test_motors(finding, status, text):
+    assert finding.status is status and text in finding.text and bool(finding.remedy) == (status is not Status.OK)
 
 
 @pytest.mark.parametrize(("hottest", "status"), [(75.0, Status.OK), (85.0, Status.WARNING), (86.0, Status.BAD)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -11,6 +12,9 @@ from diffusion_mpc_ros.core.types import LowState
 
 if TYPE_CHECKING:
     from diffusion_mpc_ros.go2.channels import Go2Domain
+
+# States that are kept: 2 s.
+RECENT = 1000
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,7 @@ class Observation:
 
 
 class LowStateListener:
-    """Takes down when each LowState came."""
+    """Takes down when each LowState came, and keeps the last ones."""
 
     def __init__(self, domain: Go2Domain) -> None:
         # Only here: without the Unitree SDK the other checks still run.
@@ -38,9 +42,11 @@ class LowStateListener:
 
         self._domain = domain
         self._arrivals: list[tuple[int, float]] = []
+        self._recent: deque[LowState] = deque(maxlen=RECENT)
         self._subscriber = Subscriber(domain, LOWSTATE, self._on_lowstate)
 
     def _on_lowstate(self, state: LowState) -> None:
+        self._recent.append(state)
         self._arrivals.append((state.tick_ms, state.receive_time))
 
     def first(self, timeout: float) -> LowState | None:
@@ -50,6 +56,10 @@ class LowStateListener:
     def latest(self) -> LowState:
         """The newest one; only after :meth:`first` has found one."""
         return self._subscriber.latest()
+
+    def recent(self) -> tuple[LowState, ...]:
+        """Those of the last two seconds, oldest first; only after :meth:`first` has found one."""
+        return tuple(self._recent)
 
     def publishers(self) -> list[str]:
         """The programs that publish it, as far as they say who they are."""

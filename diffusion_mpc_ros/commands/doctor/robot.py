@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Above the least that arming takes [%], below the highest motor temperature [degC]: not for long.
 BATTERY_MARGIN, TEMPERATURE_MARGIN = 10.0, 10.0
+# Colder than any place for a Go2 [degC]: a signed byte that has run over.
+TEMPERATURE_MIN = -40.0
 # Of each question to the motion switcher [s]; the answer usually takes milliseconds.
 SWITCHER_TIMEOUT = 1.0
 # Publishers make themselves known within this time [s] of joining.
@@ -46,8 +48,10 @@ def check_battery(context: Context) -> Finding:
     return judge_battery(context.listener.latest().battery_soc, context.settings)
 
 
-def judge_battery(charge: float, settings: SafetySettings) -> Finding:
-    """``charge`` [%] against what standing up needs."""
+def judge_battery(charge: float | None, settings: SafetySettings) -> Finding:
+    """``charge`` [%] against what standing up needs; None: the robot does not say."""
+    if charge is None:
+        return warning("unknown: the robot says nothing, or the impossible", "count the lights on the battery itself")
     if charge < settings.arming_battery_min:
         return bad(f"{charge:.0f} %; standing up needs {settings.arming_battery_min:.0f} %", "charge the battery")
     if charge < settings.arming_battery_min + BATTERY_MARGIN:
@@ -62,6 +66,12 @@ def check_temperature(context: Context) -> Finding:
 
 def judge_temperature(temperatures: np.ndarray, settings: SafetySettings) -> Finding:
     """``temperatures (12,)`` [degC]."""
+    joint = int(np.argmin(temperatures))
+    if temperatures[joint] < TEMPERATURE_MIN:
+        return warning(
+            f"{JOINT_NAMES[joint]} says {temperatures[joint]:.0f} degC: no frost, a fault, or hotter than 127 degC",
+            "feel the motor with care; let it cool down, restart the robot",
+        )
     joint = int(np.argmax(temperatures))
     text = f"{JOINT_NAMES[joint]} is the hottest, {temperatures[joint]:.0f} degC"
     limit = settings.motor_temperature_max

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from diffusion_mpc_ros.commands.doctor import lowstates, machine, middleware, model, network, robot, software
+from diffusion_mpc_ros.commands.doctor import hardware, lowstates, machine, middleware, model, network, robot, software
 from diffusion_mpc_ros.commands.doctor.findings import Check
 
 _HEARD = ("rt/lowstate",)
@@ -39,6 +39,8 @@ CHECKS = (
     Check("robot's clock", lowstates.check_clock, needs=_OBSERVED),
     Check("battery", robot.check_battery, needs=_JUDGED),
     Check("motor temperature", robot.check_temperature, needs=_JUDGED),
+    Check("motors", hardware.check_motors, needs=_HEARD),
+    Check("foot forces", hardware.check_feet, needs=_HEARD),
     Check("joints", robot.check_joints, needs=_JUDGED),
     Check("remote", robot.check_remote, needs=_HEARD),
     Check("sport mode", robot.check_controller, needs=_HEARD, slow=True),
