@@ -23,6 +23,7 @@ setup(
     description="Real-time locomotion for the Unitree Go2 with Diffusion-MPC",
     license="Apache-2.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={PACKAGE: ["faults/clocks.c"]},
     python_requires=">=3.10",
     install_requires=["setuptools"],
     zip_safe=False,

@@ -154,8 +154,8 @@ class Plan:
     reward_revision: int = 0
     denoising_steps: int = 0
     plan_time: float = 0.0  # [s], wall time of the computation
-    velocity: np.ndarray | None = None  # (3,) the velocity command it follows [m/s, m/s, rad/s]
     trajectory: np.ndarray | None = None  # (T, 57) predicted, physical units, for display
+    velocity: np.ndarray | None = None  # (3,) the velocity command it follows [m/s, m/s, rad/s]
 
     def __post_init__(self) -> None:
         targets = self.joint_targets

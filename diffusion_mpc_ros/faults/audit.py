@@ -6,6 +6,7 @@ crosses the wire alone: LowStates one way, LowCmds the other.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,13 @@ RACE = go2.CONTROL_DT
 AGE_SLACK = 2 * go2.CONTROL_DT
 # Single precision, and as share of a limit: the rounding of targets, gains and torques on the wire.
 ROUNDING, ROUNDING_SHARE = 1e-4, 1e-3
+# Targets that move by more than this a tick [rad] move the robot.
+STEPS = 1e-3
+# How long a robot may still move after its holder has gone [s]: he counts as silent after 0.5 s, for 1.5 s the robot
+# is slowed down, then it settles.
+LET_GO = 2.5
+# A motion that an operator has asked for, such as sitting down, may go on for so long without a holder [s].
+ASKED_MOTION = 6.0
 # How many commands (a minute) and descriptions are kept.
 KEPT_COMMANDS, KEPT_TEXTS = 3000, 50
 
@@ -86,8 +94,9 @@ class LowCmdAudit:
     """Judges LowCmds; times are local monotonic ones [s]. Not thread-safe.
 
     Kinds of ``unsafe`` commands: ``format`` (layout, CRC, address, motor slots that are not joints), ``not finite``,
-    ``position``, ``gains``, ``rate``, ``torque``, ``blind`` (moves without a LowState), ``silent stop`` and
-    ``unasked`` (moves again after damping though no operator asked, as after a fault).
+    ``position``, ``gains``, ``rate``, ``torque``, ``blind`` (moves without a LowState), ``stale`` (moves on what was
+    measured too long ago by the robot's clock), ``silent stop``, ``unasked`` (moves again after damping though no
+    operator asked, as after a fault) and ``unheld`` (moves though nobody holds the robot).
     """
 
     def __init__(self, thresholds: Thresholds) -> None:
@@ -102,14 +111,27 @@ class LowCmdAudit:
         self._last: float | None = None  # time of the last command
         self._moving = self._permitted = False
         self._silent = False
+        self._robot: tuple[float, float] | None = None  # the robot's own time [s], and when that was
+        self._measured: deque[tuple[float, float]] = deque(maxlen=1000)  # (time, robot's time of what was passed on)
+        self._unheld_since = math.inf
+        self._asked = -math.inf
 
-    def permit(self) -> None:
+    def permit(self, time: float) -> None:
         """The operator asks for motion: the next command that is not damping is no surprise."""
-        self._permitted = True
+        self._permitted, self._asked = True, time
 
-    def lowstate(self, sample: bytes, time: float) -> None:
-        """A LowState was passed on to the controller."""
+    def hold(self, held: bool, time: float) -> None:
+        """Somebody holds the robot from now on, or nobody does."""
+        self._unheld_since = math.inf if held else min(self._unheld_since, time)
+
+    def robot_time(self, tick_ms: int, time: float) -> None:
+        """The robot itself says how late it is."""
+        self._robot = tick_ms * 1e-3, time
+
+    def lowstate(self, sample: bytes, time: float, measured_ms: int) -> None:
+        """A LowState was passed on to the controller; what it holds was measured at ``measured_ms`` [ms]."""
         self._states.append(_State(time, sample))
+        self._measured.append((time, measured_ms * 1e-3))
 
     def command(self, sample: bytes, time: float) -> list[str]:
         """A LowCmd came; why it is unsafe, empty when it is not."""
@@ -173,8 +195,25 @@ class LowCmdAudit:
             found.append(("blind", f"no valid LowState for {limit + AGE_SLACK:.2f} s and the robot is not damped"))
         else:
             found += self._rate(command, states, time) + self._torque(command, states)
+        found += self._stale(time) + self._unheld(command, time)
         self._moving, self._targets = True, command.joint_pos
         return found
+
+    def _stale(self, time: float) -> list[tuple[str, str]]:
+        """How old is the newest measurement that the command may have been decided on, by the robot's clock."""
+        if self._robot is None or not self._measured:
+            return []
+        now = self._robot[0] + time - self._robot[1]
+        newest = max((measured for passed, measured in self._measured if passed <= time), default=now)
+        age, limit = now - newest, self._thresholds.lowstate_age_max + AGE_SLACK
+        return [] if age <= limit else [("stale", f"moves on what the robot measured {age * 1e3:.0f} ms before")]
+
+    def _unheld(self, command: _Command, time: float) -> list[tuple[str, str]]:
+        let_go = max(self._unheld_since + LET_GO, self._asked + ASKED_MOTION)
+        if self._targets is None or time <= let_go:
+            return []
+        moved = float(np.abs(command.joint_pos - self._targets).max())
+        return [] if moved <= STEPS else [("unheld", f"moves by {moved:.3f} rad a tick though nobody holds the robot")]
 
     def _candidates(self, time: float) -> list[tuple[np.ndarray, np.ndarray]]:
         """Joints of the LowStates that a command of ``time`` may have been computed from, newest first."""

@@ -31,7 +31,8 @@ class Expectation:
     ``ends_in``: the modes of which one is reached and kept; empty when command_publisher is gone, and somebody else has
     to go on damping. ``cause``: what the fault's text names. ``upright``: no fall on the way; ``moves``: whether the
     base follows the velocity command at the end, False: stands still, None: either. ``max_moving``: how many commands
-    that are not damping may still cross the wire.
+    that are not damping may still cross the wire. ``lies``: in the end the robot lies still, and the last command was
+    damping; ``max_impact``: with how much speed [m/s] its body may have come down.
     """
 
     text: str
@@ -42,12 +43,16 @@ class Expectation:
     reaction: Reaction = Reaction.NONE
     max_moving: int | None = None
     recovery: Recovery = Recovery.WALK
+    lies: bool = False
+    max_impact: float | None = None
 
 
+# The body must not come down faster than this [m/s].
+IMPACT = 0.5
 WALKS_ON = Expectation("keeps walking", (Mode.WALKING,), moves=True)
 STANDS = Expectation("stands and waits for the operator", (Mode.STANDING,), moves=False, reaction=Reaction.NO_PLAN)
 WALKS_OR_STANDS = Expectation("keeps walking, or stands and waits", (Mode.WALKING, Mode.STANDING))
-HALTS = Expectation("its velocity goes to zero, it keeps walking on the spot", (Mode.WALKING,), moves=False,
+HALTS = Expectation("its velocity goes to zero, it stands still until somebody holds it", (Mode.WALKING,), moves=False,
                     reaction=Reaction.HALT)  # fmt: skip
 # Safe is not upright: a robot whose commands come when they can may fall.
 SAFE = Expectation(
@@ -68,3 +73,11 @@ def faults(cause: str, max_moving: int | None = None) -> Expectation:
         reaction=Reaction.DAMPING,
         max_moving=max_moving,
     )
+
+
+LET_DOWN = Expectation(
+    "sits down, lies damped, then silence", (), upright=False, reaction=Reaction.DAMPING, lies=True, max_impact=IMPACT
+)
+STAYS_DOWN = Expectation(
+    "damped, not standing up", (Mode.DAMPING,), upright=False, lies=True
+)

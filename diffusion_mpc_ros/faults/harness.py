@@ -14,9 +14,13 @@ from typing import Any
 import numpy as np
 from diffusion_mpc_msgs.msg import Plan
 from rclpy.duration import Duration
+from rclpy.qos import QoSProfile
 
 from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.faults import broken_writer
+from diffusion_mpc_ros.faults.clocks import Clocks
 from diffusion_mpc_ros.faults.domains import free_domains
+from diffusion_mpc_ros.faults.launcher import Launcher
 from diffusion_mpc_ros.faults.monitor import Monitor
 from diffusion_mpc_ros.faults.plan_faults import PlanFault, unchanged
 from diffusion_mpc_ros.faults.processes import RobotProcesses
@@ -40,12 +44,18 @@ class Setup:
     """How the processes are started.
 
     ``plans_pass``: plans go through the harness, which may change them. ``realtime``: with real-time scheduling where
-    the system grants it. ``disk_full``: nothing of what they print or log can be written.
+    the system grants it. ``disk_full``: nothing of what they print or log can be written. ``full_pipes``: nobody reads
+    what they print. ``launched``: by a launcher that can be ended. ``clocks``: with clocks that can be made to stand
+    still. ``broken_writer``: command_publisher's DDS writer can be made to take nothing. All but the simulator's.
     """
 
     plans_pass: bool = False
     realtime: bool = True
     disk_full: bool = False
+    full_pipes: bool = False
+    launched: bool = False
+    clocks: bool = False
+    broken_writer: bool = False
 
 
 class Harness:
@@ -81,7 +91,34 @@ class Harness:
         variables = dict(self._environment)
         if setup.disk_full and self.full_disk() is not None:
             variables["ROS_LOG_DIR"] = str(self.full_disk())
-        return self.processes.configure(self._specs(setup), variables, FULL if setup.disk_full else None)
+        output = FULL if setup.disk_full else self.full_pipe() if setup.full_pipes else None
+        controller: dict[str, str] = {}
+        if setup.launched:
+            controller |= self.launcher.environment()
+        if setup.clocks:
+            controller |= self.clocks.environment()
+        modules = {"command_publisher": "diffusion_mpc_ros.faults.broken_writer"} if setup.broken_writer else {}
+        if setup.broken_writer:
+            controller[broken_writer.VARIABLE] = str(self.broken_writer_switch)
+        return self.processes.configure(self._specs(setup), variables, output, controller, modules)
+
+    @property
+    def broken_writer_switch(self) -> Path:
+        """While this file exists, the writer of a setup with ``broken_writer`` takes nothing."""
+        return self.folder / "broken_writer"
+
+    def full_pipe(self) -> Path:
+        """A pipe that is full, and that nobody reads."""
+        path = self.folder / "full_pipe"
+        if not path.exists():
+            os.mkfifo(path)
+            # Both ends: whoever opens it for writing does not wait for a reader.
+            descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+            self._stack.callback(os.close, descriptor)
+            with suppress(BlockingIOError):
+                while True:
+                    os.write(descriptor, b"\0" * 4096)
+        return path
 
     def full_disk(self) -> Path | None:
         """A file system without a free byte; None where mounting one is not permitted."""
@@ -92,21 +129,38 @@ class Harness:
     @property
     def setup(self) -> str:
         """How the processes run, in words; "" when as usual."""
+        if self._setup.full_pipes:
+            return "standard output and error to a full pipe"
         if not self._setup.disk_full:
             return ""
         logs = "log files on a full file system" if self.full_disk() else "log files not tried: mounting is denied"
         return f"standard output to {FULL}, {logs}"
 
     def command(self, cmd_vel: tuple[float, float, float] | np.ndarray) -> None:
-        """Ask for a velocity: vx, vy [m/s], yaw rate [rad/s]."""
+        """Hold the robot and ask for a velocity: vx, vy [m/s], yaw rate [rad/s]."""
         self.operator.command(np.asarray(cmd_vel, dtype=np.float64))
+        if not self._holding:
+            self._holding = True
+            self.operator.drive()
+        self.relay.hold(True)
+
+    def let_go(self) -> None:
+        """Publish no velocity any more: nobody holds the robot from now on, unless somebody else does."""
+        self.operator.let_go()
+        self._holding = False
+        self.relay.hold(False)
 
     @contextmanager
-    def publisher(self, message_type: type, topic: str) -> Iterator[Callable[[Any], None]]:
-        """A function that publishes on ``topic``; somebody listens, and what was published has arrived at the end."""
-        publisher = self.operator.node.create_publisher(message_type, topic, RELIABLE)
+    def publisher(
+        self, message_type: type, topic: str, qos: QoSProfile = RELIABLE, heard: bool = True
+    ) -> Iterator[Callable[[Any], None]]:
+        """A function that publishes on ``topic``; what was published has arrived at the end.
+
+        ``heard``: somebody listens from the start.
+        """
+        publisher = self.operator.node.create_publisher(message_type, topic, qos)
         try:
-            if not self.monitor.wait(lambda: publisher.get_subscription_count() > 0, DISCOVERY):
+            if heard and not self.monitor.wait(lambda: publisher.get_subscription_count() > 0, DISCOVERY):
                 raise OperatorError(f"nobody subscribes to {topic!r} within {DISCOVERY:.0f} s")
             yield publisher.publish
             publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGED))
@@ -133,6 +187,8 @@ class Harness:
             RelayProcess(self.interface, self.robot_domain, self.controller_domain, self.folder / "relay.log")
         )
         self.processes = RobotProcesses(self._specs(self._setup), self._environment, self.folder)
+        self.launcher = self._stack.enter_context(Launcher())
+        self.clocks = Clocks(self.folder)
         self._stack.callback(self.processes.stop)
         self.processes.start_missing()
         with _realtime_threads():
@@ -141,7 +197,8 @@ class Harness:
             self.monitor = Monitor(self.operator, robot)
         self._stack.callback(self.monitor.close)
         self._pass_plans()
-        self.operator.drive()
+        self._holding = False
+        self.command((0.0, 0.0, 0.0))
 
     def _pass_plans(self) -> None:
         publisher = self.operator.node.create_publisher(Plan, "plan", RELIABLE)

@@ -24,6 +24,8 @@ from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.realtime.measurement import TruthSample
 
 KEPT = 3000  # a minute of samples at 50 Hz
+# A base below this height [m] rests on the ground, or is about to; slower than this [m/s] it is at rest.
+LYING_HEIGHT, AT_REST = 0.14, 0.1
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,22 @@ class Monitor:
         if not samples:
             return np.zeros(3)
         return np.mean([[*sample.lin_vel_b[:2], sample.yaw_rate] for sample in samples], axis=0)
+
+    def lies(self) -> bool:
+        """Whether the base has been low and at rest for half a second."""
+        samples = self.truth_since(time.monotonic() - 0.5)
+        low = all(sample.height < LYING_HEIGHT for sample in samples)
+        return len(samples) > 10 and low and max(np.abs(sample.lin_vel_b).max() for sample in samples) < AT_REST
+
+    def impact(self, start: float) -> float:
+        """How fast the base came down to the ground after ``start`` [s] at most [m/s], 0 for a base that did not."""
+        samples = self.truth_since(start)
+        falls = (
+            (above.height - below.height) / (below.time - above.time)
+            for above, below in zip(samples, samples[1:])
+            if below.height < LYING_HEIGHT and below.time > above.time
+        )
+        return max(falls, default=0.0)
 
     def _on_command(self, message: JointCommand) -> None:
         # The stamp is of the system's clock, everything here is of the monotonic one.

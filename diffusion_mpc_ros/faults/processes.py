@@ -36,18 +36,30 @@ class RobotProcesses:
         self._specs: dict[str, bringup.ProcessSpec] = {}
         self._environment: dict[str, str] = {}
         self._output: Path | None = None
+        self._controller: dict[str, str] = {}
+        self._modules: dict[str, str] = {}
         self._processes: dict[str, subprocess.Popen] = {}
         self.configure(specs, environment, output)
 
     def configure(
-        self, specs: Iterable[bringup.ProcessSpec], environment: Mapping[str, str], output: Path | None = None
+        self,
+        specs: Iterable[bringup.ProcessSpec],
+        environment: Mapping[str, str],
+        output: Path | None = None,
+        controller: Mapping[str, str] | None = None,
+        modules: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """From now on start processes like this; those that run in another way are stopped: their names."""
-        before, elsewhere = self._specs, (self._environment, self._output)
+        """From now on start processes like this; those that run in another way are stopped: their names.
+
+        ``controller``: more environment variables, of all but the simulator. ``modules``: what to run, by name, in
+        place of the node itself.
+        """
+        names = [*self._specs]
+        before = {name: self._how(name) for name in names}
         self._specs = {spec.name: spec for spec in specs}
         self._environment, self._output = dict(environment), output
-        everything = elsewhere != (self._environment, self._output)
-        changed = [name for name, spec in self._specs.items() if everything or before.get(name) != spec]
+        self._controller, self._modules = dict(controller or {}), dict(modules or {})
+        changed = [name for name in self._specs if before.get(name) != self._how(name)]
         changed = [name for name in changed if self.alive(name)]
         self.stop(changed)
         return changed
@@ -57,17 +69,22 @@ class RobotProcesses:
         """All of them, running or not."""
         return list(self._specs)
 
+    def _how(self, name: str) -> tuple:
+        """All that decides how a process runs."""
+        controller = {} if name == "go2_simulator" else self._controller
+        module = self._modules.get(name, f"{bringup.PACKAGE}.nodes.{self._specs[name].executable}")
+        return self._specs[name], {**self._environment, **controller}, self._output, module
+
     def start(self, name: str) -> None:
         """Start one that does not run."""
-        spec = self._specs[name]
-        module = f"{bringup.PACKAGE}.nodes.{spec.executable}"
+        spec, environment, _, module = self._how(name)
         with (self._output or self._folder / f"{name}.log").open("ab") as output:
             self._processes[name] = subprocess.Popen(
                 bound([sys.executable, "-m", module, *bringup.ros_arguments(spec)]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, **self._environment, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
             )
 
@@ -95,6 +112,14 @@ class RobotProcesses:
         sent = time.monotonic()
         os.kill(pid, number)
         return sent
+
+    def wait(self, name: str, timeout: float) -> bool:
+        """Wait at most ``timeout`` [s] until it has ended; whether it has."""
+        try:
+            self._processes[name].wait(timeout)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
 
     def kill(self, name: str) -> float:
         """SIGKILL, and wait until it is gone; local monotonic time [s] of the signal."""

@@ -110,7 +110,9 @@ class _Recovery:
             self._request(REQUESTS[mode])
             monitor.wait(lambda: monitor.mode() is not mode, FRESH)
         elif mode is Mode.WALKING:
-            monitor.wait(lambda: is_walking(self._harness, self._cmd_vel), MODE_TIMEOUT)
+            if not monitor.wait(lambda: is_walking(self._harness, self._cmd_vel), MODE_TIMEOUT):
+                # Whoever has fallen silent holds the robot until it stands.
+                self._request("stand_up")
         else:
             monitor.wait(lambda: monitor.mode() is not mode, MODE_TIMEOUT)
 

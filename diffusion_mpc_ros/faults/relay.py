@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from typing import Any
 
 from diffusion_mpc_ros.faults.audit import LowCmdAudit, Thresholds
-from diffusion_mpc_ros.faults.lowstate_faults import LowStateChannel, LowStateFault, shifted
+from diffusion_mpc_ros.faults.lowstate_faults import LowStateChannel, LowStateFault, shifted, tick_of
 from diffusion_mpc_ros.go2 import sdk
 from diffusion_mpc_ros.go2.channels import Channel, Go2Domain, Publisher, Subscriber, open_domain
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
@@ -54,7 +54,7 @@ class Relay:
         self._channel = LowStateChannel(LowStateFault(), time.monotonic())
         self._clock_shift = 0
         self._incoming: queue.SimpleQueue[tuple[str, float, bytes] | None] = queue.SimpleQueue()
-        self._due: list[tuple[float, int, bytes]] = []  # LowStates, a heap
+        self._due: list[tuple[float, int, bytes, int]] = []  # LowStates, a heap
         self._numbers = itertools.count()
         self._publishers: dict[str, Publisher[bytes]] = {}
         self._subscribers: list[Subscriber[bytes]] = []
@@ -81,6 +81,7 @@ class Relay:
             "fault": self._set_fault,
             "shift_clock": self._shift_clock,
             "permit": self._permit,
+            "hold": self._hold,
             "report": self._report,
         }[arguments.pop("do")]
         return {**(action(**arguments) or {}), "time": time.monotonic()}
@@ -93,7 +94,11 @@ class Relay:
 
     def _permit(self) -> None:
         with self._lock:
-            self._audit.permit()
+            self._audit.permit(time.monotonic())
+
+    def _hold(self, held: bool) -> None:
+        with self._lock:
+            self._audit.hold(held, time.monotonic())
 
     def _report(self, since: float) -> dict[str, Any]:
         with self._lock:
@@ -119,9 +124,13 @@ class Relay:
 
     def _take(self, topic: str, received: float, sample: bytes) -> None:
         if topic == LOWSTATE:
+            tick_ms = tick_of(sample)
+            with self._lock:
+                self._audit.robot_time(tick_ms, received)
             shifted_sample = shifted(sample, self._clock_shift)
             for due, passed in self._channel.pass_on(shifted_sample, received):
-                heapq.heappush(self._due, (due, next(self._numbers), passed))
+                measured_ms = self._channel.measured_ms(tick_ms)
+                heapq.heappush(self._due, (due, next(self._numbers), passed, measured_ms))
             return
         self._publishers[topic].publish(sample)
         if topic == LOWCMD:
@@ -130,9 +139,9 @@ class Relay:
 
     def _send_due(self) -> None:
         while self._due and self._due[0][0] <= time.monotonic():
-            sample = heapq.heappop(self._due)[2]
+            _, _, sample, measured_ms = heapq.heappop(self._due)
             with self._lock:
-                self._audit.lowstate(sample, time.monotonic())
+                self._audit.lowstate(sample, time.monotonic(), measured_ms)
             self._publishers[LOWSTATE].publish(sample)
 
 

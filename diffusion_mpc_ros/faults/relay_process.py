@@ -57,6 +57,10 @@ class RelayProcess:
         """The operator is about to ask for motion."""
         self._ask("permit")
 
+    def hold(self, held: bool) -> None:
+        """Somebody holds the robot from now on, or nobody does."""
+        self._ask("hold", held=held)
+
     def report(self, since: float) -> dict[str, Any]:
         """What crossed after local monotonic ``since`` [s] and what of all was unsafe; see ``LowCmdAudit.report``."""
         return self._ask("report", since=since)

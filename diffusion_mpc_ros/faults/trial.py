@@ -20,6 +20,8 @@ from diffusion_mpc_ros.nodes.graph_client import OperatorError
 LASTS, PATIENCE = 1.0, 2.0
 # A base slower than this [m/s] stands still.
 STANDS_STILL = 0.12
+# An orderly end takes less [s].
+LIES_WITHIN = 8.0
 # A wire without a command for longer than this [s] is silent.
 SILENT = 0.1
 
@@ -95,7 +97,7 @@ class _Observation:
         problems = result.problems
         if expected.ends_in:
             problems += self._mode_problems(expected)
-        else:
+        elif not expected.lies:
             problems += self._wire_problems()
         if expected.upright and any(sample.fallen for sample in self._monitor.truth_since(self._start)):
             problems.append("it fell")
@@ -105,6 +107,7 @@ class _Observation:
             problems.append(f"{result.reaction_commands} commands before damping, {expected.max_moving} are allowed")
         if expected.reaction is not Reaction.NONE and result.reaction_ms is None:
             problems.append(f"no reaction ({expected.reaction.value})")
+        problems += self._landing_problems(expected)
         if self._fault.held and self._cleared():
             problems.append("the fault let itself be cleared while its cause lasted")
 
@@ -156,6 +159,20 @@ class _Observation:
         if not report["damping_now"] or age > SILENT:
             return [f"damping was to go on, but the last command came {age:.2f} s ago"]
         return []
+
+    def _landing_problems(self, expected: Expectation) -> list[str]:
+        """How the robot came to lie, where that is asked for."""
+        problems = []
+        if expected.lies:
+            lies = lambda: self._monitor.lies() and self._harness.relay.report(self._start)["damping_now"]  # noqa: E731
+            if not self._monitor.wait(lies, LIES_WITHIN):
+                problems.append("it does not lie damped")
+        impact = self._monitor.impact(self._start)
+        if expected.max_impact is not None:
+            self._result.outcome += f", its body comes down at {impact:.2f} m/s"
+            if impact > expected.max_impact:
+                problems.append(f"an impact of {impact:.2f} m/s, {expected.max_impact} are allowed")
+        return problems
 
     def _moves_as(self, moves: bool) -> bool:
         if moves:

@@ -21,8 +21,14 @@ _ENDED = ("Z", "X", "x")
 
 def lease_environment() -> dict[str, str]:
     """The variable that makes this process the launcher of those it starts; empty without /proc."""
-    fields = _stat(os.getpid())
-    return {VARIABLE: f"{os.getpid()}:{fields[_START_TIME]}"} if fields else {}
+    lease = lease_of(os.getpid())
+    return {VARIABLE: lease} if lease else {}
+
+
+def lease_of(pid: int) -> str:
+    """What names the process ``pid`` as a launcher; empty without /proc."""
+    fields = _stat(pid)
+    return f"{pid}:{fields[_START_TIME]}" if fields else ""
 
 
 class Launcher:

@@ -13,6 +13,7 @@ from geometry_msgs.msg import Twist
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from rclpy.time import Time
+from rclpy.timer import Timer
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
@@ -53,6 +54,7 @@ class Operator(GraphClient):
         self.last_heard = -math.inf  # [s, monotonic], when mode and fault were
         self._command, self._sent = np.zeros(3), np.zeros(3)
         self._cmd_vel: Publisher | None = None
+        self._driving: Timer | None = None
         # There from the start: who stops a robot does not wait for discovery. Kept for a command_publisher that starts
         # after it was said.
         self._e_stop = self._node.create_publisher(Bool, "e_stop", SETTINGS)
@@ -93,7 +95,15 @@ class Operator(GraphClient):
         For programs; what a person asks for goes by :meth:`send_velocity`.
         """
         self.advertise_velocity()
-        self._node.create_timer(CMD_VEL_PERIOD, lambda: self.send_velocity(self._command))
+        self._driving = self._node.create_timer(CMD_VEL_PERIOD, lambda: self.send_velocity(self._command))
+
+    def let_go(self) -> None:
+        """Stop what :meth:`drive` has begun: leave cmd_vel without a word."""
+        if self._driving is not None:
+            self._node.destroy_timer(self._driving)
+            self._node.destroy_publisher(self._cmd_vel)
+            self._driving = self._cmd_vel = None
+            self._sent = np.zeros(3)
 
     def command(self, cmd_vel: np.ndarray) -> None:
         """Ask for ``cmd_vel (3,)``: vx, vy [m/s], yaw rate [rad/s], from now on."""

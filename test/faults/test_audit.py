@@ -48,7 +48,7 @@ class Wire:
     def tick(self, command: bytes, state: bytes | None = None, dt: float = DT) -> list[str]:
         self.time += dt
         if state is not None:
-            self.audit.lowstate(state, self.time - 0.001)
+            self.audit.lowstate(state, self.time - 0.001, 0)
         return self.audit.command(command, self.time)
 
 
@@ -56,7 +56,7 @@ class Wire:
 def walking() -> Wire:
     """Three ticks of holding the standing pose, asked for by the operator."""
     wire = Wire()
-    wire.audit.permit()
+    wire.audit.permit(wire.time)
     for _ in range(3):
         assert wire.tick(lowcmd(), lowstate()) == []
     return wire
@@ -147,7 +147,7 @@ def test_rate_after_a_missing_tick_counts_both(walking):
 
 def test_first_target_after_damping_starts_at_the_measured_pose():
     wire = Wire()
-    wire.audit.permit()
+    wire.audit.permit(wire.time)
     reasons = wire.tick(lowcmd(moved(1, 1.2), kp=1.0, kd=0.0), lowstate())
     assert reasons == ["rate: 1.200 rad a tick, 1.000 are allowed"]
 
@@ -194,7 +194,7 @@ def test_motion_after_damping_needs_the_operator(walking):
     walking.tick(damping(), lowstate())
     assert [reason.split(":")[0] for reason in walking.tick(lowcmd(), lowstate())] == ["unasked"]
     walking.tick(damping(), lowstate())
-    walking.audit.permit()
+    walking.audit.permit(walking.time)
     walking.tick(damping(), lowstate())  # before the request is carried out
     assert walking.tick(lowcmd(), lowstate()) == []
 

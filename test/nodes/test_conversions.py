@@ -69,7 +69,7 @@ def test_robot_state_round_trip(state, lowstate):
 
 
 def test_plan_round_trip():
-    plan = Plan(17, np.arange(11 * 12.0).reshape(11, 12), -2.5, 4, 10, 0.011, np.array([0.5, -0.1, 0.2]))
+    plan = Plan(17, np.arange(11 * 12.0).reshape(11, 12), -2.5, 4, 10, 0.011, velocity=np.array([0.5, -0.1, 0.2]))
     message = conversions.plan_message(plan, "abc", STAMP)
     assert fields_equal(conversions.plan(message), plan)
     assert message.artefact == "abc"

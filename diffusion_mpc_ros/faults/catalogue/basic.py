@@ -1,12 +1,11 @@
-"""Every fault that is tried: what is injected, what has to be seen, and for how long it acts."""
+"""Faults of each process, of the link, of the plans and of the machine."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
-from diffusion_mpc_ros.faults import injections as inject
 from diffusion_mpc_ros.faults import plan_faults
+from diffusion_mpc_ros.faults.catalogue.fault import Fault
 from diffusion_mpc_ros.faults.expectation import (
     DAMPED_BY_WATCHDOG,
     HALTS,
@@ -19,29 +18,11 @@ from diffusion_mpc_ros.faults.expectation import (
     faults,
 )
 from diffusion_mpc_ros.faults.harness import Setup
-from diffusion_mpc_ros.faults.recovery import FORWARD
+from diffusion_mpc_ros.faults.injections import basic as inject
 
 PLANS_PASS = Setup(plans_pass=True)
 # An emergency stop reaches damping within two ticks.
 STOP_TICKS = 2
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One entry; ``duration`` [s] is how long the fault acts before the outcome is judged.
-
-    ``held``: as long as it acts the fault must not let itself be cleared.
-    """
-
-    name: str
-    injected: str
-    expected: Expectation
-    injection: inject.Injection
-    duration: float = 3.0
-    setup: Setup = Setup()
-    cmd_vel: tuple[float, float, float] = FORWARD
-    quick: bool = False
-    held: bool = False
 
 
 def _lowstate(name: str, injected: str, expected: Expectation, quick: bool = False, **fault: float) -> Fault:
@@ -112,9 +93,11 @@ LOWSTATE = (
     _lowstate("CRC broken, all", "a bit of the CRC flipped", faults(AGE), quick=True, bad_crc=1.0),
     _lowstate("NaN, 1 %", "one number is NaN, the CRC is right", WALKS_ON, nan=0.01),
     _lowstate("NaN, all", "one number is NaN, the CRC is right", faults(AGE), nan=1.0),
-    Fault("robot clock +10 s", "LowState's clock jumps ahead", WALKS_OR_STANDS, inject.clock_jump(10_000)),
-    Fault("robot clock -10 s", "LowState's clock jumps back", WALKS_OR_STANDS, inject.clock_jump(-10_000)),
-)
+    Fault("robot clock +10 s", "LowState's clock jumps ahead", faults("the robot's clock ran on"),
+          inject.clock_jump(10_000)),
+    Fault("robot clock -10 s", "LowState's clock jumps back", faults("the robot's clock went back"),
+          inject.clock_jump(-10_000)),
+)  # fmt: skip
 REWARDS = (
     Fault("reward service flooded", "2,560 calls, 64 at once", WALKS_ON, inject.reward_flood(2560), 1.0),
     Fault("reward service fed garbage", "unknown, not finite, huge, misshapen", WALKS_ON, inject.reward_garbage(), 1.0),
@@ -157,4 +140,4 @@ MACHINE = (
 )  # fmt: skip
 
 # In an order that restarts as few processes as possible.
-CATALOGUE = (*PLANNER, *ESTIMATOR, *LOWSTATE, *REWARDS, *STOPS, *ROBOT, *COMMANDS, *PLANS, *MACHINE)
+BASIC = (*PLANNER, *ESTIMATOR, *LOWSTATE, *REWARDS, *STOPS, *ROBOT, *COMMANDS, *PLANS, *MACHINE)

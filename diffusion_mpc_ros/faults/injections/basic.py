@@ -1,8 +1,4 @@
-"""How each fault is brought about while the robot walks, and taken away again.
-
-An injection is a function of the harness that gives a context manager: it begins on entering, which gives the local
-monotonic time [s] of the beginning, and ends on leaving.
-"""
+"""Injections of faults of each process, of the link, of the plans and of the machine."""
 
 from __future__ import annotations
 
@@ -12,8 +8,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Iterator
+from contextlib import ExitStack
 
 from geometry_msgs.msg import WrenchStamped
 from rcl_interfaces.srv import SetParameters
@@ -22,10 +18,10 @@ from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
-from diffusion_mpc_ros.core.errors import DiffusionMpcError
 from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.faults import reward_service
 from diffusion_mpc_ros.faults.harness import Harness
+from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection
 from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
 from diffusion_mpc_ros.faults.plan_faults import PlanFault, unchanged
 from diffusion_mpc_ros.faults.processes import bound
@@ -33,13 +29,6 @@ from diffusion_mpc_ros.go2.channels import LOWCMD, Publisher, open_domain
 from diffusion_mpc_ros.go2.remote import encode_remote
 from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
 from diffusion_mpc_ros.realtime.scheduling import schedule_thread_realtime
-
-
-class InjectionFailed(DiffusionMpcError):
-    """The fault could not be brought about."""
-
-
-Injection = Callable[[Harness], AbstractContextManager[float]]
 
 # Whoever stops and continues a process must itself be in time; below every node with a deadline.
 DUTY_PRIORITY = 8
@@ -49,16 +38,6 @@ JOY_PERIOD = 0.05
 JOY_DRIVES, JOY_SPEED = 3.0, 0.2
 # How long others may take to see a new publisher of a DDS topic [s].
 DISCOVERY = 5.0
-
-
-def injection(function: Callable[..., Iterator[float]]) -> Callable[..., Injection]:
-    """Of a generator function of the harness and more, a function of the rest that gives the injection."""
-    manager = contextmanager(function)
-
-    def with_arguments(*arguments, **keywords) -> Injection:
-        return lambda harness: manager(harness, *arguments, **keywords)
-
-    return with_arguments
 
 
 @injection
@@ -206,19 +185,21 @@ def joystick_unplugged(harness: Harness) -> Iterator[float]:
 def robot_controller(harness: Harness, name: str) -> Iterator[float]:
     """The robot's own controller ``name`` becomes active again."""
 
-    def activate(value: str) -> None:
-        setting = Parameter("robot_controller", value=value).to_parameter_msg()
-        request = SetParameters.Request(parameters=[setting])
-        result = harness.operator.call(SetParameters, "go2_simulator/set_parameters", request).results[0]
-        if not result.successful:
-            raise InjectionFailed(f"robot_controller {value!r}: {result.reason}")
-
     start = time.monotonic()
-    activate(name)
+    show_robot_controller(harness, name)
     try:
         yield start
     finally:
-        activate("")
+        show_robot_controller(harness, "")
+
+
+def show_robot_controller(harness: Harness, name: str) -> None:
+    """Let the robot say that its own controller ``name`` is active; "": none."""
+    setting = Parameter("robot_controller", value=name).to_parameter_msg()
+    request = SetParameters.Request(parameters=[setting])
+    result = harness.operator.call(SetParameters, "go2_simulator/set_parameters", request).results[0]
+    if not result.successful:
+        raise InjectionFailed(f"robot_controller {name!r}: {result.reason}")
 
 
 @injection

@@ -1,0 +1,34 @@
+"""Injections of what the robot says of itself when it is asked to stand up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from diffusion_mpc_ros.control.modes import Mode
+from diffusion_mpc_ros.faults.harness import Harness
+from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection
+from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
+from diffusion_mpc_ros.nodes.graph_client import OperatorError
+
+SITS = 5.0
+
+
+@injection
+def motor_off_at_stand_up(harness: Harness) -> Iterator[float]:
+    """A motor is out of servo mode when the robot is asked to stand up."""
+    harness.request("sit_down")
+    harness.monitor.wait(lambda: harness.monitor.mode() is Mode.DAMPING, SITS)
+    start = harness.relay.set_fault(LowStateFault(motor_mode=0))
+    try:
+        time.sleep(0.2)
+        try:
+            harness.operator.request("stand_up")
+        except OperatorError as error:
+            if "servo" not in str(error):
+                raise InjectionFailed(f"refused, but not because of the motor: {error}") from None
+        else:
+            raise InjectionFailed("it stood up")
+        yield start
+    finally:
+        harness.relay.set_fault(LowStateFault())
