@@ -32,6 +32,7 @@ class SafetySettings:
     battery_min: float
     wear_time: float
     blocked_torque: float
+    blocked_speed: float
     blocked_time: float
     unheld_time: float
     arming_lowstate_age_max: float
@@ -62,6 +63,7 @@ BOUNDS: dict[str, tuple[str, float, float]] = {
     "battery_min": ("%", 0.0, 90.0),
     "wear_time": ("s", 0.1, 30.0),
     "blocked_torque": ("-", 0.3, 1.0),
+    "blocked_speed": ("rad/s", 0.1, 10.0),
     "blocked_time": ("s", 0.2, 5.0),
     "unheld_time": ("s", 0.1, 10.0),
     "arming_lowstate_age_max": ("s", 0.01, 0.5),

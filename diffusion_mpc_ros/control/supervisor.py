@@ -88,7 +88,7 @@ class Supervisor:
         self._stop: Fault | None = None  # an emergency stop that came during another fault
         self._violation_ticks = 0
         self._worn_time, self._unheld_time = 0.0, 0.0  # [s], for how long without a break
-        self._effort = Effort(settings.blocked_torque, settings.blocked_time)
+        self._effort = Effort(settings)
         self._kp, self._kd = 0.0, go2.DAMPING_KD
         self._targets: np.ndarray | None = None  # (12,) [rad], last position target sent; None while damping
 

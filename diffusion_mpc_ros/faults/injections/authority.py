@@ -88,6 +88,7 @@ def _repeating(say: Callable[[], object], period: float = JOY_PERIOD):
     done = threading.Event()
 
     def run() -> None:
+        say()
         while not done.wait(period):
             say()
 

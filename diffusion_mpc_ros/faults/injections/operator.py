@@ -13,7 +13,6 @@ from contextlib import contextmanager
 
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import Bool
-from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES, GamepadState
@@ -126,10 +125,9 @@ def service_during_another_fault(harness: Harness) -> Iterator[float]:
         raise InjectionFailed("no fault without LowState")
     harness.relay.set_fault(LowStateFault())
     time.sleep(0.5)
-    with harness.operator.service(Trigger, "command_publisher/e_stop") as call:
-        call(Trigger.Request())
-        time.sleep(0.2)
-    harness.request("clear_fault")
+    _call_stop(harness)
+    time.sleep(0.2)
+    _must_refuse(harness, "clear_fault")  # the fault before is cleared, the stop is not
     yield start
 
 
@@ -141,10 +139,9 @@ def service_while_waiting(harness: Harness) -> Iterator[float]:
     harness.monitor.forget()
     harness.processes.start_missing()
     try:
-        with harness.operator.service(Trigger, "command_publisher/e_stop") as call:
-            start = time.monotonic()
-            call(Trigger.Request())
-            time.sleep(0.5)
+        _call_stop(harness)
+        start = time.monotonic()
+        time.sleep(0.5)
     finally:
         show_robot_controller(harness, "")
     if not harness.monitor.wait(lambda: harness.monitor.mode() is not None, STARTED):
@@ -180,8 +177,12 @@ def teleop_left_alone(harness: Harness) -> Iterator[float]:
     """It drives the robot, then nobody touches a key."""
     with _teleop(harness) as press:
         _drive(press, 2.0)
-        harness.relay.hold(False)
-        yield time.monotonic()
+        start = time.monotonic()
+        # For so long teleop goes on by itself: a key counts for a second, and zeros follow for half a second.
+        gone = threading.Timer(1.6, lambda: harness.relay.hold(False))
+        gone.start()
+        yield start
+        gone.join()
 
 
 @contextmanager
@@ -210,6 +211,18 @@ def _drive(press, duration: float) -> None:
     while time.monotonic() < end:
         time.sleep(0.3)
         press("k")
+
+
+def _call_stop(harness: Harness) -> None:
+    """Call the service until it has answered: one that has just been started may not be known yet."""
+    end = time.monotonic() + STARTED
+    while True:
+        try:
+            harness.operator.request("e_stop")
+            return
+        except OperatorError as error:
+            if time.monotonic() > end:
+                raise InjectionFailed(f"the service e_stop does not answer: {error}") from None
 
 
 def _must_refuse(harness: Harness, request: str) -> None:
