@@ -13,7 +13,7 @@ from diffusion_mpc_ros.core.trajectory import ACTION, ACTION_DIM, COMMAND, OBSER
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.training import pretrain, release
+from diffusion_mpc_ros.training import loop, pretrain, release
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.loop import CHECKPOINT_FILE, METADATA_FILE, Ema, learning_rate_factor
@@ -118,15 +118,31 @@ def make_dataset(path) -> None:
     dataset.append({"observation": observation, "action": action, "executed": action, "fresh": fresh})
 
 
-def test_training_learns_resumes_and_exports(tmp_path):
+def test_training_learns_resumes_and_exports(tmp_path, monkeypatch):
     make_dataset(tmp_path / "data")
     config = PretrainConfig(
         datasets=(tmp_path / "data",), run_dir=tmp_path / "run", network=NetworkConfig(width=64, blocks=1),
-        iterations=40, batch=64, warmup=5, threads=1, log_interval=10, learning_rate=3e-3, relabel_commands=False,
+        iterations=80, batch=64, warmup=5, threads=1, log_interval=10, learning_rate=3e-3, relabel_commands=False,
+        checkpoint_minutes=0.0,
     )  # fmt: skip
-    pretrain.main(config)
+    step = loop._step
+
+    def interrupted_step(state, loss):
+        if state.iteration == 40:
+            raise KeyboardInterrupt
+        return step(state, loss)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_step", interrupted_step)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain.main(config)
     halfway = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)
-    pretrain.main(replace(config, iterations=80))
+    assert halfway["iteration"] == 40
+    # Where it goes on, and how it is watched, is free.
+    (tmp_path / "run").rename(tmp_path / "moved")
+    config = replace(config, run_dir=tmp_path / "moved", threads=2, checkpoint_minutes=2.0)
+    pretrain.main(config)
+    (tmp_path / "moved").rename(tmp_path / "run")
     checkpoint = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)
     assert checkpoint["iteration"] == 80
     assert 0.0 < halfway["cpu_seconds"] < checkpoint["cpu_seconds"] and checkpoint["loss"] < halfway["loss"]
@@ -139,6 +155,68 @@ def test_training_learns_resumes_and_exports(tmp_path):
     assert (training["loss"], training["cpu_seconds"]) == (checkpoint["loss"], checkpoint["cpu_seconds"])
     # A sine that the mean alone would predict with loss 1 (normalised) is learnt far better than that.
     assert _loss(config, checkpoint) < 0.6
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A run of one iteration."""
+    make_dataset(tmp_path / "data")
+    config = PretrainConfig(
+        datasets=(tmp_path / "data",), run_dir=tmp_path / "run", network=NetworkConfig(width=16, blocks=1),
+        iterations=1, batch=16, warmup=1, relabel_commands=False,
+    )  # fmt: skip
+    pretrain.main(config)
+    return config
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"learning_rate": 0.1}, "config.learning_rate 0.001 there, 0.1 now"),
+        ({"iterations": 2}, "config.iterations 1 there, 2 now"),
+        ({"network": NetworkConfig(width=8, blocks=1)}, "config.network.width 16 there, 8 now"),
+        ({"seed": 4, "committed": 0.0}, "config.seed 3 there, 4 now, config.committed 0.65 there, 0.0 now"),
+    ],
+)
+def test_a_run_of_another_configuration_is_refused_and_left(trained, change, difference):
+    before = contents(trained.run_dir)
+    with pytest.raises(ConfigurationError, match=rf"checkpoint.pt is of another run \({difference}\): .*folder"):
+        pretrain.main(replace(trained, **change))
+    assert contents(trained.run_dir) == before
+
+
+def test_a_run_of_other_data_is_refused_and_left(trained, tmp_path):
+    before = contents(trained.run_dir)
+    dataset = TrajectoryDataset.open(tmp_path / "data")
+    dataset.append(dataset.load())  # the same folder holds more
+    with pytest.raises(ConfigurationError, match=r"another run \(data.datasets.*data '.*' there, '.*' now\)"):
+        pretrain.main(trained)
+    make_dataset(tmp_path / "others")
+    with pytest.raises(ConfigurationError, match=r"config.datasets \['.*data'\] there, \['.*others'\] now"):
+        pretrain.main(replace(trained, datasets=(tmp_path / "others",)))
+    assert contents(trained.run_dir) == before
+
+
+def test_another_initial_artefact_in_the_same_folder_is_other_data(trained, tmp_path):
+    release.main(release.ExportConfig(tmp_path / "run", Path("."), tmp_path / "artefact"))
+    further = replace(trained, run_dir=tmp_path / "further", initial=str(tmp_path / "artefact"))
+    pretrain.main(further)
+    release.main(release.ExportConfig(tmp_path / "further", Path("."), tmp_path / "artefact"))
+    with pytest.raises(ConfigurationError, match="data.initial_sha256 '.*' there, '.*' now"):
+        pretrain.main(further)
+
+
+def test_a_checkpoint_that_does_not_say_its_run_is_refused(trained):
+    path = trained.run_dir / CHECKPOINT_FILE
+    stored = torch.load(path, weights_only=True)
+    del stored["made_of"]
+    torch.save(stored, path)
+    with pytest.raises(ConfigurationError, match="another run .it does not say of which.: .*, or remove it"):
+        pretrain.main(trained)
 
 
 def test_an_artefact_is_trained_further(tmp_path):
