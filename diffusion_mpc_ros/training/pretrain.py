@@ -67,6 +67,11 @@ class PretrainConfig(LoopConfig):
     bfloat16: bool = True
     initial: str = ""
 
+    @property
+    def replan_margin(self) -> int:
+        """Largest replan margin D [control ticks] that the denoiser is trained for: so many actions are committed."""
+        return min(self.committed_max, self.horizon - 1) if self.committed > 0.0 else 0
+
 
 class WindowSampler:
     """Draws normalised training windows: ``tau0 (B, T, 57)`` with clean actions, ``executed (B, T, 12)`` beside it.

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.core.trajectory import ACTION, ACTION_DIM, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
+from diffusion_mpc_ros.core.go2 import NUM_JOINTS
+from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
@@ -30,7 +31,7 @@ def corruption():
 
 def test_known_entries_are_given_and_carry_no_loss(corruption):
     generator = torch.Generator().manual_seed(0)
-    tau0, executed = torch.randn(64, ROWS, ROW_DIM), torch.randn(64, ROWS, ACTION_DIM)
+    tau0, executed = torch.randn(64, ROWS, ROW_DIM), torch.randn(64, ROWS, NUM_JOINTS)
     noisy, features, weight = corruption(tau0, executed, generator)
     assert torch.equal(noisy[:, 0, OBSERVATION], tau0[:, 0, OBSERVATION])
     assert torch.equal(noisy[..., COMMAND], tau0[..., COMMAND])
@@ -49,7 +50,7 @@ def test_noise_follows_the_schedule_of_each_row():
     corruption = Corruption(PretrainConfig(committed=0.0), schedule)
     generator = torch.Generator().manual_seed(0)
     tau0 = torch.full((4096, ROWS, ROW_DIM), 2.0)
-    noisy, features, _ = corruption(tau0, torch.zeros(4096, ROWS, ACTION_DIM), generator)
+    noisy, features, _ = corruption(tau0, torch.zeros(4096, ROWS, NUM_JOINTS), generator)
     free = noisy[:, 1:, OBSERVATION.stop - 1]
     signal, noise = features[:, 1:, 0], features[:, 1:, 1]
     standardised = (free - 2.0 * signal) / noise
@@ -208,6 +209,17 @@ def test_another_initial_artefact_in_the_same_folder_is_other_data(trained, tmp_
     release.main(release.ExportConfig(tmp_path / "further", Path("."), tmp_path / "artefact"))
     with pytest.raises(ConfigurationError, match="data.initial_sha256 '.*' there, '.*' now"):
         pretrain.main(further)
+
+
+@pytest.mark.parametrize(
+    ("change", "margin"),
+    [({}, 6), ({"committed_max": 2}, 2), ({"horizon": 5}, 4), ({"committed": 0.0}, 0)],
+)
+def test_the_card_names_the_replan_margin_that_was_trained(trained, tmp_path, change, margin):
+    config = replace(trained, run_dir=tmp_path / "other", **change)
+    pretrain.main(config)
+    release.main(release.ExportConfig(config.run_dir, Path("."), tmp_path / "artefact"))
+    assert load(tmp_path / "artefact").description.replan_margin == margin
 
 
 def test_a_checkpoint_that_does_not_say_its_run_is_refused(trained):
