@@ -11,12 +11,6 @@ def rotate_inverse(quat_wxyz: np.ndarray, vector_w: np.ndarray) -> np.ndarray:
     return vector_w - 2.0 * w * np.cross(xyz, vector_w) + 2.0 * np.cross(xyz, np.cross(xyz, vector_w))
 
 
-def rotate(quat_wxyz: np.ndarray, vector_b: np.ndarray) -> np.ndarray:
-    """Base-frame vectors ``(..., 3)`` expressed in the world frame."""
-    w, xyz = quat_wxyz[..., :1], quat_wxyz[..., 1:]
-    return vector_b + 2.0 * w * np.cross(xyz, vector_b) + 2.0 * np.cross(xyz, np.cross(xyz, vector_b))
-
-
 def projected_gravity(quat_wxyz: np.ndarray) -> np.ndarray:
     """Unit gravity direction in the base frame, ``(..., 4) -> (..., 3)``; ``(0, 0, -1)`` when level."""
     w, x, y, z = np.moveaxis(np.asarray(quat_wxyz), -1, 0)

@@ -65,7 +65,7 @@ def _as_json(tensors: Mapping[str, tuple[str, tuple]]) -> list[dict[str, Any]]:
 class ModelDescription:
     """What sampling needs to know of a model; read from and written to the card.
 
-    ``replan_margin`` is the number of committed actions the denoiser was trained to be conditioned on.
+    ``replan_margin`` is the largest number of committed actions that the denoiser was trained to be conditioned on.
     ``parameters`` maps each reward parameter to its length, in the order of the graph's inputs.
     ``noise_scale`` is the sampling temperature found best for this model.
     """

@@ -51,10 +51,6 @@ class Normalizer:
         """Physical ``(..., 57)`` -> normalised, clamped."""
         return np.clip((values - self.mean) / self.std, -self.clamp, self.clamp)
 
-    def unnormalize(self, values: np.ndarray) -> np.ndarray:
-        """Normalised ``(..., 57)`` -> physical."""
-        return values * self.std + self.mean
-
     def to_json(self) -> dict[str, Any]:
         """Plain lists; ``json`` writes floats in their shortest exact form, so the round trip loses nothing."""
         return {"mean": self.mean.tolist(), "std": self.std.tolist(), "clamp": self.clamp}

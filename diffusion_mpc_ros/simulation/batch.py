@@ -171,8 +171,9 @@ class BatchSimulation:
         ``states`` and ``sensors (B, PHYSICS_STEPS, ...)``: after each step; :attr:`_state` is still that before them.
         """
         indices, last = self._indices, sensors[:, -1]
-        # A joint moves through a step with the velocity at its end: times the torque, that is the motors' work.
-        velocities = states[:, :, 1 + self._nq :][:, :, indices.qvel]
+        # MuJoCo finds the forces of a step in the state before it.
+        before = np.concatenate([self._state[:, None], states[:, :-1]], axis=1)
+        velocities = before[:, :, 1 + self._nq :][:, :, indices.qvel]
         torques = sensors[:, :, indices.torque]
         self._measured = {
             "joint_torque": torques.mean(axis=1),

@@ -8,6 +8,7 @@ observation does: labels for reward models ``(E, L, ...)`` and facts about each 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.diffusion.artefact import canonical_json, file_sha256
 
 ROWS = ("observation", "action", "executed", "fresh")
 ATTRIBUTES_FILE = "dataset.json"
@@ -53,6 +55,11 @@ class TrajectoryDataset:
     def parts(self) -> int:
         """Number of complete parts."""
         return len(self.files)
+
+    def sha256(self) -> str:
+        """SHA-256 of the attributes and of all complete parts in their order, hexadecimal."""
+        content = {"attributes": self.attributes, "parts": [file_sha256(file) for file in self.files]}
+        return hashlib.sha256(canonical_json(content).encode()).hexdigest()
 
     def append(self, arrays: dict[str, np.ndarray]) -> None:
         """Write one part, numbers as float32; it counts only once it is whole. Raises KeyError without the rows."""

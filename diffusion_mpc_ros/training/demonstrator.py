@@ -31,8 +31,12 @@ from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.gait_rewards import GaitWeights
 from diffusion_mpc_ros.training.onnx_files import strip_debug_information
 from diffusion_mpc_ros.training.provenance import source_commit
+from diffusion_mpc_ros.training.runs import check_goes_on, made_of
 from diffusion_mpc_ros.training.symmetry import add_mirrored
 from diffusion_mpc_ros.training.walking_env import ACTION_SCALE, WalkingEnv, WalkingEnvConfig
+
+# In the infos of a checkpoint: what its run is made of (:func:`runs.made_of`).
+MADE_OF = "made_of"
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,11 @@ def runner_config(config: PpoConfig) -> dict:
 
 
 def main(config: DemonstratorConfig) -> None:
-    """Train (resuming from the newest checkpoint of ``run_dir``) and export to ``output``."""
+    """Train (resuming from the newest checkpoint of ``run_dir``) and export to ``output``.
+
+    Raises :class:`ConfigurationError` when the checkpoint is of another run (:func:`check_resumable`).
+    """
+    check_resumable(newest_checkpoint(config.run_dir), config)
     env = WalkingEnv(config.env, config.seed, config.threads)
     runner = make_runner(env, config, config.run_dir)
 
@@ -133,13 +141,25 @@ def main(config: DemonstratorConfig) -> None:
     export_demonstrator(runner, config.output, config)
 
 
-def make_runner(env: WalkingEnv, config: PpoConfig, run_dir: Path) -> OnPolicyRunner:
+class Runner(OnPolicyRunner):
+    """rsl-rl's, whose checkpoints say what their run is ``made_of``."""
+
+    made_of: Mapping[str, Any]
+
+    def save(self, path: str, infos: dict | None = None) -> None:
+        """See :class:`OnPolicyRunner`."""
+        super().save(path, {**(infos or {}), MADE_OF: self.made_of})
+
+
+def make_runner(env: WalkingEnv, config: PpoConfig, run_dir: Path) -> Runner:
     """An untrained policy and critic for ``env``, with curves and checkpoints in ``run_dir``."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     run_dir.mkdir(parents=True, exist_ok=True)
     with redirect_stdout(io.StringIO()):
-        return OnPolicyRunner(env, runner_config(config), str(run_dir), str(pick_device(config.device)))
+        runner = Runner(env, runner_config(config), str(run_dir), str(pick_device(config.device)))
+    runner.made_of = made_of(config, {})
+    return runner
 
 
 def train(
@@ -197,6 +217,33 @@ def resume(runner: OnPolicyRunner, run_dir: Path) -> int:
         return 0
     load_checkpoint(runner, checkpoint)
     return runner.current_learning_iteration
+
+
+def check_resumable(checkpoint: Path | None, config: PpoConfig, before: int = 0) -> None:
+    """Raise :class:`ConfigurationError` unless a run of ``config`` can go on from ``checkpoint``; None: there is none.
+
+    Of the stages, which follow ``before`` iterations, those count that are behind it: others may be put after them. To
+    be called before anything is written.
+    """
+    if checkpoint is None:
+        return
+    stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    known, asked = (stored["infos"] or {}).get(MADE_OF), made_of(config, {})
+    if known is not None:
+        done = int(stored["iter"]) + 1 - before
+        known, asked = _so_far(known, done), _so_far(asked, done)
+    check_goes_on(checkpoint, known, asked)
+
+
+def _so_far(run: Mapping[str, Any], done: int) -> dict[str, Any]:
+    """``run`` with the part of its stages that ``done`` iterations went through, by their number."""
+    stages = {}
+    for number, stage in enumerate(run["config"]["stages"]):
+        iterations = min(stage["iterations"], done)
+        if iterations > 0:
+            stages[str(number)] = {**stage, "iterations": iterations}
+            done -= iterations
+    return {**run, "config": {**run["config"], "stages": stages}}
 
 
 def newest_checkpoint(run_dir: Path) -> Path | None:

@@ -54,8 +54,9 @@ _TRACE_BATCH = 17
 
 @dataclass(frozen=True)
 class ArtefactMetadata:
-    """What the card says beside the model: ``replan_margin`` D trained for, configuration, commit, scores, seeds.
+    """What the card says beside the model: configuration, commit, scores, seeds.
 
+    ``replan_margin``: the largest D that the model is trained for [control ticks];
     ``reward_terms``: None for all that there is a reward model for.
     """
 

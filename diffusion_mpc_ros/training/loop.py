@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.training.runs import check_goes_on
 
 CHECKPOINT_FILE, METADATA_FILE = "checkpoint.pt", "run.json"
 
@@ -54,25 +55,26 @@ class Ema:
 class TrainingState:
     """Everything a checkpoint holds.
 
-    ``loss``: mean of the last ``log_interval`` iterations, None before; ``cpu_seconds``: processor time of training so
-    far, over all resumes.
+    ``made_of``: see :func:`runs.made_of`; ``loss``: mean of the last ``log_interval`` iterations, None before;
+    ``cpu_seconds``: processor time of training so far, over all resumes.
     """
 
     network: torch.nn.Module
     optimizer: torch.optim.Optimizer
     ema: Ema
+    made_of: Mapping[str, Any]
     iteration: int = 0
     loss: float | None = None
     cpu_seconds: float = 0.0
 
     @classmethod
-    def begin(cls, network: torch.nn.Module, config: LoopConfig) -> TrainingState:
+    def begin(cls, network: torch.nn.Module, config: LoopConfig, made_of: Mapping[str, Any]) -> TrainingState:
         """Before the first iteration."""
         trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
         optimizer = torch.optim.AdamW(
             trained, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
         )
-        return cls(network, optimizer, Ema(network, config.ema))
+        return cls(network, optimizer, Ema(network, config.ema), made_of)
 
     def save(self, path: Path) -> None:
         """Write atomically: a killed run leaves the last whole checkpoint."""
@@ -86,14 +88,19 @@ class TrainingState:
                 "iteration": self.iteration,
                 "loss": self.loss,
                 "cpu_seconds": self.cpu_seconds,
+                "made_of": self.made_of,
             },
             partial,
         )
         partial.rename(path)
 
     def load(self, path: Path, device: torch.device) -> None:
-        """Continue from a checkpoint (tensors and numbers only, nothing is unpickled)."""
+        """Continue from a checkpoint (tensors, numbers and texts only, nothing is unpickled).
+
+        Raises :class:`ConfigurationError` for one of another run.
+        """
         stored = torch.load(path, map_location=device, weights_only=True)
+        check_goes_on(path, stored.get("made_of"), self.made_of)
         self.network.load_state_dict(stored["network"])
         self.optimizer.load_state_dict(stored["optimizer"])
         self.ema.shadow, self.ema.updates = stored["ema"], stored["ema_updates"]
@@ -109,19 +116,32 @@ def learning_rate_factor(iteration: int, config: LoopConfig) -> float:
     return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * min(progress, 1.0)))
 
 
+def check_resumable(run_dir: Path, made_of: Mapping[str, Any]) -> None:
+    """Raise :class:`ConfigurationError` when the checkpoint in ``run_dir`` is of a run that is not ``made_of`` this.
+
+    To be called before anything is written to ``run_dir``.
+    """
+    checkpoint = run_dir / CHECKPOINT_FILE
+    if checkpoint.exists():
+        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        check_goes_on(checkpoint, stored.get("made_of"), made_of)
+
+
 def optimize(
     config: LoopConfig,
     network: torch.nn.Module,
     loss: Callable[[torch.Generator], torch.Tensor],
     run_dir: Path,
+    made_of: Mapping[str, Any],
     label: str,
     device: torch.device | str = "cpu",
 ) -> TrainingState:
     """Minimise ``loss`` over batches that it draws with the generator (on the CPU, the same whatever the device).
 
-    Resumes from the checkpoint in ``run_dir``, where checkpoints and curves go; -> the state after the last iteration.
+    Resumes from the checkpoint in ``run_dir``, where checkpoints and curves go, if it is ``made_of`` the same; -> the
+    state after the last iteration.
     """
-    state, checkpoint = TrainingState.begin(network, config), run_dir / CHECKPOINT_FILE
+    state, checkpoint = TrainingState.begin(network, config, made_of), run_dir / CHECKPOINT_FILE
     if checkpoint.exists():
         state.load(checkpoint, torch.device(device))
     writer = SummaryWriter(str(run_dir))

@@ -25,9 +25,10 @@ from diffusion_mpc_ros.evaluation.reference_planner import DENOISER, load_weight
 from diffusion_mpc_ros.training import relabelling
 from diffusion_mpc_ros.training.dataset import ROWS, TrajectoryDataset, window_starts
 from diffusion_mpc_ros.training.device import pick_device
-from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, optimize, read_run
+from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, check_resumable, optimize, read_run
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
 from diffusion_mpc_ros.training.provenance import source_commit
+from diffusion_mpc_ros.training.runs import configuration_json, made_of
 
 # What config/training/collect*.yaml write.
 DATASETS = tuple(map(Path, ("runs/dataset", "runs/dataset_specialists", "runs/dataset_low")))
@@ -65,6 +66,11 @@ class PretrainConfig(LoopConfig):
     relabel_commands: bool = True
     bfloat16: bool = True
     initial: str = ""
+
+    @property
+    def replan_margin(self) -> int:
+        """Largest replan margin D [control ticks] that the denoiser is trained for: so many actions are committed."""
+        return min(self.committed_max, self.horizon - 1) if self.committed > 0.0 else 0
 
 
 class WindowSampler:
@@ -176,6 +182,11 @@ def open_datasets(paths: Sequence[Path]) -> list[TrajectoryDataset]:
     return [TrajectoryDataset.open(path) for path in paths]
 
 
+def identities(datasets: Sequence[TrajectoryDataset]) -> dict[str, str]:
+    """SHA-256 of each of the datasets by its folder."""
+    return {str(dataset.path): dataset.sha256() for dataset in datasets}
+
+
 def load_rows(dataset: TrajectoryDataset, relabel: bool, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """The rows of one dataset, their commands relabelled or not, and the arrays ``names``."""
     arrays = dataset.load(tuple(dict.fromkeys((*ROWS, *names, *(relabelling.labels_of(dataset) if relabel else ())))))
@@ -226,7 +237,7 @@ def write_metadata(
     """
     metadata = {
         "initial_sha256": initial,
-        "config": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
+        "config": configuration_json(config),
         "normalizer": normalizer.to_json(),
         "datasets": datasets,
         "source_commit": source_commit(),
@@ -241,22 +252,27 @@ def read_prior(run_dir: Path) -> tuple[PretrainConfig, dict[str, Any], dict[str,
 
 
 def main(config: PretrainConfig) -> None:
-    """Train, resuming from ``run_dir/checkpoint.pt``; the EMA weights are what `train export` takes."""
+    """Train, resuming from ``run_dir/checkpoint.pt``; the EMA weights are what `train export` takes.
+
+    Raises :class:`ConfigurationError` when the checkpoint is of another configuration or other data.
+    """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    config.run_dir.mkdir(parents=True, exist_ok=True)
     datasets = open_datasets(config.datasets)
-    arrays = join([load_rows(dataset, config.relabel_commands) for dataset in datasets], config.datasets)
     network = build_denoiser(config.network, config.horizon + 1)
     initial = load_initial(config, network) if config.initial else None
+    identity = initial.identity if initial else ""
+    run = made_of(config, {"datasets": identities(datasets), "initial_sha256": identity})
+    check_resumable(config.run_dir, run)
+    config.run_dir.mkdir(parents=True, exist_ok=True)
+    arrays = join([load_rows(dataset, config.relabel_commands) for dataset in datasets], config.datasets)
     normalizer = initial.description.normalizer if initial else fit_normalizer(arrays)
     schedule = NoiseSchedule(config.steps)
     sampler = WindowSampler(arrays, config.horizon + 1, normalizer, config.walk_starts)
     device = pick_device(config.device)
     corruption = Corruption(config, schedule)
     network = network.to(device)
-    attributes = [dataset.attributes for dataset in datasets]
-    write_metadata(config, normalizer, attributes, initial.identity if initial else "")
+    write_metadata(config, normalizer, [dataset.attributes for dataset in datasets], identity)
 
     def loss(generator: torch.Generator) -> torch.Tensor:
         tau0, executed = sampler.draw(config.batch, generator)
@@ -265,4 +281,4 @@ def main(config: PretrainConfig) -> None:
             predicted = network(noisy, features)
         return (weight * (predicted.float() - tau0.to(device)) ** 2).sum() / weight.sum()
 
-    optimize(config, network, loss, config.run_dir, f"pretrain {len(sampler)} windows", device)
+    optimize(config, network, loss, config.run_dir, run, f"pretrain {len(sampler)} windows", device)

@@ -14,7 +14,6 @@ from torch import nn
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.artefact import CARD_FILE, load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
@@ -98,7 +97,7 @@ def _export_run(config: ExportConfig) -> None:
         description["reward_model"] = reward_run
         seeds["reward_model"] = reward_run["config"]["seed"]
     metadata = ArtefactMetadata(
-        name=config.output.name, horizon=training.horizon, replan_margin=Timing().replan_margin,
+        name=config.output.name, horizon=training.horizon, replan_margin=training.replan_margin,
         noise_scale=config.noise_scale, training=description, commit=source_commit(), scores=scores, seeds=seeds,
     )
     export_artefact(denoiser.eval(), normalizer, schedule, metadata, config.output, reward_model)

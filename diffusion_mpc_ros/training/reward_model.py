@@ -22,18 +22,20 @@ from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.training.costs_to_go import FEWEST, costs_to_go, tick_costs
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, prefix_sums
-from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, optimize
+from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, check_resumable, optimize
 from diffusion_mpc_ros.training.networks.reward_model import RewardModel
 from diffusion_mpc_ros.training.pretrain import (
     DATASETS,
     Corruption,
     WindowSampler,
+    identities,
     join,
     load_rows,
     open_datasets,
     read_prior,
 )
 from diffusion_mpc_ros.training.provenance import source_commit
+from diffusion_mpc_ros.training.runs import configuration_json, made_of
 
 # What the targets are worked out from; see training/collect.py.
 LABELS = ("base_height", "mechanical_power", "foot_height", "base_lin_vel", "gait")
@@ -120,6 +122,9 @@ class Task:
         self.schedule, rows = NoiseSchedule(self.prior.steps), self.prior.horizon + 1
         self.corruption = Corruption(self.prior, self.schedule)
         datasets = open_datasets(config.datasets)
+        prior = made_of(self.prior, {"normalizer": run["normalizer"]})
+        self.made_of = made_of(config, {"datasets": identities(datasets), "prior": prior})
+        check_resumable(config.run_dir, self.made_of)
         arrays = join([self._labelled_rows(dataset) for dataset in datasets], config.datasets)
         count = len(arrays["fresh"])
         split = round(count * (1.0 - config.held_out))
@@ -180,16 +185,19 @@ class Task:
 
 
 def main(config: RewardModelConfig) -> None:
-    """Train, resuming from ``run_dir/checkpoint.pt``; print and keep the held-out scores."""
+    """Train, resuming from ``run_dir/checkpoint.pt``; print and keep the held-out scores.
+
+    Raises :class:`ConfigurationError` when the checkpoint is of another configuration, prior or other data.
+    """
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    config.run_dir.mkdir(parents=True, exist_ok=True)
     task = Task(config)
-    state = optimize(config, task.network, task.loss, config.run_dir, "reward model")
+    config.run_dir.mkdir(parents=True, exist_ok=True)
+    state = optimize(config, task.network, task.loss, config.run_dir, task.made_of, "reward model")
     task.network.load_state_dict(state.ema.shadow)
     scores = task.scores()
     metadata = {
-        "config": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
+        "config": configuration_json(config),
         "normalizer": task.normalizer.to_json(),
         "r_squared": scores,
         "source_commit": source_commit(),

@@ -26,14 +26,12 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from rsl_rl.runners import OnPolicyRunner
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import file_sha256, write_text_atomically
@@ -53,10 +51,13 @@ from diffusion_mpc_ros.evaluation.gait import GaitCommand
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.training.commands import CommandRanges
 from diffusion_mpc_ros.training.demonstrator import (
+    MADE_OF,
     REFINED,
     ExportedDemonstrator,
     PpoConfig,
+    Runner,
     Stage,
+    check_resumable,
     export_demonstrator,
     load_checkpoint,
     make_runner,
@@ -68,7 +69,7 @@ from diffusion_mpc_ros.training.restored_actor import keep_normaliser, restore_a
 from diffusion_mpc_ros.training.walking_env import WalkingEnv, WalkingEnvConfig
 
 INITIAL, BEST, PROGRESS = "initial.pt", "best.pt", "specialist.json"
-# In initial.pt: the SHA-256 of the exported policy that it was made of.
+# In the infos of initial.pt: the SHA-256 of the exported policy or the checkpoint that it was made of.
 SOURCE = "demonstrator_sha256"
 # Of the actor's first step, the least that rsl-rl's schedule goes down to. Adam does not know the size of the actor's
 # gradients then: begun with the usual 1e-3, five iterations took two thirds of the tracking.
@@ -173,8 +174,14 @@ class SpecialistEnv(WalkingEnv):
 
 
 def main(config: SpecialistConfig) -> None:
-    """Train (resuming from the newest checkpoint of the run) and export the best policy."""
+    """Train (resuming from the newest checkpoint of the run) and export the best policy.
+
+    Raises :class:`ConfigurationError` when the checkpoint is of another run (:func:`check_resumable`).
+    """
     objective = get_objective(config.objective)
+    begun = config.run_dir / INITIAL
+    checkpoint = newest_checkpoint(config.run_dir) or (begun if begun.exists() else None)
+    check_resumable(checkpoint, config, config.critic_iterations)
     env = SpecialistEnv(config.env, config.seed, config.threads, tick_penalties(make_composer())[objective.name])
     runner = make_runner(env, config, config.run_dir)
     load_checkpoint(runner, _beginning(runner, config))
@@ -211,7 +218,7 @@ def main(config: SpecialistConfig) -> None:
     )  # fmt: skip
 
 
-def _beginning(runner: OnPolicyRunner, config: SpecialistConfig) -> Path:
+def _beginning(runner: Runner, config: SpecialistConfig) -> Path:
     """The demonstrator as a checkpoint of the run: what it is compared with stays the same over all resumes.
 
     Its critic is the untrained one of ``runner`` where ``config.initial`` is an exported policy.
@@ -222,8 +229,10 @@ def _beginning(runner: OnPolicyRunner, config: SpecialistConfig) -> Path:
     newest = newest_checkpoint(config.initial)
     # best.pt first: a run that was begun has both.
     if newest is not None:
+        checkpoint = torch.load(newest, map_location="cpu", weights_only=True)
+        checkpoint |= {"iter": -1, "infos": {SOURCE: file_sha256(newest), MADE_OF: runner.made_of}}
         for path in (best, initial):
-            shutil.copy(newest, path.with_suffix(".tmp"))
+            torch.save(checkpoint, path.with_suffix(".tmp"))
             os.replace(path.with_suffix(".tmp"), path)
     elif (config.initial / MODEL_FILE).exists():
         infos = {SOURCE: restore_actor(runner.alg.actor, config.initial)}
@@ -239,11 +248,10 @@ def _beginning(runner: OnPolicyRunner, config: SpecialistConfig) -> Path:
 
 def _initial_sha256(initial: Path) -> str:
     """Of the file that the run began with: the exported policy or the checkpoint."""
-    infos = torch.load(initial, map_location="cpu", weights_only=True)["infos"] or {}
-    return infos.get(SOURCE) or file_sha256(initial)
+    return torch.load(initial, map_location="cpu", weights_only=True)["infos"][SOURCE]
 
 
-def _hold_actor(runner: OnPolicyRunner) -> None:
+def _hold_actor(runner: Runner) -> None:
     """The actor, its noise included, stays as it is while the critic learns.
 
     The learning rate stays too: it would follow the actor's steps, of which there are none.
@@ -252,7 +260,7 @@ def _hold_actor(runner: OnPolicyRunner) -> None:
     runner.alg.schedule = "fixed"
 
 
-def _release_actor(runner: OnPolicyRunner) -> None:
+def _release_actor(runner: Runner) -> None:
     """The actor learns too, in small steps until the schedule of the learning rate has found how large they may be."""
     runner.alg.actor.requires_grad_(True)
     runner.alg.schedule = runner.cfg["algorithm"]["schedule"]
@@ -261,12 +269,12 @@ def _release_actor(runner: OnPolicyRunner) -> None:
         group["lr"] = FIRST_LEARNING_RATE
 
 
-def _save(runner: OnPolicyRunner, path: Path, infos: dict[str, str] | None = None) -> None:
+def _save(runner: Runner, path: Path, infos: dict[str, str] | None = None) -> None:
     runner.save(str(path.with_suffix(".tmp")), infos)
     os.replace(path.with_suffix(".tmp"), path)
 
 
-def walk(runner: OnPolicyRunner, env: SpecialistEnv, config: SpecialistConfig, label: str) -> RobotScores:
+def walk(runner: Runner, env: SpecialistEnv, config: SpecialistConfig, label: str) -> RobotScores:
     """The policy as it would be exported now, on the same nominal robots with the same commands every time."""
     trial = config.trial
     module = ExportedDemonstrator(runner.alg.get_policy()).cpu().eval()

@@ -10,7 +10,7 @@ def test_fields_tile_the_row_in_the_documented_order():
     assert list(trajectory.FIELDS) == order
     covered = np.concatenate([np.arange(57)[field] for field in trajectory.FIELDS.values()])
     np.testing.assert_array_equal(covered, np.arange(57))
-    assert (trajectory.OBSERVATION_DIM, trajectory.ACTION_DIM, trajectory.ROW_DIM) == (45, 12, 57)
+    assert (trajectory.OBSERVATION_DIM, trajectory.ROW_DIM) == (45, 57)
 
 
 def test_round_trip_by_name():

@@ -44,7 +44,7 @@ class PerfectStep:
         tau = c_x0 * CLEAN + c_tau * inputs["tau"] + sigma * inputs["noise"]
         tau = np.where(inputs["known_mask"], inputs["known"], np.clip(tau, inputs["lower"], inputs["upper"]))
         self.outputs["tau_next"][...] = tau
-        self.outputs["trajectory"][...] = NORMALIZER.unnormalize(tau)
+        self.outputs["trajectory"][...] = tau * NORMALIZER.std + NORMALIZER.mean
         self.outputs["reward"][...] = -inputs["noise"][:, 5, 0]
 
 
@@ -77,7 +77,7 @@ def test_a_perfect_denoiser_gives_the_clean_trajectory_with_the_known_entries():
     np.testing.assert_allclose(
         np.moveaxis(sample.trajectory[:, 1:4, PREVIOUS_ACTION], 1, 0), committed, atol=1e-5
     )
-    free = NORMALIZER.unnormalize(CLEAN)
+    free = CLEAN * NORMALIZER.std + NORMALIZER.mean
     np.testing.assert_allclose(sample.trajectory[1, 1:, JOINT_POS], free[1:, JOINT_POS], atol=1e-5)
     np.testing.assert_allclose(
         sample.joint_targets[3:, 1], np.clip(free[3:11, ACTION], JOINT_POS_MIN, JOINT_POS_MAX), atol=1e-5

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from diffusion_mpc_ros.commands.config_files import load_config
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.training.collect import CollectConfig
-from diffusion_mpc_ros.training.configuration import load_config
 from diffusion_mpc_ros.training.demonstrator import DemonstratorConfig
 from diffusion_mpc_ros.training.networks import NETWORKS
 from diffusion_mpc_ros.training.pretrain import PretrainConfig
@@ -55,7 +55,7 @@ def test_compared_networks_differ_in_nothing_but_the_network():
         ("sed: 3", "sed"),
         ("network: {kind: residual_mlp, width: wide}", "width"),
         ("- 1", "must map names"),
-        ("a: [", "not readable"),
+        ("a: [", "cannot be read"),
     ],
 )
 def test_bad_files_name_the_cause(tmp_path, text, cause):

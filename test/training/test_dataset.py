@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.core.trajectory import ACTION_DIM, OBSERVATION_DIM
+from diffusion_mpc_ros.core.go2 import NUM_JOINTS
+from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls, window_starts
 
 
@@ -17,8 +18,8 @@ def part(value: float, episodes: int = 2, length: int = 5) -> dict[str, np.ndarr
     shape = (episodes, length)
     return {
         "observation": np.full((*shape, OBSERVATION_DIM), value),
-        "action": np.full((*shape, ACTION_DIM), value),
-        "executed": np.full((*shape, ACTION_DIM), value),
+        "action": np.full((*shape, NUM_JOINTS), value),
+        "executed": np.full((*shape, NUM_JOINTS), value),
         "fresh": fresh,
     }
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import COMMAND, OBSERVATION, PREVIOUS_ACTION
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
 from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS, GaitCommand, is_moving
@@ -32,6 +33,25 @@ def test_training_checkpoints_and_resumes(trained):
     main(replace(trained, stages=(Stage(2, 5e-3), Stage(1, 5e-4))))
     assert {path.name for path in trained.run_dir.glob("model_*.pt")} - before == {"model_2.pt"}
     assert list(trained.run_dir.glob("events.out.tfevents.*"))
+
+
+LONGER = (Stage(2, 5e-3), Stage(4, 5e-4))
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"seed": 2, "stages": LONGER}, "config.seed 1 there, 2 now"),
+        ({"hidden": (8,), "stages": LONGER}, r"config.hidden \[256, 192, 128\] there, \[8\] now"),
+        ({"stages": (Stage(1, 5e-3), Stage(5, 1e-3))}, "config.stages.0.iterations 2 there, 1 now, .*"),
+    ],
+)
+def test_a_run_of_another_configuration_is_refused_and_left(trained, change, difference):
+    # Three iterations are done, of which the last is of the second stage: it may become longer, but not another.
+    before = {path: path.read_bytes() for path in trained.run_dir.rglob("*.*")}
+    with pytest.raises(ConfigurationError, match=rf"model_\d.pt is of another run \({difference}\): .*another folder"):
+        main(replace(trained, **change))
+    assert {path: path.read_bytes() for path in trained.run_dir.rglob("*.*")} == before
 
 
 def test_exported_policy_heeds_every_hidden_input(trained):

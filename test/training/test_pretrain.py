@@ -9,11 +9,12 @@ import pytest
 import torch
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.core.trajectory import ACTION, ACTION_DIM, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
+from diffusion_mpc_ros.core.go2 import NUM_JOINTS
+from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.training import pretrain, release
+from diffusion_mpc_ros.training import loop, pretrain, release
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.loop import CHECKPOINT_FILE, METADATA_FILE, Ema, learning_rate_factor
@@ -30,7 +31,7 @@ def corruption():
 
 def test_known_entries_are_given_and_carry_no_loss(corruption):
     generator = torch.Generator().manual_seed(0)
-    tau0, executed = torch.randn(64, ROWS, ROW_DIM), torch.randn(64, ROWS, ACTION_DIM)
+    tau0, executed = torch.randn(64, ROWS, ROW_DIM), torch.randn(64, ROWS, NUM_JOINTS)
     noisy, features, weight = corruption(tau0, executed, generator)
     assert torch.equal(noisy[:, 0, OBSERVATION], tau0[:, 0, OBSERVATION])
     assert torch.equal(noisy[..., COMMAND], tau0[..., COMMAND])
@@ -49,7 +50,7 @@ def test_noise_follows_the_schedule_of_each_row():
     corruption = Corruption(PretrainConfig(committed=0.0), schedule)
     generator = torch.Generator().manual_seed(0)
     tau0 = torch.full((4096, ROWS, ROW_DIM), 2.0)
-    noisy, features, _ = corruption(tau0, torch.zeros(4096, ROWS, ACTION_DIM), generator)
+    noisy, features, _ = corruption(tau0, torch.zeros(4096, ROWS, NUM_JOINTS), generator)
     free = noisy[:, 1:, OBSERVATION.stop - 1]
     signal, noise = features[:, 1:, 0], features[:, 1:, 1]
     standardised = (free - 2.0 * signal) / noise
@@ -118,15 +119,31 @@ def make_dataset(path) -> None:
     dataset.append({"observation": observation, "action": action, "executed": action, "fresh": fresh})
 
 
-def test_training_learns_resumes_and_exports(tmp_path):
+def test_training_learns_resumes_and_exports(tmp_path, monkeypatch):
     make_dataset(tmp_path / "data")
     config = PretrainConfig(
         datasets=(tmp_path / "data",), run_dir=tmp_path / "run", network=NetworkConfig(width=64, blocks=1),
-        iterations=40, batch=64, warmup=5, threads=1, log_interval=10, learning_rate=3e-3, relabel_commands=False,
+        iterations=80, batch=64, warmup=5, threads=1, log_interval=10, learning_rate=3e-3, relabel_commands=False,
+        checkpoint_minutes=0.0,
     )  # fmt: skip
-    pretrain.main(config)
+    step = loop._step
+
+    def interrupted_step(state, loss):
+        if state.iteration == 40:
+            raise KeyboardInterrupt
+        return step(state, loss)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_step", interrupted_step)
+        with pytest.raises(KeyboardInterrupt):
+            pretrain.main(config)
     halfway = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)
-    pretrain.main(replace(config, iterations=80))
+    assert halfway["iteration"] == 40
+    # Where it goes on, and how it is watched, is free.
+    (tmp_path / "run").rename(tmp_path / "moved")
+    config = replace(config, run_dir=tmp_path / "moved", threads=2, checkpoint_minutes=2.0)
+    pretrain.main(config)
+    (tmp_path / "moved").rename(tmp_path / "run")
     checkpoint = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)
     assert checkpoint["iteration"] == 80
     assert 0.0 < halfway["cpu_seconds"] < checkpoint["cpu_seconds"] and checkpoint["loss"] < halfway["loss"]
@@ -139,6 +156,79 @@ def test_training_learns_resumes_and_exports(tmp_path):
     assert (training["loss"], training["cpu_seconds"]) == (checkpoint["loss"], checkpoint["cpu_seconds"])
     # A sine that the mean alone would predict with loss 1 (normalised) is learnt far better than that.
     assert _loss(config, checkpoint) < 0.6
+
+
+@pytest.fixture
+def trained(tmp_path):
+    """A run of one iteration."""
+    make_dataset(tmp_path / "data")
+    config = PretrainConfig(
+        datasets=(tmp_path / "data",), run_dir=tmp_path / "run", network=NetworkConfig(width=16, blocks=1),
+        iterations=1, batch=16, warmup=1, relabel_commands=False,
+    )  # fmt: skip
+    pretrain.main(config)
+    return config
+
+
+def contents(folder):
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"learning_rate": 0.1}, "config.learning_rate 0.001 there, 0.1 now"),
+        ({"iterations": 2}, "config.iterations 1 there, 2 now"),
+        ({"network": NetworkConfig(width=8, blocks=1)}, "config.network.width 16 there, 8 now"),
+        ({"seed": 4, "committed": 0.0}, "config.seed 3 there, 4 now, config.committed 0.65 there, 0.0 now"),
+    ],
+)
+def test_a_run_of_another_configuration_is_refused_and_left(trained, change, difference):
+    before = contents(trained.run_dir)
+    with pytest.raises(ConfigurationError, match=rf"checkpoint.pt is of another run \({difference}\): .*folder"):
+        pretrain.main(replace(trained, **change))
+    assert contents(trained.run_dir) == before
+
+
+def test_a_run_of_other_data_is_refused_and_left(trained, tmp_path):
+    before = contents(trained.run_dir)
+    dataset = TrajectoryDataset.open(tmp_path / "data")
+    dataset.append(dataset.load())  # the same folder holds more
+    with pytest.raises(ConfigurationError, match=r"another run \(data.datasets.*data '.*' there, '.*' now\)"):
+        pretrain.main(trained)
+    make_dataset(tmp_path / "others")
+    with pytest.raises(ConfigurationError, match=r"config.datasets \['.*data'\] there, \['.*others'\] now"):
+        pretrain.main(replace(trained, datasets=(tmp_path / "others",)))
+    assert contents(trained.run_dir) == before
+
+
+def test_another_initial_artefact_in_the_same_folder_is_other_data(trained, tmp_path):
+    release.main(release.ExportConfig(tmp_path / "run", Path("."), tmp_path / "artefact"))
+    further = replace(trained, run_dir=tmp_path / "further", initial=str(tmp_path / "artefact"))
+    pretrain.main(further)
+    release.main(release.ExportConfig(tmp_path / "further", Path("."), tmp_path / "artefact"))
+    with pytest.raises(ConfigurationError, match="data.initial_sha256 '.*' there, '.*' now"):
+        pretrain.main(further)
+
+
+@pytest.mark.parametrize(
+    ("change", "margin"),
+    [({}, 6), ({"committed_max": 2}, 2), ({"horizon": 5}, 4), ({"committed": 0.0}, 0)],
+)
+def test_the_card_names_the_replan_margin_that_was_trained(trained, tmp_path, change, margin):
+    config = replace(trained, run_dir=tmp_path / "other", **change)
+    pretrain.main(config)
+    release.main(release.ExportConfig(config.run_dir, Path("."), tmp_path / "artefact"))
+    assert load(tmp_path / "artefact").description.replan_margin == margin
+
+
+def test_a_checkpoint_that_does_not_say_its_run_is_refused(trained):
+    path = trained.run_dir / CHECKPOINT_FILE
+    stored = torch.load(path, weights_only=True)
+    del stored["made_of"]
+    torch.save(stored, path)
+    with pytest.raises(ConfigurationError, match="another run .it does not say of which.: .*, or remove it"):
+        pretrain.main(trained)
 
 
 def test_an_artefact_is_trained_further(tmp_path):

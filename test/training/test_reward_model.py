@@ -88,12 +88,12 @@ def runs(tmp_path):
 
 def test_training_learns_resumes_and_is_exported(runs, capsys):
     config = RewardModelConfig(
-        pretrain_dir=runs / "prior", datasets=(runs / "data",), run_dir=runs / "model", iterations=60, batch=256,
+        pretrain_dir=runs / "prior", datasets=(runs / "data",), run_dir=runs / "model", iterations=160, batch=256,
         network=RewardNetworkConfig(width=64), warmup=5, score_windows=256, log_interval=10, learning_rate=3e-3,
         held_out=0.2,
     )  # fmt: skip
     reward_model.main(config)
-    reward_model.main(replace(config, iterations=160))
+    reward_model.main(config)
     output = capsys.readouterr().out
     assert "base_height" in output and "k = 9" in output
     release.main(release.ExportConfig(runs / "prior", runs / "model", runs / "artefact"))
@@ -116,6 +116,24 @@ def test_training_learns_resumes_and_is_exported(runs, capsys):
     finetuned = load(runs / "finetuned")
     assert finetuned.identity == artefact.identity
     assert {**finetuned.card, "name": "artefact"} == artefact.card
+
+
+def test_a_run_of_another_configuration_or_prior_is_refused_and_left(runs):
+    config = RewardModelConfig(
+        pretrain_dir=runs / "prior", datasets=(runs / "data",), run_dir=runs / "model", iterations=2, batch=16,
+        network=RewardNetworkConfig(width=16), warmup=1, score_windows=64, held_out=0.2,
+    )  # fmt: skip
+    reward_model.main(config)
+    before = {path.name: path.read_bytes() for path in config.run_dir.iterdir()}
+    with pytest.raises(ConfigurationError, match=r"another run \(config.held_out 0.2 there, 0.3 now\)"):
+        reward_model.main(replace(config, held_out=0.3))
+    path = runs / "prior" / METADATA_FILE
+    metadata = json.loads(path.read_text())
+    metadata["normalizer"]["clamp"] = 5.0
+    path.write_text(json.dumps(metadata))
+    with pytest.raises(ConfigurationError, match=r"\(data.prior.data.normalizer.clamp 6.0 there, 5.0 now\)"):
+        reward_model.main(config)
+    assert {path.name: path.read_bytes() for path in config.run_dir.iterdir()} == before
 
 
 def test_a_reward_model_that_does_not_fit_is_refused(runs):

@@ -136,8 +136,16 @@ def test_the_best_policy_is_exported_in_the_demonstrators_form(trained, demonstr
 def test_a_run_goes_on_where_it_was(trained, tmp_path, monkeypatch):
     exported = []
     monkeypatch.setattr(specialist, "export_demonstrator", lambda *arguments, **entries: exported.append(entries))
-    # Its own copy of the demonstrator suffices.
-    main(replace(trained, initial=tmp_path, stages=(Stage(3, 1e-3, RELAXED),)))
+    before = {path: path.read_bytes() for path in trained.run_dir.rglob("*.*")}
+    for change, difference in (
+        ({"initial": tmp_path}, "config.initial .* there, .* now"),
+        ({"trial": replace(trained.trial, weight=2.0)}, "config.trial.weight 1.0 there, 2.0 now"),
+        ({"stages": (Stage(3, 1e-4, RELAXED),)}, "config.stages.0.entropy_coef 0.001 there, 0.0001 now"),
+    ):
+        with pytest.raises(ConfigurationError, match=rf"model_2.pt is of another run \({difference}\)"):
+            main(replace(trained, **change))
+    assert {path: path.read_bytes() for path in trained.run_dir.rglob("*.*")} == before
+    main(replace(trained, stages=(Stage(3, 1e-3, RELAXED),)))
     assert (trained.run_dir / "model_3.pt").exists()
     report = json.loads((trained.run_dir / "specialist.json").read_text())
     assert [walk["iterations"] for walk in report["walks"]] == [0, 2, 3, 4]
@@ -253,6 +261,9 @@ def test_what_does_not_fit_is_refused(demonstrator, exported, tmp_path):
         main(tiny(tmp_path / "nothing", tmp_path))
     with pytest.raises(ConfigurationError, match="initial.pt does not fit"):
         main(tiny(demonstrator, tmp_path / "other", hidden=(8,)))
+    # It has begun, though, and another beginning is not taken in silence.
+    with pytest.raises(ConfigurationError, match=r"initial.pt is of another run \(config.initial '"):
+        main(tiny(exported, tmp_path / "other", hidden=(8,)))
     with pytest.raises(ConfigurationError, match=r"hidden must be \[16\]"):
         main(tiny(exported, tmp_path / "exported", hidden=(8,)))
     for values in ({"interval": 0}, {"ticks": 1}, {"rate": 0.0}, {"weight": -1.0}, {"tracking_kept": 1.0}):
