@@ -15,7 +15,7 @@ BIN := .venv/bin
 .PHONY: help setup setup-test setup-train setup-openvino run test lint train lock check-aarch64 clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
 
 setup:  ## set up .venv: ROS 2 wheels, requirements, interfaces, this package
 	@$(SETUP)

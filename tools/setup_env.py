@@ -2,8 +2,10 @@
 """Set up .venv: ROS 2 from wheels, the run-time requirements, the own interfaces, and this package (editable).
 
 What is installed stands in requirements/*.txt with its hashes, and nothing else is: no dependency is looked for and no
-build environment filled on the way. The one exception is a CPU build of PyTorch that lies in a folder named to pip.
-With `--ros system` ROS 2 is the sourced one. Run by `make`; standard library only, so that any Python 3.8 or newer can start it. Every step leaves a stamp holding a
+build environment filled on the way. The one exception is a CPU build of PyTorch in a folder that pip was told of.
+With `--ros system` ROS 2 is the sourced one.
+
+Run by `make`; standard library only, so that any Python 3.8 or newer can start it. Every step leaves a stamp holding a
 hash of what went into it, written only after the step succeeded: a second run does what has changed and nothing else.
 """
 
@@ -128,27 +130,34 @@ def check_folders(*folders):
             )
         present = next(path for path in (folder, *folder.parents) if path.exists())
         if not present.is_dir() or not os.access(str(present), os.W_OK | os.X_OK):
-            raise SetupError(f"{present} is no folder that may be written to: change its owner, or choose another place")
+            raise SetupError(f"{present} is no folder that may be written to: change its owner, or take another place")
 
 
 def check_machine(ros):
     system, machine = platform.system(), platform.machine()
     valid = VALID_MACHINES[ros]
     if system != "Linux" or machine not in valid:
-        remedy = "" if ros == "system" else "; with a ROS 2 of this machine's own: make setup ROS=system (docs/onboard.md)"
-        raise SetupError(f"ROS={ros} exists for Linux on {' and '.join(valid)}, this is {system} on {machine}{remedy}")
+        other = "" if ros == "system" else "; with a ROS 2 of the machine's own: make setup ROS=system (docs/onboard.md)"
+        raise SetupError(f"ROS={ros} exists for Linux on {' and '.join(valid)}, this is {system} on {machine}{other}")
     if all(shutil.which(name) is None for name in (os.environ.get("CXX") or "c++", "g++", "clang++")):
         raise SetupError("no C++ compiler (g++ or clang++) on PATH; on Debian and Ubuntu: apt install build-essential")
     if ros == "system":
-        distribution = os.environ.get("ROS_DISTRO", "")
-        if distribution not in VALID_DISTRIBUTIONS:
-            raise SetupError(
-                f"ROS=system needs a sourced ROS 2 {' or '.join(VALID_DISTRIBUTIONS)}, ROS_DISTRO is {distribution!r}: "
-                "source /opt/ros/jazzy/setup.bash first"
-            )
-        if machine == "aarch64" and not Path(os.environ.get("CYCLONEDDS_HOME", "/nowhere")).is_dir():
-            raise SetupError("cyclonedds has no wheel for aarch64: build its C library and set CYCLONEDDS_HOME to where it "
-                             "is installed (docs/onboard.md)")  # fmt: skip
+        check_sourced_ros(machine)
+
+
+def check_sourced_ros(machine):
+    distribution = os.environ.get("ROS_DISTRO", "")
+    if distribution not in VALID_DISTRIBUTIONS:
+        raise SetupError(
+            f"ROS=system needs a sourced ROS 2 {' or '.join(VALID_DISTRIBUTIONS)}, ROS_DISTRO is {distribution!r}: "
+            "source /opt/ros/jazzy/setup.bash first"
+        )
+    library = os.environ.get("CYCLONEDDS_HOME", "")
+    if machine == "aarch64" and not (library and Path(library).is_dir()):
+        raise SetupError(
+            f"cyclonedds has no wheel for {machine}, and CYCLONEDDS_HOME is {library!r}: build its C library and name "
+            "the folder that it is installed in (docs/onboard.md)"
+        )
 
 
 def digest(*paths):
@@ -292,7 +301,8 @@ def setup(options):
         environment.create(choose_python(options.python, environment.ros))
     run_state = lock_digest("build", *RUN_LOCKS[environment.ros])
     environment.step("run", run_state, "run-time requirements", environment.install_requirements)
-    environment.step("msgs", digest(INTERFACES) + run_state, "building diffusion_mpc_msgs", environment.build_interfaces)
+    msgs_state = digest(INTERFACES) + run_state
+    environment.step("msgs", msgs_state, "building diffusion_mpc_msgs", environment.build_interfaces)
     package_state = digest(ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "pyproject.toml") + str(ROOT)
     environment.step("package", package_state, "installing diffusion_mpc_ros (editable)", environment.install_package)
     for name in options.extras:
@@ -307,8 +317,10 @@ def main():
         help="further requirements",
     )  # fmt: skip
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where the environment goes")
-    parser.add_argument("--ros", choices=sorted(VALID_MACHINES), default="",
-                        help="where ROS 2 comes from: this machine's, sourced, or (the default) wheels")  # fmt: skip
+    parser.add_argument(
+        "--ros", choices=sorted(VALID_MACHINES), default="",
+        help="where ROS 2 comes from: system is what is sourced; default: as before, at first from wheels",
+    )  # fmt: skip
     parser.add_argument("--python", default="", help="the Python to use; default: the first on PATH that fits")
     options = parser.parse_args()
     try:
