@@ -43,13 +43,13 @@ PROBE = """
 import importlib.util, json, os, sys, sysconfig
 try:
     import rclpy
-    rclpy = True
-except ImportError:
-    rclpy = False
+    missing = ""
+except ImportError as error:
+    missing = str(error)
 print(json.dumps({
     "version": sys.version_info[:2],
     "venv": importlib.util.find_spec("venv") is not None and importlib.util.find_spec("ensurepip") is not None,
-    "rclpy": rclpy,
+    "rclpy_fails": missing,
     "headers": os.path.isfile(os.path.join(sysconfig.get_path("include"), "Python.h")),
 }))
 """
@@ -102,8 +102,8 @@ def probe_python(name, ros):
         return None, f"{path}: Python {shown} without venv (on Debian and Ubuntu: apt install python{shown}-venv)"
     if not found["headers"]:
         return None, f"{path}: Python {shown} without Python.h (on Debian and Ubuntu: apt install python{shown}-dev)"
-    if ros == "system" and not found["rclpy"]:
-        return None, f"{path}: Python {shown}, which cannot import the rclpy of the sourced ROS 2"
+    if ros == "system" and found["rclpy_fails"]:
+        return None, f"{path}: Python {shown} cannot import rclpy of the sourced ROS 2: {found['rclpy_fails']}"
     return path, None
 
 
@@ -125,7 +125,7 @@ def check_folders(*folders):
         wrong = VALID_PATH.sub("", str(folder))
         if wrong:
             raise SetupError(
-                f"the path {folder} contains {wrong!r}, which CMake and ament do not stand: move it to a path of ASCII "
+                f"the path {str(folder)!r} contains {wrong!r}, which CMake and ament do not stand: move it to a path of ASCII "
                 "letters, digits, spaces and / . _ + @ ~ , = -"
             )
         present = next(path for path in (folder, *folder.parents) if path.exists())
@@ -137,7 +137,7 @@ def check_machine(ros):
     system, machine = platform.system(), platform.machine()
     valid = VALID_MACHINES[ros]
     if system != "Linux" or machine not in valid:
-        other = "" if ros == "system" else "; with a ROS 2 of the machine's own: make setup ROS=system (docs/onboard.md)"
+        other = "" if ros == "system" else "; with a ROS 2 installed here: make setup ROS=system (docs/onboard.md)"
         raise SetupError(f"ROS={ros} exists for Linux on {' and '.join(valid)}, this is {system} on {machine}{other}")
     if all(shutil.which(name) is None for name in (os.environ.get("CXX") or "c++", "g++", "clang++")):
         raise SetupError("no C++ compiler (g++ or clang++) on PATH; on Debian and Ubuntu: apt install build-essential")
