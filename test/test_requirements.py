@@ -147,7 +147,7 @@ def test_setup_refuses_paths_that_ament_does_not_stand(tmp_path: Path, name: str
     assert "move it" in message
 
 
-@pytest.mark.parametrize("name", ["with space", "a_b-c.d", "a@b"])
+@pytest.mark.parametrize("name", ["with space", "a_b-c.d", "a+b", "a@b", "a~b"])
 def test_setup_takes_paths_that_work(tmp_path: Path, name: str) -> None:
     setup_env.check_folders(tmp_path, tmp_path / name / ".venv")
 

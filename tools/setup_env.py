@@ -32,7 +32,7 @@ VALID_MACHINES = {"wheels": ("x86_64",), "system": ("x86_64", "aarch64")}
 VALID_DISTRIBUTIONS = ("humble", "jazzy")
 RUN_LOCKS = {"wheels": ("rosidl", "ros", "run", "run-no-deps"), "system": ("rosidl", "run", "run-no-deps")}
 # CMake, make and ament pass paths on unquoted; with these characters in them everything was seen to work.
-VALID_PATH = re.compile(r"[A-Za-z0-9/ ._@~-]+")
+VALID_PATH = re.compile(r"[A-Za-z0-9/ ._+@~-]+")
 # Variables of a sourced ROS or an outer environment that would leak foreign packages into this one.
 FOREIGN_VARIABLES = (
     "PYTHONPATH", "PYTHONHOME", "AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH", "LD_LIBRARY_PATH",
@@ -126,7 +126,7 @@ def check_folders(*folders):
         if wrong:
             raise SetupError(
                 f"the path {str(folder)!r} contains {wrong!r}, which CMake and ament do not stand: move it to a path "
-                "of ASCII letters, digits, spaces and / . _ @ ~ -"
+                "of ASCII letters, digits, spaces and / . _ + @ ~ -"
             )
         present = next(path for path in (folder, *folder.parents) if path.exists())
         if not present.is_dir() or not os.access(str(present), os.W_OK | os.X_OK):
