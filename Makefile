@@ -2,18 +2,20 @@
 
 # Another Python than the first one on PATH that fits: make setup PYTHON=python3.12
 PYTHON ?=
+# ROS 2 from this machine's own installation, sourced, in place of wheels: make setup ROS=system (docs/onboard.md)
+ROS ?=
 # Arguments of `diffusion-mpc run` for `make run`, of `diffusion-mpc train` for `make train`, of pytest for `make test`.
 ARGS ?=
 RUN_ARGS := $(or $(ARGS),--duration 30 --cmd-vel 0.5 0.0 0.0 --headless)
 
-SETUP := python3 tools/setup_env.py $(if $(PYTHON),--python $(PYTHON))
+SETUP := python3 tools/setup_env.py $(if $(PYTHON),--python $(PYTHON)) $(if $(ROS),--ros $(ROS))
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-train setup-openvino run test lint train clean
+.PHONY: help setup setup-test setup-train setup-openvino run test lint train lock check-aarch64 clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
 
 setup:  ## set up .venv: ROS 2 wheels, requirements, interfaces, this package
 	@$(SETUP)
@@ -38,6 +40,14 @@ lint: setup-test  ## check style and imports with ruff
 
 train: setup-train  ## ARGS="..." goes to `diffusion-mpc train`
 	@$(BIN)/diffusion-mpc train $(or $(ARGS),--help)
+
+lock:  ## renew requirements/*.txt from requirements/*.in; ARGS=--upgrade takes newer versions
+	@$(SETUP) --with lock
+	@$(BIN)/python tools/lock.py $(ARGS)
+
+check-aarch64:  ## resolve the pinned packages for the Go2's own computer; needs the package index
+	@$(SETUP) --with lock
+	@$(BIN)/python tools/lock.py --check-aarch64
 
 clean:  ## remove the environment and everything built
 	rm -rf .venv build install log .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -1,6 +1,10 @@
 #!/usr/bin/env python3
 """Set up .venv: ROS 2 from wheels, the run-time requirements, the own interfaces, and this package (editable).
 
+What is installed stands in requirements/*.txt with its hashes, and nothing else is: no dependency is looked for and no
+build environment filled on the way. The one exception is a CPU build of PyTorch in a folder that pip was told of.
+With `--ros system` ROS 2 is the sourced one.
+
 Run by `make`; standard library only, so that any Python 3.8 or newer can start it. Every step leaves a stamp holding a
 hash of what went into it, written only after the step succeeded: a second run does what has changed and nothing else.
 """
@@ -23,21 +27,29 @@ INTERFACES = ROOT / "interfaces" / "diffusion_mpc_msgs"
 VALID_PYTHONS = ((3, 10), (3, 11), (3, 12), (3, 13))
 # What is tried when `python3` itself does not fit.
 PYTHON_NAMES = ("python3", "python3.12", "python3.11", "python3.13", "python3.10")
-VALID_MACHINE = ("Linux", "x86_64")
+# Where each kind of ROS 2 can be had; the machine as platform.machine() names it.
+VALID_MACHINES = {"wheels": ("x86_64",), "system": ("x86_64", "aarch64")}
+VALID_DISTRIBUTIONS = ("humble", "jazzy")
+RUN_LOCKS = {"wheels": ("rosidl", "ros", "run", "run-no-deps"), "system": ("rosidl", "run", "run-no-deps")}
+# CMake, make and ament pass paths on unquoted; with these characters in them everything was seen to work.
+VALID_PATH = re.compile(r"[A-Za-z0-9/ ._+@~-]+")
 # Variables of a sourced ROS or an outer environment that would leak foreign packages into this one.
 FOREIGN_VARIABLES = (
     "PYTHONPATH", "PYTHONHOME", "AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH", "COLCON_PREFIX_PATH", "LD_LIBRARY_PATH",
     "ROS_DISTRO", "VIRTUAL_ENV", "_ROS_WHEELS_BOOTSTRAP_COMPLETE",
 )  # fmt: skip
 
-# Extras of which nothing but the named packages is wanted; the file says why.
-WITHOUT_DEPENDENCIES = ("openvino",)
-
 PROBE = """
 import importlib.util, json, os, sys, sysconfig
+try:
+    import rclpy
+    missing = ""
+except ImportError as error:
+    missing = str(error).splitlines()[0]
 print(json.dumps({
     "version": sys.version_info[:2],
     "venv": importlib.util.find_spec("venv") is not None and importlib.util.find_spec("ensurepip") is not None,
+    "rclpy_fails": missing,
     "headers": os.path.isfile(os.path.join(sysconfig.get_path("include"), "Python.h")),
 }))
 """
@@ -68,13 +80,18 @@ def clean_environment(**extra):
     return {**{name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}, **extra}
 
 
-def probe_python(name):
+def ros_environment(ros):
+    """The environment in which Python finds ROS 2: the sourced one, or none but the wheels."""
+    return dict(os.environ) if ros == "system" else clean_environment()
+
+
+def probe_python(name, ros):
     """(path, None) of a Python that fits, or (None, why it does not)."""
     path = shutil.which(name)
     if path is None:
         return None, f"{name}: not on PATH"
     try:
-        found = json.loads(run([path, "-c", PROBE], env=clean_environment()))
+        found = json.loads(run([path, "-c", PROBE], env=ros_environment(ros)))
     except (SetupError, ValueError):
         return None, f"{path}: does not run"
     version = tuple(found["version"])
@@ -85,30 +102,62 @@ def probe_python(name):
         return None, f"{path}: Python {shown} without venv (on Debian and Ubuntu: apt install python{shown}-venv)"
     if not found["headers"]:
         return None, f"{path}: Python {shown} without Python.h (on Debian and Ubuntu: apt install python{shown}-dev)"
+    if ros == "system" and found["rclpy_fails"]:
+        return None, f"{path}: Python {shown} cannot import rclpy of the sourced ROS 2: {found['rclpy_fails']}"
     return path, None
 
 
-def choose_python(asked):
+def choose_python(asked, ros):
     valid = ", ".join("{}.{}".format(*version) for version in VALID_PYTHONS)
     reasons = []
     for name in (asked,) if asked else PYTHON_NAMES:
-        path, reason = probe_python(name)
+        path, reason = probe_python(name, ros)
         if path is not None:
             return path
         reasons.append(reason)
     found = "\n  ".join(reasons)
-    raise SetupError(f"no fitting Python; the ROS 2 wheels exist for {valid}. Found:\n  {found}")
+    raise SetupError(f"no fitting Python; valid are {valid}. Found:\n  {found}")
 
 
-def check_machine():
-    machine = (platform.system(), platform.machine())
-    if machine != VALID_MACHINE:
-        raise SetupError(
-            f"the ROS 2 wheels exist for {' '.join(VALID_MACHINE)}, this is {' '.join(machine)}: install ROS 2 "
-            "(Jazzy or Humble) here and build with `colcon build --base-paths . interfaces`"
-        )
+def check_folders(*folders):
+    """Refuse paths that a later step would fail on, before anything is installed."""
+    for folder in folders:
+        wrong = VALID_PATH.sub("", str(folder))
+        if wrong:
+            raise SetupError(
+                f"the path {str(folder)!r} contains {wrong!r}, which CMake and ament do not stand: move it to a path "
+                "of ASCII letters, digits, spaces and / . _ + @ ~ -"
+            )
+        present = next(path for path in (folder, *folder.parents) if path.exists())
+        if not present.is_dir() or not os.access(str(present), os.W_OK | os.X_OK):
+            raise SetupError(f"{present} is no folder that may be written to: change its owner, or take another place")
+
+
+def check_machine(ros):
+    system, machine = platform.system(), platform.machine()
+    valid = VALID_MACHINES[ros]
+    if system != "Linux" or machine not in valid:
+        other = "" if ros == "system" else "; with a ROS 2 installed here: make setup ROS=system (docs/onboard.md)"
+        raise SetupError(f"ROS={ros} exists for Linux on {' and '.join(valid)}, this is {system} on {machine}{other}")
     if all(shutil.which(name) is None for name in (os.environ.get("CXX") or "c++", "g++", "clang++")):
         raise SetupError("no C++ compiler (g++ or clang++) on PATH; on Debian and Ubuntu: apt install build-essential")
+    if ros == "system":
+        check_sourced_ros(machine)
+
+
+def check_sourced_ros(machine):
+    distribution = os.environ.get("ROS_DISTRO", "")
+    if distribution not in VALID_DISTRIBUTIONS:
+        raise SetupError(
+            f"ROS=system needs a sourced ROS 2 {' or '.join(VALID_DISTRIBUTIONS)}, ROS_DISTRO is {distribution!r}: "
+            "source /opt/ros/jazzy/setup.bash first"
+        )
+    library = os.environ.get("CYCLONEDDS_HOME", "")
+    if machine == "aarch64" and not (library and Path(library).is_dir()):
+        raise SetupError(
+            f"cyclonedds has no wheel for {machine}, and CYCLONEDDS_HOME is {library!r}: build its C library and name "
+            "the folder that it is installed in (docs/onboard.md)"
+        )
 
 
 def digest(*paths):
@@ -124,10 +173,19 @@ def digest(*paths):
 class Environment:
     """The virtual environment and the steps that fill it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, ros):
+        """Take the environment in ``folder`` as it was set up; ``ros`` may be empty: as before, else the wheels."""
         self.folder = folder
         self.python = folder / "bin" / "python"
         self.stamps = folder / "setup"
+        stamp = self.stamps / "ros"
+        before = stamp.read_text() if self.exists() and stamp.is_file() else ""
+        if ros and before and ros != before:
+            raise SetupError(f"{folder} was set up with ROS={before}, not with ROS={ros}: `make clean` first")
+        self.ros = ros or before or "wheels"
+
+    def exists(self):
+        return self.python.exists() and self.stamps.is_dir()
 
     def step(self, name, state, text, action):
         """Run ``action`` unless the stamp ``name`` already holds ``state``."""
@@ -142,8 +200,6 @@ class Environment:
         say(f"{text}: done in {time.monotonic() - started:.0f} s")
 
     def create(self, python):
-        if self.python.exists() and self.stamps.is_dir():
-            return
         say(f"virtual environment {self.folder} with {python} ...")
         if self.folder.exists():
             shutil.rmtree(str(self.folder))
@@ -151,18 +207,41 @@ class Environment:
         # colcon must not take what lies in here for packages.
         (self.folder / "COLCON_IGNORE").touch()
         self.stamps.mkdir()
+        (self.stamps / "ros").write_text(self.ros)
 
     def pip_install(self, *arguments):
         run(
-            [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *arguments],
+            [self.python, "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--no-deps",
+             "--no-build-isolation", *arguments],
             env=clean_environment(), log=self.stamps / "pip.log",
         )  # fmt: skip
 
+    def install_locked(self, *names):
+        """Install exactly what stands in ``requirements/<name>.txt``; pip refuses files of another hash."""
+        files = [part for name in names for part in ("-r", REQUIREMENTS / f"{name}.txt")]
+        self.pip_install("--require-hashes", *files)
+
     def install_requirements(self):
-        self.pip_install("-r", REQUIREMENTS / "build.txt")
-        self.pip_install("--no-build-isolation", "-r", REQUIREMENTS / "ros.txt", "-r", REQUIREMENTS / "run.txt")
-        self.pip_install("--no-deps", "-r", REQUIREMENTS / "run-no-deps.txt")
-        self.point_cmake_files_here()
+        self.install_locked("build")
+        self.install_locked(*RUN_LOCKS[self.ros])
+        if self.ros == "wheels":
+            self.point_cmake_files_here()
+
+    def install_extra(self, name):
+        if name == "train":
+            self.install_torch()
+        self.install_locked(name)
+
+    def install_torch(self):
+        """Install the CPU build from a folder that pip was given (PIP_FIND_LINKS), else what the index holds."""
+        version = re.search(r"^torch==([\w.]+)", (REQUIREMENTS / "torch.txt").read_text(), re.MULTILINE).group(1)
+        try:
+            self.pip_install("--no-index", f"torch=={version}+cpu")
+        except SetupError as error:
+            if "No matching distribution found" not in str(error):
+                raise
+            say("no CPU build of PyTorch in PIP_FIND_LINKS: taking the CUDA build, several GB ...")
+            self.install_locked("torch")
 
     def point_cmake_files_here(self):
         """The wheels' exported CMake files name their build machine's Python; CMake refuses paths that do not exist."""
@@ -184,7 +263,7 @@ class Environment:
         own = self.folder / "bin" / "cmake"
         if not own.exists():
             say("no CMake on this system: taking it by pip ...")
-            self.pip_install("-r", REQUIREMENTS / "cmake.txt")
+            self.install_locked("cmake")
         return own
 
     def build_interfaces(self):
@@ -192,11 +271,10 @@ class Environment:
         cmake, build, log = self.cmake(), self.stamps / "interfaces", self.stamps / "interfaces.log"
         if build.exists():
             shutil.rmtree(str(build))
-        env = clean_environment(
-            PATH=f"{self.folder / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-            AMENT_PREFIX_PATH=str(self.folder),
-            CMAKE_PREFIX_PATH=str(self.folder),
-        )
+        env = ros_environment(self.ros)
+        env["PATH"] = os.pathsep.join([str(self.folder / "bin"), env.get("PATH", os.defpath)])
+        for name in ("AMENT_PREFIX_PATH", "CMAKE_PREFIX_PATH"):
+            env[name] = os.pathsep.join(filter(None, [str(self.folder), env.get(name)]))
         run(
             [cmake, "-S", INTERFACES, "-B", build, "-DCMAKE_BUILD_TYPE=Release", "-DBUILD_TESTING=OFF",
              f"-DCMAKE_INSTALL_PREFIX={self.folder}", f"-DPython3_EXECUTABLE={self.python}",
@@ -207,39 +285,42 @@ class Environment:
         shutil.rmtree(str(build))
 
     def install_package(self):
-        self.pip_install("--no-deps", "--no-build-isolation", "--editable", ROOT)
+        self.pip_install("--editable", ROOT)
+
+
+def lock_digest(*names):
+    return digest(*(REQUIREMENTS / f"{name}.txt" for name in names))
 
 
 def setup(options):
-    environment = Environment(options.venv.resolve())
-    if not (environment.python.exists() and environment.stamps.is_dir()):
-        check_machine()
-        environment.create(choose_python(options.python))
-    run_files = [REQUIREMENTS / name for name in ("build.txt", "ros.txt", "run.txt", "run-no-deps.txt")]
-    run_state = digest(*run_files)
-    environment.step("run", run_state, "ROS 2 wheels and run-time requirements", environment.install_requirements)
-    interfaces_state = digest(INTERFACES, REQUIREMENTS / "ros.txt")
-    environment.step("msgs", interfaces_state, "building diffusion_mpc_msgs", environment.build_interfaces)
+    folder = options.venv.resolve()
+    check_folders(ROOT, folder)
+    environment = Environment(folder, options.ros)
+    if not environment.exists():
+        check_machine(environment.ros)
+        environment.create(choose_python(options.python, environment.ros))
+    run_state = lock_digest("build", *RUN_LOCKS[environment.ros])
+    environment.step("run", run_state, "run-time requirements", environment.install_requirements)
+    msgs_state = digest(INTERFACES) + run_state
+    environment.step("msgs", msgs_state, "building diffusion_mpc_msgs", environment.build_interfaces)
     package_state = digest(ROOT / "setup.py", ROOT / "setup.cfg", ROOT / "pyproject.toml") + str(ROOT)
     environment.step("package", package_state, "installing diffusion_mpc_ros (editable)", environment.install_package)
     for name in options.extras:
-        arguments = ["-r", REQUIREMENTS / f"{name}.txt"]
-        # What is pinned for the run time stays as it is.
-        alone = ["--no-deps"] if name in WITHOUT_DEPENDENCIES else []
-        arguments += alone or ["-c", REQUIREMENTS / "run.txt", "-c", REQUIREMENTS / "ros.txt"]
-        state = digest(REQUIREMENTS / f"{name}.txt") + run_state
-        environment.step(
-            name, state, f"requirements of {name}", lambda given=arguments: environment.pip_install(*given)
-        )
+        state = lock_digest(*(("torch", name) if name == "train" else (name,))) + run_state
+        environment.step(name, state, f"requirements of {name}", lambda given=name: environment.install_extra(given))
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--with", nargs="+", dest="extras", choices=["train", "test", *WITHOUT_DEPENDENCIES], default=[],
+        "--with", nargs="+", dest="extras", choices=["train", "test", "openvino", "lock"], default=[],
         help="further requirements",
     )  # fmt: skip
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where the environment goes")
+    parser.add_argument(
+        "--ros", choices=sorted(VALID_MACHINES), default="",
+        help="where ROS 2 comes from: system is what is sourced; default: as before, at first from wheels",
+    )  # fmt: skip
     parser.add_argument("--python", default="", help="the Python to use; default: the first on PATH that fits")
     options = parser.parse_args()
     try:
