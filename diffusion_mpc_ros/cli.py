@@ -85,7 +85,8 @@ COMMANDS = Group(
                 "networks": Command("quality and plan time of several artefacts", "commands.networks"),
                 "estimator": Command("velocity and height error", "evaluation.estimator", config="EstimatorConfig"),
                 "faults": Command("break every part in turn: does the robot stay safe", "commands.faults"),
-                "soak": Command("walk for an hour under random commands and pushes", "commands.soak"),
+                "stops": Command("a thousand short emergency stops: is each one held", "commands.stops"),
+                "soak": Command("walk for an hour under everything that happens at random", "commands.soak"),
             },
         ),
         "rewards": Group(

@@ -1,8 +1,9 @@
-"""Walk for a long time in simulation, with random velocity commands and random pushes, and measure what lasts.
+"""Walk for a long time in simulation, with everything that happens at random, and measure what lasts.
 
-Reports misses, lateness, unsafe commands, falls, faults and the memory of every process; the report is written once a
-minute, so that a run that is ended early keeps what it measured. Exit status: 0, 1 after an unsafe command or a robot
-that could not be recovered, 2 a setting does not fit.
+A program and a gamepad take turns in driving the robot, somebody pushes it, and every process but the simulator ends
+now and then, in every way, and is started again. Reports misses, lateness, unsafe commands, falls, faults and the
+memory of every process; the report is written once a minute, so that a run that is ended early keeps what it measured.
+Exit status: 0, 1 after an unsafe command or a robot that could not be recovered, 2 a setting does not fit.
 
 examples:
   diffusion-mpc evaluate soak --duration 3600 --seed 0 --json docs/results/soak.json
@@ -39,6 +40,8 @@ class Config:
     """Bounds of the velocity commands: VX VY [m/s] and yaw rate WZ [rad/s]."""
     push_force: tuple[float, float] = (60.0, 100.0)
     """Weakest and strongest push [N], for 0.1 s."""
+    endings: bool = True
+    """End processes other than the simulator at random and start them again."""
     json: Path | None = None
     """Write the report to this file, once a minute and at the end."""
     plot: Path | None = None
@@ -64,7 +67,7 @@ def main(config: Config) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     header = {"seed": config.seed, "push_force": config.push_force, "commit": source_commit()}
     header |= {"machine": describe_machine()}
-    options = SoakOptions(config.duration, config.seed, config.max_command, config.push_force)
+    options = SoakOptions(config.duration, config.seed, config.max_command, config.push_force, config.endings)
 
     def checkpoint(report: dict[str, Any]) -> None:
         if config.json is not None:
@@ -104,6 +107,7 @@ def _print(report: dict[str, Any], console: Console) -> None:
         ("plan time", f"p50 {plan['p50']:.1f} ms, p99 {plan['p99']:.1f} ms"),
         ("unsafe commands", f"{report['unsafe_commands']} {report['unsafe'] or ''}"),
         ("pushes, velocity commands", f"{report['pushes']}, {report['velocity_commands']}"),
+        ("turns of the gamepad, endings", f"{report['gamepad_drives']}, {sum(report['endings'].values())}"),
         ("falls, faults, stops", events),
         *(("memory growth", f"{name} {rate:+.2f} MB per 10 min") for name, rate in growth.items()),
     )

@@ -1,30 +1,47 @@
-"""An endurance run: random velocity commands and random pushes for as long as asked, everything measured."""
+"""An endurance run for as long as asked, everything measured.
+
+Two sources of velocity in turn, a program and a gamepad; pushes; and processes that end, all at random.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
+import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from geometry_msgs.msg import WrenchStamped
+from sensor_msgs.msg import Joy
 
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
+from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
 from diffusion_mpc_ros.faults.harness import Harness
 from diffusion_mpc_ros.faults.processes import memory
 from diffusion_mpc_ros.faults.recovery import walk_again
 from diffusion_mpc_ros.faults.soak_statistics import SoakStatistics
+from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
+from diffusion_mpc_ros.nodes.graph_client import OperatorError
 from diffusion_mpc_ros.realtime.measurement import TruthSample
 
-SAMPLE_PERIOD, CHECKPOINT_PERIOD, POLL = 10.0, 60.0, 0.05
-# A new velocity command, and a push, this often [s], uniformly.
-COMMAND_PERIOD, PUSH_PERIOD = (2.0, 6.0), (5.0, 15.0)
+SAMPLE_PERIOD, CHECKPOINT_PERIOD, POLL, GAMEPAD_RATE = 10.0, 60.0, 0.05, 0.05
+# A new velocity command, a push, and the end of a process, this often [s], uniformly.
+COMMAND_PERIOD, PUSH_PERIOD, ENDING_PERIOD = (2.0, 6.0), (5.0, 15.0), (30.0, 60.0)
+# The gamepad takes the robot this often, and drives it for so long [s].
+GAMEPAD_PERIOD, GAMEPAD_DRIVES = (15.0, 40.0), (2.0, 6.0)
+# What ends, and how; the simulator stands for the robot.
+ENDED = ("command_publisher", "planner", "state_estimator", "reward_composer")
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL, signal.SIGSEGV)
+# How long an orderly end may take [s].
+ENDS_WITHIN = 15.0
 # One in so many commands is to stand still.
 STANDS = 0.15
 # A fall becomes a FAULT by itself within this [s], or the operator damps.
@@ -34,12 +51,13 @@ FALL_TO_FAULT = 1.0
 @dataclass(frozen=True)
 class SoakOptions:
     """``duration`` [s]; velocity commands within ``max_command`` (vx, vy [m/s], yaw rate [rad/s]); pushes of
-    ``push_force`` (least, most) [N] in a random horizontal direction for 0.1 s."""
+    ``push_force`` (least, most) [N] in a random horizontal direction for 0.1 s; ``endings``: processes end."""
 
     duration: float
     seed: int
     max_command: tuple[float, float, float]
     push_force: tuple[float, float]
+    endings: bool = True
 
 
 class Soak:
@@ -67,11 +85,14 @@ class Soak:
         harness.monitor.on_command, harness.monitor.on_plan = statistics.command, statistics.plan
         harness.monitor.on_truth = self._on_truth
         self._start = self._wire_looked_at = time.monotonic()
-        with harness.publisher(WrenchStamped, "external_wrench") as push:
+        with harness.publisher(WrenchStamped, "external_wrench") as push, Gamepad(harness, self._random) as gamepad:
             due = {
                 self._command: 0.0, lambda: self._push(push): self._between(PUSH_PERIOD),
+                lambda: self._drive(gamepad): self._between(GAMEPAD_PERIOD),
                 self._sample: 0.0, self._save: CHECKPOINT_PERIOD,
             }  # fmt: skip
+            if self._options.endings:
+                due[self._end] = self._between(ENDING_PERIOD)
             while (now := self._elapsed()) < self._options.duration:
                 for action, when in due.items():
                     if now >= when:
@@ -110,6 +131,33 @@ class Soak:
         publish(message)
         self._statistics.pushes += 1
         return self._between(PUSH_PERIOD)
+
+    def _drive(self, gamepad: Gamepad) -> float:
+        gamepad.drive(self._between(GAMEPAD_DRIVES))
+        self._statistics.gamepad_drives += 1
+        return self._between(GAMEPAD_PERIOD)
+
+    def _end(self) -> float:
+        """End a process at random and wait for its end; :meth:`_recover` starts it again."""
+        processes = self._harness.processes
+        name, number = str(self._random.choice(ENDED)), signal.Signals(int(self._random.choice(SIGNALS)))
+        if processes.alive(name):
+            self._progress(f"{number.name} to {name}")
+            processes.send(name, number)
+            if not processes.wait(name, ENDS_WITHIN):
+                self._statistics.event("failed ending", self._elapsed(), f"{name} by {number.name}")
+                processes.kill(name)
+            self._statistics.ending(name, number.name)
+            self._restart()
+        return self._between(ENDING_PERIOD)
+
+    def _restart(self) -> None:
+        """Do what an operator does after the end of a process that he knows of."""
+        try:
+            walk_again(self._harness)
+        except DiffusionMpcError as error:
+            self._statistics.event("failed recovery", self._elapsed(), str(error))
+        self._fallen = False
 
     def _sample(self) -> float:
         harness, now = self._harness, time.monotonic()
@@ -152,13 +200,40 @@ class Soak:
             self._statistics.event("fault", self._elapsed(), monitor.fault())
         elif not self._fallen:
             self._statistics.event("stop", self._elapsed(), "no commands" if mode is None else mode.value)
-        try:
-            if monitor.mode() is Mode.WALKING:
+        if monitor.mode() is Mode.WALKING:
+            with suppress(OperatorError):  # it has become a FAULT meanwhile
                 self._harness.request("damp")
-            walk_again(self._harness)
-        except DiffusionMpcError as error:
-            self._statistics.event("failed recovery", self._elapsed(), str(error))
-        self._fallen = False
+        self._restart()
+
+
+class Gamepad:
+    """A gamepad that takes the robot now and then, drives it at random and lets go, in a thread of its own."""
+
+    def __init__(self, harness: Harness, random: np.random.Generator) -> None:
+        self._harness, self._random = harness, random
+        self._stick, self._until = GamepadState(), 0.0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="gamepad")
+
+    def __enter__(self) -> Gamepad:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def drive(self, duration: float) -> None:
+        """Hold the dead-man button and push the sticks for ``duration`` [s]."""
+        left_y, left_x, right_x = self._random.uniform(-0.8, 0.8, 3)
+        self._stick = GamepadState(frozenset({"L1"}), left_x=left_x, left_y=left_y, right_x=right_x)
+        self._until = time.monotonic() + duration
+
+    def _run(self) -> None:
+        with self._harness.publisher(Joy, "joy") as publish:
+            while not self._done.wait(GAMEPAD_RATE):
+                state = self._stick if time.monotonic() < self._until else GamepadState()
+                publish(joy_message(state, self._harness.operator.node.get_clock().now().to_msg()))
 
 
 def write(path: Path, report: dict[str, Any]) -> None:

@@ -70,6 +70,8 @@ class SoakStatistics:
     from_plan: int = 0
     pushes: int = 0
     velocity_commands: int = 0
+    gamepad_drives: int = 0
+    endings: Counter[str] = field(default_factory=Counter)  # "planner SIGKILL"
     max_gap: float = 0.0  # [s], between commands on the wire
     events: Counter[str] = field(default_factory=Counter)
     texts: list[str] = field(default_factory=list)
@@ -104,6 +106,12 @@ class SoakStatistics:
         self.events[kind] += 1
         if len(self.texts) < MAX_EVENTS:
             self.texts.append(f"{time:.0f} s {kind}: {text}")
+
+    def ending(self, process: str, signal: str) -> None:
+        """Count a process that was ended; ticks until commands come again are nobody's misses."""
+        with self._lock:
+            self.endings[f"{process} {signal}"] += 1
+            self._tick = None
 
     def sample(self, time: float, memory: dict[str, float]) -> None:
         """Note the memory [MB] of each process at ``time`` [s] of the run."""
@@ -140,7 +148,9 @@ class SoakStatistics:
                 "walking_share": round(self.walking / max(self.commands, 1), 4),
                 "plan_followed": round(self.from_plan / max(self.walking, 1), 4),
                 "velocity_commands": self.velocity_commands,
+                "gamepad_drives": self.gamepad_drives,
                 "pushes": self.pushes,
+                "endings": dict(sorted(self.endings.items())),
                 "events": dict(self.events),
                 "event_texts": list(self.texts),
                 "memory_growth_mb_per_10_min": self.growth(duration),
