@@ -102,6 +102,10 @@ class Harness:
             controller[broken_writer.VARIABLE] = str(self.broken_writer_switch)
         return self.processes.configure(self._specs(setup), variables, output, controller, modules)
 
+    def relaunch(self) -> None:
+        """Start from now on what a new launcher launches: the one before has ended."""
+        self.apply(self._setup)
+
     @property
     def broken_writer_switch(self) -> Path:
         """While this file exists, the writer of a setup with ``broken_writer`` takes nothing."""

@@ -39,7 +39,7 @@ COMMAND_PERIOD, PUSH_PERIOD, ENDING_PERIOD = (2.0, 6.0), (5.0, 15.0), (30.0, 60.
 GAMEPAD_PERIOD, GAMEPAD_DRIVES = (15.0, 40.0), (2.0, 6.0)
 # What ends, and how; the simulator stands for the robot.
 ENDED = ("command_publisher", "planner", "state_estimator", "reward_composer")
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGKILL, signal.SIGSEGV)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGKILL, signal.SIGSEGV)
 # How long an orderly end may take [s].
 ENDS_WITHIN = 15.0
 # One in so many commands is to stand still.

@@ -1,4 +1,4 @@
-"""What asks a process to end in order: SIGINT, SIGTERM, SIGHUP (its terminal was closed), the end of its launcher."""
+"""What asks a process to end in order: SIGINT, SIGTERM, SIGQUIT, SIGHUP (its terminal was closed), or its launcher."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class EndRequests:
     def __init__(self) -> None:
         self._first: float | None = None  # [s, monotonic]
         self._insisted = False
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
             signal.signal(number, self._on_signal)
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, self._on_signal)

@@ -30,6 +30,15 @@ def by_signal(harness: Harness, number: signal.Signals, mode: Mode, again: float
 
 
 @injection
+def of_another(harness: Harness, process: str, number: signal.Signals) -> Iterator[float]:
+    """A signal to another process than command_publisher."""
+    start = harness.processes.send(process, number)
+    if not harness.processes.wait(process, ENDED):
+        raise InjectionFailed(f"{process} still runs after {ENDED:.0f} s")
+    yield start
+
+
+@injection
 def of_the_launcher(harness: Harness, mode: Mode) -> Iterator[float]:
     """SIGKILL of whoever launched the controller."""
     into(harness, mode)
@@ -38,6 +47,7 @@ def of_the_launcher(harness: Harness, mode: Mode) -> Iterator[float]:
     if not harness.processes.wait("command_publisher", ENDED):
         raise InjectionFailed(f"command_publisher still runs after {ENDED:.0f} s")
     yield start
+    harness.relaunch()
 
 
 def into(harness: Harness, mode: Mode) -> None:
