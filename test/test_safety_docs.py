@@ -7,8 +7,10 @@ from pathlib import Path
 import yaml
 
 from diffusion_mpc_ros.control.gamepad import BINDINGS
-from diffusion_mpc_ros.control.modes import TRANSITIONS
+from diffusion_mpc_ros.control.modes import TRANSITIONS, Mode
 from diffusion_mpc_ros.core.resources import config_file
+from diffusion_mpc_ros.faults.catalogue.ending import DAMPED, ENDING, name_of
+from diffusion_mpc_ros.nodes.gamepad_layouts import LAYOUTS
 
 ROOT = Path(__file__).resolve().parents[1]
 LINES = (ROOT / "docs" / "safety.md").read_text().splitlines()
@@ -49,6 +51,23 @@ def test_every_button_is_documented() -> None:
     rows = rows_between("Operator")
     for binding in BINDINGS:
         assert [f"`{binding.name}`", binding.description] in rows
+
+
+def test_every_ending_of_the_table_is_tried_and_no_other() -> None:
+    """The table of endings is what the catalogue's entries are made for: ways by modes."""
+    ways, *rows = (row for row in rows_between("3. Endings") if len(row) == 1 + len(Mode))
+    modes = [Mode(name) for name in ways[1:]]
+    documented = {name_of(row[0], mode): cell for row in rows for mode, cell in zip(modes, row[1:])}
+    tried = {fault.name: fault.expected for fault in ENDING if " of " not in fault.name}
+    assert set(documented) == set(tried) - {"ending: SIGINT twice"}
+    for name, cell in documented.items():
+        assert (cell == "watchdog") == (tried[name] is DAMPED), name
+
+
+def test_every_gamepad_layout_is_documented() -> None:
+    documented = {row[0].strip("`"): row[1] for row in rows_between("2. Who may move the robot")}
+    for layout in LAYOUTS.values():
+        assert documented[layout.name] == ", ".join(f"{buttons}/{axes}" for buttons, axes in layout.counts)
 
 
 def test_every_file_that_is_named_is_there() -> None:

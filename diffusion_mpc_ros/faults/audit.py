@@ -124,6 +124,10 @@ class LowCmdAudit:
         """Somebody holds the robot from now on, or nobody does."""
         self._unheld_since = math.inf if held else min(self._unheld_since, time)
 
+    def expect_silence(self) -> None:
+        """The whole computer stands still, the watchdog with it: the next silence is nobody's fault."""
+        self._silent = True
+
     def robot_time(self, tick_ms: int, time: float) -> None:
         """The robot itself says how late it is."""
         self._robot = tick_ms * 1e-3, time

@@ -82,6 +82,7 @@ class Relay:
             "shift_clock": self._shift_clock,
             "permit": self._permit,
             "hold": self._hold,
+            "expect_silence": self._expect_silence,
             "report": self._report,
         }[arguments.pop("do")]
         return {**(action(**arguments) or {}), "time": time.monotonic()}
@@ -99,6 +100,10 @@ class Relay:
     def _hold(self, held: bool) -> None:
         with self._lock:
             self._audit.hold(held, time.monotonic())
+
+    def _expect_silence(self) -> None:
+        with self._lock:
+            self._audit.expect_silence()
 
     def _report(self, since: float) -> dict[str, Any]:
         with self._lock:

@@ -61,6 +61,10 @@ class RelayProcess:
         """Somebody holds the robot from now on, or nobody does."""
         self._ask("hold", held=held)
 
+    def expect_silence(self) -> None:
+        """The computer of the controller stands still: nobody is there who could say anything."""
+        self._ask("expect_silence")
+
     def report(self, since: float) -> dict[str, Any]:
         """What crossed after local monotonic ``since`` [s] and what of all was unsafe; see ``LowCmdAudit.report``."""
         return self._ask("report", since=since)

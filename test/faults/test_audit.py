@@ -218,3 +218,40 @@ def test_shares_no_code_with_the_supervisor():
     source = Path("diffusion_mpc_ros/faults/audit.py")
     text = (Path(__file__).parents[2] / source).read_text()
     assert "diffusion_mpc_ros.control" not in text
+
+
+def test_a_command_on_an_old_measurement_is_stale():
+    wire = Wire()
+    wire.audit.permit(0.0)
+    for tick in range(40):
+        # The robot's clock runs on; from 100 ms on what is passed on was measured at 100 ms.
+        wire.time += DT
+        robot_ms = round(wire.time * 1e3)
+        wire.audit.robot_time(robot_ms, wire.time)
+        wire.audit.lowstate(lowstate(), wire.time, min(robot_ms, 100))
+        found = [reason.split(":")[0] for reason in wire.audit.command(lowcmd(), wire.time)]
+        # 0.1 s and two ticks of slack: at 0.24 s the age is 0.14 s, the next one is too old.
+        assert found == (["stale"] if robot_ms > 240 else []), tick
+
+
+def test_a_robot_that_nobody_holds_may_stand_but_not_move(walking):
+    walking.audit.hold(False, walking.time)
+    moved = DEFAULT_JOINT_POS + 0.02
+    for _ in range(round(2.5 / DT)):
+        assert walking.tick(lowcmd(moved), lowstate()) == []
+        moved = 2 * DEFAULT_JOINT_POS + 0.02 - moved  # to and fro: it walks until it has to stand
+    for _ in range(round(4.0 / DT)):  # what was asked for before may go on for six seconds
+        walking.tick(lowcmd(), lowstate())
+    assert not walking.audit.unsafe
+    assert [reason.split(":")[0] for reason in walking.tick(lowcmd(moved + 0.02), lowstate())] == ["unheld"]
+    walking.audit.hold(True, walking.time)
+    assert walking.tick(lowcmd(moved), lowstate()) == []
+
+
+def test_the_silence_of_a_computer_that_stands_still_is_nobodys_fault(walking):
+    walking.audit.expect_silence()
+    walking.audit.silence(walking.time + 1.0)
+    assert not walking.audit.unsafe
+    walking.tick(lowcmd(), lowstate(), dt=1.0)
+    walking.audit.silence(walking.time + 1.0)
+    assert walking.audit.unsafe == {"silent stop": 1}

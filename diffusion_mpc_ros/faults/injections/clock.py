@@ -25,6 +25,7 @@ def computer_stands_still(harness: Harness, duration: float, paused: bool) -> It
     start = time.monotonic()
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
+    harness.relay.expect_silence()
     time.sleep(duration)
     harness.clocks.lag(duration, paused=paused)
     for pid in pids:
