@@ -86,6 +86,7 @@ class RobotProcesses:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
                 start_new_session=True,
+                preexec_fn=_listen_to_signals,
             )
 
     def start_missing(self) -> list[str]:
@@ -159,6 +160,12 @@ class RobotProcesses:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _listen_to_signals() -> None:
+    """What a shell or ``nohup`` has this process ignore is not ignored by its children."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def bound(command: list[str]) -> list[str]:

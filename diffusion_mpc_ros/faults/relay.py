@@ -120,11 +120,12 @@ class Relay:
                 if item is None:
                     return
                 self._take(*item)
+                now = item[1]  # a command that came since may wait behind it
             except queue.Empty:
-                pass
+                now = time.monotonic()
             # Whatever came: commands may have stopped while LowStates go on.
             with self._lock:
-                self._audit.silence(time.monotonic())
+                self._audit.silence(now)
             self._send_due()
 
     def _take(self, topic: str, received: float, sample: bytes) -> None:
