@@ -8,6 +8,7 @@ from collections import deque
 import numpy as np
 from geometry_msgs.msg import Twist
 from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool
 
@@ -22,7 +23,7 @@ from diffusion_mpc_ros.nodes.direct_subscription import DirectSubscription, publ
 from diffusion_mpc_ros.nodes.gamepad_layouts import GamepadLayout, describe_layout, find_layout
 from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
-from diffusion_mpc_ros.nodes.qos import ANY_STOP, STREAM, stop_profile
+from diffusion_mpc_ros.nodes.qos import ANY_STOP, EARLIER_STOP, RELIABLE_STOP, STREAM
 
 E_STOP, CMD_VEL = "e_stop", "cmd_vel"
 # At most so many messages of a subscription are read in a tick; more come at more than 2,000 a second.
@@ -45,7 +46,8 @@ class OperatorTopics:
     def __init__(self, node: Node, inputs: OperatorInputs, authority: VelocityAuthority, layout: str) -> None:
         self.messages: deque[str] = deque(maxlen=20)
         self._node, self._inputs, self._authority = node, inputs, authority
-        self._e_stops = {id(ANY_STOP): DirectSubscription(node, Bool, E_STOP, ANY_STOP)}
+        # The reliable one from the start: what a new panel says first is sent again until it has arrived.
+        self._e_stops = {id(qos): DirectSubscription(node, Bool, E_STOP, qos) for qos in (ANY_STOP, RELIABLE_STOP)}
         self._joys = DirectSubscription(node, Joy, JOY, STREAM)
         self._velocities = DirectSubscription(node, Twist, CMD_VEL, STREAM)
         self._stops = TopicStops(inputs.stops, E_STOP)
@@ -84,14 +86,15 @@ class OperatorTopics:
         return self._authority.update(now, walking)
 
     def find_panels(self) -> None:
-        """Listen to each publisher of ``e_stop`` as well as its quality of service allows; in the executor's thread.
+        """Ask for earlier stops once there is a publisher of ``e_stop`` that keeps them; in the executor's thread.
 
-        A subscription that asks for more than publishers offer would make each of them warn its user.
+        Asked for always, they would make every other publisher warn its user that it cannot offer them.
         """
-        for endpoint in self._node.get_publishers_info_by_topic(E_STOP):
-            profile = stop_profile(endpoint.qos_profile)
-            if id(profile) not in self._e_stops:
-                self._e_stops[id(profile)] = DirectSubscription(self._node, Bool, E_STOP, profile)
+        if id(EARLIER_STOP) in self._e_stops:
+            return
+        endpoints = self._node.get_publishers_info_by_topic(E_STOP)
+        if any(endpoint.qos_profile.durability is DurabilityPolicy.TRANSIENT_LOCAL for endpoint in endpoints):
+            self._e_stops[id(EARLIER_STOP)] = DirectSubscription(self._node, Bool, E_STOP, EARLIER_STOP)
 
     def asserting(self) -> list[str]:
         """Return who asserts an emergency stop now, by name; in the executor's thread.

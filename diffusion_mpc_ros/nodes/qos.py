@@ -22,10 +22,3 @@ ANY_STOP = _profile(1000, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATI
 # Of a reliable publisher nothing is lost, and a transient-local one tells also what it said before.
 RELIABLE_STOP = _profile(1000, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 EARLIER_STOP = _profile(1000, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
-
-
-def stop_profile(publisher: QoSProfile) -> QoSProfile:
-    """Return the most that can be asked of a ``publisher`` of emergency stops."""
-    if publisher.reliability is not ReliabilityPolicy.RELIABLE:
-        return ANY_STOP
-    return EARLIER_STOP if publisher.durability is DurabilityPolicy.TRANSIENT_LOCAL else RELIABLE_STOP
