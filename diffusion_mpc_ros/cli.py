@@ -89,15 +89,21 @@ COMMANDS = Group(
                 "picture": Command("a strip of pictures of the walk", "evaluation.picture", config="PictureConfig"),
                 "networks": Command("quality and plan time of several artefacts", "commands.networks"),
                 "estimator": Command("velocity and height error", "evaluation.estimator", config="EstimatorConfig"),
-                "faults": Command("break every part in turn: does the robot stay safe", "commands.faults", joins=SIMULATION),
+                "faults": Command(
+                    "break every part in turn: does the robot stay safe", "commands.faults", joins=SIMULATION
+                ),
                 "soak": Command("walk for an hour under random commands and pushes", "commands.soak", joins=SIMULATION),
             },
         ),
         "rewards": Group(
             "see and change the reward weights of a running planner",
             {
-                "get": Command("show weights, bounds, presets, constraints", "commands.rewards", "get", "GetConfig", joins=ROBOT),
-                "set": Command("change weights: energy=0.5", "commands.rewards", "set_weights", "SetConfig", joins=ROBOT),
+                "get": Command(
+                    "show weights, bounds, presets, constraints", "commands.rewards", "get", "GetConfig", joins=ROBOT
+                ),
+                "set": Command(
+                    "change weights: energy=0.5", "commands.rewards", "set_weights", "SetConfig", joins=ROBOT
+                ),
                 "presets": Command("list the presets", "commands.rewards", "presets", "PresetsConfig"),
                 "undo": Command("go back by one change", "commands.rewards", "undo", "UndoConfig", joins=ROBOT),
             },
@@ -108,7 +114,9 @@ COMMANDS = Group(
             "measure the parts on this machine",
             {
                 "planner": Command("plan latency beside torch and the matrix products", "commands.bench"),
-                "delay": Command("from LowState to LowCmd on the wire, the robot walking", "commands.delay", joins=SIMULATION),
+                "delay": Command(
+                    "from LowState to LowCmd on the wire, the robot walking", "commands.delay", joins=SIMULATION
+                ),
             },
         ),
     },

@@ -1,4 +1,4 @@
-"""Every parameter of every node, in one table: declarations, ``config/*.yaml``, command line and documentation use it."""
+"""Every parameter of every node in one table, which declarations, ``config/*.yaml`` and the command line follow."""
 
 from __future__ import annotations
 

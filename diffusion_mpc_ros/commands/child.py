@@ -45,7 +45,7 @@ class Child:
         """Raise ProcessDied when the processes have ended."""
         if self._process.poll() is not None:
             status = self._process.returncode
-            raise ProcessDied(f"a process died and the others were stopped (exit status {status}); the last lines say why")
+            raise ProcessDied(f"a process died and the others were stopped (exit status {status}):")
 
     def tail(self) -> str:
         """The last lines of the output."""
