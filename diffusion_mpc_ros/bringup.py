@@ -84,7 +84,7 @@ class BringupOptions:
             raise ConfigurationError("viewer and autostart belong to the simulation; with sim:=false leave them off")
         if self.autostart and self.network_interface not in ("", SIMULATION_INTERFACE):
             raise ConfigurationError(
-                f"autostart is for a simulation on {SIMULATION_INTERFACE!r}: a robot may be on {self.network_interface!r}"
+                f"autostart is for simulation on {SIMULATION_INTERFACE!r}: on {self.network_interface!r} may be a robot"
             )
         for domain_id in (self.domain_id, self.simulator_domain_id):
             if domain_id is not None and not 0 <= domain_id <= MAX_DOMAIN:

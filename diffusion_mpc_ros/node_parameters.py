@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from diffusion_mpc_ros.control.gamepad_layouts import LAYOUT_NAMES
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.declared_parameter import Parameter
 from diffusion_mpc_ros.diffusion.inference import BACKENDS, PRECISIONS
 from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
-from diffusion_mpc_ros.nodes.gamepad_layouts import LAYOUT_NAMES
 from diffusion_mpc_ros.rewards.registry import TERMS
 
 # Prefix of the weights among the parameters of reward_composer.

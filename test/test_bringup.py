@@ -149,9 +149,12 @@ def test_the_simulator_behind_a_relay_has_a_domain_of_its_own():
 @pytest.mark.parametrize(
     ("text", "value"),
     [
-        ("planner.artefact=1e6", "1e6"), ("planner.artefact=true", "true"), ("planner.artefact='a b'", "a b"),
-        ("planner.artefact=[x", "[x"), ("planner.guidance_scale=2", 2.0), ("planner.guidance_scale=1e1", 10.0),
-        ("planner.seed=7", 7), ("planner.hold_committed=off", False), ("planner.max_command=[1, 0.5, .25]", [1, 0.5, 0.25]),
+        ("planner.artefact=1e6", "1e6"), ("planner.artefact=true", "true"),
+        ("planner.artefact='a b'", "a b"),
+        ("planner.artefact=[x", "[x"),
+        ("planner.guidance_scale=2", 2.0), ("planner.guidance_scale=1e1", 10.0),
+        ("planner.seed=7", 7), ("planner.hold_committed=off", False),
+        ("planner.max_command=[1, 0.5, .25]", [1, 0.5, 0.25]),
         ("state_estimator.odom_frame=", ""),
     ],
 )  # fmt: skip
@@ -170,7 +173,8 @@ def test_texts_are_read_as_the_declared_type(text, value):
         "planner.max_command=[1, 2]", "planner.max_command=[1, true, 1]", "planner.max_command=[1, [2], 3]",
         "planner.max_command={a: 1}", "planner.max_command=[-1, 0, 0]", "planner.sampler=clairvoyant",
         "planner.seed=" + "9" * 4000, "planner.seed=" + "[" * 4000, "planner.seed=" + "9" * 10**5,
-        "planner.seed=*a", "planner.max_command=&a [*a, *a, *a]", "planner.seed=[1", "planner.seed=!!python/name:os.system",
+        "planner.seed=*a", "planner.max_command=&a [*a, *a, *a]", "planner.seed=[1",
+        "planner.seed=!!python/name:os.system",
         "planner.seed=\x00", "planner.artefact=a\nb",
     ],
 )  # fmt: skip
@@ -205,7 +209,8 @@ def test_the_configuration_files_hold_every_parameter_at_its_default(name):
 
 
 def test_arguments_are_yaml_that_reads_back_as_the_parameters():
-    parameters = {"text": "go2", "number": "1e6", "empty": "", "flag": True, "count": 3, "real": 2.0, "list": [1.0, 0.5], "w.a": 0.0}
+    parameters = {"text": "go2", "number": "1e6", "empty": "",
+                  "flag": True, "count": 3, "real": 2.0, "list": [1.0, 0.5], "w.a": 0.0}  # fmt: skip
     arguments = ros_arguments(ProcessSpec("planner", "planner", parameters, "dog", (("plan", "other"),)))
     assert arguments[:3] == ["--ros-args", "-r", "__node:=planner"]
     assert "__ns:=/dog" in arguments and "plan:=other" in arguments

@@ -30,7 +30,7 @@ def measured(planned, reflex, **walk):
 def after(monkeypatch):
     """A function that lets the walk be over with what it is given; the environment is put back."""
     monkeypatch.setattr(delay.os, "environ", dict(delay.os.environ))
-    monkeypatch.setattr(delay.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(delay, "interrupt_on_signals", lambda: None)
 
     def outcome(result):
         monkeypatch.setattr(delay, "_walk", lambda *_: result)
