@@ -1,4 +1,4 @@
-"""sensor_msgs/Joy from and to :class:`GamepadState`, by a gamepad's layout (:mod:`.gamepad_layouts`)."""
+"""sensor_msgs/Joy from and to :class:`GamepadState`, by a gamepad's layout (control/gamepad_layouts.py)."""
 
 from __future__ import annotations
 
