@@ -1,7 +1,8 @@
 """The one list of processes: ``launch/go2.launch.py`` and the ROS-less runner both start what :func:`processes` says.
 
 Names of nodes are ROS names; parameters come from ``config/<node>.yaml`` (ROS parameter files), then from what the
-options imply (interface, domain, viewer), then from the options' own overrides. Standard library and PyYAML only.
+options imply (interface, domain, viewer), then from the options' own overrides. All of them have the types that
+``node_parameters`` declares, and are checked before any process starts. No ROS here.
 """
 
 from __future__ import annotations
@@ -14,11 +15,14 @@ from typing import Any
 
 import yaml
 
-from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros import node_parameters
+from diffusion_mpc_ros.core.errors import ConfigurationError, TimingError
 from diffusion_mpc_ros.core.resources import config_file
+from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.declared_parameter import read_file
 
 PACKAGE = "diffusion_mpc_ros"
-EXECUTABLES = ("go2_simulator", "state_estimator", "reward_composer", "planner", "command_publisher")
+EXECUTABLES = tuple(node_parameters.NODES)
 # The nodes that speak to the robot over the Unitree SDK's own DDS domain.
 ROBOT_LINK_NODES = ("go2_simulator", "state_estimator", "command_publisher")
 PLANNERS = ("diffusion_mpc",)
@@ -31,8 +35,9 @@ MAX_DOMAIN = 230
 
 # Fast DDS 2 reads the first, Fast DDS 3 the second.
 FASTDDS_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-# Who sets one of them has decided how far ROS topics reach.
+# By these a user may open the ROS topics of the real robot to the network (:func:`opened`).
 DISCOVERY_VARIABLES = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY", *FASTDDS_PROFILE_VARIABLES)
+OPEN_RANGES = ("SUBNET", "SYSTEM_DEFAULT")
 
 # So long [s] may the processes take to end in order; whoever started them kills them only then.
 KILL_WAIT = 15.0
@@ -47,7 +52,9 @@ class BringupOptions:
     ``network_interface`` and ``domain_id`` are those of the Unitree topics: by default ``lo`` and 1 in simulation; the
     real robot's interface must be named and its domain is 0. ``viewer`` opens MuJoCo's. ``autostart`` stands the
     simulated robot up without being asked. ``dry_run`` does everything but writes to another topic than the robot's.
-    ``parameters`` overrides node parameters, by node, then by name.
+    ``wait_for_interface`` [s]: how long a card may take to appear. ``simulator_domain_id``: that of go2_simulator where
+    something stands between it and the controller. ``parameters`` overrides node parameters, by node, then by name;
+    what an option sets has no other override.
     """
 
     sim: bool = True
@@ -58,6 +65,8 @@ class BringupOptions:
     viewer: bool = False
     autostart: bool = False
     dry_run: bool = False
+    wait_for_interface: float = 0.0
+    simulator_domain_id: int | None = None
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -73,11 +82,28 @@ class BringupOptions:
             )
         if not self.sim and (self.viewer or self.autostart):
             raise ConfigurationError("viewer and autostart belong to the simulation; with sim:=false leave them off")
-        if self.domain_id is not None and not 0 <= self.domain_id <= MAX_DOMAIN:
-            raise ConfigurationError(f"domain_id {self.domain_id} is no DDS domain: 0 .. {MAX_DOMAIN}")
-        unknown = sorted(set(self.parameters) - set(EXECUTABLES))
-        if unknown:
-            raise ConfigurationError(f"parameters for unknown nodes {unknown}; there are {list(EXECUTABLES)}")
+        if self.autostart and self.network_interface not in ("", SIMULATION_INTERFACE):
+            raise ConfigurationError(
+                f"autostart is for simulation on {SIMULATION_INTERFACE!r}: on {self.network_interface!r} may be a robot"
+            )
+        for domain_id in (self.domain_id, self.simulator_domain_id):
+            if domain_id is not None and not 0 <= domain_id <= MAX_DOMAIN:
+                raise ConfigurationError(f"domain_id {domain_id} is no DDS domain: 0 .. {MAX_DOMAIN}")
+        for node, overrides in self.parameters.items():
+            for name, value in overrides.items():
+                self._check_override(node, name, value)
+
+    def _check_override(self, node: str, name: str, value: Any) -> None:
+        owner = node_parameters.find(node, name).owner
+        if owner:
+            raise ConfigurationError(
+                f"{node}.{name} is set by the option --{owner.replace('_', '-')} (ros2 launch: {owner}:=...), for "
+                f"every node and nowhere else; got {value!r}"
+            )
+        if node == "command_publisher" and name in node_parameters.PLANNER_OWNS:
+            raise ConfigurationError(
+                f"{node}.{name} is the planner's: give planner.{name}, it holds for both nodes; got {value!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -92,7 +118,12 @@ class ProcessSpec:
 
 
 def processes(options: BringupOptions) -> list[ProcessSpec]:
-    """The processes of ``options``; raises ConfigurationError for a parameter that a node does not have."""
+    """The processes of ``options``; raises ConfigurationError for a value that does not fit."""
+    planner = _parameters("planner", options)
+    try:
+        Timing(planner["horizon"], planner["replan_margin"], planner["replan_interval"])
+    except TimingError as error:
+        raise TimingError(f"parameters of planner: {error}") from None
     executables = [name for name in EXECUTABLES if options.sim or name != "go2_simulator"]
     return [
         ProcessSpec(name=name, executable=name, parameters=_parameters(name, options), namespace=options.namespace)
@@ -107,23 +138,38 @@ def ros_arguments(spec: ProcessSpec) -> list[str]:
         arguments += ["-r", f"__ns:=/{spec.namespace.lstrip('/')}"]
     for source, target in spec.remappings:
         arguments += ["-r", f"{source}:={target}"]
-    for name, value in spec.parameters.items():
-        text = yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("...\n").strip()
-        arguments += ["-p", f"{name}:={text}"]
-    return arguments
+    return arguments + parameter_arguments(spec)
 
 
-def environment(options: BringupOptions) -> dict[str, str]:
-    """Environment variables of the processes: ROS topics stay on this machine.
+def parameter_arguments(spec: ProcessSpec) -> list[str]:
+    """The arguments that give a node its parameters, in the types that they have here."""
+    return [part for name, value in spec.parameters.items() for part in ("-p", f"{name}:={_yaml(value)}")]
 
-    With a real robot they may be opened to the network by whoever sets one of :data:`DISCOVERY_VARIABLES`; with a
-    simulated one nothing opens them. One thread for numerics in each process: the machine's cores belong to five of
-    them.
+
+def _yaml(value: Any) -> str:
+    """One line that ROS reads as the same type: text in quotes, because it guesses types otherwise than PyYAML."""
+    style = '"' if isinstance(value, str) else None
+    text = yaml.safe_dump(value, default_flow_style=True, default_style=style, width=10**6)
+    return text.removesuffix("...\n").strip()
+
+
+def environment(sim: bool) -> dict[str, str]:
+    """Environment variables of whoever joins ROS: its topics stay on this machine.
+
+    With a real robot (``sim`` false) a user may open them to the network (:func:`opened`); with a simulated one nothing
+    does. One thread for numerics in each process: the machine's cores belong to five of them.
     """
     variables = {"OMP_NUM_THREADS": "1"}
-    if not options.sim and any(os.environ.get(name) for name in DISCOVERY_VARIABLES):
-        return variables
-    return variables | _this_machine_only()
+    return variables if not sim and opened(os.environ) else variables | _this_machine_only()
+
+
+def opened(variables: Mapping[str, str]) -> bool:
+    """Whether ``variables`` of a shell ask for ROS topics that reach the network."""
+    profiles = {variables.get(name) for name in FASTDDS_PROFILE_VARIABLES} - {None, ""}
+    if profiles:
+        return profiles != {str(config_file("fastdds.xml"))}
+    reach = variables.get("ROS_AUTOMATIC_DISCOVERY_RANGE")
+    return reach in OPEN_RANGES if reach else variables.get("ROS_LOCALHOST_ONLY") == "0"
 
 
 def _this_machine_only() -> dict[str, str]:
@@ -134,49 +180,47 @@ def _this_machine_only() -> dict[str, str]:
         return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
     # LOCALHOST would make rmw_fastrtps add a transport that is bound to all addresses.
     profile = str(config_file("fastdds.xml"))
-    return {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT", **dict.fromkeys(FASTDDS_PROFILE_VARIABLES, profile)}
+    variables = {"ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT"} | dict.fromkeys(FASTDDS_PROFILE_VARIABLES, profile)
+    # Set to 1 the older variable would override the range; ROS warns about it where it is set at all.
+    return variables | ({"ROS_LOCALHOST_ONLY": "0"} if os.environ.get("ROS_LOCALHOST_ONLY") else {})
 
 
 def load_parameters(name: str) -> dict[str, Any]:
-    """Parameters of ``config/<name>.yaml`` with dotted names, as ROS reads it; raises ConfigurationError."""
+    """Parameters of a node: those of ``config/<name>.yaml``, else the declared defaults; raises ConfigurationError."""
     path = config_file(f"{name}.yaml")
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"the parameters {path} cannot be read: {error}") from None
-    try:
-        nested = content["/**"]["ros__parameters"]
-    except (TypeError, KeyError):
-        raise ConfigurationError(f"{path} is no ROS parameter file: '/**: ros__parameters:' is missing") from None
-    return _flatten(nested or {})
+    values = {parameter.name: parameter.default for parameter in node_parameters.NODES[name].values()}
+    for parameter, node in read_file(path).items():
+        try:
+            values[parameter] = node_parameters.find(name, parameter).read(node)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{path}: {error}") from None
+    return values
 
 
 def _parameters(name: str, options: BringupOptions) -> dict[str, Any]:
     parameters = load_parameters(name)
-    known = sorted(parameters)
-    overrides = dict(options.parameters.get(name, {}))
-    unknown = sorted(set(overrides) - set(known))
-    if unknown:
-        raise ConfigurationError(f"{name} has no parameters {unknown}; it has {known}")
+    for parameter, value in options.parameters.get(name, {}).items():
+        try:
+            parameters[parameter] = node_parameters.find(name, parameter).convert(value)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{name}: {error}") from None
     if name in ROBOT_LINK_NODES:
-        domain = SIMULATION_DOMAIN if options.sim else ROBOT_DOMAIN
         parameters["network_interface"] = options.network_interface or SIMULATION_INTERFACE
-        parameters["domain_id"] = domain if options.domain_id is None else options.domain_id
+        parameters["domain_id"] = _domain_id(name, options)
+        wait = node_parameters.WAIT_FOR_INTERFACE.convert(options.wait_for_interface)
+        parameters["wait_for_interface"] = wait
     if name == "go2_simulator":
         parameters["viewer"] = options.viewer
     if name == "command_publisher":
-        parameters["autostart"], parameters["dry_run"] = options.autostart, options.dry_run
-        # Plans of another artefact than the one that command_publisher has checked are refused.
-        planner = {**load_parameters("planner"), **options.parameters.get("planner", {})}
-        parameters["artefact"] = planner["artefact"]
-    return {**parameters, **overrides}
+        parameters |= {"sim": options.sim, "autostart": options.autostart, "dry_run": options.dry_run}
+        planner = _parameters("planner", options)
+        parameters |= {shared: planner[shared] for shared in node_parameters.PLANNER_OWNS}
+    return parameters
 
 
-def _flatten(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, Mapping):
-            flat.update(_flatten(value, f"{prefix}{key}."))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
+def _domain_id(name: str, options: BringupOptions) -> int:
+    if name == "go2_simulator" and options.simulator_domain_id is not None:
+        return options.simulator_domain_id
+    if options.domain_id is not None:
+        return options.domain_id
+    return SIMULATION_DOMAIN if options.sim else ROBOT_DOMAIN

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Union
 
+from diffusion_mpc_ros import bringup, shell
 from diffusion_mpc_ros.commands.config_files import load_config
 from diffusion_mpc_ros.core.errors import ConfigurationError, DiffusionMpcError
 from diffusion_mpc_ros.core.resources import config_file
 
 PROGRAM = "diffusion-mpc"
 _PACKAGE = "diffusion_mpc_ros"
+ROBOT, SIMULATION = "robot", "simulation"
 FILE_HELP = "Values come from config/{} or from the file that --config FILE names, then from the options."
 
 
@@ -23,6 +26,7 @@ FILE_HELP = "Values come from config/{} or from the file that --config FILE name
 class Command:
     """One sub-command: ``module`` holds ``config``, what its options are parsed into, and ``main``, which takes it.
 
+    ``joins``: the ROS graph that it joins itself, :data:`ROBOT` (whichever runs) or :data:`SIMULATION`; "" for none.
     ``file``: its configuration in ``config/``, read before the options; ``--config FILE`` names another one.
     """
 
@@ -31,6 +35,7 @@ class Command:
     main: str = "main"
     config: str = "Config"
     file: str = ""
+    joins: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,9 +53,9 @@ def _training(summary: str, name: str, config: str, module: str = "") -> Command
 COMMANDS = Group(
     "Diffusion-MPC for the Unitree Go2.",
     {
-        "run": Command("start the simulated robot and the controller, walk, measure", "commands.run"),
+        "run": Command("start the simulated robot and the controller, walk, measure", "commands.run", joins=SIMULATION),
         "launch": Command("start the processes and nothing else, as ros2 launch does", "commands.launch"),
-        "teleop": Command("drive the robot from the keyboard, with an emergency stop", "commands.teleop"),
+        "teleop": Command("drive the robot from the keyboard, with an emergency stop", "commands.teleop", joins=ROBOT),
         "simulate": Command("start the simulated Go2 alone", "commands.simulate"),
         "train": Group(
             "from nothing to the shipped artefact; needs `make setup-train`",
@@ -84,18 +89,28 @@ COMMANDS = Group(
                 "picture": Command("a strip of pictures of the walk", "evaluation.picture", config="PictureConfig"),
                 "networks": Command("quality and plan time of several artefacts", "commands.networks"),
                 "estimator": Command("velocity and height error", "evaluation.estimator", config="EstimatorConfig"),
-                "faults": Command("break every part in turn: does the robot stay safe", "commands.faults"),
-                "stops": Command("a thousand short emergency stops: is each one held", "commands.stops"),
-                "soak": Command("walk for an hour under everything that happens at random", "commands.soak"),
+                "faults": Command(
+                    "break every part in turn: does the robot stay safe", "commands.faults", joins=SIMULATION
+                ),
+                "stops": Command(
+                    "a thousand short emergency stops: is each one held", "commands.stops", joins=SIMULATION
+                ),
+                "soak": Command(
+                    "walk for an hour under everything that happens at random", "commands.soak", joins=SIMULATION
+                ),
             },
         ),
         "rewards": Group(
             "see and change the reward weights of a running planner",
             {
-                "get": Command("show weights, bounds, presets, constraints", "commands.rewards", "get", "GetConfig"),
-                "set": Command("change weights: energy=0.5", "commands.rewards", "set_weights", "SetConfig"),
+                "get": Command(
+                    "show weights, bounds, presets, constraints", "commands.rewards", "get", "GetConfig", joins=ROBOT
+                ),
+                "set": Command(
+                    "change weights: energy=0.5", "commands.rewards", "set_weights", "SetConfig", joins=ROBOT
+                ),
                 "presets": Command("list the presets", "commands.rewards", "presets", "PresetsConfig"),
-                "undo": Command("go back by one change", "commands.rewards", "undo", "UndoConfig"),
+                "undo": Command("go back by one change", "commands.rewards", "undo", "UndoConfig", joins=ROBOT),
             },
         ),
         "release": Command("make the robot lie down and its own controller let go of the motors", "commands.release"),
@@ -104,7 +119,9 @@ COMMANDS = Group(
             "measure the parts on this machine",
             {
                 "planner": Command("plan latency beside torch and the matrix products", "commands.bench"),
-                "delay": Command("from LowState to LowCmd on the wire, the robot walking", "commands.delay"),
+                "delay": Command(
+                    "from LowState to LowCmd on the wire, the robot walking", "commands.delay", joins=SIMULATION
+                ),
             },
         ),
     },
@@ -151,6 +168,10 @@ def _execute(command: Command, arguments: list[str], words: list[str]) -> int:
     defaults, arguments = _read_file(command, kind, arguments)
     text = (module.__doc__ or "") + (f"\n{FILE_HELP.format(command.file)}" if command.file else "")
     config = tyro.cli(kind, args=arguments, prog=" ".join(words), description=text, **defaults)
+    if command.joins:
+        shell.check(os.environ)
+        # Before rclpy is loaded, which main does: nothing listens wider than docs/security.md says.
+        os.environ.update(bringup.environment(sim=command.joins == SIMULATION))
     return int(getattr(module, command.main)(config) or 0)
 
 

@@ -16,6 +16,7 @@ from launch_ros.actions import Node
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import share_directory
+from diffusion_mpc_ros.node_parameters import WAIT_FOR_INTERFACE
 from diffusion_mpc_ros.nodes.launcher import lease_environment
 
 BOOLEANS = ["true", "false"]
@@ -56,6 +57,11 @@ ARGUMENTS = (
         choices=BOOLEANS,
         description="do everything, but send the commands to rt/lowcmd_dry_run, where no robot listens",
     ),
+    DeclareLaunchArgument(
+        "wait_for_interface",
+        default_value="0.0",
+        description="how long [s] to wait for a network card that is not there or has no IPv4 address yet; 0: refuse",
+    ),
 )
 # Relative names: they follow the namespace.
 RECORDED_TOPICS = (
@@ -82,8 +88,9 @@ def start(context: LaunchContext) -> list[Node | ExecuteProcess]:
         viewer=value["viewer"] == "true",
         autostart=value["autostart"] == "true",
         dry_run=value["dry_run"] == "true",
+        wait_for_interface=WAIT_FOR_INTERFACE.parse(value["wait_for_interface"]),
     )
-    environment = {**bringup.environment(options), **lease_environment()}
+    environment = {**bringup.environment(options.sim), **lease_environment()}
     actions = [node_action(spec, environment) for spec in bringup.processes(options)]
     if value["rviz"] == "true":
         configuration = str(share_directory() / "rviz" / "go2.rviz")
@@ -108,7 +115,8 @@ def node_action(spec: bringup.ProcessSpec, environment: dict[str, str]) -> Node:
         executable=spec.executable,
         name=spec.name,
         namespace=spec.namespace,
-        parameters=[spec.parameters],
+        # As arguments: the file that launch would write leaves it to ROS to guess the types of texts.
+        ros_arguments=bringup.parameter_arguments(spec),
         remappings=list(spec.remappings),
         additional_env=environment,
         output="screen",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
-from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros import bringup, node_parameters
 from diffusion_mpc_ros.bringup import BringupOptions, ProcessSpec, processes, ros_arguments
+from diffusion_mpc_ros.commands.launch import parse_parameters
 from diffusion_mpc_ros.core import resources
 from diffusion_mpc_ros.core.errors import ConfigurationError
 
@@ -41,7 +42,6 @@ LOOPBACK = {
     "FASTRTPS_DEFAULT_PROFILES_FILE": PROFILE,
     "FASTDDS_DEFAULT_PROFILES_FILE": PROFILE,
 }
-REAL = BringupOptions(sim=False, network_interface="eth0")
 
 
 @pytest.mark.parametrize(
@@ -54,22 +54,48 @@ REAL = BringupOptions(sim=False, network_interface="eth0")
         ({"ROS_DISTRO": "humble"}, {"ROS_LOCALHOST_ONLY": "1"}),
     ],
 )
-@pytest.mark.parametrize("options", [BringupOptions(), REAL], ids=["simulated", "real"])
-def test_ros_topics_stay_on_this_machine(monkeypatch, options, variables, added):
+@pytest.mark.parametrize("sim", [True, False], ids=["simulated", "real"])
+def test_ros_topics_stay_on_this_machine(monkeypatch, sim, variables, added):
     for name in (*bringup.DISCOVERY_VARIABLES, "ROS_DISTRO", "RMW_IMPLEMENTATION"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert bringup.environment(options) == {"OMP_NUM_THREADS": "1", **added}
+    assert bringup.environment(sim) == {"OMP_NUM_THREADS": "1", **added}
 
 
-@pytest.mark.parametrize("name", bringup.DISCOVERY_VARIABLES)
-def test_the_real_robots_topics_are_opened_by_whoever_asks_for_it(monkeypatch, name):
+OPENING = {
+    "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
+    "ROS_LOCALHOST_ONLY": "0",
+    **dict.fromkeys(bringup.FASTDDS_PROFILE_VARIABLES, "/etc/mine.xml"),
+}
+
+
+@pytest.fixture
+def shell(monkeypatch):
+    """A shell in which nothing of ROS is set."""
     for variable in (*bringup.DISCOVERY_VARIABLES, "ROS_DISTRO", "RMW_IMPLEMENTATION"):
         monkeypatch.delenv(variable, raising=False)
-    monkeypatch.setenv(name, "SUBNET")
-    assert bringup.environment(REAL) == {"OMP_NUM_THREADS": "1"}
-    assert bringup.environment(BringupOptions()) == {"OMP_NUM_THREADS": "1", **LOOPBACK}
+    return monkeypatch
+
+
+@pytest.mark.parametrize(("name", "value"), OPENING.items())
+def test_the_real_robots_topics_are_opened_by_whoever_asks_for_it(shell, name, value):
+    shell.setenv(name, value)
+    assert bringup.environment(sim=False) == {"OMP_NUM_THREADS": "1"}
+    assert bringup.environment(sim=True).items() >= LOOPBACK.items()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"), ("ROS_LOCALHOST_ONLY", "1"),
+     ("FASTDDS_DEFAULT_PROFILES_FILE", PROFILE)],
+)
+def test_who_limits_the_topics_gets_the_profile_that_binds_them(shell, name, value):
+    """ROS's own way to limit them leaves the sockets bound to every address."""
+    shell.setenv(name, value)
+    variables = bringup.environment(sim=False)
+    assert variables.items() >= LOOPBACK.items()
+    assert variables.get("ROS_LOCALHOST_ONLY", "0") == "0"
 
 
 @pytest.mark.parametrize(
@@ -80,7 +106,17 @@ def test_the_real_robots_topics_are_opened_by_whoever_asks_for_it(monkeypatch, n
         ({"namespace": "two words"}, "two words"),
         ({"domain_id": 400}, "400"),
         ({"sim": False, "network_interface": "eth0", "autostart": True}, "autostart"),
-        ({"parameters": {"cook": {}}}, "cook"),
+        ({"network_interface": "eth0", "domain_id": 0, "autostart": True}, "autostart"),
+        ({"parameters": {"cook": {"salt": 1}}}, "cook"),
+        ({"parameters": {"planner": {"candidate": 3}}}, "candidates"),
+        ({"parameters": {"command_publisher": {"autostart": True}}}, "--autostart"),
+        ({"parameters": {"command_publisher": {"dry_run": False}}}, "--dry-run"),
+        ({"parameters": {"command_publisher": {"sim": True}}}, "--sim"),
+        ({"parameters": {"state_estimator": {"network_interface": "eth0"}}}, "--network-interface"),
+        ({"parameters": {"go2_simulator": {"domain_id": 0}}}, "--domain-id"),
+        ({"parameters": {"go2_simulator": {"viewer": True}}}, "--viewer"),
+        ({"parameters": {"command_publisher": {"replan_margin": 1}}}, "planner.replan_margin"),
+        ({"parameters": {"command_publisher": {"artefact": ""}}}, "planner.artefact"),
     ],
 )
 def test_options_that_do_not_fit_are_refused_in_words(options, named):
@@ -88,21 +124,93 @@ def test_options_that_do_not_fit_are_refused_in_words(options, named):
         BringupOptions(**options)
 
 
-def test_overrides_reach_their_node_and_unknown_ones_are_refused_with_the_valid_names():
-    specs = by_name(BringupOptions(parameters={"planner": {"candidates": 3}}))
+def test_overrides_reach_their_node():
+    specs = by_name(BringupOptions(parameters={"planner": {"candidates": 3, "max_command": [1, 0.5, 1]}}))
     assert specs["planner"].parameters["candidates"] == 3
-    with pytest.raises(ConfigurationError, match="candidates"):
-        processes(BringupOptions(parameters={"planner": {"candidate": 3}}))
+    assert list(map(type, specs["planner"].parameters["max_command"])) == [float] * 3
+
+
+def test_what_the_planner_owns_holds_for_command_publisher():
+    overrides = {"replan_margin": 1, "horizon": 9, "artefact": "1e6"}
+    parameters = by_name(BringupOptions(parameters={"planner": overrides}))["command_publisher"].parameters
+    assert {name: parameters[name] for name in overrides} == overrides
+
+
+def test_timing_that_does_not_fit_is_refused_before_anything_starts():
+    with pytest.raises(ConfigurationError, match="0 <= D < H"):
+        processes(BringupOptions(parameters={"planner": {"replan_margin": 11}}))
+
+
+def test_the_simulator_behind_a_relay_has_a_domain_of_its_own():
+    specs = by_name(BringupOptions(domain_id=3, simulator_domain_id=4))
+    assert [specs[name].parameters["domain_id"] for name in bringup.ROBOT_LINK_NODES] == [4, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("planner.artefact=1e6", "1e6"), ("planner.artefact=true", "true"),
+        ("planner.artefact='a b'", "a b"),
+        ("planner.artefact=[x", "[x"),
+        ("planner.guidance_scale=2", 2.0), ("planner.guidance_scale=1e1", 10.0),
+        ("planner.seed=7", 7), ("planner.hold_committed=off", False),
+        ("planner.max_command=[1, 0.5, .25]", [1, 0.5, 0.25]),
+        ("state_estimator.odom_frame=", ""),
+    ],
+)  # fmt: skip
+def test_texts_are_read_as_the_declared_type(text, value):
+    ((node, parameters),) = parse_parameters([text]).items()
+    ((name, found),) = parameters.items()
+    assert found == value
+    assert type(found) is type(node_parameters.find(node, name).default)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "planner.seed=1.5", "planner.seed=010", "planner.seed='1'", "planner.seed=", "planner.seed=true",
+        "planner.steps=0", "planner.hold_committed=1", "planner.guidance_scale=.nan", "planner.guidance_scale=1e999",
+        "planner.max_command=[1, 2]", "planner.max_command=[1, true, 1]", "planner.max_command=[1, [2], 3]",
+        "planner.max_command={a: 1}", "planner.max_command=[-1, 0, 0]", "planner.sampler=clairvoyant",
+        "planner.seed=" + "9" * 4000, "planner.seed=" + "[" * 4000, "planner.seed=" + "9" * 10**5,
+        "planner.seed=*a", "planner.max_command=&a [*a, *a, *a]", "planner.seed=[1",
+        "planner.seed=!!python/name:os.system",
+        "planner.seed=\x00", "planner.artefact=a\nb",
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused_in_one_short_line(text):
+    with pytest.raises(ConfigurationError) as raised:
+        parse_parameters([text])
+    assert len(str(raised.value).splitlines()) == 1 and len(str(raised.value)) < 500
+
+
+@given(node=st.sampled_from(sorted(node_parameters.NODES)), data=st.data(), text=st.text(max_size=60))
+def test_any_text_is_a_value_of_the_declared_type_or_refused(node, data, text):
+    name = data.draw(st.sampled_from(sorted(node_parameters.NODES[node])))
+    try:
+        value = parse_parameters([f"{node}.{name}={text}"])[node][name]
+    except ConfigurationError:
+        return
+    assert type(value) is type(node_parameters.find(node, name).default)
+
+
+def test_a_parameter_given_twice_is_refused():
+    with pytest.raises(ConfigurationError, match="twice"):
+        parse_parameters(["planner.seed=1", "planner.seed=2"])
 
 
 @pytest.mark.parametrize("name", bringup.EXECUTABLES)
 def test_the_configuration_files_hold_every_parameter_at_its_default(name):
-    node = importlib.import_module(f"diffusion_mpc_ros.nodes.{name}")
-    assert bringup.load_parameters(name) == {parameter.name: parameter.default for parameter in node.PARAMETERS}
+    content = yaml.safe_load(resources.config_file(f"{name}.yaml").read_text())["/**"]["ros__parameters"]
+    weights = content.pop("weights", {})
+    content |= {node_parameters.WEIGHTS + term: weight for term, weight in weights.items()}
+    assert content == {parameter.name: parameter.default for parameter in node_parameters.NODES[name].values()}
+    assert bringup.load_parameters(name) == content
 
 
 def test_arguments_are_yaml_that_reads_back_as_the_parameters():
-    parameters = {"text": "go2", "empty": "", "flag": True, "count": 3, "real": 2.0, "list": [1.0, 0.5], "w.a": 0.0}
+    parameters = {"text": "go2", "number": "1e6", "empty": "",
+                  "flag": True, "count": 3, "real": 2.0, "list": [1.0, 0.5], "w.a": 0.0}  # fmt: skip
     arguments = ros_arguments(ProcessSpec("planner", "planner", parameters, "dog", (("plan", "other"),)))
     assert arguments[:3] == ["--ros-args", "-r", "__node:=planner"]
     assert "__ns:=/dog" in arguments and "plan:=other" in arguments

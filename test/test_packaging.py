@@ -11,6 +11,7 @@ import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
 from types import ModuleType
@@ -122,13 +123,15 @@ def test_launch_file_starts_what_bringup_lists(
         bringup.ProcessSpec(
             name=action.keywords["name"],
             executable=action.keywords["executable"],
-            parameters=action.keywords["parameters"][0],
+            parameters=action.keywords["ros_arguments"],
             namespace=action.keywords["namespace"],
             remappings=tuple(action.keywords["remappings"]),
         )
         for action in launch_file.start(arguments)
     ]
-    assert started == bringup.processes(options)
+    assert started == [
+        replace(spec, parameters=bringup.parameter_arguments(spec)) for spec in bringup.processes(options)
+    ]
 
 
 def test_launch_file_leaves_time_for_the_orderly_end_and_is_its_nodes_launcher(launch_file: ModuleType) -> None:

@@ -44,7 +44,8 @@ class Child:
     def check(self) -> None:
         """Raise ProcessDied when the processes have ended."""
         if self._process.poll() is not None:
-            raise ProcessDied(f"a process died and the others were stopped (exit status {self._process.returncode})")
+            status = self._process.returncode
+            raise ProcessDied(f"a process died and the others were stopped (exit status {status}):")
 
     def tail(self) -> str:
         """The last lines of the output."""
@@ -75,9 +76,10 @@ def interrupt_on_signals() -> None:
 
 def command_line(config: Config) -> list[str]:
     """The command line that :class:`Config` is parsed from."""
-    switches = ("sim", "viewer", "autostart", "dry_run")
+    switches = ("sim", "viewer", "autostart", "dry_run", "end_together")
     arguments = [f"--{'' if getattr(config, name) else 'no-'}{name.replace('_', '-')}" for name in switches]
     for option, value in (("--namespace", config.namespace), ("--network-interface", config.network_interface)):
         arguments += [option, value] if value else []
     arguments += [] if config.domain_id is None else ["--domain-id", str(config.domain_id)]
+    arguments += ["--wait-for-interface", str(config.wait_for_interface)] if config.wait_for_interface else []
     return arguments + (["--parameters", *config.parameters] if config.parameters else [])

@@ -32,7 +32,6 @@ from rich.table import Table
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands import launch, run
 from diffusion_mpc_ros.commands.child import Child, ProcessDied, interrupt_on_signals
-from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
 from diffusion_mpc_ros.evaluation.machine import describe_machine
@@ -40,8 +39,6 @@ from diffusion_mpc_ros.realtime import wire_delay
 from diffusion_mpc_ros.realtime.measurement import MeasurementError
 from diffusion_mpc_ros.realtime.wire_delay import Delays, NodeRecord, WireRecord
 
-# The nodes that have to agree on D.
-MARGIN_NODES = ("planner", "command_publisher")
 # The plot: width of a bin [ms]; what is longer than so many times the p99 is drawn in the last bin.
 BIN, LONGEST = 0.1, 1.5
 PERCENTILES = ("p50", "p90", "p99", "max")
@@ -67,9 +64,9 @@ class Config:
     """Draw histograms of the delays into this PNG file."""
 
     def assignments(self) -> tuple[str, ...]:
-        """The options as node parameters, then ``parameters``, which have the last word."""
+        """The options as node parameters, and ``parameters``, which may not say the same again."""
         margin, interval = self.replan_margin, self.replan_interval
-        options = [f"{node}.replan_margin={margin}" for node in MARGIN_NODES if margin is not None]
+        options = [f"planner.replan_margin={margin}"] if margin is not None else []
         options += [f"planner.replan_interval={interval}"] if interval is not None else []
         return (*options, *self.parameters)
 
@@ -80,11 +77,11 @@ def main(config: Config) -> int:
 
     console = Console()
     ros_domain, robot_domain = free_domains(2)
-    processes = launch.Config(domain_id=robot_domain, parameters=config.assignments())
+    processes = launch.Config(domain_id=robot_domain, end_together=True, parameters=config.assignments())
     options = processes.options()
     timing = timing_of(options)
     walk = run.Config(config.duration, config.cmd_vel, headless=True, domain_id=robot_domain)
-    os.environ.update({**bringup.environment(options), "ROS_DOMAIN_ID": str(ros_domain)})
+    os.environ["ROS_DOMAIN_ID"] = str(ros_domain)
     # A request to end is treated as Ctrl-C: the robot sits down first.
     interrupt_on_signals()
     load = os.getloadavg()[0]
@@ -107,16 +104,9 @@ def main(config: Config) -> int:
 
 
 def timing_of(options: bringup.BringupOptions) -> Timing:
-    """Horizon, margin and interval that the nodes will run with; raises ConfigurationError when they disagree."""
-    specs = {spec.name: spec.parameters for spec in bringup.processes(options)}
-    values = {name: specs["planner"][name] for name in ("horizon", "replan_margin", "replan_interval")}
-    if not all(isinstance(value, int) for value in values.values()):
-        raise ConfigurationError(f"the planner's parameters {values} must be whole numbers")
-    for name in ("horizon", "replan_margin"):
-        used = {node: specs[node][name] for node in MARGIN_NODES}
-        if any(value != values[name] for value in used.values()):
-            raise ConfigurationError(f"{name} differs between the nodes: {used}; --replan-margin sets D of all nodes")
-    return Timing(**values)
+    """Horizon, margin and interval that the nodes will run with; raises ConfigurationError for what does not fit."""
+    (planner,) = (spec.parameters for spec in bringup.processes(options) if spec.name == "planner")
+    return Timing(*(planner[name] for name in ("horizon", "replan_margin", "replan_interval")))
 
 
 def _walk(

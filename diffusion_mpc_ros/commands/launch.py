@@ -23,11 +23,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
-from diffusion_mpc_ros import bringup
-from diffusion_mpc_ros.commands.process_group import ProcessGroup
-from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros import bringup, node_parameters, shell
+from diffusion_mpc_ros.commands.process_group import VITAL, ProcessGroup
+from diffusion_mpc_ros.core.errors import ConfigurationError, brief
 from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
 from diffusion_mpc_ros.nodes.launcher import lease_environment
@@ -53,6 +51,11 @@ class Config:
     """Stand up and walk without being asked (simulation)."""
     dry_run: bool = False
     """Do everything, but send the commands to rt/lowcmd_dry_run, where no robot listens."""
+    wait_for_interface: float = 0.0
+    """Wait so long [s] for a network card that is not there or has no IPv4 address yet; 0: refuse at once. For a start
+    at boot (systemd) take longer than the card needs, such as 120."""
+    end_together: bool = False
+    """End all processes when any one has ended by itself."""
     parameters: tuple[str, ...] = ()
     """Node parameters: NODE.PARAMETER=VALUE, as in config/NODE.yaml."""
 
@@ -67,6 +70,7 @@ class Config:
             viewer=self.viewer,
             autostart=self.autostart,
             dry_run=self.dry_run,
+            wait_for_interface=self.wait_for_interface,
             parameters=parse_parameters(self.parameters),
         )
 
@@ -74,13 +78,19 @@ class Config:
 def main(config: Config) -> int:
     """Run until Ctrl-C or until the processes have to end; the exit status of the first that ended."""
     options = config.options()
+    shell.check(os.environ)
     output.never_block()
-    return run_processes(bringup.processes(options), bringup.environment(options))
+    return run_processes(bringup.processes(options), bringup.environment(options.sim), config.end_together)
 
 
-def run_processes(specs: Sequence[bringup.ProcessSpec], environment: dict[str, str]) -> int:
-    """Run ``specs`` with one output, each line with its process's name; the exit status of the first that ended."""
-    group = ProcessGroup(EndRequests())
+def run_processes(
+    specs: Sequence[bringup.ProcessSpec], environment: dict[str, str], end_together: bool = False
+) -> int:
+    """Run ``specs`` with one output, each line with its process's name; the exit status of the first that ended.
+
+    ``end_together``: all end when any one does, else only for one that the others cannot do without.
+    """
+    group = ProcessGroup(EndRequests(), vital=[spec.name for spec in specs] if end_together else VITAL)
     variables = {**os.environ, **environment, **lease_environment(), "PYTHONUNBUFFERED": "1"}
     for spec in specs:
         module = f"{bringup.PACKAGE}.nodes.{spec.executable}"
@@ -90,15 +100,17 @@ def run_processes(specs: Sequence[bringup.ProcessSpec], environment: dict[str, s
 
 
 def parse_parameters(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """``NODE.PARAMETER=VALUE`` (YAML values) by node and parameter; raises ConfigurationError."""
+    """``NODE.PARAMETER=VALUE`` by node and parameter, in the declared types; raises ConfigurationError."""
     parameters: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
         target, equals, text = assignment.partition("=")
         node, dot, name = target.partition(".")
         if not (node and dot and name and equals):
-            raise ConfigurationError(f"{assignment!r} is no NODE.PARAMETER=VALUE, such as planner.candidates=5")
+            raise ConfigurationError(f"{brief(assignment)} is no NODE.PARAMETER=VALUE, such as planner.candidates=5")
+        if name in parameters.get(node, {}):
+            raise ConfigurationError(f"{target} is given twice")
         try:
-            parameters.setdefault(node, {})[name] = yaml.safe_load(text)
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f"the value of {target} is no YAML: {error}") from None
+            parameters.setdefault(node, {})[name] = node_parameters.find(node, name).parse(text)
+        except ConfigurationError as error:
+            raise ConfigurationError(f"{brief(assignment)}: {error}") from None
     return parameters

@@ -8,7 +8,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Collection
+from collections import deque
+from collections.abc import Collection, Iterable
 from datetime import datetime
 
 from honcho.colour import get_colours
@@ -28,17 +29,22 @@ POLL_PERIOD = 0.1  # [s]
 # What SIGKILL does not end within this [s] is somebody else's child that holds the output open.
 GIVE_UP_WAIT = 2.0
 NAME = "system"
+# What is said of the process that ended first: its last lines.
+LAST_WORDS = 3
 
 
 class ProcessGroup:
-    """Runs processes until ``requests`` ask for the end, a vital one ends or one refuses its settings.
+    """Runs processes until ``requests`` ask for the end, one of ``vital`` ends or one refuses its settings.
 
     All then get SIGTERM, a second one if somebody insists, and SIGKILL after ``kill_wait`` [s]. A dead planner never
     ends command_publisher.
     """
 
-    def __init__(self, requests: EndRequests, kill_wait: float = KILL_WAIT) -> None:
-        self._requests, self._kill_wait = requests, kill_wait
+    def __init__(
+        self, requests: EndRequests, kill_wait: float = KILL_WAIT, vital: Iterable[str] = VITAL
+    ) -> None:
+        self._requests, self._kill_wait, self._vital = requests, kill_wait, frozenset(vital)
+        self._words: dict[str, deque[str]] = {}
         self._events: queue.SimpleQueue[Message] = queue.SimpleQueue()
         self._colours = get_colours()
         self._printer = Printer(sys.stdout)
@@ -65,6 +71,8 @@ class ProcessGroup:
             return 1
         self._say("done: all processes have ended")
         first = next(iter(self._statuses.values()), 0)
+        if not self._requests.made:
+            self._tell_first()
         return 0 if self._requests.made or first in STOPPED else first
 
     def _run_process(self, process: Process) -> None:
@@ -82,6 +90,7 @@ class ProcessGroup:
             return
         if event.type == "line":
             self._printer.write(event)
+            self._words.setdefault(event.name, deque(maxlen=LAST_WORDS)).append(_text(event.data))
         elif event.type == "start":
             self._pids[event.name] = event.data["pid"]
             self._say(f"{event.name} started (pid={event.data['pid']})")
@@ -106,10 +115,17 @@ class ProcessGroup:
 
     def _must_end(self) -> bool:
         """Whether one of them has ended without which the others shall not go on."""
-        return any(name in VITAL or status == REFUSED for name, status in self._statuses.items())
+        return any(name in self._vital or status == REFUSED for name, status in self._statuses.items())
 
     def _given_up(self) -> bool:
         return self._ending is not None and time.monotonic() - self._ending > self._kill_wait + GIVE_UP_WAIT
+
+    def _tell_first(self) -> None:
+        """Say which process ended by itself before the others, and its last words."""
+        for name, status in list(self._statuses.items())[:1]:
+            self._say(f"{name} ended first, by itself (exit status {status}); its last words:")
+            for line in self._words.get(name, ()):
+                self._say(f"  {line}")
 
     def _running(self) -> list[str]:
         return [name for name in self._processes if name not in self._statuses]
@@ -125,3 +141,8 @@ class ProcessGroup:
 
     def _say(self, text: str) -> None:
         self._printer.write(Message("line", text, datetime.now(), NAME, None))
+
+
+def _text(line: bytes | str) -> str:
+    text = line.decode(errors="replace") if isinstance(line, bytes) else line
+    return text.rstrip()

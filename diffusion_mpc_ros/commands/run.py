@@ -19,7 +19,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,7 +81,6 @@ def main(config: Config) -> int:
     console = Console()
     processes = _processes(config, console)
     options = processes.options()
-    os.environ.update(bringup.environment(options))
     # A request to end is treated as Ctrl-C: the robot sits down first.
     interrupt_on_signals()
     result, failure = None, ""
@@ -104,8 +103,13 @@ def _processes(config: Config, console: Console) -> launch.Config:
     display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if not config.headless and not display:
         console.print("no display (DISPLAY, WAYLAND_DISPLAY): going on without the viewer")
-    processes = launch.Config(namespace=config.namespace, domain_id=config.domain_id, parameters=config.parameters)
-    return replace(processes, viewer=display and not config.headless)
+    return launch.Config(
+        namespace=config.namespace,
+        domain_id=config.domain_id,
+        viewer=display and not config.headless,
+        end_together=True,
+        parameters=config.parameters,
+    )
 
 
 class Walk:

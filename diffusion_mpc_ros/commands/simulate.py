@@ -38,4 +38,4 @@ def main(config: Config) -> int:
         parameters=parse_parameters([f"{NODE}.{assignment}" for assignment in config.parameters]),
     )
     specs = [spec for spec in bringup.processes(options) if spec.name == NODE]
-    return run_processes(specs, bringup.environment(options))
+    return run_processes(specs, bringup.environment(sim=True))

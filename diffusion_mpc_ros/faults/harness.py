@@ -179,9 +179,8 @@ class Harness:
 
     def _open(self) -> None:
         ros, self.controller_domain, self.robot_domain = free_domains(3)
-        options = bringup.BringupOptions(domain_id=self.controller_domain, parameters=self._all_parameters(True))
         self._environment = {
-            **bringup.environment(options),
+            **bringup.environment(sim=True),
             "ROS_DOMAIN_ID": str(ros),
             "ROS_LOG_DIR": str(self.folder),
         }
@@ -213,7 +212,9 @@ class Harness:
     def _specs(self, setup: Setup) -> list[bringup.ProcessSpec]:
         parameters = self._all_parameters(setup.realtime)
         specs = bringup.processes(
-            bringup.BringupOptions(domain_id=self.controller_domain, parameters=parameters)
+            bringup.BringupOptions(
+                domain_id=self.controller_domain, simulator_domain_id=self.robot_domain, parameters=parameters
+            )
         )
         if setup.plans_pass:
             passed = (("plan", TRUE_PLANS),)
@@ -222,7 +223,6 @@ class Harness:
 
     def _all_parameters(self, realtime: bool) -> dict[str, dict[str, Any]]:
         parameters = {name: dict(self._parameters.get(name, {})) for name in bringup.EXECUTABLES}
-        parameters["go2_simulator"]["domain_id"] = self.robot_domain
         if not realtime:
             for name, values in parameters.items():
                 if "realtime_priority" in bringup.load_parameters(name):

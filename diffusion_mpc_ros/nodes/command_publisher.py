@@ -18,34 +18,23 @@ from diffusion_mpc_ros.control.authority import VelocityAuthority
 from diffusion_mpc_ros.control.gamepad import describe_buttons
 from diffusion_mpc_ros.control.modes import REQUESTS, Event, Mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
-from diffusion_mpc_ros.core.errors import PlanError
+from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.go2.channels import open_domain
-from diffusion_mpc_ros.nodes import command_reporting, conversions, parameters, standard_messages
+from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
+from diffusion_mpc_ros.node_parameters import COMMAND_PUBLISHER
+from diffusion_mpc_ros.nodes import command_reporting, conversions, standard_messages
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop, ControlStep
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
 from diffusion_mpc_ros.nodes.operator_topics import OperatorTopics
-from diffusion_mpc_ros.nodes.parameters import OPERATOR_PARAMETERS, Parameter, declare
+from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+from diffusion_mpc_ros.nodes.robot_domain import join
 from diffusion_mpc_ros.nodes.robot_link import LinkOptions, RobotLink
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 DIAGNOSTICS_PERIOD, LOG_PERIOD, WAITING_PERIOD = 1.0, 0.1, 5.0
-PARAMETERS = (
-    parameters.NETWORK_INTERFACE,
-    parameters.DOMAIN_ID,
-    parameters.HORIZON,
-    parameters.REPLAN_MARGIN,
-    Parameter("autostart", False, "Stand up and walk without being asked; for simulation."),
-    Parameter("artefact", "go2", "The planner's model artefact; checked before arming. Empty: plans of any artefact."),
-    Parameter("dry_run", False, "Send commands to rt/lowcmd_dry_run, where no robot listens."),
-    Parameter("release_robot_controller", False, "Make the robot's own controller lie down and let go at the start."),
-    Parameter("restore_robot_controller", False, "Give the motors back to the released controller at the end."),
-    *OPERATOR_PARAMETERS,
-    parameters.realtime_priority(60),
-)
 # What an autostart asks for in a mode, until the robot walks.
 AUTOSTART_REQUESTS = {Mode.DAMPING: Event.STAND_UP, Mode.STANDING: Event.WALK}
 
@@ -55,7 +44,11 @@ class CommandPublisher(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("command_publisher")
-        values = declare(self, *PARAMETERS)
+        values = declare(self, *COMMAND_PUBLISHER)
+        if values["autostart"] and not (values["sim"] and values["network_interface"] == LOOPBACK):
+            raise ConfigurationError(
+                f"autostart needs sim true and network_interface {LOOPBACK!r}: a real robot waits for its operator"
+            )
         timing = Timing(values["horizon"], values["replan_margin"], replan_interval=1)
         settings = load_safety_settings(config_file("safety.yaml"))
         self._artefact, artefact_error = command_reporting.check_artefact(values["artefact"], timing)
@@ -71,7 +64,7 @@ class CommandPublisher(ManagedNode):
         self._messages: deque[str] = deque(maxlen=100)
         # The loop's thread inherits it; the others hold the interpreter's lock now and then and must not be held up.
         self._realtime = schedule_realtime(values["realtime_priority"])
-        self._domain = open_domain(values["network_interface"], values["domain_id"])
+        self._domain = join(self, values)
         priority = values["realtime_priority"]
         options = LinkOptions(
             values["network_interface"],

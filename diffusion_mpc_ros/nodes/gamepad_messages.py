@@ -1,12 +1,12 @@
-"""sensor_msgs/Joy from and to :class:`GamepadState`, by a gamepad's layout (:mod:`.gamepad_layouts`)."""
+"""sensor_msgs/Joy from and to :class:`GamepadState`, by a gamepad's layout (control/gamepad_layouts.py)."""
 
 from __future__ import annotations
 
 from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Joy
 
+from diffusion_mpc_ros.control.gamepad_layouts import XBOX, GamepadLayout
 from diffusion_mpc_ros.core.gamepad import GamepadState
-from diffusion_mpc_ros.nodes.gamepad_layouts import XBOX, GamepadLayout
 
 
 def gamepad_state(message: Joy, layout: GamepadLayout = XBOX) -> GamepadState | None:

@@ -16,13 +16,14 @@ from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.go2.channels import open_domain
 from diffusion_mpc_ros.go2.motion_switcher import MODES
 from diffusion_mpc_ros.go2.remote import encode_remote
+from diffusion_mpc_ros.node_parameters import GO2_SIMULATOR
 from diffusion_mpc_ros.nodes import conversions
 from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state
-from diffusion_mpc_ros.nodes.parameters import DOMAIN_ID, NETWORK_INTERFACE, Parameter, declare, realtime_priority
+from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE
+from diffusion_mpc_ros.nodes.robot_domain import join
 from diffusion_mpc_ros.nodes.runtime import END_TIMEOUT, ManagedNode, run
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
@@ -32,23 +33,6 @@ from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose
 
 # One message pushes this long [s]; a stream of them pushes without a gap.
 PUSH_DURATION = 0.1
-VIEWER = Parameter("viewer", False, "Open MuJoCo's viewer; needs a display.")
-FRICTION = Parameter("friction", 0.8, "Sliding friction coefficient of the ground.", 0.05, 3.0, read_only=False)
-PAYLOAD = Parameter("payload", 0.0, "Payload fixed to the base [kg].", 0.0, 20.0, read_only=False)
-ROBOT_CONTROLLER = Parameter(
-    "robot_controller", "", f"The robot's own controller that is active: {', '.join(MODES)}, or none.", read_only=False
-)
-RELEASES_NEEDED = Parameter("releases_needed", 1, "How many releases the robot's own controller takes.", 1, 100)
-PARAMETERS = (
-    NETWORK_INTERFACE,
-    DOMAIN_ID,
-    VIEWER,
-    FRICTION,
-    PAYLOAD,
-    ROBOT_CONTROLLER,
-    RELEASES_NEEDED,
-    realtime_priority(50),
-)
 
 
 class Go2SimulatorNode(ManagedNode):
@@ -59,7 +43,7 @@ class Go2SimulatorNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("go2_simulator")
-        values = declare(self, *PARAMETERS)
+        values = declare(self, *GO2_SIMULATOR)
         controller = values["robot_controller"]
         if error := _controller_error(controller):
             raise ConfigurationError(error)
@@ -68,7 +52,7 @@ class Go2SimulatorNode(ManagedNode):
         viewer = Viewer(simulation) if values["viewer"] else None
         # Nothing else on this machine would delay a real robot; the physics thread inherits it.
         schedule_realtime(values["realtime_priority"])
-        self._domain = open_domain(values["network_interface"], values["domain_id"])
+        self._domain = join(self, values)
         self._loop = SimulationLoop(self._domain, simulation, viewer, self.fail, controller, values["releases_needed"])
         self.create_subscription(WrenchStamped, "external_wrench", self._on_wrench, RELIABLE)
         self.create_subscription(Joy, "remote_input", self._on_remote, RELIABLE)

@@ -14,13 +14,13 @@ from std_msgs.msg import Bool
 
 from diffusion_mpc_ros.control.authority import JOY, REMOTE, Holding, VelocityAuthority
 from diffusion_mpc_ros.control.emergency_stop import TopicStops
+from diffusion_mpc_ros.control.gamepad_layouts import GamepadLayout, describe_layout, find_layout
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import GamepadError
 from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2.remote import decode_remote, remote_present
 from diffusion_mpc_ros.nodes import conversions
 from diffusion_mpc_ros.nodes.direct_subscription import DirectSubscription, publishers
-from diffusion_mpc_ros.nodes.gamepad_layouts import GamepadLayout, describe_layout, find_layout
 from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
 from diffusion_mpc_ros.nodes.qos import ANY_STOP, EARLIER_STOP, RELIABLE_STOP, STREAM

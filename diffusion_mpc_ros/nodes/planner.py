@@ -21,15 +21,9 @@ from diffusion_mpc_ros.control.command_ramp import CommandRamp
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import Plan, RewardSettings
+from diffusion_mpc_ros.node_parameters import PLANNER
 from diffusion_mpc_ros.nodes import conversions, standard_messages
-from diffusion_mpc_ros.nodes.parameters import (
-    BASE_FRAME,
-    HORIZON,
-    PLANNER_PARAMETERS,
-    REPLAN_MARGIN,
-    declare,
-    realtime_priority,
-)
+from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.planning import PlanningLoop
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, freeze_garbage, run
@@ -40,7 +34,6 @@ from diffusion_mpc_ros.realtime.scheduling import schedule_realtime, usable_core
 DIAGNOSTICS_PERIOD = 1.0
 # A command_publisher that says nothing for longer than this [s] moves nothing: its velocity counts as zero.
 HEARD_WITHIN = 0.2
-PARAMETERS = (HORIZON, REPLAN_MARGIN, BASE_FRAME, *PLANNER_PARAMETERS, realtime_priority(10))
 
 
 class PlannerNode(ManagedNode):
@@ -48,7 +41,7 @@ class PlannerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("planner")
-        values = declare(self, *PARAMETERS)
+        values = declare(self, *PLANNER)
         # Threads made from here on, the planner's among them, inherit it.
         realtime = schedule_realtime(values["realtime_priority"])
         self._ramp = CommandRamp(values["max_command"], values["max_command_rate"])

@@ -19,34 +19,13 @@ from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.node_parameters import REWARD_COMPOSER, WEIGHTS
 from diffusion_mpc_ros.nodes import conversions, reward_requests
-from diffusion_mpc_ros.nodes.parameters import Parameter, declare
+from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import SETTINGS
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 from diffusion_mpc_ros.rewards.presets import load_presets
-from diffusion_mpc_ros.rewards.registry import TERMS
-
-PREFIX = "weights."
-RAMP_TIME = Parameter("ramp_time", 1.0, "Time [s] over which weights move to new values.", 0.0, 60.0)
-
-
-def weight_parameters() -> list[Parameter]:
-    """One ROS parameter per reward term, with the term's bounds."""
-    return [
-        Parameter(
-            PREFIX + term.name,
-            float(term.default_weight),
-            f"Weight of {term.name} [1/({term.unit})]: {term.description}.",
-            term.min_weight,
-            term.max_weight,
-            read_only=False,
-        )
-        for term in TERMS.values()
-    ]
-
-
-PARAMETERS = (RAMP_TIME, *weight_parameters())
 
 
 class RewardComposerNode(ManagedNode):
@@ -54,10 +33,10 @@ class RewardComposerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("reward_composer")
-        values = declare(self, *PARAMETERS)
+        values = declare(self, *REWARD_COMPOSER)
         presets = load_presets(config_file("rewards.yaml"))
         self._composer = RewardComposer(presets, CONSTRAINTS, values["ramp_time"], check=check_feasible)
-        initial = {name.removeprefix(PREFIX): value for name, value in values.items() if name.startswith(PREFIX)}
+        initial = {name.removeprefix(WEIGHTS): value for name, value in values.items() if name.startswith(WEIGHTS)}
         if initial != self._composer.target.weights:
             self._composer.apply(time.monotonic(), initial, ramp_time=0.0)
         self._mirroring = False
@@ -100,12 +79,12 @@ class RewardComposerNode(ManagedNode):
         """Show the new target in the ROS parameters."""
         self._mirroring = True
         try:
-            self.set_parameters([RosParameter(PREFIX + name, value=value) for name, value in settings.weights.items()])
+            self.set_parameters([RosParameter(WEIGHTS + name, value=value) for name, value in settings.weights.items()])
         finally:
             self._mirroring = False
 
     def _on_parameters(self, parameters: list[RosParameter]) -> SetParametersResult:
-        weights = {p.name.removeprefix(PREFIX): p.value for p in parameters if p.name.startswith(PREFIX)}
+        weights = {p.name.removeprefix(WEIGHTS): p.value for p in parameters if p.name.startswith(WEIGHTS)}
         if weights and not self._mirroring:
             try:
                 self._change(lambda: self._composer.apply(time.monotonic(), weights))

@@ -42,11 +42,18 @@ class ManagedNode(Node):
     """
 
     end_timeout: ClassVar[float] = END_TIMEOUT
+    # Those of this process; also while a node is being made.
+    requests: ClassVar[EndRequests | None] = None
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.failure: BaseException | None = None
         self.memory_locked = lock_memory()
+
+    @property
+    def end_requested(self) -> bool:
+        """Whether the process is asked to end."""
+        return self.requests is not None and self.requests.made
 
     def fail(self, error: BaseException) -> None:
         """End the process because of ``error``, from any thread; the first error counts."""
@@ -73,7 +80,7 @@ def run(make_node: Callable[[], ManagedNode]) -> None:
     faulthandler.enable(output.original_stderr())
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
-        requests = EndRequests()
+        ManagedNode.requests = requests = EndRequests()
         # rclpy's own handlers would invalidate the context before the node could close in order.
         rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)
         node = make_node()

@@ -15,27 +15,20 @@ from sensor_msgs.msg import Imu, JointState, Joy
 
 from diffusion_mpc_ros.core.go2 import LEGS
 from diffusion_mpc_ros.core.types import LowState
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber
 from diffusion_mpc_ros.go2.remote import decode_remote
+from diffusion_mpc_ros.node_parameters import STATE_ESTIMATOR
 from diffusion_mpc_ros.nodes import conversions, standard_messages
 from diffusion_mpc_ros.nodes.estimation import StateSampler, TickSnapshot, describe_foot_sensors
 from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
-from diffusion_mpc_ros.nodes.parameters import (
-    BASE_FRAME,
-    DOMAIN_ID,
-    NETWORK_INTERFACE,
-    Parameter,
-    declare,
-    realtime_priority,
-)
+from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+from diffusion_mpc_ros.nodes.robot_domain import join
 from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
-ODOM_FRAME = Parameter("odom_frame", "odom", "Odometry frame (REP 105).")
 # Time between two diagnostics, and the least between two warnings in the log [s].
 DIAGNOSTICS_PERIOD, WARNING_PERIOD = 1.0, 30.0
-PARAMETERS = (NETWORK_INTERFACE, DOMAIN_ID, ODOM_FRAME, BASE_FRAME, realtime_priority(30))
 
 
 class StateEstimator(ManagedNode):
@@ -43,7 +36,7 @@ class StateEstimator(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("state_estimator")
-        values = declare(self, *PARAMETERS)
+        values = declare(self, *STATE_ESTIMATOR)
         self._odom_frame, self._base_frame = values["odom_frame"], values["base_frame"]
         self._states = self.create_publisher(RobotState, "robot_state", STREAM)
         self._joint_states = self.create_publisher(JointState, "joint_states", RELIABLE)
@@ -59,7 +52,7 @@ class StateEstimator(ManagedNode):
         self._sampler = StateSampler()
         # The DDS library's threads, which receive and publish, inherit it.
         schedule_realtime(values["realtime_priority"])
-        self._domain = open_domain(values["network_interface"], values["domain_id"])
+        self._domain = join(self, values)
         self._lowcmds = Subscriber(self._domain, LOWCMD, self._sampler.note_command)
         self._lowstates = Subscriber(self._domain, LOWSTATE, self._on_lowstate, single_source=True)
         self.create_timer(DIAGNOSTICS_PERIOD, self._every_second)

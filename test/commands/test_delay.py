@@ -9,6 +9,7 @@ from rich.console import Console
 from diffusion_mpc_ros import bringup, cli
 from diffusion_mpc_ros.commands import delay, launch
 from diffusion_mpc_ros.commands.delay import Config
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.realtime import wire_delay
 from diffusion_mpc_ros.realtime.wire_delay import Delays, WireRecord
@@ -29,7 +30,7 @@ def measured(planned, reflex, **walk):
 def after(monkeypatch):
     """A function that lets the walk be over with what it is given; the environment is put back."""
     monkeypatch.setattr(delay.os, "environ", dict(delay.os.environ))
-    monkeypatch.setattr(delay.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(delay, "interrupt_on_signals", lambda: None)
 
     def outcome(result):
         monkeypatch.setattr(delay, "_walk", lambda *_: result)
@@ -46,18 +47,18 @@ def test_the_options_set_all_nodes():
     assert timing() == Timing(11, 3, 2)
     assert timing(replan_margin=1, replan_interval=1) == Timing(11, 1, 1)
     assert timing(replan_margin=0) == Timing(11, 0, 2)
-    # What is said parameter by parameter has the last word.
-    assert timing("planner.replan_interval=4", replan_interval=1) == Timing(11, 3, 4)
+    assert timing("planner.replan_margin=1") == Timing(11, 1, 2)
+    with pytest.raises(ConfigurationError, match="twice"):
+        timing("planner.replan_interval=4", replan_interval=1)
 
 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["--parameters", "planner.replan_margin=1"], "command_publisher"),
-        (["--replan-margin", "1", "--parameters", "command_publisher.replan_margin=2"], "--replan-margin"),
+        (["--replan-margin", "1", "--parameters", "command_publisher.replan_margin=2"], "planner.replan_margin"),
         (["--replan-margin", "11"], "0 <= D < H"),
         (["--replan-interval", "9"], "R <= H - D = 8"),
-        (["--parameters", "planner.replan_interval=often"], "whole numbers"),
+        (["--parameters", "planner.replan_interval=often"], "a whole number"),
         (["--duration", "0"], "duration"),
     ],
 )

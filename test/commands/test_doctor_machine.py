@@ -156,17 +156,22 @@ def test_configuration_keeps_the_thresholds_and_names_a_wrong_one(monkeypatch, t
         software.check_configuration(Context("lo", 1))
 
 
-def test_a_node_parameter_that_ros_would_ignore_or_refuse_is_named(monkeypatch):
+def test_a_node_parameter_that_ros_would_ignore_or_refuse_is_named(monkeypatch, tmp_path):
     assert software.check_parameters(Context("lo", 1)).status is Status.OK
-    shipped = bringup.load_parameters
-    wrong = {
-        "planner": {"candidats": 5, "steps": 0},
-        "command_publisher": {"autostart": 1},
-        "go2_simulator": {"friction": 3.0},
-    }
-    monkeypatch.setattr(bringup, "load_parameters", lambda name: {**shipped(name), **wrong.get(name, {})})
+    wrong = {"planner": "steps: 0", "command_publisher": "autostart: 1", "state_estimator": "odom: a"}
+    shipped = bringup.config_file
+
+    def config_file(name):
+        node = name.removesuffix(".yaml")
+        if node not in wrong:
+            return shipped(name)
+        (tmp_path / name).write_text(f"/**:\n  ros__parameters:\n    {wrong[node]}\n")
+        return tmp_path / name
+
+    monkeypatch.setattr(bringup, "config_file", config_file)
     with pytest.raises(ConfigurationError) as raised:
         software.check_parameters(Context("lo", 1))
     text = str(raised.value)
-    assert "planner.yaml: unknown 'candidats'" in text and "planner.yaml: steps = 0 is out of bounds 1 .. 100" in text
-    assert "command_publisher.yaml: autostart must be bool, got 1" in text and "friction" not in text
+    assert "planner.yaml: steps = 0: needed is a whole number in 1 .. 100" in text
+    assert "autostart = '1': needed is true or false" in text
+    assert "state_estimator has no parameter 'odom'" in text and "reward_composer" not in text

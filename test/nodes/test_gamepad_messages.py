@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sensor_msgs.msg import Joy
 
+from diffusion_mpc_ros.control.gamepad_layouts import AUTO, LAYOUTS, XBOX, GamepadLayout, find_layout
 from diffusion_mpc_ros.core.gamepad import GamepadState
-from diffusion_mpc_ros.nodes.gamepad_layouts import AUTO, LAYOUTS, XBOX, GamepadLayout, find_layout
 from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state, joy_message
 
 ALL = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)

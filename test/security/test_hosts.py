@@ -18,7 +18,7 @@ from diffusion_mpc_ros.nodes.operator import Operator
 # A planner that no busy machine is too slow for.
 quick = {"candidates": 1, "steps": 1, "replan_margin": 10, "replan_interval": 1}
 options = bringup.BringupOptions(domain_id=int(sys.argv[1]), parameters={"planner": quick})
-os.environ.update(bringup.environment(options))
+os.environ.update(bringup.environment(sim=True))
 processes = RobotProcesses(bringup.processes(options), {}, Path(tempfile.mkdtemp()))
 try:
     processes.start_missing()

@@ -7,6 +7,8 @@ import ctypes
 import ipaddress
 import os
 import socket
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,7 +37,7 @@ def unitree_domain(free_domain) -> int:
 def robot(ros_domain, unitree_domain, monkeypatch, tmp_path) -> Iterator[RobotProcesses]:
     """The five processes in simulation and the watchdog, in the environment that bringup gives them, all at work."""
     options = BringupOptions(domain_id=unitree_domain, parameters={"planner": QUICK})
-    for name, value in bringup.environment(options).items():
+    for name, value in bringup.environment(sim=True).items():
         monkeypatch.setenv(name, value)
     processes = RobotProcesses(bringup.processes(options), {}, tmp_path)
     try:
@@ -103,6 +105,32 @@ def test_nothing_listens_beyond_the_loopback(robot, unitree_domain):
             assert filter_length(pid, descriptor) == 4, f"{name}: port {port} is not confined"
     wide = {name for name, pid in pids.items() if any(address != "127.0.0.1" for _, address, _, _ in sockets(pid))}
     assert wide == {*bringup.ROBOT_LINK_NODES, "watchdog"}
+
+
+JOINED = """
+import sys
+from diffusion_mpc_ros import cli
+from diffusion_mpc_ros.commands import rewards
+def stay(_):
+    from diffusion_mpc_ros.nodes.operator import Operator
+    with Operator():
+        print("joined", flush=True)
+        sys.stdin.read()
+rewards.get = stay
+cli.main(["rewards", "get"])
+"""
+
+
+@pytest.mark.parametrize("variables", [{}, {"ROS_LOCALHOST_ONLY": "1"}, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}])
+def test_a_command_in_a_clean_shell_listens_on_the_loopback_alone(ros_domain, monkeypatch, variables):
+    for name in bringup.DISCOVERY_VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", JOINED], env={**os.environ, **variables}, **pipes) as command:
+        assert command.stdout.readline() == "joined\n"
+        addresses = {address for _, address, _, _ in sockets(command.pid)}
+        command.stdin.close()
+    assert addresses == {"127.0.0.1"}
 
 
 POLICIES = Path(__file__).parents[2] / "config" / "security" / "policies.xml"

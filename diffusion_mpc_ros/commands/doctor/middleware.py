@@ -6,13 +6,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros import bringup, shell
 from diffusion_mpc_ros.commands.doctor.context import Context
 from diffusion_mpc_ros.commands.doctor.findings import Finding, bad, ok, warning
 
 FAST_DDS = "rmw_fastrtps_cpp"
 # Of these domains every port lies below the ones that Linux gives out by itself (from 32768 on).
-MAX_ROS_DOMAIN, SURE_ROS_DOMAINS = 232, range(102)
+SURE_ROS_DOMAINS = range(102)
 _LOCAL_RANGES = ("LOCALHOST", "OFF")
 
 
@@ -44,8 +44,9 @@ def check_ros_domain(context: Context) -> Finding:
 def judge_ros_domain(environment: Mapping[str, str], domain_id: int) -> Finding:
     """``ROS_DOMAIN_ID`` against ``domain_id`` of the Unitree topics."""
     text = environment.get("ROS_DOMAIN_ID", "") or "0"
-    if not text.isdecimal() or int(text) > MAX_ROS_DOMAIN:
-        return bad(f"ROS_DOMAIN_ID={text} is no DDS domain: 0 .. {MAX_ROS_DOMAIN}", "export ROS_DOMAIN_ID=0")
+    cause, remedy = shell.domain_obstacle(environment)
+    if cause:
+        return bad(cause, remedy)
     if int(text) not in SURE_ROS_DOMAINS:
         return warning(
             f"ROS_DOMAIN_ID={text} uses ports that Linux may give to other programs",
@@ -58,11 +59,16 @@ def judge_ros_domain(environment: Mapping[str, str], domain_id: int) -> Finding:
 
 def check_discovery(context: Context) -> Finding:
     """How far the ROS topics of the processes reach that ``diffusion-mpc`` and the launch file start."""
-    if context.robot:
-        options = bringup.BringupOptions(sim=False, network_interface=context.network_interface or "none")
-    else:
-        options = bringup.BringupOptions()
-    return judge_discovery({**os.environ, **bringup.environment(options)}, os.environ)
+    cause, remedy = shell.discovery_obstacle(os.environ)
+    if cause:
+        return bad(cause, remedy)
+    return judge_discovery({**os.environ, **bringup.environment(sim=not context.robot)}, os.environ)
+
+
+def check_log_folder(_: Context) -> Finding:
+    """May ROS write its log files."""
+    cause, remedy = shell.log_obstacle(os.environ)
+    return bad(cause, remedy) if cause else ok("log files can be written")
 
 
 def judge_discovery(processes: Mapping[str, str], shell: Mapping[str, str]) -> Finding:
@@ -82,7 +88,7 @@ def judge_discovery(processes: Mapping[str, str], shell: Mapping[str, str]) -> F
 
 def _reach(environment: Mapping[str, str]) -> str | None:
     """How ROS topics stay on this machine, or None when they do not, or when only a foreign profile could tell."""
-    own_profile = Path(bringup.environment(bringup.BringupOptions()).get(bringup.FASTDDS_PROFILE_VARIABLES[0], ""))
+    own_profile = Path(bringup.environment(sim=True).get(bringup.FASTDDS_PROFILE_VARIABLES[0], ""))
     profiles = {environment.get(name) for name in bringup.FASTDDS_PROFILE_VARIABLES} - {None, ""}
     if profiles:
         return "ROS topics stay on this machine (config/fastdds.xml)" if profiles == {str(own_profile)} else None

@@ -7,8 +7,7 @@ import importlib.metadata
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
 
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands.doctor.context import Context
@@ -16,9 +15,6 @@ from diffusion_mpc_ros.commands.doctor.findings import INSTALL, Finding, bad, ok
 from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core.errors import ConfigurationError, InterfaceError
 from diffusion_mpc_ros.core.resources import config_file
-
-if TYPE_CHECKING:
-    from diffusion_mpc_ros.nodes.parameters import Parameter
 
 OLDEST_PYTHON = (3, 10)
 # Name -> the module that is imported to try it, and the distribution of which the version is told.
@@ -92,29 +88,16 @@ def check_configuration(context: Context) -> Finding:
 
 
 def check_parameters(_: Context) -> Finding:
-    """The parameter file of every node against what the node declares: ROS ignores a misspelt name without a word."""
+    """The parameter file of every node against its declarations: ROS ignores a misspelt name without a word."""
     problems = []
     for name in bringup.EXECUTABLES:
-        # Loads rclpy: the declarations stand beside the nodes.
-        declared = importlib.import_module(f"diffusion_mpc_ros.nodes.{name}").PARAMETERS
-        problems += judge_parameters(name, bringup.load_parameters(name), declared)
+        try:
+            bringup.load_parameters(name)
+        except ConfigurationError as error:
+            problems.append(str(error))
     if problems:
         raise ConfigurationError("; ".join(problems))
     return ok(f"those of {', '.join(bringup.EXECUTABLES)}")
-
-
-def judge_parameters(node: str, values: Mapping[str, Any], declared: Sequence[Parameter]) -> list[str]:
-    """What does not fit in ``values`` of config/``node``.yaml."""
-    known = {parameter.name: parameter for parameter in declared}
-    problems = [f"{node}.yaml: unknown {name!r}, there is {sorted(known)}" for name in sorted(set(values) - set(known))]
-    for name in sorted(set(values) & set(known)):
-        parameter, value = known[name], values[name]
-        if type(value) is not type(parameter.default):
-            problems.append(f"{node}.yaml: {name} must be {type(parameter.default).__name__}, got {value!r}")
-        elif parameter.minimum is not None and not parameter.minimum <= value <= parameter.maximum:
-            bounds = f"{parameter.minimum} .. {parameter.maximum}"
-            problems.append(f"{node}.yaml: {name} = {value!r} is out of bounds {bounds}")
-    return problems
 
 
 def try_import_apart(module: str) -> str:

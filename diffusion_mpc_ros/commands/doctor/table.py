@@ -31,6 +31,7 @@ CHECKS = (
     Check("RMW", middleware.check_rmw),
     Check("ROS domain", middleware.check_ros_domain),
     Check("ROS discovery", middleware.check_discovery),
+    Check("ROS log folder", middleware.check_log_folder),
     Check("DDS domain", robot.check_domain, needs=("network interface",), remedy="see interface and RMW above"),
     Check("rt/lowstate", lowstates.check_lowstate, needs=("DDS domain",)),
     Check("rt/lowstate rate", lowstates.check_rate, needs=_HEARD, slow=True),

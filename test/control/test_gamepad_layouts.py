@@ -7,9 +7,9 @@ import itertools
 import pytest
 
 from diffusion_mpc_ros.control.gamepad import BINDINGS
+from diffusion_mpc_ros.control.gamepad_layouts import AUTO, LAYOUT_NAMES, LAYOUTS, XBOX, describe_layout, find_layout
 from diffusion_mpc_ros.core.errors import ConfigurationError, GamepadError
 from diffusion_mpc_ros.core.gamepad import BUTTONS
-from diffusion_mpc_ros.nodes.gamepad_layouts import AUTO, LAYOUT_NAMES, LAYOUTS, XBOX, describe_layout, find_layout
 
 ALL = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 

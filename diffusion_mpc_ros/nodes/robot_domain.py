@@ -1,0 +1,48 @@
+"""Joining the robot's topics from a node, on a network card that may come up only after the node."""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from diffusion_mpc_ros.core.errors import InterfaceError
+from diffusion_mpc_ros.go2.channels import Go2Domain, open_domain
+from diffusion_mpc_ros.nodes.runtime import ManagedNode
+
+POLL_PERIOD, WORD_PERIOD = 0.2, 5.0  # [s]
+_SIOCGIFADDR = 0x8915
+
+
+def join(node: ManagedNode, values: Mapping[str, Any]) -> Go2Domain:
+    """Join domain ``domain_id`` on ``network_interface``, waiting at most ``wait_for_interface`` [s] for an address.
+
+    Says so every 5 s meanwhile. Raises InterfaceError as open_domain does, and when asked to end while it waits.
+    """
+    interface, wait = values["network_interface"], values["wait_for_interface"]
+    start, said = time.monotonic(), -WORD_PERIOD
+    while wait and not has_address(interface) and time.monotonic() - start < wait:
+        if node.end_requested:
+            raise InterfaceError(f"asked to end while waiting for network interface {interface!r}")
+        waited = time.monotonic() - start
+        if waited - said >= WORD_PERIOD:
+            said = waited
+            node.get_logger().warning(
+                f"network interface {interface!r} is not there or has no IPv4 address yet: waiting, "
+                f"{waited:.0f} of {wait:.0f} s"
+            )
+        time.sleep(POLL_PERIOD)
+    return open_domain(interface, values["domain_id"])
+
+
+def has_address(interface: str) -> bool:
+    """Whether a network interface is there and has an IPv4 address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        try:
+            fcntl.ioctl(any_socket, _SIOCGIFADDR, struct.pack("256s", interface.encode()[:15]))
+        except OSError:
+            return False
+    return True
