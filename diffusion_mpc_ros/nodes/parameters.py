@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import Parameter as ParameterMessage
 from rclpy.exceptions import InvalidParameterException, InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.nodes.gamepad_layouts import LAYOUT_NAMES
@@ -39,6 +43,9 @@ NETWORK_INTERFACE = Parameter("network_interface", "lo", "Network card of the Un
 DOMAIN_ID = Parameter("domain_id", 1, "DDS domain of the Unitree topics: 0 on the robot, 1 in simulation.", 0, 230)
 
 BASE_FRAME = Parameter("base_frame", "base", "Frame of the robot's base; IMU and feet are given in it.")
+FRAME_PREFIX = Parameter(
+    "frame_prefix", "auto", "Put before the names of frames; auto: <namespace>/, nothing without a namespace."
+)
 HORIZON = Parameter("horizon", 11, "Horizon H: rows of a plan [control ticks].", 1, 64)
 REPLAN_MARGIN = Parameter("replan_margin", 3, "Replan margin D: first executed row of a plan [control ticks].", 0, 63)
 
@@ -104,3 +111,23 @@ def declare(node: Node, *parameters: Parameter) -> dict[str, Any]:
             ) from error
         values[parameter.name] = declared.value
     return values
+
+
+def frame_prefix(node: Node, value: str) -> str:
+    """What goes before a frame's name so that the frames of two robots do not meet on ``/tf`` (REP 105)."""
+    if value != FRAME_PREFIX.default:
+        return value
+    namespace = node.get_namespace().strip("/")
+    return f"{namespace}/" if namespace else ""
+
+
+def describe_unusable(parameters: Iterable[ParameterMessage]) -> str:
+    """Why values that somebody wants to set cannot be used, whatever they are for; "" when they can."""
+    types = {kind.value for kind in RosParameter.Type}
+    for parameter in parameters:
+        value = parameter.value
+        if value.type not in types:
+            return f"parameter {parameter.name!r} has the type {value.type}, types are {min(types)} .. {max(types)}"
+        if not all(math.isfinite(number) for number in (value.double_value, *value.double_array_value)):
+            return f"parameter {parameter.name!r} is not finite"
+    return ""
