@@ -58,7 +58,7 @@ class OperatorTopics:
         )
         self._stops = TopicStops(inputs.stops, E_STOP)
         self._layout_name, self._layout = layout, None
-        self._told = -math.inf  # when a gamepad was last told of [s]
+        self._news, self._told = "", -math.inf  # what is to be told of a gamepad, and when one was told of [s]
         self._counts: tuple[int, int] | None = None  # buttons and axes of the gamepad's last message
 
     def close(self) -> None:
@@ -116,13 +116,16 @@ class OperatorTopics:
             self._intake.refuse(CMD_VEL, f"it counts as zero: {velocity} is not finite")
 
     def _take_joy(self, message: Joy) -> None:
+        now = clock.now()
         layout = self._layout_of(message)
+        if self._news and now - self._told >= TELLING_PERIOD:
+            self.messages.append(self._news)
+            self._news, self._told = "", now
         state = gamepad_state(message, layout) if layout is not None else None
         if state is None:
             self._authority.rejected[JOY] += 1
             self._intake.refuse(JOY, "not the gamepad's buttons and axes")
             return
-        now = clock.now()
         if not state.sticks_valid:
             self._intake.refuse(JOY, f"it moves nothing: axes {list(message.axes)} are no sticks'")
         self._inputs.gamepad(JOY, state, now + JOY_HOLD)
@@ -135,14 +138,8 @@ class OperatorTopics:
             self._counts = counts
             try:
                 self._layout = find_layout(self._layout_name, *counts)
-                self._tell(f"gamepad on {JOY}:\n{describe_layout(self._layout)}")
+                self._news = f"gamepad on {JOY}:\n{describe_layout(self._layout)}"
             except GamepadError as error:
                 self._layout = None
-                self._tell(f"the gamepad on {JOY} is not understood, its emergency stop neither: {error}")
+                self._news = f"the gamepad on {JOY} is not understood, its emergency stop neither: {error}"
         return self._layout
-
-    def _tell(self, text: str) -> None:
-        now = clock.now()
-        if now - self._told >= TELLING_PERIOD:
-            self._told = now
-            self.messages.append(text)

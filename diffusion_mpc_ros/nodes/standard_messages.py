@@ -24,7 +24,7 @@ from diffusion_mpc_ros.nodes.conversions import quaternion_message, vector_messa
 
 # Of the feet's predicted paths [m].
 PATH_WIDTH = 0.004
-# Diagonals of covariances; other packages take zeros for "unknown" or refuse them. Roll and pitch of the IMU [rad^2] and
+# Diagonals of covariances; others take zeros for "unknown" or refuse them. Roll and pitch of the IMU [rad^2] and
 # its yaw, which no compass corrects; angular velocity [rad^2/s^2]; specific force of a walk's impacts [m^2/s^4].
 ORIENTATION_VARIANCE = (0.02**2, 0.02**2, 0.1**2)
 ANGULAR_VELOCITY_VARIANCE = (0.02**2,) * 3
