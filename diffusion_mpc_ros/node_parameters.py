@@ -31,6 +31,9 @@ WAIT_FOR_INTERFACE = Parameter(
     owner="wait_for_interface",
 )
 BASE_FRAME = Parameter("base_frame", "base", "Frame of the robot's base; IMU and feet are given in it.")
+FRAME_PREFIX = Parameter(
+    "frame_prefix", "auto", "Put before the names of frames; auto: <namespace>/, nothing without a namespace."
+)
 HORIZON = Parameter("horizon", 11, "Horizon H: rows of a plan [control ticks].", 1, 64)
 REPLAN_MARGIN = Parameter("replan_margin", 3, "Replan margin D: first executed row of a plan [control ticks].", 0, 63)
 ARTEFACT = Parameter("artefact", "go2", "Model artefact: its name in models/, or a path to its folder.")
@@ -69,6 +72,7 @@ STATE_ESTIMATOR = (
     WAIT_FOR_INTERFACE,
     Parameter("odom_frame", "odom", "Odometry frame (REP 105)."),
     BASE_FRAME,
+    FRAME_PREFIX,
     _realtime_priority(30),
 )
 REWARD_COMPOSER = (
@@ -89,6 +93,7 @@ PLANNER = (
     HORIZON,
     REPLAN_MARGIN,
     BASE_FRAME,
+    FRAME_PREFIX,
     ARTEFACT,
     Parameter("replan_interval", 2, "Replan interval R: a new plan every R control ticks; R <= H - D.", 1, 64),
     Parameter("candidates", 10, "Number of candidates N that are sampled and ranked.", 1, 256),

@@ -99,7 +99,8 @@ def start(context: LaunchContext) -> list[Node | ExecuteProcess]:
                 package="rviz2",
                 executable="rviz2",
                 namespace=options.namespace,
-                arguments=["-d", configuration],
+                # The frame as state_estimator names it in this namespace (frame_prefix: auto).
+                arguments=["-d", configuration, "-f", f"{options.namespace}/odom".lstrip("/")],
                 additional_env=environment,
             )
         )

@@ -145,7 +145,7 @@ def test_launch_file_opens_rviz_and_records_on_demand(launch_file: ModuleType) -
     arguments = launch_arguments(launch_file, rviz="true", record="true", namespace="alpha")
     rviz, record = launch_file.start(arguments)[len(plain) :]
     assert rviz.keywords["executable"] == "rviz2"
-    assert Path(rviz.keywords["arguments"][1]).is_file()
+    assert Path(rviz.keywords["arguments"][1]).is_file() and rviz.keywords["arguments"][-1] == "alpha/odom"
     assert {"/alpha/robot_state", "/alpha/plan", "/diagnostics"} <= set(record.keywords["cmd"])
 
 

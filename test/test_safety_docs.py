@@ -7,10 +7,10 @@ from pathlib import Path
 import yaml
 
 from diffusion_mpc_ros.control.gamepad import BINDINGS
+from diffusion_mpc_ros.control.gamepad_layouts import LAYOUTS
 from diffusion_mpc_ros.control.modes import TRANSITIONS, Mode
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.faults.catalogue.ending import DAMPED, ENDING, name_of
-from diffusion_mpc_ros.nodes.gamepad_layouts import LAYOUTS
 
 ROOT = Path(__file__).resolve().parents[1]
 LINES = (ROOT / "docs" / "safety.md").read_text().splitlines()

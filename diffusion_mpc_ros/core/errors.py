@@ -39,6 +39,10 @@ class RewardError(DiffusionMpcError, ValueError):
     """An unknown reward term, or a weight that is not finite or outside its bounds."""
 
 
+class MessageError(DiffusionMpcError, ValueError):
+    """A message whose content makes no sense: not finite, out of bounds, of the wrong length, of unknown names."""
+
+
 class PlanError(DiffusionMpcError, ValueError):
     """A plan that is not finite, of the wrong shape, or for the wrong ticks."""
 

@@ -54,6 +54,8 @@ DAMPING_KD = 5.0
 HIP_OFFSET_X, HIP_OFFSET_Y = 0.1934, 0.0465
 ABDUCTION_LENGTH = 0.0955
 THIGH_LENGTH = CALF_LENGTH = 0.213
+# No sensor of the Go2 reports more than this in SI or raw units; it is garbage.
+MAX_READING = 4.0e4
 FOOT_RADIUS = 0.022
 # Position of the IMU in the base frame [m]; its axes are the base's.
 IMU_POSITION_B = _constant([-0.02557, 0.0, 0.04232])

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffusion_mpc_ros.core import rotations
-from diffusion_mpc_ros.core.go2 import FOOT_RADIUS, IMU_POSITION_B
+from diffusion_mpc_ros.core.go2 import FOOT_RADIUS, IMU_POSITION_B, MAX_READING
 from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.estimation import kinematics
 from diffusion_mpc_ros.estimation.contact import ContactDetector
@@ -28,8 +28,6 @@ MAX_DT, MAX_GAP = 0.1, 1.0
 GAP_VARIANCE = 1.0
 # Stiffness [N/m] of a foot's rubber on the ground, and the most [m] it gives way.
 FOOT_STIFFNESS, MAX_COMPRESSION = 1.0e4, 0.012
-# No sensor of the Go2 reports more than this in SI or raw units; it is garbage.
-MAX_READING = 4.0e4
 # The filter starts when all feet have been loaded this long [s], interruptions taken off, and starts over when none has
 # been.
 INITIALISATION_TIME, FLIGHT_TIME = 0.1, 0.5

@@ -12,13 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from diffusion_mpc_msgs.msg import JointCommand, Plan
-from rclpy.time import Time
+from diffusion_mpc_msgs.msg import JointCommand
+from diffusion_mpc_msgs.msg import Plan as PlanMessage
 
 from diffusion_mpc_ros.control.modes import Mode
+from diffusion_mpc_ros.core.types import Plan
 from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Go2Domain, Subscriber
 from diffusion_mpc_ros.go2.messages import SportModeState
-from diffusion_mpc_ros.nodes.conversions import MODES
+from diffusion_mpc_ros.nodes import conversions
 from diffusion_mpc_ros.nodes.operator import Operator, truth_sample
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.realtime.measurement import TruthSample
@@ -51,8 +52,8 @@ class Monitor:
         self.on_plan: Callable[[float], object] = lambda _: None
         self.on_truth: Callable[[TruthSample], object] = lambda _: None
         self._changed = threading.Condition()
-        operator.node.create_subscription(JointCommand, "joint_command", self._on_command, STREAM)
-        operator.node.create_subscription(Plan, "plan", self._on_plan, RELIABLE)
+        operator.intake.subscribe(JointCommand, "joint_command", conversions.joint_command, self._on_command, STREAM)
+        operator.intake.subscribe(PlanMessage, "plan", conversions.plan, self._on_plan, RELIABLE)
         self._truths = Subscriber(robot, SPORTMODESTATE, self._on_truth)
 
     def close(self) -> None:
@@ -122,17 +123,17 @@ class Monitor:
 
     def _on_command(self, message: JointCommand) -> None:
         # The stamp is of the system's clock, everything here is of the monotonic one.
-        age = time.time() - Time.from_msg(message.header.stamp).nanoseconds * 1e-9
+        age = time.time() - conversions.stamp_ns(message.header.stamp) * 1e-9
         sent = Sent(
-            time.monotonic() - age, message.tick, MODES[message.mode], message.fault, message.plan_row >= 0,
+            time.monotonic() - age, message.tick, conversions.MODES[message.mode], message.fault, message.plan_row >= 0,
             message.lateness,
         )  # fmt: skip
         self._keep(self.commands, sent)
         self.on_command(sent)
 
-    def _on_plan(self, message: Plan) -> None:
-        self._keep(self.plans, (time.monotonic(), message.plan_time))
-        self.on_plan(message.plan_time)
+    def _on_plan(self, plan: Plan) -> None:
+        self._keep(self.plans, (time.monotonic(), plan.plan_time))
+        self.on_plan(plan.plan_time)
 
     def _on_truth(self, state: SportModeState) -> None:
         sample = truth_sample(state)

@@ -8,33 +8,37 @@ Publishes ``joint_command``, ``/diagnostics`` and, where control_msgs is install
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
-from diagnostic_msgs.msg import DiagnosticArray
-from diffusion_mpc_msgs.msg import JointCommand, Plan
+from diagnostic_msgs.msg import DiagnosticStatus
+from diffusion_mpc_msgs.msg import JointCommand
+from diffusion_mpc_msgs.msg import Plan as PlanMessage
 from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.control.authority import VelocityAuthority
 from diffusion_mpc_ros.control.gamepad import describe_buttons
 from diffusion_mpc_ros.control.modes import REQUESTS, Event, Mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
-from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError
+from diffusion_mpc_ros.core import clock
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
-from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.core.types import Plan, Timing
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.node_parameters import COMMAND_PUBLISHER
 from diffusion_mpc_ros.nodes import command_reporting, conversions, standard_messages
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop, ControlStep
+from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
 from diffusion_mpc_ros.nodes.operator_topics import OperatorTopics
 from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.robot_domain import join
 from diffusion_mpc_ros.nodes.robot_link import LinkOptions, RobotLink
-from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+from diffusion_mpc_ros.nodes.runtime import run
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
-DIAGNOSTICS_PERIOD, LOG_PERIOD, WAITING_PERIOD = 1.0, 0.1, 5.0
+AUTOSTART_PERIOD, WAITING_PERIOD = 1.0, 5.0
 # What an autostart asks for in a mode, until the robot walks.
 AUTOSTART_REQUESTS = {Mode.DAMPING: Event.STAND_UP, Mode.STANDING: Event.WALK}
 
@@ -53,15 +57,14 @@ class CommandPublisher(ManagedNode):
         settings = load_safety_settings(config_file("safety.yaml"))
         self._artefact, artefact_error = command_reporting.check_artefact(values["artefact"], timing)
         self._commands = self.create_publisher(JointCommand, "joint_command", STREAM)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         self._control_msgs = standard_messages.optional_module("control_msgs.msg")
         if self._control_msgs is not None:
             state_type = self._control_msgs.JointTrajectoryControllerState
             self._controller_states = self.create_publisher(state_type, "~/controller_state", STREAM)
         self._autostart = values["autostart"]
-        self._rejected_plans = 0
         self._last: ControlStep | None = None
         self._messages: deque[str] = deque(maxlen=100)
+        self._told = "", -math.inf  # the last line and when [s]
         # The loop's thread inherits it; the others hold the interpreter's lock now and then and must not be held up.
         self._realtime = schedule_realtime(values["realtime_priority"])
         self._domain = join(self, values)
@@ -78,18 +81,17 @@ class CommandPublisher(ManagedNode):
         )
         inputs = OperatorInputs()
         authority = VelocityAuthority(values["stick_velocity"], values["command_deadband"], values["cmd_vel_timeout"])
-        self._operator = OperatorTopics(self, inputs, authority, values["gamepad_layout"])
+        self._operator = OperatorTopics(self.intake, inputs, authority, values["gamepad_layout"])
         self._link = RobotLink(self._domain, options, self.fail)
         self._loop = ControlLoop(
             self._domain, self._link, settings, timing, self._on_step, self.fail, artefact_error,
             inputs, self._operator.read, self._operator.read_stops,
         )  # fmt: skip
-        self.create_subscription(Plan, "plan", self._on_plan, RELIABLE)
+        self.intake.subscribe(PlanMessage, "plan", self._decode, self._loop.add, RELIABLE)
         self.create_service(Trigger, "~/e_stop", self._on_stop_service)
         for event in REQUESTS:
             self.create_service(Trigger, f"~/{event.value}", self._handler(event))
-        self.create_timer(DIAGNOSTICS_PERIOD, self._every_second)
-        self.create_timer(LOG_PERIOD, self._log_messages)
+        self.every(AUTOSTART_PERIOD, self._request_next)
         self._greet(values, artefact_error)
 
     @property
@@ -108,7 +110,8 @@ class CommandPublisher(ManagedNode):
     def close(self) -> None:
         """Damp, then leave the robot's topics."""
         self._loop.close()
-        self._log_messages()
+        self._operator.close()
+        self.log_lines()
         self._domain.close()
 
     def _greet(self, values: dict, artefact_error: str) -> None:
@@ -123,13 +126,9 @@ class CommandPublisher(ManagedNode):
         if self._control_msgs is None:
             log.info("control_msgs is not installed: no ~/controller_state")
 
-    def _on_plan(self, message: Plan) -> None:
-        try:
-            command_reporting.check_identity(message, self._artefact)
-            self._loop.add(conversions.plan(message))
-        except PlanError as error:
-            self._rejected_plans += 1
-            self.get_logger().error(f"plan rejected: {error}", throttle_duration_sec=1.0)
+    def _decode(self, message: PlanMessage) -> Plan:
+        command_reporting.check_identity(message, self._artefact)
+        return conversions.plan(message)
 
     def _on_stop_service(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._loop.inputs.stops.stop("service")
@@ -153,32 +152,39 @@ class CommandPublisher(ManagedNode):
         self._last = step
         if step.output.message:
             self._messages.append(step.output.message)
-        stamp = self.get_clock().now().to_msg()
+        stamp = self.stamp()
         self._commands.publish(conversions.joint_command_message(step, stamp))
         if self._control_msgs is not None:
             message = standard_messages.controller_state_message(self._control_msgs, step, stamp)
             self._controller_states.publish(message)
 
-    def _log_messages(self) -> None:
+    def log_lines(self) -> None:
+        """Log what the control thread has to say; a refusal that repeats itself, now and then."""
+        super().log_lines()
         self._operator.find_panels()
+        now = clock.now()
         for messages in (self._messages, self._operator.messages):
             while messages:
-                self.get_logger().info(messages.popleft())
+                text = messages.popleft()
+                if text != self._told[0] or now - self._told[1] >= WAITING_PERIOD:
+                    self._told = text, now
+                    self.get_logger().info(text)
 
-    def _every_second(self) -> None:
-        if self._last is None:
-            text = f"no command is sent yet: waiting for {self._loop.waiting_for or 'the first tick'}"
-            self.get_logger().warning(text, throttle_duration_sec=WAITING_PERIOD)
-            return
-        mode = self._last.output.mode
+    def _request_next(self) -> None:
+        """Ask for what an autostart still needs."""
+        mode = None if self._last is None else self._last.output.mode
         if self._autostart and mode in AUTOSTART_REQUESTS:
             self._loop.inputs.post(AUTOSTART_REQUESTS[mode])
         self._autostart = self._autostart and mode is not Mode.WALKING
-        facts = {"rejected_plans": self._rejected_plans, "realtime_scheduling": self._realtime}
-        facts |= {"memory_locked": self.memory_locked, "rejected_operator_messages": self._operator.rejected}
-        status = command_reporting.diagnostics(self._last, self._loop, facts)
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(standard_messages.diagnostics_message(self.get_name(), *status, stamp))
+
+    def status(self) -> Status:
+        """What is commanded, and what is odd about the robot, the link and the timing."""
+        if self._last is None:
+            text = f"no command is sent yet: waiting for {self._loop.waiting_for or 'the first tick'}"
+            self.get_logger().warning(text, throttle_duration_sec=WAITING_PERIOD)
+            return DiagnosticStatus.WARN, text, {}
+        facts = {"realtime_scheduling": self._realtime, "memory_locked": self.memory_locked}
+        return command_reporting.diagnostics(self._last, self._loop, facts)
 
 
 def main() -> None:

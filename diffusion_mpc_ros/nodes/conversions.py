@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from builtin_interfaces.msg import Time
 from diffusion_mpc_msgs import msg as messages
-from geometry_msgs.msg import Quaternion, Twist, Vector3
+from geometry_msgs.msg import Quaternion, Twist, Vector3, WrenchStamped
 
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core import types
-from diffusion_mpc_ros.core.errors import PlanError
-from diffusion_mpc_ros.core.go2 import NUM_JOINTS
+from diffusion_mpc_ros.core.errors import MessageError, PlanError, RewardError, brief
+from diffusion_mpc_ros.core.go2 import MAX_READING, NUM_JOINTS
 
 if TYPE_CHECKING:
     # Who only reads messages need not load the robot's border.
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 # Operating mode <-> the constants of JointCommand.msg.
 MODE_VALUES = {mode: getattr(messages.JointCommand, mode.name) for mode in Mode}
 MODES = {value: mode for mode, value in MODE_VALUES.items()}
+# The hardest push that a simulated robot is given [N]: 66 m/s within the time that a push lasts.
+MAX_PUSH = 1.0e4
+# Ticks beyond this one are no clock's: the robot's has 32 bits of milliseconds.
+MAX_TICK = 2**32
 
 
 def vector_message(vector: np.ndarray) -> Vector3:
@@ -46,6 +50,18 @@ def vector(message: Vector3) -> np.ndarray:
 def velocity(message: Twist) -> np.ndarray:
     """What a Twist asks for, ``(vx, vy, yaw rate)`` [m/s, m/s, rad/s], finite or not."""
     return np.array([message.linear.x, message.linear.y, message.angular.z])
+
+
+def push_force(message: WrenchStamped) -> np.ndarray:
+    """The force ``(3,)`` [N] of a push; raises MessageError unless it is finite and no more than MAX_PUSH."""
+    force = vector(message.wrench.force)
+    _check_bounded("force", force, MAX_PUSH, "N")
+    return force
+
+
+def stamp_ns(stamp: Time) -> int:
+    """A stamp of any content [ns since 1970]."""
+    return stamp.sec * 10**9 + stamp.nanosec
 
 
 def robot_state_message(
@@ -72,12 +88,22 @@ def robot_state_message(
 
 
 def robot_state(message: messages.RobotState) -> types.RobotState:
-    """The inverse of :func:`robot_state_message`, without the raw sample."""
+    """The inverse of :func:`robot_state_message`, without the raw sample; MessageError for impossible ones."""
+    _check_tick(message.tick)
     orientation = message.orientation
+    quat_wxyz = np.array([orientation.w, orientation.x, orientation.y, orientation.z])
+    _check_bounded("orientation", quat_wxyz, 1.1, "(a unit quaternion)")
+    if not abs(quat_wxyz @ quat_wxyz - 1.0) < 0.1:
+        raise MessageError(f"orientation {quat_wxyz} is no unit quaternion")
+    for name in ("joint_pos", "joint_vel", "joint_torque", "previous_action"):
+        _check_bounded(name, getattr(message, name), MAX_READING, "in SI units")
+    for name in ("angular_velocity", "linear_velocity"):
+        _check_bounded(name, vector(getattr(message, name)), MAX_READING, "in SI units")
+    _check_bounded("base_height", message.base_height, MAX_READING, "m")
     return types.RobotState(
         tick=message.tick,
         base_ang_vel=vector(message.angular_velocity),
-        base_quat_wxyz=np.array([orientation.w, orientation.x, orientation.y, orientation.z]),
+        base_quat_wxyz=quat_wxyz,
         joint_pos=_float64(message.joint_pos),
         joint_vel=_float64(message.joint_vel),
         joint_torque=_float64(message.joint_torque),
@@ -111,6 +137,11 @@ def plan(message: messages.Plan) -> types.Plan:
             f"the plan for tick {message.start_tick} has {len(message.joint_targets)} joint targets, "
             f"{message.horizon} rows x {NUM_JOINTS} are needed"
         )
+    figures = (*message.velocity, message.reward, message.plan_time)
+    if not np.isfinite(figures).all():
+        raise PlanError(
+            f"velocity, reward and time of the plan for tick {message.start_tick} are not finite: {list(figures)}"
+        )
     return types.Plan(
         start_tick=message.start_tick,
         joint_targets=np.array(message.joint_targets).reshape(message.horizon, NUM_JOINTS),
@@ -141,6 +172,16 @@ def joint_command_message(step: ControlStep, stamp: Time) -> messages.JointComma
     return message
 
 
+def joint_command(message: messages.JointCommand) -> messages.JointCommand:
+    """``message``, checked; raises MessageError for an unknown mode and for numbers that are not finite."""
+    if message.mode not in MODES:
+        raise MessageError(f"mode {message.mode} is none of {', '.join(f'{v} ({m.name})' for v, m in MODES.items())}")
+    _check_tick(message.tick)
+    for name in ("velocity", "joint_pos", "joint_vel", "kp", "kd", "torque", "lateness"):
+        _check_bounded(name, getattr(message, name), MAX_READING, "in SI units")
+    return message
+
+
 def reward_weights_message(settings: types.RewardSettings, stamp: Time) -> messages.RewardWeights:
     """RewardSettings -> RewardWeights."""
     message = messages.RewardWeights()
@@ -157,13 +198,34 @@ def reward_weights_message(settings: types.RewardSettings, stamp: Time) -> messa
 
 
 def reward_settings(message: messages.RewardWeights) -> types.RewardSettings:
-    """The inverse of :func:`reward_weights_message`."""
+    """The inverse of :func:`reward_weights_message`; raises RewardError for what is no settings of any terms."""
+    names, parameters = list(message.names), [parameter.name for parameter in message.parameters]
+    if len(names) != len(message.weights):
+        raise RewardError(f"{len(names)} names {brief(names)}, {len(message.weights)} weights: one for each is needed")
+    for kind, given in (("weight", names), ("parameter", parameters)):
+        if len(set(given)) != len(given):
+            raise RewardError(f"a {kind} is given twice: {brief(given)}")
+    numbers = [("weights", message.weights), *((value.name, value.values) for value in message.parameters)]
+    for name, values in numbers:
+        if not np.isfinite(values).all():
+            raise RewardError(f"{name!r} must be finite, got {brief(list(values))}")
     return types.RewardSettings(
         revision=message.revision,
-        weights=dict(zip(message.names, message.weights, strict=True)),
+        weights=dict(zip(names, message.weights, strict=True)),
         parameters={parameter.name: np.array(parameter.values) for parameter in message.parameters},
         constraints=tuple(message.constraints),
     )
+
+
+def _check_tick(tick: int) -> None:
+    if not 0 <= tick <= MAX_TICK:
+        raise MessageError(f"tick {tick} is not within 0 .. {MAX_TICK}")
+
+
+def _check_bounded(name: str, values: np.ndarray | float, bound: float, unit: str) -> None:
+    # Any comparison with NaN is false.
+    if not (np.abs(values) <= bound).all():
+        raise MessageError(f"{name} {values} is not within +-{bound:g} {unit}")
 
 
 def _float64(values: np.ndarray) -> np.ndarray:

@@ -12,10 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import rclpy
 from rclpy.callback_groups import CallbackGroup
+from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
-from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
+
+from diffusion_mpc_ros.core.errors import MessageError
+from diffusion_mpc_ros.nodes.intake import Intake, printable, read_message
 
 _GID_BYTES = 16
 _RET_OK, _RET_TAKE_FAILED = 0, 401
@@ -80,11 +85,15 @@ class _NeverCalled(CallbackGroup):
 class DirectSubscription:
     """Messages of ``message_type`` on ``topic``; reading never waits. For one thread."""
 
-    def __init__(self, node: Node, message_type: type, topic: str, qos: QoSProfile) -> None:
-        self.rejected = 0  # messages that could not be deserialized
-        self._type = message_type
-        self._subscription = node.create_subscription(
-            message_type, topic, lambda _: None, qos, callback_group=_NeverCalled()
+    def __init__(
+        self, intake: Intake, message_type: type, topic: str, qos: QoSProfile, node: Node | None = None
+    ) -> None:
+        """Subscribe as ``node``, by default that of ``intake``; it names the topic and refuses what cannot be read."""
+        self._intake, self._topic, self._type = intake, topic, message_type
+        intake.expect(topic, message_type, qos)
+        name = intake.node.resolve_topic_name(topic)
+        self._subscription = (node or intake.node).create_subscription(
+            message_type, name, lambda _: None, qos, callback_group=_NeverCalled()
         )
         self._rcl, self._rcutils = ctypes.CDLL("librcl.so"), ctypes.CDLL("librcutils.so")
         self._rcutils.rcutils_get_default_allocator.restype = _Allocator
@@ -110,13 +119,38 @@ class DirectSubscription:
     def _received(self) -> Received | None:
         info = _MessageInfo.from_buffer(self._info)
         try:
-            message = deserialize_message(ctypes.string_at(self._array.buffer, self._array.length), self._type)
-        except Exception:  # noqa: BLE001 - whatever a foreign message does, the control loop goes on
-            self.rejected += 1
+            message = read_message(ctypes.string_at(self._array.buffer, self._array.length), self._type)
+        except MessageError as error:
+            self._intake.refuse(self._topic, str(error))
             return None
         counted = info.publication_sequence_number
         number = info.source_timestamp if counted == _NOT_COUNTED else counted
         return Received(message, bytes(info.publisher_gid).hex(), number)
+
+
+class SecondParticipant:
+    """A node of the same topics in a participant of its own: with Fast DDS a participant knows one type for a topic."""
+
+    def __init__(self, node: Node) -> None:
+        self._context = Context()
+        rclpy.init(
+            context=self._context,
+            domain_id=node.context.get_domain_id(),
+            signal_handler_options=SignalHandlerOptions.NO,
+        )
+        self.node = rclpy.create_node(
+            f"{node.get_name()}_second",
+            namespace=node.get_namespace(),
+            context=self._context,
+            use_global_arguments=False,
+            enable_rosout=False,
+            start_parameter_services=False,
+        )
+
+    def close(self) -> None:
+        """Leave the ROS graph."""
+        self.node.destroy_node()
+        rclpy.try_shutdown(context=self._context)
 
 
 def publishers(node: Node, topic: str) -> dict[str, str]:
@@ -127,6 +161,5 @@ def publishers(node: Node, topic: str) -> dict[str, str]:
     found = {}
     for endpoint in node.get_publishers_info_by_topic(topic):
         gid = bytes(endpoint.endpoint_gid[:_GID_BYTES]).hex()
-        name = f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}"
-        found[gid] = "".join(character if character.isprintable() else "?" for character in name)[:100]
+        found[gid] = printable(f"{endpoint.node_namespace.rstrip('/')}/{endpoint.node_name}")
     return found

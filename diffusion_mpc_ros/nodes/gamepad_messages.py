@@ -6,6 +6,7 @@ from builtin_interfaces.msg import Time
 from sensor_msgs.msg import Joy
 
 from diffusion_mpc_ros.control.gamepad_layouts import XBOX, GamepadLayout
+from diffusion_mpc_ros.core.errors import MessageError
 from diffusion_mpc_ros.core.gamepad import GamepadState
 
 
@@ -15,6 +16,15 @@ def gamepad_state(message: Joy, layout: GamepadLayout = XBOX) -> GamepadState | 
         return None
     pressed = (name for name, index in layout.buttons.items() if message.buttons[index])
     return GamepadState.from_raw(pressed, (axis.sign * message.axes[axis.index] for axis in layout.axes))
+
+
+def xbox_state(message: Joy) -> GamepadState:
+    """The gamepad's state in the layout ``xbox``; raises MessageError for other numbers of buttons and axes."""
+    state = gamepad_state(message)
+    if state is None:
+        counts = " or ".join(f"{buttons} buttons and {axes} axes" for buttons, axes in XBOX.counts)
+        raise MessageError(f"{len(message.buttons)} buttons and {len(message.axes)} axes, layout xbox has {counts}")
+    return state
 
 
 def joy_message(state: GamepadState, stamp: Time) -> Joy:

@@ -16,15 +16,17 @@ from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.go2.motion_switcher import MODES
 from diffusion_mpc_ros.go2.remote import encode_remote
 from diffusion_mpc_ros.node_parameters import GO2_SIMULATOR
 from diffusion_mpc_ros.nodes import conversions
-from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state
+from diffusion_mpc_ros.nodes.gamepad_messages import xbox_state
+from diffusion_mpc_ros.nodes.managed_node import END_TIMEOUT, ManagedNode
 from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE
 from diffusion_mpc_ros.nodes.robot_domain import join
-from diffusion_mpc_ros.nodes.runtime import END_TIMEOUT, ManagedNode, run
+from diffusion_mpc_ros.nodes.runtime import run
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 from diffusion_mpc_ros.simulation.model import ModelOptions
@@ -54,8 +56,8 @@ class Go2SimulatorNode(ManagedNode):
         schedule_realtime(values["realtime_priority"])
         self._domain = join(self, values)
         self._loop = SimulationLoop(self._domain, simulation, viewer, self.fail, controller, values["releases_needed"])
-        self.create_subscription(WrenchStamped, "external_wrench", self._on_wrench, RELIABLE)
-        self.create_subscription(Joy, "remote_input", self._on_remote, RELIABLE)
+        self.intake.subscribe(WrenchStamped, "external_wrench", conversions.push_force, self._on_push, RELIABLE)
+        self.intake.subscribe(Joy, "remote_input", xbox_state, self._on_remote, RELIABLE)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_parameters)
 
@@ -69,18 +71,10 @@ class Go2SimulatorNode(ManagedNode):
         self._loop.close()
         self._domain.close()
 
-    def _on_wrench(self, message: WrenchStamped) -> None:
-        force = conversions.vector(message.wrench.force)
-        if np.isfinite(force).all():
-            self._loop.post(lambda simulation: simulation.push(force, PUSH_DURATION))
-        else:
-            self.get_logger().error(f"push rejected, not finite: {force}")
+    def _on_push(self, force_w: np.ndarray) -> None:
+        self._loop.post(lambda simulation: simulation.push(force_w, PUSH_DURATION))
 
-    def _on_remote(self, message: Joy) -> None:
-        state = gamepad_state(message)
-        if state is None:
-            self.get_logger().error("remote_input rejected: not the buttons and axes of the gamepad layout xbox")
-            return
+    def _on_remote(self, state: GamepadState) -> None:
         data = encode_remote(state)
         self._loop.post(lambda simulation: simulation.set_remote(data))
 

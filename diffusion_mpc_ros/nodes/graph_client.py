@@ -14,6 +14,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
+from diffusion_mpc_ros.nodes.intake import Intake
 from diffusion_mpc_ros.nodes.runtime import SPIN_TIMEOUT
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class GraphClient:
         self._node = rclpy.create_node(
             name, namespace=namespace, context=self._context, enable_rosout=False, start_parameter_services=False
         )
+        self.intake = Intake(self._node)
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._closed = threading.Event()
@@ -102,3 +104,5 @@ class GraphClient:
         # Not the executor's own loop: ending that from another thread destroys what a running callback still needs.
         while not self._closed.is_set():
             self._executor.spin_once(timeout_sec=SPIN_TIMEOUT)
+            for line in self.intake.take_lines():
+                self._node.get_logger().warning(line)

@@ -7,12 +7,13 @@ import time
 from contextlib import contextmanager
 
 import numpy as np
-from diffusion_mpc_msgs.msg import JointCommand, Plan, RobotState
+from diffusion_mpc_msgs import msg as messages
+from diffusion_mpc_msgs.msg import JointCommand
 from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
 from geometry_msgs.msg import Twist
+from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.publisher import Publisher
-from rclpy.time import Time
 from rclpy.timer import Timer
 from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
@@ -20,9 +21,10 @@ from std_srvs.srv import Trigger
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.errors import RewardError
+from diffusion_mpc_ros.core.types import Plan, RobotState
 from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber, open_domain
 from diffusion_mpc_ros.go2.messages import SportModeState
-from diffusion_mpc_ros.nodes.conversions import MODES
+from diffusion_mpc_ros.nodes import conversions
 from diffusion_mpc_ros.nodes.graph_client import GraphClient, OperatorError
 from diffusion_mpc_ros.nodes.qos import RELIABLE, SETTINGS, STREAM
 from diffusion_mpc_ros.realtime.measurement import CommandSample, Recording, TruthSample
@@ -71,13 +73,13 @@ class Operator(GraphClient):
 
     def follow(self) -> None:
         """Begin to follow mode and fault, recording nothing."""
-        self._node.create_subscription(JointCommand, "joint_command", self._on_mode, STREAM)
+        self.intake.subscribe(JointCommand, "joint_command", conversions.joint_command, self._on_mode, STREAM)
 
     def record(self) -> None:
         """Begin to record commands, plans and robot states."""
-        self._node.create_subscription(JointCommand, "joint_command", self._on_command, STREAM)
-        self._node.create_subscription(RobotState, "robot_state", self._on_state, STREAM)
-        self._node.create_subscription(Plan, "plan", self._on_plan, RELIABLE)
+        self.intake.subscribe(JointCommand, "joint_command", conversions.joint_command, self._on_command, STREAM)
+        self.intake.subscribe(messages.RobotState, "robot_state", conversions.robot_state, self._on_state, STREAM)
+        self.intake.subscribe(messages.Plan, "plan", conversions.plan, self._on_plan, RELIABLE)
 
     @contextmanager
     def record_truth(self, network_interface: str, domain_id: int):
@@ -95,7 +97,10 @@ class Operator(GraphClient):
         For programs; what a person asks for goes by :meth:`send_velocity`.
         """
         self.advertise_velocity()
-        self._driving = self._node.create_timer(CMD_VEL_PERIOD, lambda: self.send_velocity(self._command))
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._driving = self._node.create_timer(
+            CMD_VEL_PERIOD, lambda: self.send_velocity(self._command), clock=steady
+        )
 
     def let_go(self) -> None:
         """Stop what :meth:`drive` has begun: leave cmd_vel without a word."""
@@ -163,22 +168,22 @@ class Operator(GraphClient):
         return self.call(GetRewardWeights, "get_reward_weights", GetRewardWeights.Request())
 
     def _on_mode(self, message: JointCommand) -> None:
-        self.mode, self.fault, self.last_heard = MODES[message.mode], message.fault, time.monotonic()
+        self.mode, self.fault, self.last_heard = conversions.MODES[message.mode], message.fault, time.monotonic()
         self.notify()
 
     def _on_command(self, message: JointCommand) -> None:
-        sent = Time.from_msg(message.header.stamp).nanoseconds * 1e-9
+        sent = conversions.stamp_ns(message.header.stamp) * 1e-9
         from_plan = message.plan_row >= 0
         self.recording.commands.append(
             CommandSample(time.monotonic(), sent, message.tick, message.lateness, from_plan)
         )
         self._on_mode(message)
 
-    def _on_state(self, message: RobotState) -> None:
-        self.recording.joint_vel.append((time.monotonic(), float(np.mean(np.square(message.joint_vel)))))
+    def _on_state(self, state: RobotState) -> None:
+        self.recording.joint_vel.append((time.monotonic(), float(np.mean(np.square(state.joint_vel)))))
 
-    def _on_plan(self, message: Plan) -> None:
-        self.recording.plan_times.append((time.monotonic(), message.plan_time))
+    def _on_plan(self, plan: Plan) -> None:
+        self.recording.plan_times.append((time.monotonic(), plan.plan_time))
         self.notify()
 
     def _on_truth(self, state: SportModeState) -> None:

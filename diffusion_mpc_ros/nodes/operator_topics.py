@@ -1,4 +1,7 @@
-"""The operator's ROS topics as the control loop reads them, once a tick: ``e_stop``, ``joy``, ``cmd_vel``."""
+"""The operator's ROS topics as the control loop reads them, once a tick: ``e_stop``, ``joy``, ``cmd_vel``.
+
+``cmd_vel`` comes as Twist or, from Nav2 since Jazzy, as TwistStamped.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,7 @@ import math
 from collections import deque
 
 import numpy as np
-from geometry_msgs.msg import Twist
-from rclpy.node import Node
+from geometry_msgs.msg import Twist, TwistStamped
 from rclpy.qos import DurabilityPolicy
 from sensor_msgs.msg import Joy
 from std_msgs.msg import Bool
@@ -20,8 +22,9 @@ from diffusion_mpc_ros.core.errors import GamepadError
 from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2.remote import decode_remote, remote_present
 from diffusion_mpc_ros.nodes import conversions
-from diffusion_mpc_ros.nodes.direct_subscription import DirectSubscription, publishers
+from diffusion_mpc_ros.nodes.direct_subscription import DirectSubscription, Received, SecondParticipant, publishers
 from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state
+from diffusion_mpc_ros.nodes.intake import Intake
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
 from diffusion_mpc_ros.nodes.qos import ANY_STOP, EARLIER_STOP, RELIABLE_STOP, STREAM
 
@@ -32,8 +35,8 @@ READ_AT_ONCE = 40
 DISCOVERY = 2.0
 # A gamepad's emergency stop stands for this long [s] after its last message that asserts it.
 JOY_HOLD = 0.5
-# What cannot be used is told of at most this often for each topic [s].
-COMPLAINT_PERIOD = 1.0
+# Gamepads that change are told of at most this often [s].
+TELLING_PERIOD = 1.0
 
 
 class OperatorTopics:
@@ -43,23 +46,25 @@ class OperatorTopics:
     what is said to be the executor's belongs to the control loop's thread.
     """
 
-    def __init__(self, node: Node, inputs: OperatorInputs, authority: VelocityAuthority, layout: str) -> None:
+    def __init__(self, intake: Intake, inputs: OperatorInputs, authority: VelocityAuthority, layout: str) -> None:
         self.messages: deque[str] = deque(maxlen=20)
-        self._node, self._inputs, self._authority = node, inputs, authority
+        self._intake, self._inputs, self._authority = intake, inputs, authority
         # The reliable one from the start: what a new panel says first is sent again until it has arrived.
-        self._e_stops = {id(qos): DirectSubscription(node, Bool, E_STOP, qos) for qos in (ANY_STOP, RELIABLE_STOP)}
-        self._joys = DirectSubscription(node, Joy, JOY, STREAM)
-        self._velocities = DirectSubscription(node, Twist, CMD_VEL, STREAM)
+        self._e_stops = {id(qos): DirectSubscription(intake, Bool, E_STOP, qos) for qos in (ANY_STOP, RELIABLE_STOP)}
+        self._joys = DirectSubscription(intake, Joy, JOY, STREAM)
+        self._second = SecondParticipant(intake.node)
+        self._velocities = (
+            DirectSubscription(intake, Twist, CMD_VEL, STREAM),
+            DirectSubscription(intake, TwistStamped, CMD_VEL, STREAM, self._second.node),
+        )
         self._stops = TopicStops(inputs.stops, E_STOP)
         self._layout_name, self._layout = layout, None
-        self._complained: dict[str, float] = {}  # topic -> when it was last complained of [s]
+        self._news, self._told = "", -math.inf  # what is to be told of a gamepad, and when one was told of [s]
         self._counts: tuple[int, int] | None = None  # buttons and axes of the gamepad's last message
 
-    @property
-    def rejected(self) -> int:
-        """How many messages could not be used."""
-        subscriptions = (*self._e_stops.values(), self._joys, self._velocities)
-        return sum(subscription.rejected for subscription in subscriptions) + sum(self._authority.rejected.values())
+    def close(self) -> None:
+        """Leave the ROS graph as far as the node does not; nothing may be read any more."""
+        self._second.close()
 
     def read_stops(self) -> None:
         """Read ``e_stop``."""
@@ -74,11 +79,9 @@ class OperatorTopics:
         for received in self._joys.take(READ_AT_ONCE):
             self._take_joy(received.message)
         now = clock.now()
-        for received in self._velocities.take(READ_AT_ONCE):
-            velocity = conversions.velocity(received.message)
-            self._authority.hear_velocity(f"{CMD_VEL} {received.sender}", velocity, now)
-            if not np.isfinite(velocity).all():
-                self._complain(CMD_VEL, f"{CMD_VEL} counts as zero: {velocity} is not finite", now)
+        for subscription in self._velocities:
+            for received in subscription.take(READ_AT_ONCE):
+                self._take_velocity(received, now)
         if lowstate is not None and remote_present(lowstate.wireless_remote):
             state = decode_remote(lowstate.wireless_remote)
             if state is not None:
@@ -92,36 +95,43 @@ class OperatorTopics:
         """
         if id(EARLIER_STOP) in self._e_stops:
             return
-        endpoints = self._node.get_publishers_info_by_topic(E_STOP)
+        endpoints = self._intake.node.get_publishers_info_by_topic(E_STOP)
         if any(endpoint.qos_profile.durability is DurabilityPolicy.TRANSIENT_LOCAL for endpoint in endpoints):
-            self._e_stops[id(EARLIER_STOP)] = DirectSubscription(self._node, Bool, E_STOP, EARLIER_STOP)
+            self._e_stops[id(EARLIER_STOP)] = DirectSubscription(self._intake, Bool, E_STOP, EARLIER_STOP)
 
     def asserting(self) -> list[str]:
         """Return who asserts an emergency stop now, by name; in the executor's thread.
 
         Publishers of ``e_stop`` that have left the ROS graph do not any more.
         """
-        known = publishers(self._node, E_STOP)
+        known = publishers(self._intake.node, E_STOP)
         self._stops.keep(known, before=clock.now() - DISCOVERY)
         names = {self._stops.source(sender): f"topic {E_STOP} by {name}" for sender, name in known.items()}
         return [names.get(source, source) for source in self._inputs.stops.standing(clock.now())]
 
+    def _take_velocity(self, received: Received, now: float) -> None:
+        """Its age is counted from now: a stamp is of a clock that this machine need not share."""
+        message = received.message
+        velocity = conversions.velocity(message.twist if isinstance(message, TwistStamped) else message)
+        self._authority.hear_velocity(f"{CMD_VEL} {received.sender}", velocity, now)
+        if not np.isfinite(velocity).all():
+            self._intake.refuse(CMD_VEL, f"it counts as zero: {velocity} is not finite")
+
     def _take_joy(self, message: Joy) -> None:
+        now = clock.now()
         layout = self._layout_of(message)
+        if self._news and now - self._told >= TELLING_PERIOD:
+            self.messages.append(self._news)
+            self._news, self._told = "", now
         state = gamepad_state(message, layout) if layout is not None else None
         if state is None:
             self._authority.rejected[JOY] += 1
+            self._intake.refuse(JOY, "not the gamepad's buttons and axes")
             return
-        now = clock.now()
         if not state.sticks_valid:
-            self._complain(JOY, f"{JOY} moves nothing: axes {list(message.axes)} are no sticks'", now)
+            self._intake.refuse(JOY, f"it moves nothing: axes {list(message.axes)} are no sticks'")
         self._inputs.gamepad(JOY, state, now + JOY_HOLD)
         self._authority.hear_sticks(JOY, state, now, layout.enable in state.pressed)
-
-    def _complain(self, topic: str, text: str, now: float) -> None:
-        if now - self._complained.get(topic, -math.inf) >= COMPLAINT_PERIOD:
-            self._complained[topic] = now
-            self.messages.append(text)
 
     def _layout_of(self, message: Joy) -> GamepadLayout | None:
         """Find the layout when the first message comes, or one with other numbers; say what was found."""
@@ -130,8 +140,8 @@ class OperatorTopics:
             self._counts = counts
             try:
                 self._layout = find_layout(self._layout_name, *counts)
-                self.messages.append(f"gamepad on {JOY}:\n{describe_layout(self._layout)}")
+                self._news = f"gamepad on {JOY}:\n{describe_layout(self._layout)}"
             except GamepadError as error:
                 self._layout = None
-                self.messages.append(f"the gamepad on {JOY} is not understood, its emergency stop neither: {error}")
+                self._news = f"the gamepad on {JOY} is not understood, its emergency stop neither: {error}"
         return self._layout

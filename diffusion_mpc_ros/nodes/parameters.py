@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from array import array
+from collections.abc import Iterable
 from typing import Any
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rcl_interfaces.msg import Parameter as ParameterMessage
 from rclpy.exceptions import InvalidParameterException, InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.declared_parameter import Parameter
+from diffusion_mpc_ros.node_parameters import FRAME_PREFIX
 
 
 def descriptor(parameter: Parameter) -> ParameterDescriptor:
@@ -47,3 +52,23 @@ def declare(node: Node, *parameters: Parameter) -> dict[str, Any]:
                 f"{parameter.description}"
             ) from error
     return values
+
+
+def frame_prefix(node: Node, value: str) -> str:
+    """What goes before a frame's name so that the frames of two robots do not meet on ``/tf`` (REP 105)."""
+    if value != FRAME_PREFIX.default:
+        return value
+    namespace = node.get_namespace().strip("/")
+    return f"{namespace}/" if namespace else ""
+
+
+def describe_unusable(parameters: Iterable[ParameterMessage]) -> str:
+    """Why values that somebody wants to set cannot be used, whatever they are for; "" when they can."""
+    types = {kind.value for kind in RosParameter.Type}
+    for parameter in parameters:
+        value = parameter.value
+        if value.type not in types:
+            return f"parameter {parameter.name!r} has the type {value.type}, types are {min(types)} .. {max(types)}"
+        if not all(math.isfinite(number) for number in (value.double_value, *value.double_array_value)):
+            return f"parameter {parameter.name!r} is not finite"
+    return ""

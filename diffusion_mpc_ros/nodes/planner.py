@@ -12,26 +12,28 @@ import gc
 import math
 
 import numpy as np
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from diffusion_mpc_msgs import msg as messages
 from trajectory_msgs.msg import JointTrajectory
 from visualization_msgs.msg import MarkerArray
 
+from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
 from diffusion_mpc_ros.control.command_ramp import CommandRamp
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import RewardError
-from diffusion_mpc_ros.core.types import Plan, RewardSettings
+from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState
 from diffusion_mpc_ros.node_parameters import PLANNER
 from diffusion_mpc_ros.nodes import conversions, standard_messages
-from diffusion_mpc_ros.nodes.parameters import declare
+from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
+from diffusion_mpc_ros.nodes.parameters import declare, frame_prefix
 from diffusion_mpc_ros.nodes.planning import PlanningLoop
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
-from diffusion_mpc_ros.nodes.runtime import ManagedNode, freeze_garbage, run
+from diffusion_mpc_ros.nodes.runtime import freeze_garbage, run
 from diffusion_mpc_ros.planners.configuration import make_planner
 from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime, usable_cores
+from diffusion_mpc_ros.rewards.composition import RewardComposer
 
-DIAGNOSTICS_PERIOD = 1.0
 # A command_publisher that says nothing for longer than this [s] moves nothing: its velocity counts as zero.
 HEARD_WITHIN = 0.2
 
@@ -49,18 +51,19 @@ class PlannerNode(ManagedNode):
         self._planner = make_planner(values)
         self._settle(f"SCHED_FIFO {values['realtime_priority']}" if realtime else "no real-time priority")
         self._level = self._planner.level
-        self._base_frame = values["base_frame"]
+        self._base_frame = frame_prefix(self, values["frame_prefix"]) + values["base_frame"]
         self._rewards = RewardSettings()
         self._failures = 0
         self._plans = self.create_publisher(messages.Plan, "plan", RELIABLE)
         self._predictions = self.create_publisher(JointTrajectory, "predicted_trajectory", LATEST)
         self._feet = self.create_publisher(MarkerArray, "predicted_feet", LATEST)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         self._loop = PlanningLoop(self._planner, self._publish, self._on_failure, self._show)
-        self.create_subscription(messages.RobotState, "robot_state", self._on_state, LATEST)
-        self.create_subscription(messages.RewardWeights, "reward_weights", self._on_rewards, SETTINGS)
-        self.create_subscription(messages.JointCommand, "joint_command", self._on_command, LATEST)
-        self.create_timer(DIAGNOSTICS_PERIOD, self._every_second)
+        # Before the first of them, which may come at once.
+        self._composer = RewardComposer({}, CONSTRAINTS, check=check_feasible)
+        take = self.intake.subscribe
+        take(messages.RobotState, "robot_state", conversions.robot_state, self._on_state, LATEST)
+        take(messages.RewardWeights, "reward_weights", conversions.reward_settings, self._on_rewards, SETTINGS)
+        take(messages.JointCommand, "joint_command", conversions.joint_command, self._on_command, LATEST)
 
     def close(self) -> None:
         """Stop planning."""
@@ -77,34 +80,31 @@ class PlannerNode(ManagedNode):
         times = f"plan time with all rewards p50 {trial.p50 * 1e3:.1f} ms, p99 {trial.p99 * 1e3:.1f} ms"
         log.info(f"{planner.artefact.name}: {planner.describe_level()}; {times}")
 
-    def _on_state(self, message: messages.RobotState) -> None:
+    def _on_state(self, state: RobotState) -> None:
         now = clock.now()
         asked = self._velocity if now - self._heard <= HEARD_WITHIN else np.zeros(3)
-        self._loop.update(conversions.robot_state(message), self._ramp.get(asked, now), self._rewards)
+        self._loop.update(state, self._ramp.get(asked, now), self._rewards)
 
     def _on_command(self, message: messages.JointCommand) -> None:
-        velocity = np.array(message.velocity)
-        if np.isfinite(velocity).all():
-            self._velocity, self._heard = velocity, clock.now()
+        self._velocity, self._heard = np.array(message.velocity), clock.now()
 
-    def _on_rewards(self, message: messages.RewardWeights) -> None:
-        rewards = conversions.reward_settings(message)
+    def _on_rewards(self, rewards: RewardSettings) -> None:
         try:
+            self._composer.validate(rewards)
             self._planner.check_rewards(rewards)
         except RewardError as error:
             text = f"reward revision {rewards.revision} is not followed, {self._rewards.revision} stays: {error}"
-            self.get_logger().error(text, throttle_duration_sec=1.0)
-            return
+            raise RewardError(text) from error
         self._rewards = rewards
 
     def _publish(self, plan: Plan) -> None:
         """In the planner's thread."""
-        stamp = self.get_clock().now().to_msg()
+        stamp = self.stamp()
         self._plans.publish(conversions.plan_message(plan, self._planner.artefact.identity, stamp))
 
     def _show(self, plan: Plan) -> None:
         """In the planner's thread."""
-        stamp = self.get_clock().now().to_msg()
+        stamp = self.stamp()
         if self._predictions.get_subscription_count():
             self._predictions.publish(standard_messages.joint_trajectory_message(plan, stamp))
         if self._feet.get_subscription_count():
@@ -124,7 +124,8 @@ class PlannerNode(ManagedNode):
         text = f"no plan for tick {failure.request.tick}: {failure.error!r} ({failure.consecutive} in a row)"
         self.get_logger().error(text, throttle_duration_sec=1.0)
 
-    def _every_second(self) -> None:
+    def status(self) -> Status:
+        """Plan times, failures, and the level that the time budget leaves."""
         summary = self._loop.latency.summary()
         late = summary.count and summary.p99 > self._loop.latency.limit
         values = {
@@ -141,8 +142,7 @@ class PlannerNode(ManagedNode):
         text = f"plans of up to {self._loop.latency.limit * 1e3:.0f} ms are in time"
         if degraded:
             text += f"; degraded to {self._planner.describe_level()}"
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(standard_messages.diagnostics_message(self.get_name(), level, text, values, stamp))
+        return level, text, values
 
 
 def main() -> None:

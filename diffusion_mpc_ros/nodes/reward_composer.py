@@ -21,9 +21,10 @@ from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.node_parameters import REWARD_COMPOSER, WEIGHTS
 from diffusion_mpc_ros.nodes import conversions, reward_requests
+from diffusion_mpc_ros.nodes.managed_node import ManagedNode
 from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import SETTINGS
-from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+from diffusion_mpc_ros.nodes.runtime import run
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 from diffusion_mpc_ros.rewards.presets import load_presets
 
@@ -42,14 +43,14 @@ class RewardComposerNode(ManagedNode):
         self._mirroring = False
         self.add_on_set_parameters_callback(self._on_parameters)
         self._publisher = self.create_publisher(RewardWeights, "reward_weights", SETTINGS)
-        self._ramp = self.create_timer(CONTROL_DT, self._publish)
+        self._ramp = self.every(CONTROL_DT, self._publish)
         self.create_service(SetRewardWeights, "set_reward_weights", self._on_set)
         self.create_service(GetRewardWeights, "get_reward_weights", self._on_get)
 
     def _publish(self) -> None:
         """The settings in force now; the timer rests once a ramp has ended."""
         settings = self._composer.at(time.monotonic())
-        self._publisher.publish(conversions.reward_weights_message(settings, self.get_clock().now().to_msg()))
+        self._publisher.publish(conversions.reward_weights_message(settings, self.stamp()))
         if settings is self._composer.target:
             self._ramp.cancel()
 
@@ -71,7 +72,7 @@ class RewardComposerNode(ManagedNode):
         return response
 
     def _on_get(self, _: GetRewardWeights.Request, response: GetRewardWeights.Response):
-        stamp = self.get_clock().now().to_msg()
+        stamp = self.stamp()
         current = conversions.reward_weights_message(self._composer.at(time.monotonic()), stamp)
         return reward_requests.fill(response, current, self._composer)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.go2.channels import Go2Domain, open_domain
-from diffusion_mpc_ros.nodes.runtime import ManagedNode
+from diffusion_mpc_ros.nodes.managed_node import ManagedNode
 
 POLL_PERIOD, WORD_PERIOD = 0.2, 5.0  # [s]
 _SIOCGIFADDR = 0x8915

@@ -13,65 +13,22 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import ClassVar
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
 from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
-from diffusion_mpc_ros.realtime.memory import lock_memory
+from diffusion_mpc_ros.nodes.managed_node import ManagedNode
 
 # How long a request to end may wait for the executor [s].
 SPIN_TIMEOUT = 0.1
-# How long a node may take to end in order [s].
-END_TIMEOUT = 8.0
 # An executor that only fails must not take the processor from the other threads [s].
 FAILURE_PAUSE = 0.01
 # A thread with a deadline waits at most this long [s] for another one to give up the interpreter.
 SWITCH_INTERVAL = 0.5e-3
-
-
-class ManagedNode(Node):
-    """A node that ends in order, and whose threads can end its process.
-
-    The end: :meth:`end` once, then callbacks as before until :attr:`ended` or ``end_timeout`` [s], then :meth:`close`.
-    """
-
-    end_timeout: ClassVar[float] = END_TIMEOUT
-    # Those of this process; also while a node is being made.
-    requests: ClassVar[EndRequests | None] = None
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.failure: BaseException | None = None
-        self.memory_locked = lock_memory()
-
-    @property
-    def end_requested(self) -> bool:
-        """Whether the process is asked to end."""
-        return self.requests is not None and self.requests.made
-
-    def fail(self, error: BaseException) -> None:
-        """End the process because of ``error``, from any thread; the first error counts."""
-        self.failure = self.failure or error
-
-    def end(self) -> None:
-        """Begin to end in order; called once, in the executor's thread."""
-
-    @property
-    def ended(self) -> bool:
-        """Whether nothing is left to be done in order."""
-        return True
-
-    def hurry(self) -> None:
-        """End at once: somebody has asked a second time; called once, between :meth:`end` and :meth:`close`."""
-
-    def close(self) -> None:
-        """Stop threads and release what the node holds; called once, also after an error."""
 
 
 def run(make_node: Callable[[], ManagedNode]) -> None:

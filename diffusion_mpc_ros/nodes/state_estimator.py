@@ -7,9 +7,8 @@ as a tick's first one is there. ``/diagnostics`` says every second which feet do
 
 from __future__ import annotations
 
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticStatus
 from diffusion_mpc_msgs.msg import RobotState
-from geometry_msgs.msg import TransformStamped
 from nav_msgs.msg import Odometry
 from sensor_msgs.msg import Imu, JointState, Joy
 
@@ -21,14 +20,15 @@ from diffusion_mpc_ros.node_parameters import STATE_ESTIMATOR
 from diffusion_mpc_ros.nodes import conversions, standard_messages
 from diffusion_mpc_ros.nodes.estimation import StateSampler, TickSnapshot, describe_foot_sensors
 from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
-from diffusion_mpc_ros.nodes.parameters import declare
+from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
+from diffusion_mpc_ros.nodes.parameters import declare, frame_prefix
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.robot_domain import join
-from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+from diffusion_mpc_ros.nodes.runtime import run
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
-# Time between two diagnostics, and the least between two warnings in the log [s].
-DIAGNOSTICS_PERIOD, WARNING_PERIOD = 1.0, 30.0
+# The least time between two warnings in the log [s].
+WARNING_PERIOD = 30.0
 
 
 class StateEstimator(ManagedNode):
@@ -37,7 +37,8 @@ class StateEstimator(ManagedNode):
     def __init__(self) -> None:
         super().__init__("state_estimator")
         values = declare(self, *STATE_ESTIMATOR)
-        self._odom_frame, self._base_frame = values["odom_frame"], values["base_frame"]
+        prefix = frame_prefix(self, values["frame_prefix"])
+        self._odom_frame, self._base_frame = prefix + values["odom_frame"], prefix + values["base_frame"]
         self._states = self.create_publisher(RobotState, "robot_state", STREAM)
         self._joint_states = self.create_publisher(JointState, "joint_states", RELIABLE)
         self._imu = self.create_publisher(Imu, "imu/data", RELIABLE)
@@ -48,14 +49,12 @@ class StateEstimator(ManagedNode):
             self.get_logger().info("tf2_msgs is not installed: no /tf")
         else:
             self._transforms = self.create_publisher(self._tf2_msgs.TFMessage, "/tf", RELIABLE)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         self._sampler = StateSampler()
         # The DDS library's threads, which receive and publish, inherit it.
         schedule_realtime(values["realtime_priority"])
         self._domain = join(self, values)
         self._lowcmds = Subscriber(self._domain, LOWCMD, self._sampler.note_command)
         self._lowstates = Subscriber(self._domain, LOWSTATE, self._on_lowstate, single_source=True)
-        self.create_timer(DIAGNOSTICS_PERIOD, self._every_second)
 
     def close(self) -> None:
         """Leave the robot's topics."""
@@ -73,7 +72,7 @@ class StateEstimator(ManagedNode):
             self.fail(error)
 
     def _publish(self, snapshot: TickSnapshot) -> None:
-        stamp = self.get_clock().now().to_msg()
+        stamp = self.stamp()
         state, lowstate = snapshot.state, snapshot.lowstate
         self._states.publish(conversions.robot_state_message(state, lowstate, stamp, self._base_frame))
         self._joint_states.publish(standard_messages.joint_state_message(state, stamp))
@@ -85,28 +84,17 @@ class StateEstimator(ManagedNode):
         odometry = standard_messages.odometry_message(state, snapshot.position, stamp, frames)
         self._odometry.publish(odometry)
         if self._tf2_msgs is not None:
-            self._transforms.publish(self._tf2_msgs.TFMessage(transforms=[_transform(odometry)]))
+            self._transforms.publish(self._tf2_msgs.TFMessage(transforms=[standard_messages.transform_message(odometry)]))
 
-    def _every_second(self) -> None:
+    def status(self) -> Status:
+        """Which feet do without their force sensors."""
         work = self._sampler.foot_sensors_work
         warning = describe_foot_sensors(work)
         if warning:
             self.get_logger().warning(warning, throttle_duration_sec=WARNING_PERIOD)
         level = DiagnosticStatus.WARN if warning else DiagnosticStatus.OK
-        text = warning or "contact by the force sensors of all feet"
         values = {f"contact_{leg}": "sensor" if works else "inferred" for leg, works in zip(LEGS, work)}
-        stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(standard_messages.diagnostics_message(self.get_name(), level, text, values, stamp))
-
-
-def _transform(odometry: Odometry) -> TransformStamped:
-    transform = TransformStamped(header=odometry.header, child_frame_id=odometry.child_frame_id)
-    position = odometry.pose.pose.position
-    transform.transform.translation.x = position.x
-    transform.transform.translation.y = position.y
-    transform.transform.translation.z = position.z
-    transform.transform.rotation = odometry.pose.pose.orientation
-    return transform
+        return level, warning or "contact by the force sensors of all feet", values
 
 
 def main() -> None:

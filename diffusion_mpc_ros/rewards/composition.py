@@ -98,6 +98,10 @@ class RewardComposer:
         names = base.constraints if constraints is None else constraints
         return self._change(now, self._compose(base, weights or {}, parameters or {}, names), ramp_time)
 
+    def validate(self, settings: RewardSettings) -> None:
+        """Raise :class:`RewardError` for settings that no composer can have sent; changes nothing."""
+        self._compose(self._defaults(), settings.weights, settings.parameters, settings.constraints)
+
     def undo(self, now: float, ramp_time: float | None = None) -> RewardSettings:
         """Go back to the settings before the last change, as a new revision. Raises :class:`RewardError` if none."""
         if not self._history:

@@ -18,9 +18,10 @@ WAIT = 60.0
 class NodeProcess:
     """One node as its own process; ``output`` holds what it has printed so far."""
 
-    def __init__(self, name: str, log: Path, parameters: dict[str, object]) -> None:
+    def __init__(self, name: str, log: Path, remap: dict[str, str], parameters: dict[str, object]) -> None:
         self._log = log
         arguments = [word for key, value in parameters.items() for word in ("-p", f"{key}:={value}")]
+        arguments += [word for key, value in remap.items() for word in ("-r", f"{key}:={value}")]
         path = f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
         self.process = subprocess.Popen(
             [sys.executable, "-m", f"diffusion_mpc_ros.nodes.{name}", "--ros-args", *arguments],
@@ -46,11 +47,11 @@ class NodeProcess:
 
 @pytest.fixture
 def start_node(ros_domain, tmp_path):
-    """A function that starts a node by executable name and parameters; all are killed at the end."""
+    """A function that starts a node by executable name, remappings and parameters; all are killed at the end."""
     nodes = []
 
-    def start(name: str, **parameters: object) -> NodeProcess:
-        node = NodeProcess(name, tmp_path / f"{name}_{len(nodes)}.log", parameters)
+    def start(name: str, remap: dict[str, str] | None = None, **parameters: object) -> NodeProcess:
+        node = NodeProcess(name, tmp_path / f"{name}_{len(nodes)}.log", remap or {}, parameters)
         nodes.append(node)
         return node
 
@@ -83,3 +84,22 @@ def probe(ros_domain):
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def make_node(ros_domain):
+    """A function that makes a node in a participant of its own; nothing spins it."""
+    import rclpy
+
+    made = []
+
+    def make(name: str):
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=ros_domain)
+        made.append((rclpy.create_node(name, context=context), context))
+        return made[-1][0]
+
+    yield make
+    for node, context in made:
+        node.destroy_node()
+        rclpy.shutdown(context=context)

@@ -8,7 +8,8 @@ of each callback of the ending. ``chatter``: writes 5 kB each turn.
 import sys
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.nodes.runtime import ManagedNode, run
+from diffusion_mpc_ros.nodes.managed_node import ManagedNode
+from diffusion_mpc_ros.nodes.runtime import run
 
 PATH, *DOES = sys.argv[1:]
 PERIOD = 0.005

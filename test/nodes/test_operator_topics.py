@@ -15,6 +15,7 @@ from std_msgs.msg import Bool
 from diffusion_mpc_ros.control.authority import VelocityAuthority
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.nodes import operator_topics
+from diffusion_mpc_ros.nodes.intake import Intake
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
 from diffusion_mpc_ros.nodes.operator_topics import OperatorTopics
 
@@ -31,8 +32,9 @@ class Loop:
 
     def __init__(self, probe) -> None:
         self.probe, self.inputs = probe, OperatorInputs()
+        self.intake = Intake(probe)
         self.authority = VelocityAuthority((1.0, 0.5, 1.0), 0.08, 0.5)
-        self.topics = OperatorTopics(probe, self.inputs, self.authority, "auto")
+        self.topics = OperatorTopics(self.intake, self.inputs, self.authority, "auto")
 
     def stopped(self) -> str:
         self.topics.find_panels()
@@ -51,8 +53,22 @@ class Loop:
 
 
 @pytest.fixture
-def loop(probe):
-    return Loop(probe)
+def make_loop(probe):
+    """A function that makes a :class:`Loop`; all are closed at the end."""
+    loops = []
+
+    def make() -> Loop:
+        loops.append(Loop(probe))
+        return loops[-1]
+
+    yield make
+    for loop in loops:
+        loop.topics.close()
+
+
+@pytest.fixture
+def loop(make_loop):
+    return make_loop()
 
 
 @pytest.mark.parametrize("qos", QOS)
@@ -68,10 +84,10 @@ def test_a_stop_of_any_quality_of_service_is_heard_and_stands(loop, qos):
     assert loop.topics.asserting() == []
 
 
-def test_a_stop_said_before_anybody_listened_is_heard(probe):
+def test_a_stop_said_before_anybody_listened_is_heard(probe, make_loop):
     early = probe.create_publisher(Bool, "e_stop", QOS["latched"])
     early.publish(TRUE)
-    loop = Loop(probe)
+    loop = make_loop()
     loop.until(lambda: loop.stopped() != "")
 
 
@@ -139,8 +155,7 @@ def test_a_pad_of_twelve_buttons_is_understood_and_an_unknown_one_refused_in_wor
     loop.until(says("3 buttons and 2 axes", Joy(axes=[0.0] * 2, buttons=[1] * 3)))
 
 
-def test_one_program_at_a_time(probe):
-    loop = Loop(probe)
+def test_one_program_at_a_time(probe, loop):
     programs = [probe.create_publisher(Twist, "cmd_vel", QOS["reliable"]) for _ in range(2)]
     twists = [Twist(), Twist()]
     twists[0].linear.x, twists[1].linear.x = 0.3, -0.9
@@ -168,7 +183,7 @@ def test_a_velocity_that_is_not_finite_is_told_of_and_moves_nothing(loop, value)
         return holding(loop).holder != ""
 
     loop.until(held)
-    assert not holding(loop).velocity.any() and "not finite" in loop.topics.messages[-1]
+    assert not holding(loop).velocity.any() and "not finite" in loop.intake.lines[0]
 
 
 def test_a_flood_is_read_in_bounded_portions(loop):

@@ -35,7 +35,7 @@ def test_settings_that_no_plan_can_follow_are_refused_and_planning_goes_on(start
     probe.until(lambda: planned(1) and "elegance" in node.output)
     last = plans[-1].start_tick
     probe.until(lambda: planned(1) and plans[-1].start_tick > last + 5)
-    assert "reward revision 2 is not followed, 1 stays: the model artefact has no reward terms" in node.output
+    assert "reward revision 2 is not followed, 1 stays: unknown reward term 'elegance'" in node.output
     ask(3, {"energy": 2.0})
     probe.until(lambda: planned(3))
     assert node.terminate() == 0 and "Traceback" not in node.output

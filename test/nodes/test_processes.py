@@ -95,7 +95,7 @@ def test_state_estimator_names_the_foot_whose_sensor_is_dead(start_node, probe, 
         probe.until(told)
         lowstates.close()
     status = reported[-1].status[0]
-    assert status.name == "state_estimator" and "FL (dead" in status.message
+    assert status.name == "/state_estimator" and "FL (dead" in status.message
     told = {value.key: value.value for value in status.values}
     assert told == {"contact_FR": "sensor", "contact_FL": "inferred", "contact_RR": "sensor", "contact_RL": "sensor"}
     assert node.terminate() == 0 and "force sensors: FL (dead" in node.output

@@ -17,7 +17,7 @@ from diffusion_mpc_ros.bringup import KILL_WAIT
 from diffusion_mpc_ros.nodes import end_requests, launcher
 from diffusion_mpc_ros.nodes.end_requests import SAME_CAUSE, EndRequests
 from diffusion_mpc_ros.nodes.go2_simulator import Go2SimulatorNode
-from diffusion_mpc_ros.nodes.runtime import END_TIMEOUT
+from diffusion_mpc_ros.nodes.managed_node import END_TIMEOUT
 
 NODE = Path(__file__).with_name("ending_node.py")
 WAIT = 60.0

@@ -1,0 +1,149 @@
+"""What every node of this project has in common, beside how its process runs (:mod:`.runtime`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters, SetParametersAtomically
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import InvalidParameterTypeException
+from rclpy.node import Node
+from rclpy.parameter import Parameter as RosParameter
+from rclpy.service import Service
+from rclpy.timer import Timer
+
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.nodes import standard_messages
+from diffusion_mpc_ros.nodes.end_requests import EndRequests
+from diffusion_mpc_ros.nodes.intake import Intake
+from diffusion_mpc_ros.nodes.parameters import describe_unusable
+from diffusion_mpc_ros.nodes.qos import RELIABLE
+from diffusion_mpc_ros.realtime.memory import lock_memory
+
+# How long a node may take to end in order [s].
+END_TIMEOUT = 8.0
+DIAGNOSTICS_PERIOD, LOG_PERIOD = 1.0, 0.1
+USE_SIM_TIME = "use_sim_time"
+# Level, text and values of a diagnostic status.
+Status = tuple[bytes, str, Mapping[str, Any]]
+
+
+class ManagedNode(Node):
+    """A node that ends in order, whose threads can end its process, and that no message ends.
+
+    The end: :meth:`end` once, then callbacks as before until :attr:`ended` or ``end_timeout`` [s], then :meth:`close`.
+    Others' messages come through :attr:`intake`. ``/diagnostics`` tells :meth:`status` and what was refused, each
+    second. Time is the machine's: the robot and its simulators live in real time, whatever ``use_sim_time`` says.
+    """
+
+    end_timeout: ClassVar[float] = END_TIMEOUT
+    # Those of this process; also while a node is being made.
+    requests: ClassVar[EndRequests | None] = None
+
+    def __init__(self, name: str) -> None:
+        try:
+            super().__init__(name)
+        except InvalidParameterTypeException as error:
+            raise ConfigurationError(f"parameter {USE_SIM_TIME!r} of {name}: {error}") from error
+        self.intake = Intake(self)
+        self.failure: BaseException | None = None
+        self.memory_locked = lock_memory()
+        self._keep_real_time()
+        self._steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
+        self.every(DIAGNOSTICS_PERIOD, self._diagnose)
+        self.every(LOG_PERIOD, self.log_lines)
+
+    @property
+    def end_requested(self) -> bool:
+        """Whether the process is asked to end."""
+        return self.requests is not None and self.requests.made
+
+    def fail(self, error: BaseException) -> None:
+        """End the process because of ``error``, from any thread; the first error counts."""
+        self.failure = self.failure or error
+
+    def end(self) -> None:
+        """Begin to end in order; called once, in the executor's thread."""
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing is left to be done in order."""
+        return True
+
+    def hurry(self) -> None:
+        """End at once: somebody has asked a second time; called once, between :meth:`end` and :meth:`close`."""
+
+    def close(self) -> None:
+        """Stop threads and release what the node holds; called once, also after an error."""
+
+    def status(self) -> Status | None:
+        """What ``/diagnostics`` says of this node; None for nothing yet."""
+        return None
+
+    def stamp(self) -> Time:
+        """Now, for the header of a message."""
+        return self.get_clock().now().to_msg()
+
+    def every(self, period: float, callback: Callable[[], object]) -> Timer:
+        """Call ``callback`` each ``period`` [s] of a clock that nobody sets, neither ROS time nor the date."""
+        return self.create_timer(period, callback, clock=self._steady)
+
+    def log_lines(self) -> None:
+        """Log what was refused since the last call."""
+        for line in self.intake.take_lines():
+            self.get_logger().warning(line)
+
+    def create_service(self, srv_type: type, srv_name: str, callback: Callable, **options: Any) -> Service:
+        """As rclpy's, but its own services for parameters refuse values that would end the node or mean nothing."""
+        if srv_type in (SetParameters, SetParametersAtomically):
+            return super().create_service(srv_type, srv_name, self._refusing_values(callback), **options)
+        return super().create_service(srv_type, srv_name, callback, **options)
+
+    def _refusing_values(self, callback: Callable) -> Callable:
+        def handle(request: Any, response: Any) -> Any:
+            reason = describe_unusable(request.parameters)
+            if not reason:
+                return callback(request, response)
+            self.intake.refuse("parameters", reason)
+            refusal = SetParametersResult(successful=False, reason=reason)
+            if isinstance(response, SetParameters.Response):
+                response.results = [refusal] * len(request.parameters)
+            else:
+                response.result = refusal
+            return response
+
+        return handle
+
+    def _keep_real_time(self) -> None:
+        if self.get_parameter(USE_SIM_TIME).value:
+            self.set_parameters([RosParameter(USE_SIM_TIME, value=False)])
+            self.get_logger().warning(f"{USE_SIM_TIME} is ignored: robot and simulator run in real time")
+
+        def refuse(parameters: list[RosParameter]) -> SetParametersResult:
+            asked = any(parameter.name == USE_SIM_TIME and parameter.value for parameter in parameters)
+            reason = "robot and simulator run in real time" if asked else ""
+            return SetParametersResult(successful=not asked, reason=reason)
+
+        self.add_on_set_parameters_callback(refuse)
+
+    def _diagnose(self) -> None:
+        name, robot = self.get_fully_qualified_name(), self.get_namespace().strip("/") or "go2"
+        own = self.status()
+        statuses = [] if own is None else [standard_messages.diagnostic_status(name, robot, *own)]
+        statuses.append(standard_messages.diagnostic_status(f"{name}: inputs", robot, *self._inputs_status()))
+        message = DiagnosticArray(status=statuses)
+        message.header.stamp = self.stamp()
+        self._diagnostics.publish(message)
+
+    def _inputs_status(self) -> Status:
+        rejected = dict(self.intake.rejected)
+        values = {"rejected_messages": sum(rejected.values())}
+        values |= {f"rejected_{topic}": count for topic, count in rejected.items()}
+        mismatched = self.intake.mismatched()
+        level = DiagnosticStatus.WARN if mismatched else DiagnosticStatus.OK
+        return level, "; ".join(mismatched) or "every publisher can be heard", values
