@@ -42,6 +42,7 @@ def truth_sample(state: SportModeState) -> TruthSample:
         yaw_rate=float(state.base_ang_vel[2]),
         height=float(state.position[2]),
         tilt=float(rotations.tilt(rotations.projected_gravity(state.base_quat_wxyz))),
+        climb=float(state.velocity[2]),
     )
 
 

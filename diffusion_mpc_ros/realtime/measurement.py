@@ -22,13 +22,14 @@ class MeasurementError(DiffusionMpcError):
 
 @dataclass(frozen=True)
 class TruthSample:
-    """True state of the base at local monotonic ``time`` [s]: base-frame velocity, yaw rate, height, tilt."""
+    """True state of the base at local monotonic ``time`` [s]: velocities, height, tilt."""
 
     time: float
-    lin_vel_b: np.ndarray  # (3,) [m/s]
+    lin_vel_b: np.ndarray  # (3,) [m/s], base frame
     yaw_rate: float  # [rad/s]
     height: float  # [m]
     tilt: float  # [rad]
+    climb: float  # [m/s], upwards
 
     @property
     def fallen(self) -> bool:

@@ -34,7 +34,7 @@ NODES = ("command_publisher", "planner", "go2_simulator")
 @pytest.fixture(autouse=True)
 def handlers():
     """Puts the handlers of the signals back."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
     before = [signal.getsignal(number) for number in numbers]
     yield
     for number, handler in zip(numbers, before):
@@ -66,8 +66,9 @@ def test_a_missing_robot_side_and_refused_settings_end_all(tmp_path, dying, stat
 
 def test_what_does_not_end_is_killed_and_told(tmp_path, capsys):
     group = ProcessGroup(EndRequests(), kill_wait=0.5)
-    group.add("command_publisher", "exit 0", dict(os.environ))
-    group.add("planner", "trap '' TERM; while :; do sleep 0.1; done", dict(os.environ))
+    deaf = tmp_path / "deaf"
+    group.add("command_publisher", f"until [ -e {deaf} ]; do sleep 0.05; done", dict(os.environ))
+    group.add("planner", f"trap '' TERM; touch {deaf}; while :; do sleep 0.1; done", dict(os.environ))
     assert group.run() == 1
     printed = capsys.readouterr().out
     assert "killed after 0 s: planner" in printed and "done" not in printed
@@ -123,7 +124,7 @@ def start(tmp_path):
         group.process.wait(WAIT)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_ends_all_in_order_and_done_is_said_last(start, number):
     group = start(*NODES)
     group.process.send_signal(number)
@@ -132,7 +133,7 @@ def test_a_signal_ends_all_in_order_and_done_is_said_last(start, number):
     assert group.output.splitlines()[-1].endswith("done: all processes have ended")
 
 
-@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGKILL])
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGKILL])
 def test_all_end_in_order_when_their_launcher_dies(start, number):
     group = start(*NODES)
     group.process.send_signal(number)

@@ -19,7 +19,7 @@ COMMAND = np.array([0.5, 0.0, 0.0])
 
 
 def truth(time, vx=0.5, vy=0.0, height=0.3, tilt=0.0):
-    return TruthSample(time, np.array([vx, vy, 0.0]), 0.0, height, tilt)
+    return TruthSample(time, np.array([vx, vy, 0.0]), 0.0, height, tilt, 0.0)
 
 
 def recording(truths, commands):
