@@ -81,8 +81,11 @@ class Controller:
     def walk(self) -> None:
         self.stand()
         self.plans.set()
-        while not self.loop.request(Event.WALK, WAIT)[0]:  # until a plan has a row
+        accepted, message = self.loop.request(Event.WALK, WAIT)
+        while not accepted:
+            assert "no plan has a row" in message, message
             self.until(lambda step: True)
+            accepted, message = self.loop.request(Event.WALK, WAIT)
 
     def close(self) -> None:
         self.loop.close()
