@@ -83,6 +83,7 @@ def diagnostics(
         "clamped_joints": step.output.clamped,
         "rejected_lowstates": loop.rejected_lowstates,
         "report_failures": loop.report_failures,
+        "operator_failures": loop.operator_failures,
         "report_time_max_ms": loop.report_times.summary().max * 1e3,
         "watchdog_ready": link.watchdog_ready,
         "foreign_publishers": link.foreign_publishers,

@@ -62,8 +62,8 @@ class ControlLoop:
     there; ``waiting_for`` tells what is missing. ``artefact_error``: why the planner's model artefact must not be used,
     "" when it may. In the loop's thread run ``read_operator(lowstate, walking)``, at the beginning of each turn, which
     tells who holds the robot; ``read_stops`` right before the command is sent; ``on_step`` after it was sent. What the
-    last one raises is counted in ``report_failures`` and stops nothing. ``on_failure`` gets the exception that ended
-    the loop.
+    first and the last one raise is counted in ``operator_failures`` and ``report_failures`` and stops nothing.
+    ``on_failure`` gets the exception that ended the loop.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class ControlLoop:
     ) -> None:
         self.inputs = OperatorInputs() if inputs is None else inputs
         self.lateness = LatencyStatistics(LATE)
-        self.report_failures = 0
+        self.report_failures = self.operator_failures = 0
         self.report_times = LatencyStatistics(LATE)  # how long the next tick waits for the report of this one
         self.link_status = LinkStatus()  # of the last step
         self._link, self._settings, self._artefact_error = link, settings, artefact_error
@@ -153,11 +153,17 @@ class ControlLoop:
             while self.waiting_for:
                 if self._stopped.wait(WAIT_PERIOD):
                     return
-                self._read_stops()
+                self._wait()
             self._loop.run()
         except Exception as error:  # noqa: BLE001 - whoever owns the process ends it
             self._on_failure(error)
             self._damp_until_rest()
+
+    def _wait(self) -> None:
+        """Keep stops, and drop requests: what is asked for now must not be carried out when commands begin."""
+        self._holding(self._lowstates.latest())
+        while (request := self.inputs.take()) is not None:
+            request.answer(False, f"{request.event.value} refused: waiting for {self.waiting_for}")
 
     def _damp_until_rest(self) -> None:
         """Do what is left to do when the loop has failed: without the supervisor, at its rate, for a bounded time."""
@@ -169,8 +175,7 @@ class ControlLoop:
 
     def _step(self, deadline: Deadline) -> None:
         lowstate = self._lowstates.latest()
-        walking = self._supervisor.mode is Mode.WALKING
-        holding = self._read_operator(lowstate, walking)
+        holding = self._holding(lowstate)
         now = clock.now()
         tick = self._now_tick = self._tick(lowstate, now)
         jump = self._freshness.update(lowstate) if lowstate is not None else 0.0
@@ -220,6 +225,14 @@ class ControlLoop:
             since_last_step=CONTROL_DT if math.isnan(self._last_step) else now - self._last_step,
             watchdog_took_over=self._link.watchdog_took_over(),
         )
+
+    def _holding(self, lowstate: LowState | None) -> Holding:
+        """Read the operator's topics; where a foreign message breaks that, nobody holds the robot."""
+        try:
+            return self._read_operator(lowstate, self._supervisor.mode is Mode.WALKING)
+        except Exception:  # noqa: BLE001
+            self.operator_failures += 1
+            return NOBODY
 
     def _request(self) -> Request | None:
         """Return the operator's next request; while the robot is let down nobody else is asked."""

@@ -72,7 +72,10 @@ class WatchdogProcess:
         """Whether the process has ended, or hangs: another one has to take its place."""
         if self._process.poll() is not None or self._dead:
             return True
-        return self._unread() > MAX_UNREAD or (not self._joined and clock.now() - self._started > STARTS_WITHIN)
+        if self._joined:
+            return self._unread() > MAX_UNREAD
+        # Until it has joined nobody reads its heartbeats.
+        return clock.now() - self._started > STARTS_WITHIN
 
     def took_over(self) -> bool:
         """Whether it has begun to damp since this was last asked."""

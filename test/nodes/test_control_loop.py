@@ -52,6 +52,8 @@ class Controller:
         )
 
     def _read_operator(self, lowstate, walking) -> Holding:
+        if self.held is None:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a foreign name")
         return Holding("test", self.held, np.zeros(3))
 
     def _on_step(self, step) -> None:
@@ -81,8 +83,11 @@ class Controller:
     def walk(self) -> None:
         self.stand()
         self.plans.set()
-        while not self.loop.request(Event.WALK, WAIT)[0]:  # until a plan has a row
+        accepted, message = self.loop.request(Event.WALK, WAIT)
+        while not accepted:
+            assert "no plan has a row" in message, message
             self.until(lambda step: True)
+            accepted, message = self.loop.request(Event.WALK, WAIT)
 
     def close(self) -> None:
         self.loop.close()
@@ -376,6 +381,32 @@ def test_a_loop_that_fails_damps_until_the_robot_lies(domain, domain_id, simulat
     assert truth.height < 0.15 and robot.loop.ended
     robot.loop.close()
     wire.close()
+
+
+def test_a_foreign_message_that_cannot_be_read_ends_nothing(robot):
+    robot.stand()
+    robot.held = None
+    robot.until(lambda step: robot.loop.operator_failures > 3)
+    step = robot.until(lambda step: True)
+    assert step.output.mode is Mode.STANDING and step.holding.holder == ""
+
+
+def test_what_is_asked_for_while_waiting_is_not_carried_out_later_but_a_stop_is(domain, domain_id):
+    """L1+A means something to the robot's own controller, too: it must not stand up when that one lets go."""
+    server = MotionSwitcherServer(domain, mode="mcf")
+    robot = Controller(domain, domain_id)
+    deadline = threading.Event()
+    while "mcf" not in robot.loop.waiting_for:
+        assert not deadline.wait(0.01)
+    request = robot.loop.inputs.post(Event.STAND_UP)
+    assert request.done.wait(WAIT) and not request.accepted and "'mcf'" in request.message
+    robot.loop.inputs.stops.stop("joy")
+    with MotionSwitcher(domain) as switcher:
+        switcher.release(wait=lambda seconds: None)
+    step = robot.until(lambda step: True)
+    assert step.output.mode is Mode.FAULT and "emergency stop (joy)" in step.output.fault.cause
+    robot.close()
+    server.close()
 
 
 def test_nothing_is_sent_to_a_robot_that_does_not_answer(domain, domain_id):
