@@ -161,7 +161,7 @@ def offered(graph, node: str) -> tuple[set[str], set[str], set[str]]:
 def test_the_policies_allow_what_the_nodes_do_and_no_more(robot):
     with Operator() as operator:
         operator.record()  # what wakes the waiting
-        for node in bringup.EXECUTABLES:
+        for node in (*bringup.EXECUTABLES, "command_publisher_second"):
             expected = (
                 allowed(node, "topic", "publish") - OPTIONAL,
                 allowed(node, "topic", "subscribe"),
