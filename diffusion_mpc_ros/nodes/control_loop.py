@@ -93,6 +93,7 @@ class ControlLoop:
         self._on_step, self._on_failure = on_step, on_failure
         self._now_tick, self._last_step = 0, math.nan
         self._ended = False
+        self._aged = False  # the last command came too late for the state that it was decided on
         self._remote = b""
         self._lowstates = Subscriber(domain, LOWSTATE, self._on_lowstate, single_source=True)
         self._stopped = threading.Event()
@@ -183,7 +184,7 @@ class ControlLoop:
         request = self._request()
         before = self._supervisor.mode
         output = self._supervisor.step(self._input(tick, now, lowstate, row, request, holding, jump))
-        self._last_step = now
+        self._last_step, self._aged = now, False
         damped = output.mode in PASSIVE
         armed = not (damped and self._rest.reached)
         if not self._link.send(output.command, armed, lambda: damped or self._in_time(now)):
@@ -215,7 +216,7 @@ class ControlLoop:
         return SupervisorInput(
             tick=tick,
             lowstate=lowstate,
-            lowstate_age=self._freshness.age(now),
+            lowstate_age=math.inf if self._aged else self._freshness.age(now),
             joint_targets=row.joint_targets if row else None,
             request=self._ending.request(self._supervisor.mode, now) or (request.event if request else None),
             e_stop=self.inputs.stops.take(now),
@@ -255,8 +256,9 @@ class ControlLoop:
         return now - begun <= self._settings.loop_stall_max and self._fresh(now) and not self.inputs.stops.pending()
 
     def _not_sent(self, output: SupervisorOutput) -> SupervisorOutput:
-        """Return what left instead of ``output``. The next turn finds the cause: at the latest, that it was late."""
-        if not self.inputs.stops.pending():
+        """Return what left instead of ``output``; the next turn makes a fault of the cause, whatever it sees then."""
+        self._aged = not self._fresh(clock.now())
+        if not self._aged and not self.inputs.stops.pending():
             self._last_step = -math.inf
         return replace(output, command=JointCommand.damping(DAMPING_KD), following_plan=False)
 

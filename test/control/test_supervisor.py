@@ -366,11 +366,11 @@ def test_one_bad_reading_of_battery_or_heat_ends_no_walk():
 def test_a_blocked_joint_is_a_fault_within_little_more_than_a_second():
     supervisor = standing()
     # The calf is held 0.8 rad from its target: 60 N m/rad * 0.8 = 48 N m, clamped to 45.43: the whole limit.
-    # The mean 1 - (1 - 0.02 / 1)^n passes 0.5 at n = ln 0.5 / ln 0.98 = 34.3, and is looked at one tick later; a
+    # The mean 1 - (1 - 0.02 / 1)^n passes 0.6 at n = ln 0.4 / ln 0.98 = 45.4, and is looked at one tick later; a
     # little of the effort of standing up is still in it.
     blocked = DEFAULT_JOINT_POS - 0.8 * np.eye(12)[2]
-    outputs = [supervisor.step(make_input(tick, joint_pos=blocked)) for tick in range(37)]
-    assert [output.mode for output in outputs[:33]] == [Mode.STANDING] * 33
+    outputs = [supervisor.step(make_input(tick, joint_pos=blocked)) for tick in range(48)]
+    assert [output.mode for output in outputs[:44]] == [Mode.STANDING] * 44
     assert outputs[-1].mode is Mode.FAULT and outputs[-1].fault.cause.startswith("FR_calf_joint is blocked")
     # Damped, nothing of it is left.
     supervisor.step(make_input(request=Event.CLEAR_FAULT))
@@ -381,8 +381,7 @@ def test_a_joint_that_moves_is_not_blocked_however_hard_it_works():
     supervisor = standing()
     lagging = DEFAULT_JOINT_POS - 0.8 * np.eye(12)[2]
     moving = 2.0 * np.eye(12)[2]
-    # The mean speed reaches 1 rad/s, half of 2, in the same 34 ticks in which the mean torque reaches half the limit:
-    # begin with joints that move already.
+    # The mean speed reaches 1 rad/s, half of 2, before the mean torque reaches its limit: begin with joints that move.
     for _ in range(20):
         supervisor.step(make_input(joint_vel=moving))
     outputs = [supervisor.step(make_input(joint_pos=lagging, joint_vel=moving)) for _ in range(100)]
