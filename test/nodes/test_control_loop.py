@@ -15,7 +15,7 @@ from diffusion_mpc_ros.control.authority import Holding
 from diffusion_mpc_ros.control.modes import Event, Mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core.errors import InterfaceError, PlanError
-from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
+from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, MOTOR_MODE_SERVO
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Plan, Timing
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, LOWSTATE, Publisher, Subscriber, open_domain
@@ -47,6 +47,7 @@ class Controller:
             domain, LinkOptions("lo", domain_id, SETTINGS.watchdog_timeout, **options), self.failures.append
         )
         self.held = True
+        self.dry_run = options.get("dry_run", False)
         self.loop = ControlLoop(
             domain, self.link, SETTINGS, TIMING, self._on_step, self.failures.append, read_operator=self._read_operator
         )
@@ -73,7 +74,10 @@ class Controller:
                 return step
 
     def until_armable(self) -> None:
-        self.until(lambda step: step.lowstate is not None and self.loop.link_status.watchdog_ready)
+        self.until(lambda step: self._motors_follow(step.lowstate) and self.loop.link_status.watchdog_ready)
+
+    def _motors_follow(self, lowstate) -> bool:
+        return lowstate is not None and (self.dry_run or bool((lowstate.motor_mode == MOTOR_MODE_SERVO).all()))
 
     def stand(self) -> None:
         self.until_armable()
