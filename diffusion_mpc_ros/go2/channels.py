@@ -97,8 +97,9 @@ class Go2Domain:
 def open_domain(network_interface: str, domain_id: int) -> Go2Domain:
     """Join DDS domain ``domain_id`` (0 on the robot, 1 by convention in simulation) on ``network_interface``.
 
-    On ``lo`` discovery goes without multicast, which the loopback usually lacks. What arrives through any other
-    interface than that and the loopback is dropped. Raises :class:`InterfaceError` for an interface that is not there
+    On ``lo`` participants are found by unicast, as the loopback usually lacks multicast, and by multicast as well, as
+    Unitree's simulator and SDK programs do. What arrives through any other interface than that and the loopback is
+    dropped. Raises :class:`InterfaceError` for an interface that is not there
     or not usable, a domain id out of range, or a domain that this process already joined.
     """
     if network_interface not in network_interfaces():
@@ -124,12 +125,14 @@ def open_domain(network_interface: str, domain_id: int) -> Go2Domain:
 
 
 def _domain_configuration(network_interface: str) -> str:
+    # On the loopback both ways of discovery: the library uses multicast where it can, and the peers without it. Only
+    # discovery: no data goes to a group.
     loopback = network_interface == LOOPBACK
-    multicast = "false" if loopback else "default"
+    multicast = "spdp" if loopback else "default"
     peers = '<Peers><Peer address="localhost"/></Peers>' if loopback else ""
     return (
         '<CycloneDDS><Domain Id="any"><General>'
-        f'<Interfaces><NetworkInterface name="{network_interface}" multicast="{multicast}"/></Interfaces>'
+        f'<Interfaces><NetworkInterface name="{network_interface}" multicast="default"/></Interfaces>'
         f"<AllowMulticast>{multicast}</AllowMulticast></General>"
         "<Discovery><ParticipantIndex>auto</ParticipantIndex>"
         f"<MaxAutoParticipantIndex>{_MAX_PARTICIPANT_INDEX}</MaxAutoParticipantIndex>{peers}</Discovery>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import socket
 from ipaddress import IPv4Address
 
@@ -88,6 +89,13 @@ def test_multicast():
     assert (off.status, off.remedy) == (Status.BAD, "sudo ip link set eth0 multicast on")
     dropped = network.judge_multicast(WIRED, False)
     assert dropped.status is Status.BAD and "firewall" in dropped.text and "-i eth0" in dropped.remedy
+
+
+def test_multicast_on_the_loopback_lets_programs_of_the_sdk_be_found():
+    on = network.judge_loopback_multicast(dataclasses.replace(LOOPBACK, multicast=True))
+    assert on.status is Status.OK and "Unitree" in on.text
+    off = network.judge_loopback_multicast(LOOPBACK)
+    assert (off.status, off.remedy) == (Status.SKIPPED, "sudo ip link set lo multicast on")
 
 
 def test_a_multicast_datagram_returns_where_a_card_has_multicast_and_not_from_an_address_that_is_not_here():

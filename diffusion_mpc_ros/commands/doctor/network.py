@@ -147,7 +147,7 @@ def check_multicast(context: Context) -> Finding:
     """Does multicast work on the card."""
     card = read_cards()[context.network_interface]
     if card.loopback:
-        return skipped("not used on the loopback: participants find each other by unicast")
+        return judge_loopback_multicast(card)
     return judge_multicast(card, card.multicast and multicast_returns(card.addresses[0]))
 
 
@@ -162,6 +162,17 @@ def judge_multicast(card: Card, returned: bool) -> Finding:
             f"sudo iptables -I INPUT -i {card.name} -d 224.0.0.0/4 -j ACCEPT",
         )
     return ok(f"a datagram sent through {card.name} to a multicast group comes back")
+
+
+def judge_loopback_multicast(card: Card) -> Finding:
+    """Can programs that find each other by multicast alone be heard on the loopback."""
+    if card.multicast:
+        return ok(f"on: Unitree's simulator and SDK programs on {card.name} are found as well")
+    return skipped(
+        f"off on {card.name}: this controller and its simulator do without, Unitree's simulator and SDK programs may "
+        "not be found",
+        f"sudo ip link set {card.name} multicast on",
+    )
 
 
 def multicast_returns(address: IPv4Address) -> bool:
