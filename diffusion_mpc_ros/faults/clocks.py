@@ -22,7 +22,7 @@ class Clocks:
 
     def __init__(self, folder: Path) -> None:
         self._library, self._file = folder / "clocks.so", folder / "clocks"
-        self._monotonic = self._boottime = self._realtime = 0.0  # [s]
+        self._monotonic = self._boottime = 0.0  # [s]
 
     def environment(self) -> dict[str, str]:
         """The variables that preload the clocks; raises ClocksError where no compiler is."""
@@ -36,14 +36,14 @@ class Clocks:
         return {"LD_PRELOAD": str(self._library), "DIFFUSION_MPC_CLOCKS": str(self._file)}
 
     def lag(self, duration: float, *, paused: bool) -> None:
-        """Let the clocks lag by ``duration`` [s] more: all of them where the machine was ``paused``.
+        """Let the clocks lag by ``duration`` [s] more: CLOCK_BOOTTIME too where the machine was ``paused``.
 
-        Where the computer was only suspended, CLOCK_BOOTTIME and CLOCK_REALTIME went on.
+        Where the computer was only suspended that one went on. CLOCK_REALTIME always goes on: nothing is decided by
+        it, and whoever watches tells the time of messages by their stamps.
         """
         self._monotonic += duration
         if paused:
             self._boottime += duration
-            self._realtime += duration
-        lags = (self._monotonic, self._boottime, self._realtime)
+        lags = (self._monotonic, self._boottime, 0.0)
         with self._file.open("r+b") as file:  # in place: the processes have mapped it
             file.write(_LAGS.pack(*(round(lag * 1e9) for lag in lags)))

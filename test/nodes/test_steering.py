@@ -47,7 +47,7 @@ def test_the_simulated_remote_reaches_lowstate_and_the_topic_remote(start_node, 
         # Out of reach.
         probe.until(lambda: wire.latest() is not None and not remote_present(wire.latest().wireless_remote))
         wire.close()
-    assert "remote_input rejected" in simulator.output
+    assert "remote_input refused" in simulator.output
     assert simulator.terminate() == estimator.terminate() == 0
 
 

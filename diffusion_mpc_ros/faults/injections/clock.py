@@ -17,7 +17,7 @@ from diffusion_mpc_ros.faults.injections.injection import injection
 def computer_stands_still(harness: Harness, duration: float, paused: bool) -> Iterator[float]:
     """All of the controller is stopped for ``duration`` [s], and its clocks with it; the robot goes on.
 
-    ``paused``: every clock stood still, as of a paused virtual machine; else the computer was suspended.
+    ``paused``: CLOCK_BOOTTIME stood still as well, as in a paused virtual machine; else the computer was suspended.
     """
     processes = harness.processes
     pids = [processes.pid(name) for name in processes.names if name != "go2_simulator"]
