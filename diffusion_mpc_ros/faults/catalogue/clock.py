@@ -28,6 +28,6 @@ CLOCK = (
     ),
     Fault("clock: computer suspended", "for 1 s: CLOCK_MONOTONIC stands still", faults(STALLED),
           clock.computer_stands_still(1.0, False), 0.5, CLOCKS),
-    Fault("clock: virtual machine paused", "for 1 s: every clock that counts stands still", faults("the robot's clock ran on"),
-          clock.computer_stands_still(1.0, True), 0.5, CLOCKS),
+    Fault("clock: virtual machine paused", "for 1 s: every clock that counts stands still",
+          faults("the robot's clock ran on"), clock.computer_stands_still(1.0, True), 0.5, CLOCKS),
 )  # fmt: skip
