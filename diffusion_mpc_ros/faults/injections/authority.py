@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 
 import numpy as np
 from geometry_msgs.msg import Twist, WrenchStamped
@@ -13,17 +11,15 @@ from sensor_msgs.msg import Joy
 
 from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.faults.harness import Harness
-from diffusion_mpc_ros.faults.injections.basic import JOY_DRIVES, JOY_PERIOD, JOY_SPEED, PUSH_PERIOD
-from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection
+from diffusion_mpc_ros.faults.injections.basic import JOY_PERIOD, PUSH_PERIOD, drive_by_joystick
+from diffusion_mpc_ros.faults.injections.injection import injection, repeating
 from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
-
-DEAD_MAN = frozenset({"L1"})
 
 
 @injection
 def joy(harness: Harness, message: Joy) -> Iterator[float]:
     """A gamepad says the same all the time, from its first message on."""
-    with harness.publisher(Joy, "joy") as publish, _repeating(lambda: publish(message)):
+    with harness.publisher(Joy, "joy") as publish, repeating(lambda: publish(message), JOY_PERIOD):
         yield time.monotonic()
 
 
@@ -35,25 +31,15 @@ def stick_without_dead_man(harness: Harness) -> Iterator[float]:
         for _ in range(5):
             publish(joy_message(GamepadState(), stamp))
             time.sleep(JOY_PERIOD)
-        with _repeating(lambda: publish(joy_message(GamepadState(left_y=1.0), stamp))):
+        with repeating(lambda: publish(joy_message(GamepadState(left_y=1.0), stamp)), JOY_PERIOD):
             yield time.monotonic()
 
 
 @injection
 def held_still_beside_a_program(harness: Harness) -> Iterator[float]:
     """A gamepad drives the robot and stops sending; a program goes on asking for a velocity of its own."""
-    stamp = harness.operator.node.get_clock().now().to_msg()
     with harness.publisher(Joy, "joy") as publish:
-        state = GamepadState(DEAD_MAN)
-        end = time.monotonic() + JOY_DRIVES
-        while (start := time.monotonic()) < end:
-            publish(joy_message(state, stamp))
-            time.sleep(JOY_PERIOD)
-            state = GamepadState(DEAD_MAN, left_y=0.4)
-        speed = harness.monitor.speed()[0]
-        if speed < JOY_SPEED:
-            raise InjectionFailed(f"the gamepad does not drive the robot: {speed:.2f} m/s")
-        yield start
+        yield drive_by_joystick(harness, publish, 0.4)
 
 
 @injection
@@ -61,7 +47,7 @@ def second_program(harness: Harness, velocity: tuple[float, float, float]) -> It
     """A second publisher of cmd_vel asks for another ``velocity`` at 50 Hz."""
     twist = Twist()
     twist.linear.x, twist.linear.y, twist.angular.z = velocity
-    with harness.publisher(Twist, "cmd_vel") as publish, _repeating(lambda: publish(twist), 0.02):
+    with harness.publisher(Twist, "cmd_vel") as publish, repeating(lambda: publish(twist), 0.02):
         yield time.monotonic()
 
 
@@ -79,26 +65,8 @@ def held_down(harness: Harness, force: float) -> Iterator[float]:
     message = WrenchStamped()
     message.wrench.force.z = -force
     with harness.publisher(WrenchStamped, "external_wrench") as publish:
-        with _repeating(lambda: publish(message), PUSH_PERIOD):
+        with repeating(lambda: publish(message), PUSH_PERIOD):
             yield time.monotonic()
-
-
-@contextmanager
-def _repeating(say: Callable[[], object], period: float = JOY_PERIOD):
-    done = threading.Event()
-
-    def run() -> None:
-        say()
-        while not done.wait(period):
-            say()
-
-    thread = threading.Thread(target=run, name="repeating")
-    thread.start()
-    try:
-        yield
-    finally:
-        done.set()
-        thread.join()
 
 
 def pad(buttons: int, axes: int, pressed: tuple[int, ...] = (), value: float = 0.0) -> Joy:

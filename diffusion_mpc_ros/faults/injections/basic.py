@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 from geometry_msgs.msg import WrenchStamped
@@ -36,6 +36,7 @@ PUSH_PERIOD = 0.05
 JOY_PERIOD = 0.05
 # How long the joystick drives the robot before it falls silent, and how fast it has to be by then [s], [m/s].
 JOY_DRIVES, JOY_SPEED = 3.0, 0.2
+DEAD_MAN = frozenset({"L1"})
 # How long others may take to see a new publisher of a DDS topic [s].
 DISCOVERY = 5.0
 
@@ -167,18 +168,23 @@ def push(harness: Harness, force: tuple[float, float, float], duration: float) -
 @injection
 def joystick_unplugged(harness: Harness) -> Iterator[float]:
     """A joystick drives the robot, then is silent with its stick still pushed forward."""
-    dead_man = frozenset({"L1"})
     with harness.publisher(Joy, "joy") as publish:
-        stick = GamepadState(dead_man)
-        end = time.monotonic() + JOY_DRIVES
-        while (start := time.monotonic()) < end:
-            publish(joy_message(stick, harness.operator.node.get_clock().now().to_msg()))
-            time.sleep(JOY_PERIOD)
-            stick = GamepadState(dead_man, left_y=0.5)
+        start = drive_by_joystick(harness, publish, 0.5)
+    yield start
+
+
+def drive_by_joystick(harness: Harness, publish: Callable[[Joy], None], left_y: float) -> float:
+    """Hold the dead-man button, push the stick forward by ``left_y``, then say no more; when [s] it was last heard."""
+    state = GamepadState(DEAD_MAN)
+    end = time.monotonic() + JOY_DRIVES
+    while (last := time.monotonic()) < end:
+        publish(joy_message(state, harness.operator.node.get_clock().now().to_msg()))
+        time.sleep(JOY_PERIOD)
+        state = GamepadState(DEAD_MAN, left_y=left_y)
     speed = harness.monitor.speed()[0]
     if speed < JOY_SPEED:
         raise InjectionFailed(f"the joystick does not drive the robot: {speed:.2f} m/s after {JOY_DRIVES:.0f} s")
-    yield start
+    return last
 
 
 @injection

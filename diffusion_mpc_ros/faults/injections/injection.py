@@ -6,11 +6,13 @@ monotonic time [s] of the beginning, and ends on leaving.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
 from diffusion_mpc_ros.faults.harness import Harness
+from diffusion_mpc_ros.nodes.graph_client import OperatorError
 
 
 class InjectionFailed(DiffusionMpcError):
@@ -28,3 +30,33 @@ def injection(function: Callable[..., Iterator[float]]) -> Callable[..., Injecti
         return lambda harness: manager(harness, *arguments, **keywords)
 
     return with_arguments
+
+
+@contextmanager
+def repeating(say: Callable[[], object], period: float) -> Iterator[None]:
+    """Call ``say`` at once and then every ``period`` [s], in a thread of its own, while the context lasts."""
+    done = threading.Event()
+
+    def run() -> None:
+        say()
+        while not done.wait(period):
+            say()
+
+    thread = threading.Thread(target=run, name="repeating")
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def must_refuse(harness: Harness, request: str, because: str = "") -> None:
+    """Ask for ``request``, which command_publisher has to refuse, naming ``because``."""
+    try:
+        harness.operator.request(request)
+    except OperatorError as error:
+        if because not in str(error):
+            raise InjectionFailed(f"{request} was refused, but not because of {because!r}: {error}") from None
+        return
+    raise InjectionFailed(f"{request} was accepted")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,10 +10,9 @@ from contextlib import contextmanager
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.faults.harness import Harness
-from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection
+from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection, must_refuse, repeating
 from diffusion_mpc_ros.go2 import sdk
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher, Subscriber, open_domain
-from diffusion_mpc_ros.nodes.graph_client import OperatorError
 
 # How long others may take to see a new writer [s].
 DISCOVERY = 5.0
@@ -39,7 +37,6 @@ def raw_name(raw: bytes) -> RawName:
 @contextmanager
 def _second_robot(harness: Harness, behind_ms: int):
     """Another source of LowState, its clock ``behind_ms`` behind, its joints elsewhere, 100 times a second."""
-    done = threading.Event()
     with open_domain(harness.interface, harness.controller_domain) as domain:
         subscriber = Subscriber(domain, LOWSTATE)
         sample = subscriber.wait(DISCOVERY)
@@ -50,18 +47,14 @@ def _second_robot(harness: Harness, behind_ms: int):
         publisher.wait_for_subscriber(DISCOVERY)
         begun = clock.now()
 
-        def run() -> None:
-            while not done.wait(0.01):
-                tick_ms = max(sample.tick_ms - behind_ms + round((clock.now() - begun) * 1e3), 1)
-                publisher.publish(dataclasses.replace(sample, tick_ms=tick_ms, joint_pos=sample.joint_pos * 0.9))
+        def say() -> None:
+            tick_ms = max(sample.tick_ms - behind_ms + round((clock.now() - begun) * 1e3), 1)
+            publisher.publish(dataclasses.replace(sample, tick_ms=tick_ms, joint_pos=sample.joint_pos * 0.9))
 
-        thread = threading.Thread(target=run, name="second_robot")
-        thread.start()
         try:
-            yield
+            with repeating(say, 0.01):
+                yield
         finally:
-            done.set()
-            thread.join()
             publisher.close()
 
 
@@ -81,13 +74,7 @@ def second_lowstate_at_stand_up(harness: Harness) -> Iterator[float]:
     with _second_robot(harness, 5_000):
         time.sleep(0.5)
         start = time.monotonic()
-        try:
-            harness.operator.request("stand_up")
-        except OperatorError as error:
-            if "second source of LowState" not in str(error):
-                raise InjectionFailed(f"refused, but not because of the second source: {error}") from None
-        else:
-            raise InjectionFailed("it stood up")
+        must_refuse(harness, "stand_up", because="second source of LowState")
         yield start
 
 

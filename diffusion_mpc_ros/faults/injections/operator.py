@@ -18,7 +18,7 @@ from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES, GamepadState
 from diffusion_mpc_ros.faults.harness import Harness
 from diffusion_mpc_ros.faults.injections.basic import show_robot_controller
-from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection
+from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection, must_refuse, repeating
 from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
 from diffusion_mpc_ros.faults.processes import bound
 from diffusion_mpc_ros.go2.remote import encode_remote
@@ -64,24 +64,13 @@ def asserted(harness: Harness, qos: str) -> Iterator[float]:
 @injection
 def beside_a_repeating_panel(harness: Harness) -> Iterator[float]:
     """One panel says true, then false at once, while another repeats false all the time."""
-    done = threading.Event()
     with harness.publisher(Bool, "e_stop") as publish, harness.publisher(Bool, "e_stop") as repeat:
-
-        def run() -> None:
-            while not done.wait(REPEAT):
-                repeat(FALSE)
-
-        thread = threading.Thread(target=run, name="panel")
-        thread.start()
-        try:
+        with repeating(lambda: repeat(FALSE), REPEAT):
             time.sleep(10 * REPEAT)
             start = time.monotonic()
             publish(TRUE)
             publish(FALSE)
             yield start
-        finally:
-            done.set()
-            thread.join()
 
 
 @injection
@@ -92,7 +81,7 @@ def cleared_by_another(harness: Harness) -> Iterator[float]:
         publish(TRUE)
         harness.monitor.wait(lambda: harness.monitor.mode() is Mode.FAULT, 1.0)
         harness.operator.release_emergency_stop()
-        _must_refuse(harness, "clear_fault")
+        must_refuse(harness, "clear_fault")
         try:
             yield start
         finally:
@@ -110,7 +99,7 @@ def before_the_start(harness: Harness) -> Iterator[float]:
         harness.processes.start_missing()
         if not harness.monitor.wait(lambda: harness.monitor.mode() is Mode.FAULT, STARTED):
             raise InjectionFailed("the stop that was said before the start was not seen")
-        _must_refuse(harness, "stand_up")
+        must_refuse(harness, "stand_up")
         try:
             yield start
         finally:
@@ -127,7 +116,7 @@ def service_during_another_fault(harness: Harness) -> Iterator[float]:
     time.sleep(0.5)
     _call_stop(harness)
     time.sleep(0.2)
-    _must_refuse(harness, "clear_fault")  # the fault before is cleared, the stop is not
+    must_refuse(harness, "clear_fault")  # the fault before is cleared, the stop is not
     yield start
 
 
@@ -223,11 +212,3 @@ def _call_stop(harness: Harness) -> None:
         except OperatorError as error:
             if time.monotonic() > end:
                 raise InjectionFailed(f"the service e_stop does not answer: {error}") from None
-
-
-def _must_refuse(harness: Harness, request: str) -> None:
-    try:
-        harness.operator.request(request)
-    except OperatorError:
-        return
-    raise InjectionFailed(f"{request} was accepted")

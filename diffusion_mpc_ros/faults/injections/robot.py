@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.faults.harness import Harness
-from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection
+from diffusion_mpc_ros.faults.injections.injection import injection, must_refuse
 from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
-from diffusion_mpc_ros.nodes.graph_client import OperatorError
 
 SITS = 5.0
 
@@ -22,13 +21,7 @@ def motor_off_at_stand_up(harness: Harness) -> Iterator[float]:
     start = harness.relay.set_fault(LowStateFault(motor_mode=0))
     try:
         time.sleep(0.2)
-        try:
-            harness.operator.request("stand_up")
-        except OperatorError as error:
-            if "servo" not in str(error):
-                raise InjectionFailed(f"refused, but not because of the motor: {error}") from None
-        else:
-            raise InjectionFailed("it stood up")
+        must_refuse(harness, "stand_up", because="servo")
         yield start
     finally:
         harness.relay.set_fault(LowStateFault())
