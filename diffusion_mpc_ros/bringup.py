@@ -20,6 +20,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError, TimingError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.declared_parameter import read_file
+from diffusion_mpc_ros.go2.profile import GO2, RobotProfile, check_place, load_profile
 
 PACKAGE = "diffusion_mpc_ros"
 EXECUTABLES = tuple(node_parameters.NODES)
@@ -49,6 +50,8 @@ _NAMESPACE = re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 class BringupOptions:
     """What to start; validated here, in words.
 
+    ``robot`` names a profile in ``config/robots``: what it says of itself and how it is commanded. A profile of another
+    simulator takes the place of go2_simulator; away from the loopback only with ``simulator_on_network``.
     ``network_interface`` and ``domain_id`` are those of the Unitree topics: by default ``lo`` and 1 in simulation; the
     real robot's interface must be named and its domain is 0. ``viewer`` opens MuJoCo's. ``autostart`` stands the
     simulated robot up without being asked. ``dry_run`` does everything but writes to another topic than the robot's.
@@ -58,6 +61,8 @@ class BringupOptions:
     """
 
     sim: bool = True
+    robot: str = GO2.name
+    simulator_on_network: bool = False
     planner: str = "diffusion_mpc"
     namespace: str = ""
     network_interface: str = ""
@@ -69,19 +74,37 @@ class BringupOptions:
     simulator_domain_id: int | None = None
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
+    @property
+    def profile(self) -> RobotProfile:
+        """What ``robot`` names."""
+        return load_profile(self.robot)
+
+    @property
+    def simulated(self) -> bool:
+        """Whether no real robot is meant: this project's simulator, or the one that ``robot`` names."""
+        return self.sim or self.profile.simulated
+
+    @property
+    def starts_simulator(self) -> bool:
+        """Whether go2_simulator is one of the processes."""
+        return self.sim and not self.profile.simulated
+
     def __post_init__(self) -> None:
+        check_place(self.profile, self.network_interface in ("", SIMULATION_INTERFACE), self.simulator_on_network)
         if self.planner not in PLANNERS:
             raise ConfigurationError(f"unknown planner {self.planner!r}; there is {list(PLANNERS)}")
         if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
             raise ConfigurationError(
                 f"namespace {self.namespace!r} is no ROS namespace: names of letters, digits and _, separated by /"
             )
-        if not self.sim and not self.network_interface:
+        if not self.simulated and not self.network_interface:
             raise ConfigurationError(
                 "the real robot needs network_interface, the network card on 192.168.123.0/24 (list them: ip -4 addr)"
             )
-        if not self.sim and (self.viewer or self.autostart):
-            raise ConfigurationError("viewer and autostart belong to the simulation; with sim:=false leave them off")
+        if self.viewer and not self.starts_simulator:
+            raise ConfigurationError("viewer is that of go2_simulator, which is not started here; leave it off")
+        if self.autostart and not self.simulated:
+            raise ConfigurationError("autostart belongs to the simulation; with sim:=false leave it off")
         if self.autostart and self.network_interface not in ("", SIMULATION_INTERFACE):
             raise ConfigurationError(
                 f"autostart is for simulation on {SIMULATION_INTERFACE!r}: on {self.network_interface!r} may be a robot"
@@ -124,7 +147,7 @@ def processes(options: BringupOptions) -> list[ProcessSpec]:
         Timing(planner["horizon"], planner["replan_margin"], planner["replan_interval"])
     except TimingError as error:
         raise TimingError(f"parameters of planner: {error}") from None
-    executables = [name for name in EXECUTABLES if options.sim or name != "go2_simulator"]
+    executables = [name for name in EXECUTABLES if options.starts_simulator or name != "go2_simulator"]
     return [
         ProcessSpec(name=name, executable=name, parameters=_parameters(name, options), namespace=options.namespace)
         for name in executables
@@ -209,10 +232,12 @@ def _parameters(name: str, options: BringupOptions) -> dict[str, Any]:
         parameters["domain_id"] = _domain_id(name, options)
         wait = node_parameters.WAIT_FOR_INTERFACE.convert(options.wait_for_interface)
         parameters["wait_for_interface"] = wait
+    if name in ("state_estimator", "command_publisher"):
+        parameters |= {"robot": options.robot, "simulator_on_network": options.simulator_on_network}
     if name == "go2_simulator":
         parameters["viewer"] = options.viewer
     if name == "command_publisher":
-        parameters |= {"sim": options.sim, "autostart": options.autostart, "dry_run": options.dry_run}
+        parameters |= {"sim": options.simulated, "autostart": options.autostart, "dry_run": options.dry_run}
         planner = _parameters("planner", options)
         parameters |= {shared: planner[shared] for shared in node_parameters.PLANNER_OWNS}
     return parameters
@@ -223,4 +248,4 @@ def _domain_id(name: str, options: BringupOptions) -> int:
         return options.simulator_domain_id
     if options.domain_id is not None:
         return options.domain_id
-    return SIMULATION_DOMAIN if options.sim else ROBOT_DOMAIN
+    return SIMULATION_DOMAIN if options.simulated else ROBOT_DOMAIN

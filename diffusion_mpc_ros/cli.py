@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError, DiffusionMpcError
 from diffusion_mpc_ros.core.resources import config_file
 
 PROGRAM = "diffusion-mpc"
+STDOUT = 1
 _PACKAGE = "diffusion_mpc_ros"
 ROBOT, SIMULATION = "robot", "simulation"
 FILE_HELP = "Values come from config/{} or from the file that --config FILE names, then from the options."
@@ -136,11 +138,26 @@ EXAMPLES = """examples:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the sub-command of ``argv``; 2 after an error of the project's own types, told in one line."""
+    """Run the sub-command of ``argv``.
+
+    The exit status is the command's own; 2 after an error of the project's own types or of the system (no such file, no
+    room, no permission), told in one line; 130 after Ctrl-C; 141 when nobody reads the output any more.
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that knows fewer characters shows the others as "?".
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
     try:
-        return _dispatch(COMMANDS, arguments, [PROGRAM])
-    except DiffusionMpcError as error:
+        status = _dispatch(COMMANDS, arguments, [PROGRAM])
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # What is still to be flushed at the end has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+        return 128 + signal.SIGPIPE
+    except (DiffusionMpcError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

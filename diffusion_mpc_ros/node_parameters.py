@@ -30,6 +30,16 @@ WAIT_FOR_INTERFACE = Parameter(
     3600.0,
     owner="wait_for_interface",
 )
+ROBOT = Parameter(
+    "robot", "go2", "Robot profile: a name in config/robots, such as go2 or unitree_mujoco.", owner="robot"
+)
+SIMULATOR_ON_NETWORK = Parameter(
+    "simulator_on_network",
+    False,
+    "The simulator of the robot profile runs on another computer: no real robot answers on the network card.",
+    owner="simulator_on_network",
+)
+ROBOT_LINK = (NETWORK_INTERFACE, DOMAIN_ID, WAIT_FOR_INTERFACE, ROBOT, SIMULATOR_ON_NETWORK)
 BASE_FRAME = Parameter("base_frame", "base", "Frame of the robot's base; IMU and feet are given in it.")
 FRAME_PREFIX = Parameter(
     "frame_prefix", "auto", "Put before the names of frames; auto: <namespace>/, nothing without a namespace."
@@ -67,9 +77,7 @@ GO2_SIMULATOR = (
     _realtime_priority(50),
 )
 STATE_ESTIMATOR = (
-    NETWORK_INTERFACE,
-    DOMAIN_ID,
-    WAIT_FOR_INTERFACE,
+    *ROBOT_LINK,
     Parameter("odom_frame", "odom", "Odometry frame (REP 105)."),
     BASE_FRAME,
     FRAME_PREFIX,
@@ -132,9 +140,7 @@ PLANNER = (
     _realtime_priority(10),
 )
 COMMAND_PUBLISHER = (
-    NETWORK_INTERFACE,
-    DOMAIN_ID,
-    WAIT_FOR_INTERFACE,
+    *ROBOT_LINK,
     HORIZON,
     REPLAN_MARGIN,
     Parameter("sim", False, "The robot is simulated, on the loopback; autostart needs that.", owner="sim"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,15 +13,32 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 
 # Of the domains above ROS has no ports.
 MAX_ROS_DOMAIN = 232
+# Libraries of implementations, not those that they share.
+_RMW = re.compile(r"lib(rmw_(?!dds_common|implementation|\w*_shared)[a-z0-9]+(?:_dynamic)?(?:_cpp)?)\.so")
 RANGES = ("LOCALHOST", "OFF", *OPEN_RANGES)
 
 
 def check(variables: Mapping[str, str]) -> None:
     """Raise ConfigurationError naming the first obstacle in the environment ``variables`` and its remedy."""
-    for obstacle in (domain_obstacle, discovery_obstacle, log_obstacle):
+    for obstacle in (rmw_obstacle, domain_obstacle, discovery_obstacle, log_obstacle):
         cause, remedy = obstacle(variables)
         if cause:
             raise ConfigurationError(f"{cause}; {remedy}")
+
+
+def rmw_obstacle(variables: Mapping[str, str]) -> tuple[str, str]:
+    """Return cause and remedy where ``RMW_IMPLEMENTATION`` is not installed: rcl ends the process. Else ""."""
+    name = variables.get("RMW_IMPLEMENTATION", "")
+    prefixes = [sys.prefix, *filter(None, variables.get("AMENT_PREFIX_PATH", "").split(os.pathsep))]
+    folders = [Path(prefix) / "lib" for prefix in prefixes]
+    folders += map(Path, filter(None, variables.get("LD_LIBRARY_PATH", "").split(os.pathsep)))
+    names = (path.name for folder in folders for path in folder.glob("librmw_*.so"))
+    found = {match[1] for match in map(_RMW.fullmatch, names) if match}
+    # In a layout that is not known here nothing is found, and nothing is said.
+    if not name or not found or name in found:
+        return "", ""
+    cause = f"RMW_IMPLEMENTATION={name} is not installed; there is {', '.join(sorted(found))}"
+    return cause, "unset RMW_IMPLEMENTATION"
 
 
 def domain_obstacle(variables: Mapping[str, str]) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """Start Diffusion-MPC on the simulated or the real Go2: the processes that ``diffusion_mpc_ros.bringup`` lists.
 
 ros2 launch diffusion_mpc_ros go2.launch.py sim:=true autostart:=true
+ros2 launch diffusion_mpc_ros go2.launch.py robot:=unitree_mujoco
 ros2 launch diffusion_mpc_ros go2.launch.py sim:=false network_interface:=eth0
 """
 
@@ -16,6 +17,7 @@ from launch_ros.actions import Node
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import share_directory
+from diffusion_mpc_ros.go2.profile import GO2, profile_names
 from diffusion_mpc_ros.node_parameters import WAIT_FOR_INTERFACE
 from diffusion_mpc_ros.nodes.launcher import lease_environment
 
@@ -23,6 +25,18 @@ BOOLEANS = ["true", "false"]
 ARGUMENTS = (
     DeclareLaunchArgument(
         "sim", default_value="true", choices=BOOLEANS, description="the simulated Go2 instead of the real one"
+    ),
+    DeclareLaunchArgument(
+        "robot",
+        default_value=GO2.name,
+        choices=list(profile_names()),
+        description="robot profile; unitree_mujoco: Unitree's own simulator, started by you, instead of this one",
+    ),
+    DeclareLaunchArgument(
+        "simulator_on_network",
+        default_value="false",
+        choices=BOOLEANS,
+        description="the simulator of the robot profile runs on another computer, no real robot answers",
     ),
     DeclareLaunchArgument("rviz", default_value="false", choices=BOOLEANS, description="open rviz2"),
     DeclareLaunchArgument(
@@ -81,6 +95,8 @@ def start(context: LaunchContext) -> list[Node | ExecuteProcess]:
     value = {argument.name: LaunchConfiguration(argument.name).perform(context) for argument in ARGUMENTS}
     options = bringup.BringupOptions(
         sim=value["sim"] == "true",
+        robot=value["robot"],
+        simulator_on_network=value["simulator_on_network"] == "true",
         planner=value["planner"],
         namespace=value["namespace"],
         network_interface=value["network_interface"],
@@ -90,7 +106,7 @@ def start(context: LaunchContext) -> list[Node | ExecuteProcess]:
         dry_run=value["dry_run"] == "true",
         wait_for_interface=WAIT_FOR_INTERFACE.parse(value["wait_for_interface"]),
     )
-    environment = {**bringup.environment(options.sim), **lease_environment()}
+    environment = {**bringup.environment(options.simulated), **lease_environment()}
     actions = [node_action(spec, environment) for spec in bringup.processes(options)]
     if value["rviz"] == "true":
         configuration = str(share_directory() / "rviz" / "go2.rviz")

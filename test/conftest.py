@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from _pytest.runner import runtestprotocol
+from hosts import hosts  # noqa: F401 - a fixture
 from hypothesis import settings
 
 # How long an example takes says nothing about the code on a busy machine.

@@ -36,6 +36,30 @@ def test_the_real_robot_has_no_simulator_and_its_own_interface():
     assert all(spec.namespace == "dog" for spec in specs.values())
 
 
+def test_another_simulator_takes_the_place_of_this_one():
+    options = BringupOptions(robot="unitree_mujoco", autostart=True)
+    specs = by_name(options)
+    assert options.simulated and set(specs) == set(bringup.EXECUTABLES) - {"go2_simulator"}
+    for name in ("state_estimator", "command_publisher"):
+        parameters = specs[name].parameters
+        assert (parameters["network_interface"], parameters["domain_id"]) == ("lo", 1)
+        assert (parameters["robot"], parameters["simulator_on_network"]) == ("unitree_mujoco", False)
+    assert specs["command_publisher"].parameters["sim"] and specs["command_publisher"].parameters["autostart"]
+
+
+def test_another_simulator_stays_on_the_loopback_unless_asked():
+    with pytest.raises(ConfigurationError, match="a real robot may answer.*simulator_on_network"):
+        BringupOptions(robot="unitree_mujoco", network_interface="eth0")
+    options = BringupOptions(robot="unitree_mujoco", network_interface="eth0", simulator_on_network=True)
+    assert by_name(options)["command_publisher"].parameters["simulator_on_network"] is True
+    with pytest.raises(ConfigurationError, match="no robot profile 'b2'"):
+        BringupOptions(robot="b2")
+    with pytest.raises(ConfigurationError, match="set by the option --robot"):
+        BringupOptions(parameters={"command_publisher": {"robot": "unitree_mujoco"}})
+    with pytest.raises(ConfigurationError, match="viewer is that of go2_simulator"):
+        BringupOptions(robot="unitree_mujoco", viewer=True)
+
+
 PROFILE = str(resources.config_file("fastdds.xml"))
 LOOPBACK = {
     "ROS_AUTOMATIC_DISCOVERY_RANGE": "SYSTEM_DEFAULT",

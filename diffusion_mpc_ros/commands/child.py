@@ -76,10 +76,10 @@ def interrupt_on_signals() -> None:
 
 def command_line(config: Config) -> list[str]:
     """The command line that :class:`Config` is parsed from."""
-    switches = ("sim", "viewer", "autostart", "dry_run", "end_together")
+    switches = ("sim", "simulator_on_network", "viewer", "autostart", "dry_run", "end_together")
     arguments = [f"--{'' if getattr(config, name) else 'no-'}{name.replace('_', '-')}" for name in switches]
-    for option, value in (("--namespace", config.namespace), ("--network-interface", config.network_interface)):
-        arguments += [option, value] if value else []
+    texts = {"robot": config.robot, "namespace": config.namespace, "network-interface": config.network_interface}
+    arguments += [part for name, value in texts.items() if value for part in (f"--{name}", value)]
     arguments += [] if config.domain_id is None else ["--domain-id", str(config.domain_id)]
     arguments += ["--wait-for-interface", str(config.wait_for_interface)] if config.wait_for_interface else []
     return arguments + (["--parameters", *config.parameters] if config.parameters else [])

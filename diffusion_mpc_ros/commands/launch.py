@@ -11,6 +11,7 @@ examples:
   diffusion-mpc launch --autostart
   diffusion-mpc launch --no-sim --network-interface eth0 --dry-run
   diffusion-mpc launch --no-sim --network-interface eth0
+  diffusion-mpc launch --robot unitree_mujoco
   diffusion-mpc launch --parameters planner.candidates=5 go2_simulator.friction=0.4
 """
 
@@ -26,6 +27,7 @@ from typing import Any
 from diffusion_mpc_ros import bringup, node_parameters, shell
 from diffusion_mpc_ros.commands.process_group import VITAL, ProcessGroup
 from diffusion_mpc_ros.core.errors import ConfigurationError, brief
+from diffusion_mpc_ros.go2.profile import GO2
 from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
 from diffusion_mpc_ros.nodes.launcher import lease_environment
@@ -37,6 +39,10 @@ class Config:
 
     sim: bool = True
     """The simulated Go2 instead of the real one."""
+    robot: str = GO2.name
+    """Robot profile in config/robots: go2, or unitree_mujoco for Unitree's own simulator, which you start yourself."""
+    simulator_on_network: bool = False
+    """The simulator of --robot runs on another computer: no real robot answers on the network card."""
     network_interface: str = ""
     """Network card of the Unitree topics; default lo in simulation, must be named for the real robot."""
     domain_id: int | None = None
@@ -63,6 +69,8 @@ class Config:
         """Checked options; raises ConfigurationError."""
         return bringup.BringupOptions(
             sim=self.sim,
+            robot=self.robot,
+            simulator_on_network=self.simulator_on_network,
             planner=self.planner,
             namespace=self.namespace,
             network_interface=self.network_interface,
@@ -80,7 +88,7 @@ def main(config: Config) -> int:
     options = config.options()
     shell.check(os.environ)
     output.never_block()
-    return run_processes(bringup.processes(options), bringup.environment(options.sim), config.end_together)
+    return run_processes(bringup.processes(options), bringup.environment(options.simulated), config.end_together)
 
 
 def run_processes(

@@ -28,7 +28,7 @@ def _robot_obstacles(
     motor = checks.motor_violation(lowstate, link)
     if motor is not None:
         yield str(motor)
-    if lowstate.battery_soc is None:
+    if lowstate.battery_soc is None and link.tells_charge:
         yield "the battery's state of charge is not known: LowState carries no battery"
     worn = checks.wear_violation(lowstate, settings.motor_temperature_max, settings.arming_battery_min)
     if worn is not None:

@@ -15,6 +15,7 @@ class LinkStatus:
     ``write_error``: why the last command could not be sent, "" when it was.
     ``artefact_error``, ``clock_error``: why the model artefact or LowState's clock cannot be used, "" when they can.
     ``dry_run``: no motor listens, so that what the motors say of themselves does not matter.
+    ``tells_charge``: whether this kind of robot says how full its battery is.
     ``rejected``: why the last LowState that was refused was refused, "" when none has been.
     """
 
@@ -26,4 +27,5 @@ class LinkStatus:
     artefact_error: str = ""
     clock_error: str = ""
     dry_run: bool = False
+    tells_charge: bool = True
     rejected: str = ""

@@ -74,9 +74,10 @@ class BaseEstimator:
 
     It starts when all feet are loaded. It starts over after a jump of the robot's clock, when no foot was loaded
     for long (carried, fallen), and when its state is not finite or out of bounds; ``restarts`` counts.
+    ``foot_sensors``: whether the robot has force sensors in its feet.
     """
 
-    def __init__(self, noise: EstimatorNoise | None = None) -> None:
+    def __init__(self, noise: EstimatorNoise | None = None, foot_sensors: bool = True) -> None:
         self._noise = noise or EstimatorNoise()
         self._velocity_precision = np.array(
             [self._noise.foot_velocity, self._noise.foot_velocity, self._noise.foot_velocity_vertical]
@@ -84,7 +85,7 @@ class BaseEstimator:
         self.restarts = 0
         self._tick_ms: int | None = None
         self._state = np.zeros((_STATES, 3))
-        self._contact = ContactDetector()
+        self._contact = ContactDetector(foot_sensors)
         self._estimate = BaseEstimate(np.zeros(3), 0.0, np.zeros(3), np.zeros(4, dtype=bool), False)
         self._forget()
 

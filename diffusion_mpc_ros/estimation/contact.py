@@ -26,10 +26,13 @@ GAIN_MIN, GAIN_TIME = 0.3, 0.5
 
 
 class FootSensor:
-    """One foot's force sensor, its gain and the evidence against it. Plain floats: a quarter of the time of arrays."""
+    """One foot's force sensor, its gain and the evidence against it. Plain floats: a quarter of the time of arrays.
 
-    def __init__(self) -> None:
-        self.works = True
+    A foot that is not ``fitted`` with one never trusts it.
+    """
+
+    def __init__(self, fitted: bool = True) -> None:
+        self.works = self._fitted = fitted
         # Means under load, of what the sensor says [raw] and of the force by torque [N].
         self._sensed_load = self._load = float(FOOT_FORCE_CONTACT)
         # Shares of the time in which it says free under load, and loaded in the air.
@@ -59,14 +62,17 @@ class FootSensor:
         return sensed if self.works else low and vertical_force > TORQUE_CONTACT_FORCE
 
     def _judge(self) -> None:
-        self.works = max(self._missed, self._feigned) < (FAULTY_SHARE if self.works else SOUND_SHARE)
+        self.works = self._fitted and max(self._missed, self._feigned) < (FAULTY_SHARE if self.works else SOUND_SHARE)
 
 
 class ContactDetector:
-    """Contact flags of the four feet; the Go2 Air has no force sensors, sensors age, and cables break."""
+    """Contact flags of the four feet; the Go2 Air has no force sensors, sensors age, and cables break.
 
-    def __init__(self) -> None:
-        self._sensors = [FootSensor() for _ in LEGS]
+    ``fitted``: whether the robot has force sensors, as far as its profile says.
+    """
+
+    def __init__(self, fitted: bool = True) -> None:
+        self._sensors = [FootSensor(fitted) for _ in LEGS]
 
     @property
     def sensors_work(self) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
 import socket
 import threading
@@ -17,6 +18,7 @@ from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.go2 import interface_filter, messages, participants, sdk
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.messages import SportModeState
+from diffusion_mpc_ros.go2.profile import RobotProfile
 from diffusion_mpc_ros.go2.wire import MessageError
 
 MAX_DOMAIN_ID = 230
@@ -52,6 +54,13 @@ LOWSTATE: Channel[LowState] = Channel(
 LOWCMD: Channel[JointCommand] = Channel(
     "rt/lowcmd", sdk.LowCmd_, messages.encode_lowcmd, lambda sample, _: messages.decode_lowcmd(sample)
 )
+
+
+def lowstate_of(profile: RobotProfile) -> Channel[LowState]:
+    """Return :data:`LOWSTATE` for a robot that leaves out what ``profile`` declares missing."""
+    return dataclasses.replace(LOWSTATE, decode=functools.partial(messages.decode_lowstate, missing=profile.missing))
+
+
 # Where a dry run sends its commands: the motors do not listen.
 LOWCMD_DRY_RUN: Channel[JointCommand] = dataclasses.replace(LOWCMD, topic="rt/lowcmd_dry_run")
 SPORTMODESTATE: Channel[SportModeState] = Channel(

@@ -8,6 +8,7 @@ reordering takes place here.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES
 from diffusion_mpc_ros.core.go2 import MOTOR_MODE_SERVO, NUM_JOINTS
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.go2.crc import low_level_crc
+from diffusion_mpc_ros.go2.profile import CRC, MOTOR_MODE, TICK
 from diffusion_mpc_ros.go2.wire import LOWCMD, LOWSTATE, SPORTMODESTATE, FloatFields, Layout, MessageError
 
 HEAD = (0xFE, 0xEF)
@@ -86,18 +88,25 @@ class SportModeState:
     body_height: float  # [m]
 
 
-def decode_lowstate(sample: bytes, receive_time: float) -> LowState:
-    """Decode ``rt/lowstate``; ``receive_time`` [s] is the local monotonic clock.
+def decode_lowstate(sample: bytes, receive_time: float, missing: Collection[str] = ()) -> LowState:
+    """Decode ``rt/lowstate``; ``receive_time`` [s] is the local monotonic clock, ``missing`` of the robot's profile.
 
     Raises :class:`MessageError` for another layout, a wrong CRC, numbers that are not finite or no unit quaternion.
     """
     record = LOWSTATE.unpack(sample)
-    _check_crc("LowState", record)
+    if record["crc"] or CRC not in missing:
+        _check_crc("LowState", record)
     floats = _LOWSTATE_FLOATS.read(record)
     _check_unit(floats["base_quat_wxyz"])
     joints, bms = record["motor_state"][_JOINTS], record["bms_state"]
+    motor_mode = joints["mode"].astype(np.int64)
+    if MOTOR_MODE in missing and not motor_mode.any():
+        motor_mode[:] = MOTOR_MODE_SERVO
+    tick_ms = int(record["tick"])
+    if TICK in missing and tick_ms == 0:
+        tick_ms = round(receive_time * 1e3) % 2**32
     return LowState(
-        tick_ms=int(record["tick"]),
+        tick_ms=tick_ms,
         receive_time=receive_time,
         **floats,
         foot_force=record["foot_force"].astype(np.float64),
@@ -105,7 +114,7 @@ def decode_lowstate(sample: bytes, receive_time: float) -> LowState:
         motor_temperature=joints["temperature"].view(np.int8).astype(np.float64),
         battery_soc=_state_of_charge(bms),
         wireless_remote=record["wireless_remote"].tobytes(),
-        motor_mode=joints["mode"].astype(np.int64),
+        motor_mode=motor_mode,
         motor_lost=joints["lost"].astype(np.int64),
         bms_status=int(bms["status"]),
     )
@@ -203,7 +212,8 @@ def _state_of_charge(bms: np.ndarray) -> float | None:
 def _check_crc(name: str, record: np.ndarray) -> None:
     expected = low_level_crc(record)
     if int(record["crc"]) != expected:
-        raise MessageError(f"{name} with CRC 0x{int(record['crc']):08X}, its bytes give 0x{expected:08X}")
+        hint = "" if record["crc"] else "; a simulator without checksums needs its robot profile (unitree_mujoco)"
+        raise MessageError(f"{name} with CRC 0x{int(record['crc']):08X}, its bytes give 0x{expected:08X}{hint}")
 
 
 def _check_unit(quat_wxyz: np.ndarray) -> None:

@@ -2,6 +2,10 @@
 
 The ``unitree-sdk2`` wheel lacks its own sub-package ``b2``, which its ``__init__`` imports. An empty module under that
 name, registered before the first import and only where the real one is absent, lets the rest load.
+
+The SDK's messages are described to other participants with octets in place of 8-bit integers: the same bytes on the
+wire. CycloneDDS 0.10, which Unitree's SDK and simulator are pinned to, describes them so; it asks for a type whose
+description differs from its own, does not know the newer code for 8-bit integers in the answer, and crashes.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ import importlib.machinery
 import importlib.util
 import sys
 import types
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from diffusion_mpc_ros.core.errors import InterfaceError
@@ -24,6 +30,18 @@ def _register_missing_b2() -> None:
         module = types.ModuleType(name, "Stands in for the sub-package that the SDK's wheel lacks.")
         module.__spec__ = importlib.machinery.ModuleSpec(name, loader=None)
         sys.modules[name] = module
+
+
+@contextmanager
+def _uint8_described_as_octet() -> Iterator[None]:
+    """Generated message classes that are imported meanwhile; see the module's docstring."""
+    from cyclonedds.idl import types as idl_types
+
+    uint8, idl_types.uint8 = idl_types.uint8, idl_types.byte
+    try:
+        yield
+    finally:
+        idl_types.uint8 = uint8
 
 
 _register_missing_b2()
@@ -48,17 +66,19 @@ from cyclonedds.qos import Policy, Qos  # noqa: E402
 from cyclonedds.sub import DataReader  # noqa: E402
 from cyclonedds.topic import Topic  # noqa: E402
 from cyclonedds.util import duration  # noqa: E402
-from unitree_sdk2py.idl.unitree_api.msg.dds_ import (  # noqa: E402
-    Request_,
-    RequestHeader_,
-    RequestIdentity_,
-    RequestLease_,
-    RequestPolicy_,
-    Response_,
-    ResponseHeader_,
-    ResponseStatus_,
-)
-from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_, SportModeState_  # noqa: E402
+
+with _uint8_described_as_octet():
+    from unitree_sdk2py.idl.unitree_api.msg.dds_ import (  # noqa: E402
+        Request_,
+        RequestHeader_,
+        RequestIdentity_,
+        RequestLease_,
+        RequestPolicy_,
+        Response_,
+        ResponseHeader_,
+        ResponseStatus_,
+    )
+    from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_, SportModeState_  # noqa: E402
 
 __all__ = [
     "BuiltinDataReader",

@@ -25,6 +25,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Plan, Timing
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
+from diffusion_mpc_ros.go2.profile import RobotProfile
 from diffusion_mpc_ros.node_parameters import COMMAND_PUBLISHER
 from diffusion_mpc_ros.nodes import command_reporting, conversions, standard_messages
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop, ControlStep
@@ -33,7 +34,7 @@ from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
 from diffusion_mpc_ros.nodes.operator_topics import OperatorTopics
 from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
-from diffusion_mpc_ros.nodes.robot_domain import join
+from diffusion_mpc_ros.nodes.robot_domain import join, robot_profile
 from diffusion_mpc_ros.nodes.robot_link import LinkOptions, RobotLink
 from diffusion_mpc_ros.nodes.runtime import run
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
@@ -53,6 +54,7 @@ class CommandPublisher(ManagedNode):
             raise ConfigurationError(
                 f"autostart needs sim true and network_interface {LOOPBACK!r}: a real robot waits for its operator"
             )
+        profile = robot_profile(values)
         timing = Timing(values["horizon"], values["replan_margin"], replan_interval=1)
         settings = load_safety_settings(config_file("safety.yaml"))
         self._artefact, artefact_error = command_reporting.check_artefact(values["artefact"], timing)
@@ -78,6 +80,7 @@ class CommandPublisher(ManagedNode):
             dry_run=values["dry_run"],
             release=values["release_robot_controller"],
             restore=values["restore_robot_controller"],
+            missing=profile.missing,
         )
         inputs = OperatorInputs()
         authority = VelocityAuthority(values["stick_velocity"], values["command_deadband"], values["cmd_vel_timeout"])
@@ -85,14 +88,14 @@ class CommandPublisher(ManagedNode):
         self._link = RobotLink(self._domain, options, self.fail)
         self._loop = ControlLoop(
             self._domain, self._link, settings, timing, self._on_step, self.fail, artefact_error,
-            inputs, self._operator.read, self._operator.read_stops,
+            inputs, self._operator.read, self._operator.read_stops, profile,
         )  # fmt: skip
         self.intake.subscribe(PlanMessage, "plan", self._decode, self._loop.add, RELIABLE)
         self.create_service(Trigger, "~/e_stop", self._on_stop_service)
         for event in REQUESTS:
             self.create_service(Trigger, f"~/{event.value}", self._handler(event))
         self.every(AUTOSTART_PERIOD, self._request_next)
-        self._greet(values, artefact_error)
+        self._greet(values, profile, artefact_error)
 
     @property
     def ended(self) -> bool:
@@ -114,9 +117,11 @@ class CommandPublisher(ManagedNode):
         self.log_lines()
         self._domain.close()
 
-    def _greet(self, values: dict, artefact_error: str) -> None:
+    def _greet(self, values: dict, profile: RobotProfile, artefact_error: str) -> None:
         log = self.get_logger()
         log.info(f"gamepad (Unitree remote, topic joy):\n{describe_buttons()}")
+        if profile.missing:
+            log.warning(f"robot {profile.name!r} is a simulator without {', '.join(sorted(profile.missing))}")
         if values["dry_run"]:
             log.warning("dry run: commands go to rt/lowcmd_dry_run, no motor moves")
         if artefact_error:

@@ -22,7 +22,8 @@ from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand, LowState, Plan, Timing
-from diffusion_mpc_ros.go2.channels import LOWSTATE, Go2Domain, Subscriber
+from diffusion_mpc_ros.go2.channels import Go2Domain, Subscriber, lowstate_of
+from diffusion_mpc_ros.go2.profile import GO2, RobotProfile
 from diffusion_mpc_ros.go2.remote import decode_remote
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs, Request
 from diffusion_mpc_ros.nodes.robot_link import RobotLink
@@ -59,11 +60,12 @@ class ControlLoop:
     """Owns the loop's thread. Whatever ends it, the last LowCmd on the wire is damping.
 
     Nothing is sent before the robot has said that its own controller has let go of the motors, and the watchdog is
-    there; ``waiting_for`` tells what is missing. ``artefact_error``: why the planner's model artefact must not be used,
-    "" when it may. In the loop's thread run ``read_operator(lowstate, walking)``, at the beginning of each turn, which
-    tells who holds the robot; ``read_stops`` right before the command is sent; ``on_step`` after it was sent. What the
-    first and the last one raise is counted in ``operator_failures`` and ``report_failures`` and stops nothing.
-    ``on_failure`` gets the exception that ended the loop.
+    there; ``waiting_for`` tells what is missing. ``profile``: of the robot that is commanded. ``artefact_error``: why
+    the planner's model artefact must not be used, "" when it may. In the loop's thread run
+    ``read_operator(lowstate, walking)``, at the beginning of each turn, which tells who holds the robot;
+    ``read_stops`` right before the command is sent; ``on_step`` after it was sent. What the first and the last one
+    raise is counted in ``operator_failures`` and ``report_failures`` and stops nothing. ``on_failure`` gets the
+    exception that ended the loop.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class ControlLoop:
         inputs: OperatorInputs | None = None,
         read_operator: Callable[[LowState | None, bool], Holding] = lambda lowstate, walking: NOBODY,
         read_stops: Callable[[], None] = lambda: None,
+        profile: RobotProfile = GO2,
     ) -> None:
         self.inputs = OperatorInputs() if inputs is None else inputs
         self.lateness = LatencyStatistics(LATE)
@@ -95,9 +98,10 @@ class ControlLoop:
         self._ended = False
         self._aged = False  # the last command came too late for the state that it was decided on
         self._remote = b""
-        self._lowstates = Subscriber(domain, LOWSTATE, self._on_lowstate, single_source=True)
+        self._damped = True  # the last step's command was damping
+        self._lowstates = Subscriber(domain, lowstate_of(profile), self._on_lowstate, single_source=True)
         self._stopped = threading.Event()
-        self._loop = PeriodicLoop(CONTROL_DT, self._step)
+        self._loop = PeriodicLoop(CONTROL_DT, self._step, between=self._repeat, parts=profile.commands_per_tick)
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
 
@@ -185,7 +189,7 @@ class ControlLoop:
         before = self._supervisor.mode
         output = self._supervisor.step(self._input(tick, now, lowstate, row, request, holding, jump))
         self._last_step, self._aged = now, False
-        damped = output.mode in PASSIVE
+        damped = self._damped = output.mode in PASSIVE
         armed = not (damped and self._rest.reached)
         if not self._link.send(output.command, armed, lambda: damped or self._in_time(now)):
             output = self._not_sent(output)
@@ -196,6 +200,11 @@ class ControlLoop:
         if request is not None:
             request.answer(next_mode(before, request.event) is output.mode, output.message)
         self._report(ControlStep(tick, output, row if output.following_plan else None, lowstate, holding, lateness))
+
+    def _repeat(self) -> None:
+        """Between two steps: say the last command again, to a robot whose profile asks for more than one a tick."""
+        if not self._link.repeat(lambda: self._damped or self._in_time(self._last_step)):
+            self._remember_not_sent()
 
     def _input(
         self,
@@ -256,11 +265,15 @@ class ControlLoop:
         return now - begun <= self._settings.loop_stall_max and self._fresh(now) and not self.inputs.stops.pending()
 
     def _not_sent(self, output: SupervisorOutput) -> SupervisorOutput:
-        """Return what left instead of ``output``; the next turn makes a fault of the cause, whatever it sees then."""
+        """Return what left instead of ``output``."""
+        self._remember_not_sent()
+        return replace(output, command=JointCommand.damping(DAMPING_KD), following_plan=False)
+
+    def _remember_not_sent(self) -> None:
+        """The next turn makes a fault of why a command came too late, whatever it sees then."""
         self._aged = not self._fresh(clock.now())
         if not self._aged and not self.inputs.stops.pending():
             self._last_step = -math.inf
-        return replace(output, command=JointCommand.damping(DAMPING_KD), following_plan=False)
 
     def _report(self, step: ControlStep) -> None:
         start = clock.now()

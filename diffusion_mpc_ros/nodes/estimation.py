@@ -36,10 +36,10 @@ class StateSampler:
     :meth:`note_command` and :meth:`update` may be called from two threads.
     """
 
-    def __init__(self, monotonic: Callable[[], float] = clock.now) -> None:
+    def __init__(self, monotonic: Callable[[], float] = clock.now, foot_sensors: bool = True) -> None:
         self._monotonic = monotonic
         self._clock = TickClock()
-        self._estimator = BaseEstimator()
+        self._estimator = BaseEstimator(foot_sensors=foot_sensors)
         self._commands: deque[tuple[float, JointCommand]] = deque(maxlen=COMMANDS)
         self._tick = -1
 

@@ -1,4 +1,4 @@
-"""Joining the robot's topics from a node, on a network card that may come up only after the node."""
+"""Joining the robot's topics from a node: its profile, and a network card that may come up only after the node."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import Any
 
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.go2.channels import Go2Domain, open_domain
+from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
+from diffusion_mpc_ros.go2.profile import RobotProfile, check_place, load_profile
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
 
 POLL_PERIOD, WORD_PERIOD = 0.2, 5.0  # [s]
@@ -36,6 +38,13 @@ def join(node: ManagedNode, values: Mapping[str, Any]) -> Go2Domain:
             )
         time.sleep(POLL_PERIOD)
     return open_domain(interface, values["domain_id"])
+
+
+def robot_profile(values: Mapping[str, Any]) -> RobotProfile:
+    """Return the profile ``robot``; raises ConfigurationError where it must not be used (go2/profile.py)."""
+    profile = load_profile(values["robot"])
+    check_place(profile, values["network_interface"] == LOOPBACK, values["simulator_on_network"])
+    return profile
 
 
 def has_address(interface: str) -> bool:

@@ -15,6 +15,7 @@ from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Go2Domain, Publisher, Subscriber
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher
+from diffusion_mpc_ros.go2.profile import BATTERY, MOTION_SWITCHER
 from diffusion_mpc_ros.nodes.watchdog_process import WatchdogProcess
 
 # Labels of the publishers of rt/lowcmd: this, then what makes the process unique, then whether it is its watchdog.
@@ -35,7 +36,7 @@ class LinkOptions:
 
     ``dry_run``: commands go to a topic that no robot listens to. ``release``: make the robot's own controller let go at
     the start; ``restore``: give the motors back to it at the end. ``watchdog_timeout`` [s] of silence while armed;
-    ``watchdog_priority``: its real-time priority, 0 for none.
+    ``watchdog_priority``: its real-time priority, 0 for none. ``missing``: what the robot's profile says is not there.
     """
 
     network_interface: str
@@ -45,6 +46,12 @@ class LinkOptions:
     dry_run: bool = False
     release: bool = False
     restore: bool = False
+    missing: frozenset[str] = frozenset()
+
+    @property
+    def asks_switcher(self) -> bool:
+        """Whether somebody else may command the motors and has to let go: not in a dry run, where none moves."""
+        return not self.dry_run and MOTION_SWITCHER not in self.missing
 
 
 class RobotLink:
@@ -62,14 +69,13 @@ class RobotLink:
         # Tells who publishes; its samples are mostly this process's own.
         self._lowcmds = Subscriber(domain, LOWCMD)
         self._switcher = MotionSwitcher(domain, SWITCHER_TIMEOUT)
-        self._damping = self._commands.encode(JointCommand.damping(DAMPING_KD))
+        self._damping = self._last = self._commands.encode(JointCommand.damping(DAMPING_KD))
         self._write_error, self._commanded = "", False
         self._watchdog = self._start_watchdog()
         self._watched = False
-        # Nothing reaches the motors in a dry run: nobody else has to let go of them.
-        self._robot_controller: str | None = "" if options.dry_run else None
+        self._robot_controller: str | None = None if options.asks_switcher else ""
         self._released = ""
-        self._waiting_for = "" if options.dry_run else "the robot's motion switcher"
+        self._waiting_for = "the robot's motion switcher" if options.asks_switcher else ""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="robot_link", daemon=True)
         self._thread.start()
@@ -89,6 +95,7 @@ class RobotLink:
             write_error=self._write_error,
             watchdog_ready=self._watchdog.ready,
             dry_run=self._options.dry_run,
+            tells_charge=BATTERY not in self._options.missing,
             **known,
         )
 
@@ -105,13 +112,28 @@ class RobotLink:
         self._commanded = True
         sample = self._commands.encode(command)
         in_time = valid()
+        self._last = sample if in_time else self._damping
         try:
-            self._commands.write(sample if in_time else self._damping)
+            self._commands.write(self._last)
         except InterfaceError as error:
             self._write_error = str(error)
             return False
         self._write_error = ""
         self._watchdog.beat(armed)
+        return in_time
+
+    def repeat(self, valid: Callable[[], bool]) -> bool:
+        """Publish the last command once more, or damping where ``valid`` says that it is too late for that by now.
+
+        Tells the watchdog nothing: what it waits for is new commands. Returns whether the command was still valid.
+        """
+        in_time = valid()
+        if not in_time:
+            self._last = self._damping
+        try:
+            self._commands.write(self._last)
+        except InterfaceError as error:
+            self._write_error = str(error)
         return in_time
 
     def damp(self, armed: bool) -> None:
@@ -158,7 +180,7 @@ class RobotLink:
         try:
             asked = -math.inf
             while not self._stopped.is_set():
-                if not self._options.dry_run and clock.now() - asked >= CHECK_PERIOD:
+                if self._options.asks_switcher and clock.now() - asked >= CHECK_PERIOD:
                     asked = clock.now()
                     self._check_robot_controller()
                 if self._watchdog.useless:

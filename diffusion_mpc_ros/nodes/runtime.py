@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import faulthandler
 import gc
+import os
 import sys
 import time
 import traceback
@@ -18,6 +19,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
+from diffusion_mpc_ros import shell
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
 from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
@@ -37,6 +39,7 @@ def run(make_node: Callable[[], ManagedNode]) -> None:
     faulthandler.enable(output.original_stderr())
     sys.setswitchinterval(SWITCH_INTERVAL)
     try:
+        shell.check(os.environ)
         ManagedNode.requests = requests = EndRequests()
         # rclpy's own handlers would invalidate the context before the node could close in order.
         rclpy.init(args=sys.argv, signal_handler_options=SignalHandlerOptions.NO)

@@ -14,7 +14,8 @@ from sensor_msgs.msg import Imu, JointState, Joy
 
 from diffusion_mpc_ros.core.go2 import LEGS
 from diffusion_mpc_ros.core.types import LowState
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber
+from diffusion_mpc_ros.go2.channels import LOWCMD, Subscriber, lowstate_of
+from diffusion_mpc_ros.go2.profile import FOOT_FORCE
 from diffusion_mpc_ros.go2.remote import decode_remote
 from diffusion_mpc_ros.node_parameters import STATE_ESTIMATOR
 from diffusion_mpc_ros.nodes import conversions, standard_messages
@@ -23,7 +24,7 @@ from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
 from diffusion_mpc_ros.nodes.parameters import declare, frame_prefix
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
-from diffusion_mpc_ros.nodes.robot_domain import join
+from diffusion_mpc_ros.nodes.robot_domain import join, robot_profile
 from diffusion_mpc_ros.nodes.runtime import run
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
@@ -49,12 +50,14 @@ class StateEstimator(ManagedNode):
             self.get_logger().info("tf2_msgs is not installed: no /tf")
         else:
             self._transforms = self.create_publisher(self._tf2_msgs.TFMessage, "/tf", RELIABLE)
-        self._sampler = StateSampler()
+        profile = robot_profile(values)
+        self._foot_sensors = FOOT_FORCE not in profile.missing
+        self._sampler = StateSampler(foot_sensors=self._foot_sensors)
         # The DDS library's threads, which receive and publish, inherit it.
         schedule_realtime(values["realtime_priority"])
         self._domain = join(self, values)
         self._lowcmds = Subscriber(self._domain, LOWCMD, self._sampler.note_command)
-        self._lowstates = Subscriber(self._domain, LOWSTATE, self._on_lowstate, single_source=True)
+        self._lowstates = Subscriber(self._domain, lowstate_of(profile), self._on_lowstate, single_source=True)
 
     def close(self) -> None:
         """Leave the robot's topics."""
@@ -88,6 +91,8 @@ class StateEstimator(ManagedNode):
 
     def status(self) -> Status:
         """Which feet do without their force sensors."""
+        if not self._foot_sensors:
+            return DiagnosticStatus.OK, "contact by joint torques: this robot has no force sensors", {}
         work = self._sampler.foot_sensors_work
         warning = describe_foot_sensors(work)
         if warning:

@@ -26,6 +26,8 @@ class PeriodicLoop:
     """Calls ``step(Deadline)`` at ``start + n * period``; a deadline a whole period past is skipped
     and counted, a smaller delay is made up for.
 
+    ``between()``, if given, is called ``parts - 1`` times on the way from one step to the next, at equal distances; one
+    that comes late is left out.
     ``monotonic`` and ``wait`` stand in for the clock in tests; ``wait(seconds)`` returns True when the loop shall end.
     An exception of ``step`` leaves :meth:`run`: what to do then is the owner's decision.
     """
@@ -35,11 +37,14 @@ class PeriodicLoop:
         period: float,
         step: Callable[[Deadline], None],
         *,
+        between: Callable[[], None] | None = None,
+        parts: int = 1,
         monotonic: Callable[[], float] = clock.now,
         wait: Callable[[float], bool] | None = None,
     ) -> None:
         self._period = period
         self._step = step
+        self._between, self._parts = between, parts if between is not None else 1
         self._monotonic = monotonic
         self._stop = threading.Event()
         self._wait = wait or self._stop.wait
@@ -54,7 +59,7 @@ class PeriodicLoop:
         """Loop in the calling thread until :meth:`stop`."""
         deadline = self._monotonic()
         while not self._stop.is_set():
-            if self._wait(max(0.0, deadline - self._monotonic())):
+            if self._wait_for(deadline):
                 return
             self._step(Deadline(deadline, max(0.0, self._monotonic() - deadline), self.skipped))
             deadline = self._next(deadline)
@@ -62,6 +67,16 @@ class PeriodicLoop:
     def stop(self) -> None:
         """End :meth:`run` after the running step; callable from any thread and from ``step``."""
         self._stop.set()
+
+    def _wait_for(self, deadline: float) -> bool:
+        """Wait, with what is to be done on the way; whether the loop shall end."""
+        for left in range(self._parts - 1, 0, -1):
+            pause = deadline - left * self._period / self._parts - self._monotonic()
+            if pause > 0.0:
+                if self._wait(pause):
+                    return True
+                self._between()
+        return self._wait(max(0.0, deadline - self._monotonic()))
 
     def _next(self, deadline: float) -> float:
         overdue = self._monotonic() - (deadline + self._period)

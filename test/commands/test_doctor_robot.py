@@ -77,7 +77,7 @@ def test_silence_names_the_likely_causes_in_order():
     ],
 )
 def test_rate(period, status):
-    found = lowstates.judge_rate(observation(period))
+    found = lowstates.judge_rate(observation(period), 500.0)
     assert found.status is status and bool(found.remedy) == (status is not Status.OK)
 
 
@@ -85,13 +85,13 @@ def test_refused_samples_count_towards_the_rate_and_not_as_lost():
     """500 samples a second of which every other one is refused."""
     half = observation(0.004, refused=375)
     assert half.samples == 750
-    assert lowstates.judge_rate(half).status is Status.OK and "500 Hz" in lowstates.judge_rate(half).text
+    assert lowstates.judge_rate(half, 500.0).status is Status.OK and "500 Hz" in lowstates.judge_rate(half, 500.0).text
     assert lowstates.lost_share(half) == 0.0
 
 
 def test_no_sample_at_all_is_bad():
     nothing = Observation([], [], 1.5)
-    assert lowstates.judge_rate(nothing).status is Status.BAD
+    assert lowstates.judge_rate(nothing, 500.0).status is Status.BAD
     assert lowstates.judge_gaps(nothing, SETTINGS).status is Status.BAD
     assert lowstates.judge_clock(nothing).status is Status.BAD
 

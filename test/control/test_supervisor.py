@@ -295,6 +295,15 @@ ARMING = {
 }
 
 
+def test_a_robot_that_never_tells_its_charge_stands_up_without():
+    silent = dataclasses.replace(SOUND, tells_charge=False)
+    started = Supervisor(SETTINGS).step(make_input(request=Event.STAND_UP, battery_soc=None, link=silent))
+    assert started.mode is Mode.STANDING_UP
+    # What it does tell counts.
+    refused = Supervisor(SETTINGS).step(make_input(request=Event.STAND_UP, battery_soc=5.0, link=silent))
+    assert refused.mode is Mode.DAMPING and "battery [%]: 5 (limit 20)" in refused.message
+
+
 @pytest.mark.parametrize("words", ARMING)
 def test_arming_refuses_in_words(words):
     supervisor = Supervisor(SETTINGS)

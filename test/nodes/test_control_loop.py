@@ -20,6 +20,7 @@ from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Plan, Timing
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, LOWSTATE, Publisher, Subscriber, open_domain
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher, MotionSwitcherServer
+from diffusion_mpc_ros.go2.profile import GO2, RobotProfile
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop
 from diffusion_mpc_ros.nodes.robot_link import LinkOptions, RobotLink
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
@@ -38,7 +39,7 @@ SETTINGS = dataclasses.replace(load_safety_settings(config_file("safety.yaml")),
 class Controller:
     """A control loop with its link, and everything it reported."""
 
-    def __init__(self, domain, domain_id: int, **options) -> None:
+    def __init__(self, domain, domain_id: int, profile: RobotProfile = GO2, **options) -> None:
         self.failures = []
         self.steps = queue.Queue()
         self.plans = threading.Event()
@@ -49,8 +50,9 @@ class Controller:
         self.held = True
         self.dry_run = options.get("dry_run", False)
         self.loop = ControlLoop(
-            domain, self.link, SETTINGS, TIMING, self._on_step, self.failures.append, read_operator=self._read_operator
-        )
+            domain, self.link, SETTINGS, TIMING, self._on_step, self.failures.append,
+            read_operator=self._read_operator, profile=profile,
+        )  # fmt: skip
 
     def _read_operator(self, lowstate, walking) -> Holding:
         if self.held is None:
@@ -134,6 +136,40 @@ def test_it_walks_from_plans_and_stands_when_they_stop(robot):
     step = robot.until(lambda step: step.output.mode is not Mode.WALKING)
     assert step.output.mode is Mode.STANDING
     assert "no plan" in step.output.message
+
+
+def test_a_profile_says_how_often_a_command_is_said_and_a_stop_ends_that_between_two_ticks(
+    domain, domain_id, simulation
+):
+    heard, stopped_at = [], []
+    lowcmds = Subscriber(domain, LOWCMD, heard.append)
+    robot = Controller(domain, domain_id, RobotProfile("eager", command_rate=500))
+
+    def stop_in_between(step) -> None:
+        # In the loop's thread, right after this step's command was sent, well into standing up: each is another one.
+        robot.steps.put(step)
+        if not stopped_at and step.output.mode is Mode.STANDING_UP and robot.steps.qsize() > 10:
+            stopped_at.append(step.output.command.joint_pos)
+            robot.loop.inputs.stops.stop("test")
+
+    try:
+        robot.until_armable()
+        robot.loop._on_step = stop_in_between
+        assert robot.loop.request(Event.STAND_UP, WAIT)[0]
+        steps = []
+        while not steps or steps[-1].output.mode is not Mode.FAULT:
+            steps.append(robot.steps.get(timeout=WAIT))
+        assert "emergency stop (test)" in steps[-1].output.message
+    finally:
+        robot.close()
+        lowcmds.close()
+
+    def times_said(joint_pos) -> int:
+        return sum(np.allclose(command.joint_pos, joint_pos, atol=1e-6) and command.kp.any() for command in heard)
+
+    moving = [step.output.command.joint_pos for step in steps if step.output.mode is Mode.STANDING_UP]
+    assert np.median([times_said(joint_pos) for joint_pos in moving]) >= 5
+    assert times_said(stopped_at[0]) == 1
 
 
 def test_requests_that_do_not_fit_are_refused(robot):

@@ -66,6 +66,45 @@ def test_alignment_moves_half_a_millisecond_a_period():
     assert [turn.time for turn in turns] == pytest.approx([10.0, 10.0195, 10.0392])
 
 
+def run_parts(parts, step_cost=0.0, between_cost=0.0, turns=3):
+    """What is called when [ms since the start], with so many parts a period."""
+    clock, calls = FakeClock(), []
+
+    def note(name, cost):
+        calls.append((name, round((clock.now - 10.0) * 1e3, 6)))
+        clock.now += cost
+        if [name for name, _ in calls].count("step") == turns:
+            loop.stop()
+
+    loop = PeriodicLoop(
+        0.02,
+        lambda deadline: note("step", step_cost),
+        between=lambda: note("between", between_cost),
+        parts=parts,
+        monotonic=clock.monotonic,
+        wait=clock.wait,
+    )
+    loop.run()
+    return calls, loop
+
+
+def test_between_two_steps_it_is_called_at_equal_distances():
+    calls, loop = run_parts(4)
+    between = [("between", time) for time in (5.0, 10.0, 15.0)]
+    later = [("between", time) for time in (25.0, 30.0, 35.0)]
+    assert calls == [("step", 0.0), *between, ("step", 20.0), *later, ("step", 40.0)]
+    assert run_parts(1)[0] == [("step", 0.0), ("step", 20.0), ("step", 40.0)]
+
+
+def test_what_would_come_late_between_two_steps_is_left_out():
+    # A step takes 7 ms: the call at 5 ms is left out, those at 10 and 15 ms are on time.
+    calls, loop = run_parts(4, step_cost=0.007, turns=2)
+    assert calls == [("step", 0.0), ("between", 10.0), ("between", 15.0), ("step", 20.0)]
+    # Each call takes 12 ms: the one at 10 is late as well, and the next step begins on time.
+    calls, loop = run_parts(4, between_cost=0.012, turns=2)
+    assert calls == [("step", 0.0), ("between", 5.0), ("step", 20.0)] and loop.skipped == 0
+
+
 def test_an_exception_of_the_step_leaves_the_loop():
     def step(deadline):
         raise RuntimeError("motor bus")

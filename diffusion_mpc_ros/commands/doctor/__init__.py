@@ -8,6 +8,7 @@ examples:
   diffusion-mpc doctor                              this machine, and the simulator if one runs
   diffusion-mpc doctor --robot                      the robot, on the card that is on 192.168.123.0/24
   diffusion-mpc doctor --network-interface eth0     the robot, on this card
+  diffusion-mpc doctor --profile unitree_mujoco     Unitree's own simulator
   diffusion-mpc doctor --quick --json -             for programs, in a second or two
 """
 
@@ -24,6 +25,7 @@ from diffusion_mpc_ros.commands.doctor.findings import run_checks
 from diffusion_mpc_ros.commands.doctor.table import CHECKS
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.go2.profile import GO2, check_place, load_profile
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class Config:
     """Network card of the Unitree topics; default lo, with --robot the one on 192.168.123.0/24."""
     domain_id: int | None = None
     """DDS domain of the Unitree topics; default 1 on lo (simulation), else 0 (the robot)."""
+    profile: str = GO2.name
+    """Robot profile in config/robots: go2, or unitree_mujoco for Unitree's own simulator."""
+    simulator_on_network: bool = False
+    """The simulator of --profile runs on another computer: no real robot answers on the network card."""
     robot: bool = False
     """A robot must be there: silence is bad. Any network card but lo implies it."""
     artefact: str = ""
@@ -53,6 +59,7 @@ def main(config: Config) -> int:
         report.print_table(findings, Console())
     if config.json:
         chosen = {name: getattr(context, name) for name in ("network_interface", "domain_id", "robot", "quick")}
+        chosen["profile"] = context.profile.name
         report.write_json(report.as_json(findings, chosen, describe_machine()), config.json)
     return 0 if report.is_healthy(findings) else 1
 
@@ -68,4 +75,7 @@ def choose(config: Config) -> Context:
         domain_id = bringup.SIMULATION_DOMAIN if loopback else bringup.ROBOT_DOMAIN
     if not 0 <= domain_id <= bringup.MAX_DOMAIN:
         raise ConfigurationError(f"--domain-id {domain_id} is no DDS domain: 0 .. {bringup.MAX_DOMAIN}")
-    return Context(interface, domain_id, config.robot or not loopback, config.artefact, config.quick)
+    profile = load_profile(config.profile)
+    check_place(profile, loopback, config.simulator_on_network)
+    robot = config.robot or not loopback
+    return Context(interface, domain_id, robot, config.artefact, config.quick, profile)

@@ -8,6 +8,7 @@ from enum import Enum
 
 from diffusion_mpc_ros.commands.doctor.context import Context
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
+from diffusion_mpc_ros.go2.profile import SIGNALS
 
 INSTALL = "make setup"
 
@@ -54,13 +55,15 @@ def skipped(reason: str, remedy: str = "") -> Finding:
 class Check:
     """One line of the report. ``needs``: checks that must have found what they looked for, else this one is skipped.
 
-    ``slow``: takes more than half a second. ``remedy`` is given when ``run`` raises a
+    ``signal``: what the robot must say for it (go2/profile.py); skipped for one that does not. ``slow``: takes more
+    than half a second. ``remedy`` is given when ``run`` raises a
     DiffusionMpcError.
     """
 
     name: str
     run: Callable[[Context], Finding]
     needs: tuple[str, ...] = ()
+    signal: str = ""
     slow: bool = False
     remedy: str = ""
 
@@ -80,6 +83,8 @@ def _obstacle(check: Check, context: Context, findings: dict[str, Finding]) -> F
     for name in check.needs:
         if findings[name].status in (Status.BAD, Status.SKIPPED):
             return skipped(f"needs {name}")
+    if check.signal in context.profile.missing:
+        return skipped(f"a robot of profile {context.profile.name} does not say: {SIGNALS[check.signal]}")
     if check.slow and context.quick:
         return skipped("takes more than 0.5 s, left out by --quick")
     return None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from diffusion_mpc_ros.core.types import LowState
+from diffusion_mpc_ros.go2.profile import RobotProfile
 
 if TYPE_CHECKING:
     from diffusion_mpc_ros.go2.channels import Go2Domain
@@ -36,14 +37,14 @@ class Observation:
 class LowStateListener:
     """Takes down when each LowState came, and keeps the last ones."""
 
-    def __init__(self, domain: Go2Domain) -> None:
+    def __init__(self, domain: Go2Domain, profile: RobotProfile) -> None:
         # Only here: without the Unitree SDK the other checks still run.
-        from diffusion_mpc_ros.go2.channels import LOWSTATE, Subscriber
+        from diffusion_mpc_ros.go2.channels import Subscriber, lowstate_of
 
         self._domain = domain
         self._arrivals: list[tuple[int, float]] = []
         self._recent: deque[LowState] = deque(maxlen=RECENT)
-        self._subscriber = Subscriber(domain, LOWSTATE, self._on_lowstate)
+        self._subscriber = Subscriber(domain, lowstate_of(profile), self._on_lowstate)
 
     def _on_lowstate(self, state: LowState) -> None:
         self._recent.append(state)

@@ -15,8 +15,8 @@ from diffusion_mpc_ros.realtime.tick_clock import RATE_TOLERANCE, TickClock
 
 # How long to wait for the first sample, also with --quick; how long to listen [s].
 FIRST_SAMPLE, FIRST_SAMPLE_QUICK, OBSERVATION = 2.0, 0.5, 1.5
-# The robot sends 500 a second. Two a control tick are the least that a 50 Hz loop can work on.
-RATE_LOW, RATE_BAD = 450.0, 2.0 / CONTROL_DT
+# Share of the robot's own rate [Hz] that is still well. Two a control tick are the least that a 50 Hz loop can work on.
+RATE_LOW, RATE_BAD = 0.9, 2.0 / CONTROL_DT
 # Shares of the samples.
 LOST_MANY, REFUSED_MANY = 0.02, 0.001
 
@@ -26,7 +26,7 @@ _LOADED = "free a core (doctor names the busy processes); the robot's cable in t
 
 def check_lowstate(context: Context) -> Finding:
     """Is there a robot or a simulator."""
-    context.listener = LowStateListener(context.domain)
+    context.listener = LowStateListener(context.domain, context.profile)
     context.at_close(context.listener.close)
     heard = context.listener.first(FIRST_SAMPLE_QUICK if context.quick else FIRST_SAMPLE) is not None
     return judge_lowstate(heard, *context.listener.refusals(), context, context.listener.publishers())
@@ -61,16 +61,16 @@ def judge_lowstate(
 def check_rate(context: Context) -> Finding:
     """How many come a second; what comes is kept for the next checks."""
     context.observation = context.listener.observe(OBSERVATION)
-    return judge_rate(context.observation)
+    return judge_rate(context.observation, context.profile.lowstate_rate)
 
 
-def judge_rate(observation: Observation) -> Finding:
-    """Samples a second, refused ones included."""
+def judge_rate(observation: Observation, usual: float) -> Finding:
+    """Samples a second, refused ones included, of a robot that sends ``usual`` [Hz]."""
     rate = observation.samples / observation.duration
     text = f"{rate:.0f} Hz over {observation.duration:.1f} s"
     if rate < RATE_BAD:
-        return bad(f"{text}; the robot sends 500, {RATE_BAD:.0f} are needed", _LOADED)
-    return ok(text) if rate >= RATE_LOW else warning(f"{text}; the robot sends 500", _LOADED)
+        return bad(f"{text}; the robot sends {usual:.0f}, {RATE_BAD:.0f} are needed", _LOADED)
+    return ok(text) if rate >= RATE_LOW * usual else warning(f"{text}; the robot sends {usual:.0f}", _LOADED)
 
 
 def check_gaps(context: Context) -> Finding:

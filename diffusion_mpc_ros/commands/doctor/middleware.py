@@ -18,7 +18,8 @@ _LOCAL_RANGES = ("LOCALHOST", "OFF")
 
 def check_rmw(_: Context) -> Finding:
     """The middleware that ROS uses."""
-    return judge_rmw(os.environ)
+    cause, remedy = shell.rmw_obstacle(os.environ)
+    return bad(cause, remedy) if cause else judge_rmw(os.environ)
 
 
 def judge_rmw(environment: Mapping[str, str]) -> Finding:

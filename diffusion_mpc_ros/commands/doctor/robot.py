@@ -34,6 +34,14 @@ SWITCHER_TIMEOUT = 1.0
 DISCOVERY_TIME = 0.4
 
 
+def check_profile(context: Context) -> Finding:
+    """What the robot is expected to say."""
+    profile = context.profile
+    if not profile.missing:
+        return ok(f"{profile.name}: it has to say all that a Go2 says")
+    return ok(f"{profile.name}, a simulator: done without {', '.join(sorted(profile.missing))}")
+
+
 def check_domain(context: Context) -> Finding:
     """Can the robot's DDS domain be joined."""
     from diffusion_mpc_ros.go2.channels import open_domain

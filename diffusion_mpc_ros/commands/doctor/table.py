@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from diffusion_mpc_ros.commands.doctor import hardware, lowstates, machine, middleware, model, network, robot, software
 from diffusion_mpc_ros.commands.doctor.findings import Check
+from diffusion_mpc_ros.go2 import profile
 
 _HEARD = ("rt/lowstate",)
 _JUDGED = ("rt/lowstate", "configuration")
@@ -32,19 +33,20 @@ CHECKS = (
     Check("ROS domain", middleware.check_ros_domain),
     Check("ROS discovery", middleware.check_discovery),
     Check("ROS log folder", middleware.check_log_folder),
+    Check("robot profile", robot.check_profile),
     Check("DDS domain", robot.check_domain, needs=("network interface",), remedy="see interface and RMW above"),
     Check("rt/lowstate", lowstates.check_lowstate, needs=("DDS domain",)),
     Check("rt/lowstate rate", lowstates.check_rate, needs=_HEARD, slow=True),
     Check("rt/lowstate gaps", lowstates.check_gaps, needs=(*_OBSERVED, "configuration")),
     Check("rt/lowstate CRC", lowstates.check_integrity, needs=_OBSERVED),
-    Check("robot's clock", lowstates.check_clock, needs=_OBSERVED),
-    Check("battery", robot.check_battery, needs=_JUDGED),
+    Check("robot's clock", lowstates.check_clock, needs=_OBSERVED, signal=profile.TICK),
+    Check("battery", robot.check_battery, needs=_JUDGED, signal=profile.BATTERY),
     Check("motor temperature", robot.check_temperature, needs=_JUDGED),
-    Check("motors", hardware.check_motors, needs=_HEARD),
-    Check("foot forces", hardware.check_feet, needs=_HEARD),
+    Check("motors", hardware.check_motors, needs=_HEARD, signal=profile.MOTOR_MODE),
+    Check("foot forces", hardware.check_feet, needs=_HEARD, signal=profile.FOOT_FORCE),
     Check("joints", robot.check_joints, needs=_JUDGED),
     Check("remote", robot.check_remote, needs=_HEARD),
-    Check("sport mode", robot.check_controller, needs=_HEARD, slow=True),
+    Check("sport mode", robot.check_controller, needs=_HEARD, signal=profile.MOTION_SWITCHER, slow=True),
     Check("rt/lowcmd", robot.check_publishers, needs=("DDS domain",)),
     Check("model artefact", model.check_artefact, remedy="take another --artefact, or restore models/ from git"),
     Check("plan time", model.check_plan_time, needs=("model artefact",), slow=True, remedy=_CORRECT),

@@ -1,4 +1,4 @@
-"""Two hosts on one machine: network namespaces with a cable or two between them."""
+"""The fixture ``hosts``: two hosts on one machine, network namespaces with a cable or two between them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 WAIT = 60.0
 # Cable -> the addresses of the first and of the second host.
 CABLES = {"robot": ("10.77.1.1", "10.77.1.2"), "office": ("10.77.2.1", "10.77.2.2")}
