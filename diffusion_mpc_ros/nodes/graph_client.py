@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.task import Future
 
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
+from diffusion_mpc_ros.nodes.executor import TolerantExecutor
 from diffusion_mpc_ros.nodes.intake import Intake
 from diffusion_mpc_ros.nodes.runtime import SPIN_TIMEOUT
 
@@ -40,7 +40,7 @@ class GraphClient:
             name, namespace=namespace, context=self._context, enable_rosout=False, start_parameter_services=False
         )
         self.intake = Intake(self._node)
-        self._executor = SingleThreadedExecutor(context=self._context)
+        self._executor = TolerantExecutor(self.intake.refuse, context=self._context)
         self._executor.add_node(self._node)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._spin, name=name, daemon=True)

@@ -16,13 +16,13 @@ import traceback
 from collections.abc import Callable
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.signals import SignalHandlerOptions
 
 from diffusion_mpc_ros import shell
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
 from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
+from diffusion_mpc_ros.nodes.executor import TolerantExecutor
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
 
 # How long a request to end may wait for the executor [s].
@@ -61,7 +61,7 @@ def freeze_garbage() -> None:
 def _live(node: ManagedNode, requests: EndRequests) -> int:
     """From the first callback to the last; the exit status."""
     freeze_garbage()
-    executor = SingleThreadedExecutor()
+    executor = TolerantExecutor(node.intake.refuse)
     executor.add_node(node)
     status = _spin(node, executor, requests)
     failed_before = node.failure is not None
@@ -74,7 +74,7 @@ def _live(node: ManagedNode, requests: EndRequests) -> int:
     return status or max(closed)
 
 
-def _spin(node: ManagedNode, executor: SingleThreadedExecutor, requests: EndRequests) -> int:
+def _spin(node: ManagedNode, executor: TolerantExecutor, requests: EndRequests) -> int:
     """Until there is a reason to end; the exit status that it gives."""
     status = 0
     while not (status or requests.made or node.failure):
@@ -82,7 +82,7 @@ def _spin(node: ManagedNode, executor: SingleThreadedExecutor, requests: EndRequ
     return _report(node.failure) if node.failure else status
 
 
-def _end(node: ManagedNode, executor: SingleThreadedExecutor, requests: EndRequests) -> None:
+def _end(node: ManagedNode, executor: TolerantExecutor, requests: EndRequests) -> None:
     """The orderly end; what fails meanwhile is reported and changes nothing."""
     deadline = time.monotonic() + node.end_timeout
     hurried = False

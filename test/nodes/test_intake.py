@@ -14,6 +14,7 @@ from diffusion_mpc_msgs import msg as messages
 from diffusion_mpc_msgs.srv import SetRewardWeights
 from geometry_msgs.msg import Twist, TwistStamped, WrenchStamped
 from rcl_interfaces.srv import SetParameters
+from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message, serialize_message
 from rosidl_parser.definition import AbstractSequence, Array, BasicType, NamespacedType
 from sensor_msgs.msg import Joy
@@ -264,6 +265,23 @@ def test_diagnostics_say_which_robot_and_what_was_refused(start_node, probe, nam
     probe.until(lambda: values().get("rejected_parameters") == "1")
     assert statuses[name].hardware_id == namespace and statuses[name].level == DiagnosticStatus.OK
     assert node.terminate() == 0 and "use_sim_time is ignored" in node.output and "Traceback" not in node.output
+
+
+def test_a_request_that_cannot_be_read_ends_no_node(start_node, probe):
+    node = start_node("reward_composer")
+    client = probe.create_client(SetRewardWeights, "set_reward_weights")
+    probe.until(client.service_is_ready)
+    # What any program can put on the service's own topic: a cut request, and a name that is no UTF-8.
+    qos = QoSProfile(depth=10, avoid_ros_namespace_conventions=True)
+    requests = probe.create_publisher(SetRewardWeights.Request, "rq/set_reward_weightsRequest", qos)
+    probe.until(lambda: requests.get_subscription_count() > 0)
+    sound = serialize_message(SetRewardWeights.Request(names=["energy"], weights=[1.0], ramp_duration=-1.0))
+    requests.publish(sound.replace(b"energy", b"\xff\xfeergy"))
+    requests.publish(sound[:20])
+    probe.until(lambda: "set_reward_weights refused (" in node.output)
+    answer = client.call_async(SetRewardWeights.Request(names=["energy"], weights=[0.5], ramp_duration=0.0))
+    probe.until(answer.done)
+    assert answer.result().success and node.terminate() == 0 and "Traceback" not in node.output
 
 
 # The frame that marks the test's own joint_command.

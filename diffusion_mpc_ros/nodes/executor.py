@@ -1,0 +1,33 @@
+"""An executor that a request or an answer which cannot be read does not end.
+
+rclpy decodes services in the executor itself: bytes that are no request, or a text that is no UTF-8, raise out of
+``spin_once``. Topics come as bytes and are decoded in :mod:`intake`, so that this is what is left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rclpy.executors import SingleThreadedExecutor
+
+
+class TolerantExecutor(SingleThreadedExecutor):
+    """Takes services as rclpy does, but hands what cannot be read to ``refuse(service, reason)`` and goes on."""
+
+    def __init__(self, refuse: Callable[[str, str], object], **options: Any) -> None:
+        super().__init__(**options)
+        self._refuse = refuse
+
+    def _take_service(self, srv: Any) -> Any:
+        return self._take(super()._take_service, srv)
+
+    def _take_client(self, client: Any) -> Any:
+        return self._take(super()._take_client, client)
+
+    def _take(self, take: Callable[[Any], Any], entity: Any) -> Any:
+        try:
+            return take(entity)
+        except Exception as error:  # noqa: BLE001 - what the middleware raises for foreign bytes has no type of its own
+            self._refuse(entity.srv_name, f"what came is no {entity.srv_type.__name__}: {error}")
+            return None
