@@ -17,7 +17,7 @@ import yaml
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.go2.crc import low_level_crc
-from diffusion_mpc_ros.go2.wire import LOWCMD, LOWSTATE, MessageError
+from diffusion_mpc_ros.go2.wire import LOWCMD, LOWSTATE, SampleError
 
 # A robot in motion that hears nothing for longer than this [s] was stopped silently.
 SILENT_STOP = 0.1
@@ -145,7 +145,7 @@ class LowCmdAudit:
             command = _decode(sample)
             found = self._judge(command, time)
             damping = command.damping
-        except MessageError as error:
+        except SampleError as error:
             found, damping = [("format", str(error))], False
         self._note(found, time)
         self._history.append((time, damping))
@@ -270,16 +270,16 @@ class LowCmdAudit:
 
 
 def _decode(sample: bytes) -> _Command:
-    """Raises MessageError for a LowCmd that no motor would take."""
+    """Raises SampleError for a LowCmd that no motor would take."""
     record = LOWCMD.unpack(sample)
     if int(record["crc"]) != low_level_crc(record):
-        raise MessageError(f"CRC 0x{int(record['crc']):08X}")
+        raise SampleError(f"CRC 0x{int(record['crc']):08X}")
     if record["head"].tobytes() != _HEAD or int(record["level_flag"]) != _LEVEL_FLAG:
-        raise MessageError(f"head {record['head'].tobytes().hex()}, level flag 0x{int(record['level_flag']):02X}")
+        raise SampleError(f"head {record['head'].tobytes().hex()}, level flag 0x{int(record['level_flag']):02X}")
     motors = record["motor_cmd"]
     others = motors[go2.NUM_JOINTS :]
     if others["kp"].any() or others["kd"].any() or others["tau"].any():
-        raise MessageError("gains or torque on a motor slot that is no joint")
+        raise SampleError("gains or torque on a motor slot that is no joint")
     joints = motors[_JOINTS]
     servo = joints["mode"] == _SERVO
     fields = {name: joints[name].astype(np.float64) for name in ("q", "dq", "kp", "kd", "tau")}
@@ -295,7 +295,7 @@ def _decode(sample: bytes) -> _Command:
 def _joints_of(sample: bytes) -> tuple[np.ndarray, np.ndarray] | None:
     try:
         record = LOWSTATE.unpack(sample)
-    except MessageError:
+    except SampleError:
         return None
     imu, joints = record["imu_state"], record["motor_state"][_JOINTS]
     measured = (imu["quaternion"], imu["gyroscope"], imu["accelerometer"], joints["q"], joints["dq"], joints["tau_est"])

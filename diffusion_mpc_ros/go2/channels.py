@@ -19,7 +19,7 @@ from diffusion_mpc_ros.go2 import interface_filter, messages, participants, sdk
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.go2.profile import RobotProfile
-from diffusion_mpc_ros.go2.wire import MessageError
+from diffusion_mpc_ros.go2.wire import SampleError
 
 MAX_DOMAIN_ID = 230
 # Without multicast, participants are found by asking this many ports of the peer, one per process in the domain.
@@ -188,11 +188,11 @@ class Publisher(Generic[T]):
         self._writer: sdk.DataWriter | None = sdk.DataWriter(domain.participant, topic, qos=qos)
 
     def publish(self, value: T) -> None:
-        """Encode and send; raises :class:`MessageError` for a value that is not finite."""
+        """Encode and send; raises :class:`SampleError` for a value that is not finite."""
         self.write(self.encode(value))
 
     def encode(self, value: T) -> bytes:
-        """Return the sample of ``value`` for :meth:`write`; raises :class:`MessageError` for one that is not finite."""
+        """Return the sample of ``value`` for :meth:`write`; raises :class:`SampleError` for one that is not finite."""
         return self._encode(value)
 
     def write(self, sample: bytes) -> None:
@@ -358,7 +358,7 @@ class Subscriber(Generic[T]):
             return
         try:
             value = self._decoded(sample)
-        except MessageError as error:
+        except SampleError as error:
             self.rejected += 1
             self.last_error = str(error)
             return

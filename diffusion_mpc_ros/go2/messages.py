@@ -1,6 +1,6 @@
 """Unitree's low-level messages from and to the project's own types.
 
-``decode_*`` takes a DDS sample and returns a value whose numbers are all finite, or raises :class:`MessageError`;
+``decode_*`` takes a DDS sample and returns a value whose numbers are all finite, or raises :class:`SampleError`;
 ``encode_*`` is the inverse and refuses what is not finite. Motor slots 0-11 are the joints in project order, so that no
 reordering takes place here.
 """
@@ -18,7 +18,7 @@ from diffusion_mpc_ros.core.go2 import MOTOR_MODE_SERVO, NUM_JOINTS
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.go2.crc import low_level_crc
 from diffusion_mpc_ros.go2.profile import CRC, MOTOR_MODE, TICK
-from diffusion_mpc_ros.go2.wire import LOWCMD, LOWSTATE, SPORTMODESTATE, FloatFields, Layout, MessageError
+from diffusion_mpc_ros.go2.wire import LOWCMD, LOWSTATE, SPORTMODESTATE, FloatFields, Layout, SampleError
 
 HEAD = (0xFE, 0xEF)
 LEVEL_FLAG_LOW = 0xFF
@@ -91,7 +91,7 @@ class SportModeState:
 def decode_lowstate(sample: bytes, receive_time: float, missing: Collection[str] = ()) -> LowState:
     """Decode ``rt/lowstate``; ``receive_time`` [s] is the local monotonic clock, ``missing`` of the robot's profile.
 
-    Raises :class:`MessageError` for another layout, a wrong CRC, numbers that are not finite or no unit quaternion.
+    Raises :class:`SampleError` for another layout, a wrong CRC, numbers that are not finite or no unit quaternion.
     """
     record = LOWSTATE.unpack(sample)
     if record["crc"] or CRC not in missing:
@@ -142,7 +142,7 @@ def encode_lowstate(state: LowState) -> bytes:
 def encode_lowcmd(command: JointCommand) -> bytes:
     """The ``rt/lowcmd`` sample of a command: servo mode, unused slots told to do nothing, checksum filled in.
 
-    Raises :class:`MessageError` when a number is not finite in single precision.
+    Raises :class:`SampleError` when a number is not finite in single precision.
     """
     record = LOWCMD.copy(_LOWCMD_TEMPLATE)
     _LOWCMD_FLOATS.write(record, command)
@@ -151,14 +151,14 @@ def encode_lowcmd(command: JointCommand) -> bytes:
 
 
 def decode_lowcmd(sample: bytes) -> JointCommand:
-    """What a ``rt/lowcmd`` sample tells the joints; raises :class:`MessageError` on a wrong CRC or address.
+    """What a ``rt/lowcmd`` sample tells the joints; raises :class:`SampleError` on a wrong CRC or address.
 
     A motor in stop mode, or whose position or velocity means "no command", gets the corresponding gain zero.
     """
     record = LOWCMD.unpack(sample)
     _check_crc("LowCmd", record)
     if record["head"].tobytes() != bytes(HEAD) or record["level_flag"] != LEVEL_FLAG_LOW:
-        raise MessageError(
+        raise SampleError(
             f"LowCmd with head {record['head'].tobytes().hex()} and level flag 0x{int(record['level_flag']):02X}; "
             f"low-level control needs {bytes(HEAD).hex()} and 0x{LEVEL_FLAG_LOW:02X}"
         )
@@ -188,7 +188,7 @@ def encode_sportmodestate(state: SportModeState) -> bytes:
 
 
 def decode_sportmodestate(sample: bytes) -> SportModeState:
-    """Decode ``rt/sportmodestate``; raises :class:`MessageError` when a number is not finite."""
+    """Decode ``rt/sportmodestate``; raises :class:`SampleError` when a number is not finite."""
     record = SPORTMODESTATE.unpack(sample)
     floats = _SPORTMODESTATE_FLOATS.read(record)
     _check_unit(floats["base_quat_wxyz"])
@@ -213,13 +213,13 @@ def _check_crc(name: str, record: np.ndarray) -> None:
     expected = low_level_crc(record)
     if int(record["crc"]) != expected:
         hint = "" if record["crc"] else "; a simulator without checksums needs its robot profile (unitree_mujoco)"
-        raise MessageError(f"{name} with CRC 0x{int(record['crc']):08X}, its bytes give 0x{expected:08X}{hint}")
+        raise SampleError(f"{name} with CRC 0x{int(record['crc']):08X}, its bytes give 0x{expected:08X}{hint}")
 
 
 def _check_unit(quat_wxyz: np.ndarray) -> None:
     norm = math.sqrt(quat_wxyz @ quat_wxyz)
     if abs(norm - 1.0) > _UNIT_QUATERNION_TOLERANCE:
-        raise MessageError(f"orientation {quat_wxyz} has norm {norm:.3f}, a unit quaternion is needed")
+        raise SampleError(f"orientation {quat_wxyz} has norm {norm:.3f}, a unit quaternion is needed")
 
 
 def _roll_pitch_yaw(quat_wxyz: np.ndarray) -> tuple[float, float, float]:

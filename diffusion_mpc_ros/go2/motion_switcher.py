@@ -18,7 +18,7 @@ from typing import TypeVar
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.go2 import sdk
 from diffusion_mpc_ros.go2.channels import Channel, Go2Domain, Publisher, Subscriber
-from diffusion_mpc_ros.go2.wire import MessageError
+from diffusion_mpc_ros.go2.wire import SampleError
 
 T = TypeVar("T")
 
@@ -43,11 +43,11 @@ _STAND_DOWN_TIME = 3.0  # [s]
 
 
 def _deserialize(idl_type: type[T], sample: bytes) -> T:
-    """The SDK's own conversion, which raises whatever its parts raise; here :class:`MessageError`."""
+    """The SDK's own conversion, which raises whatever its parts raise; here :class:`SampleError`."""
     try:
         return idl_type.deserialize(sample)
     except Exception as error:
-        raise MessageError(f"no {idl_type.__name__} in {len(sample)} bytes: {error!r}") from error
+        raise SampleError(f"no {idl_type.__name__} in {len(sample)} bytes: {error!r}") from error
 
 
 def _request_channel(service: str) -> Channel[sdk.Request_]:

@@ -23,7 +23,7 @@ _LITTLE_ENDIAN = {b"\x00\x01": "CDR_LE", b"\x00\x07": "PLAIN_CDR2_LE"}
 _HEADER = b"\x00\x01\x00\x00"
 
 
-class MessageError(InterfaceError):
+class SampleError(InterfaceError):
     """A DDS sample that does not have the layout, the checksum or the finite numbers of its message."""
 
 
@@ -103,9 +103,9 @@ class Layout:
         return np.frombuffer(bytearray(record.tobytes()), dtype=self.dtype).reshape(())
 
     def unpack(self, sample: bytes) -> np.ndarray:
-        """The message in a DDS sample, padding cleared; raises :class:`MessageError` when it is another layout."""
+        """The message in a DDS sample, padding cleared; raises :class:`SampleError` when it is another layout."""
         if len(sample) < self._sample_size or bytes(sample[:2]) not in _LITTLE_ENDIAN:
-            raise MessageError(
+            raise SampleError(
                 f"a {self.name} sample has {self._sample_size} bytes or a few more in one of "
                 f"{sorted(_LITTLE_ENDIAN.values())}; got {len(sample)} bytes that begin 0x{bytes(sample[:2]).hex()}"
             )
@@ -138,13 +138,13 @@ class FloatFields:
         self._slices = {name: slice(int(end) - len(words[name]), int(end)) for name, end in zip(words, ends)}
 
     def read(self, record: np.ndarray) -> dict[str, np.ndarray]:
-        """The fields in double precision; raises :class:`MessageError` unless all are finite."""
+        """The fields in double precision; raises :class:`SampleError` unless all are finite."""
         values = np.frombuffer(record.tobytes(), dtype="<f4")[self._index].astype(np.float64)
         self._check_finite(values)
         return {name: values[part] for name, part in self._slices.items()}
 
     def write(self, record: np.ndarray, source: object) -> None:
-        """Set the fields of a record (shape ``()``) from the attributes of ``source``; raises :class:`MessageError`."""
+        """Set the fields of a record (shape ``()``) from the attributes of ``source``; raises :class:`SampleError`."""
         values = np.concatenate([getattr(source, name) for name in self._slices])
         # What overflows single precision is infinite on the wire.
         with np.errstate(over="ignore"):
@@ -155,7 +155,7 @@ class FloatFields:
     def _check_finite(self, values: np.ndarray) -> None:
         if not np.isfinite(values).all():
             bad = {name: values[part] for name, part in self._slices.items() if not np.isfinite(values[part]).all()}
-            raise MessageError(f"{self._layout.name} with numbers that are not finite: {bad}")
+            raise SampleError(f"{self._layout.name} with numbers that are not finite: {bad}")
 
 
 def _offsets(dtype: np.dtype) -> tuple[list[int], list[int]]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.faults.lowstate_faults import OVERTAKEN, LowStateChannel, LowStateFault, shifted
 from diffusion_mpc_ros.go2.messages import decode_lowstate, encode_lowstate
-from diffusion_mpc_ros.go2.wire import MessageError
+from diffusion_mpc_ros.go2.wire import SampleError
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
 
 SAMPLE = encode_lowstate(dataclasses.replace(Go2Simulation().lowstate(0.0), tick_ms=1234))
@@ -64,7 +64,7 @@ def test_reordered_messages_are_overtaken():
 @pytest.mark.parametrize(("fault", "reason"), [(LowStateFault(bad_crc=1.0), "CRC"), (LowStateFault(nan=1.0), "finite")])
 def test_broken_messages_are_refused_for_what_is_broken(fault, reason):
     for copies in passed(fault, 200):
-        with pytest.raises(MessageError, match=reason):
+        with pytest.raises(SampleError, match=reason):
             decode_lowstate(copies[0][1], 0.0)
 
 

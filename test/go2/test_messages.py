@@ -14,7 +14,7 @@ from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.go2 import messages, sdk
 from diffusion_mpc_ros.go2.crc import low_level_crc
-from diffusion_mpc_ros.go2.messages import MessageError, SportModeState
+from diffusion_mpc_ros.go2.messages import SampleError, SportModeState
 from diffusion_mpc_ros.go2.wire import LOWCMD, LOWSTATE
 
 
@@ -137,7 +137,7 @@ def test_roll_pitch_yaw_of_a_quarter_turn():
 def test_a_command_that_is_not_finite_is_not_encoded(field, bad):
     values = np.zeros(12)
     values[5] = bad
-    with pytest.raises(MessageError, match=f"LowCmd.*{field}"):
+    with pytest.raises(SampleError, match=f"LowCmd.*{field}"):
         messages.encode_lowcmd(dataclasses.replace(JointCommand.damping(3.0), **{field: values}))
 
 
@@ -154,19 +154,19 @@ def test_a_command_with_one_wrong_bit_is_refused():
     for position in (40, 100, len(sample) - 1):
         spoilt = bytearray(sample)
         spoilt[position] ^= 0x10
-        with pytest.raises(MessageError, match="CRC"):
+        with pytest.raises(SampleError, match="CRC"):
             messages.decode_lowcmd(bytes(spoilt))
 
 
 def test_a_command_for_another_level_is_refused():
-    with pytest.raises(MessageError, match="level flag 0xEE"):
+    with pytest.raises(SampleError, match="level flag 0xEE"):
         messages.decode_lowcmd(spoilt_lowcmd(lambda record: record["level_flag"].fill(0xEE)))
-    with pytest.raises(MessageError, match="head feef|head 0000"):
+    with pytest.raises(SampleError, match="head feef|head 0000"):
         messages.decode_lowcmd(spoilt_lowcmd(lambda record: record["head"].fill(0)))
 
 
 def test_a_received_command_that_is_not_finite_is_refused():
-    with pytest.raises(MessageError, match="kp"):
+    with pytest.raises(SampleError, match="kp"):
         messages.decode_lowcmd(spoilt_lowcmd(lambda record: record["motor_cmd"]["kp"].fill(np.nan)))
 
 
@@ -194,12 +194,12 @@ def spoilt_lowstate(change, *, mend_crc: bool = True) -> bytes:
 
 
 def test_a_state_that_is_not_finite_is_refused():
-    with pytest.raises(MessageError, match="LowState.*joint_vel"):
+    with pytest.raises(SampleError, match="LowState.*joint_vel"):
         messages.decode_lowstate(spoilt_lowstate(lambda record: record["motor_state"]["dq"].fill(np.inf)), 0.0)
 
 
 def test_a_state_without_orientation_is_refused():
-    with pytest.raises(MessageError, match="norm 0.000"):
+    with pytest.raises(SampleError, match="norm 0.000"):
         messages.decode_lowstate(spoilt_lowstate(lambda record: record["imu_state"]["quaternion"].fill(0)), 0.0)
 
 
@@ -210,7 +210,7 @@ def test_not_finite_numbers_in_unused_slots_do_not_matter():
 
 def test_a_state_with_a_wrong_crc_is_refused():
     assert messages.decode_lowstate(spoilt_lowstate(lambda record: record["tick"].fill(8)), 0.0).tick_ms == 8
-    with pytest.raises(MessageError, match="LowState with CRC 0x"):
+    with pytest.raises(SampleError, match="LowState with CRC 0x"):
         messages.decode_lowstate(spoilt_lowstate(lambda record: record["tick"].fill(8), mend_crc=False), 0.0)
 
 
@@ -284,4 +284,4 @@ def test_sportmodestate_there_and_back(time, position, velocity, height):
 
 
 def test_errors_are_interface_errors():
-    assert issubclass(MessageError, InterfaceError)
+    assert issubclass(SampleError, InterfaceError)

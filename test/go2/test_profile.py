@@ -10,7 +10,7 @@ from diffusion_mpc_ros.core.go2 import MOTOR_MODE_SERVO
 from diffusion_mpc_ros.go2 import messages
 from diffusion_mpc_ros.go2.channels import LOWSTATE, lowstate_of
 from diffusion_mpc_ros.go2.crc import low_level_crc
-from diffusion_mpc_ros.go2.messages import MessageError
+from diffusion_mpc_ros.go2.messages import SampleError
 from diffusion_mpc_ros.go2.profile import GO2, SIGNALS, check_place, load_profile, parse_profile, profile_names
 from diffusion_mpc_ros.go2.wire import LOWSTATE as LAYOUT
 
@@ -86,9 +86,9 @@ def test_a_clock_of_the_receiver_wraps_as_the_robots_own():
 
 
 def test_for_a_go2_all_of_it_stays_compulsory():
-    with pytest.raises(MessageError, match="CRC 0x00000000.*needs its robot profile .unitree_mujoco."):
+    with pytest.raises(SampleError, match="CRC 0x00000000.*needs its robot profile .unitree_mujoco."):
         LOWSTATE.decode(bare_sample(), 1.0)
-    with pytest.raises(MessageError, match="CRC 0x00000000"):
+    with pytest.raises(SampleError, match="CRC 0x00000000"):
         lowstate_of(GO2).decode(bare_sample(), 1.0)
 
 
@@ -100,10 +100,10 @@ def test_what_is_said_although_it_is_declared_missing_counts():
     assert state.tick_ms == 77
     # A motor that says that it idles among others that do not.
     assert state.motor_mode.tolist() == [0, 0, 0, MOTOR_MODE_SERVO, *[0] * 8]
-    with pytest.raises(MessageError, match="CRC 0x00000001"):
+    with pytest.raises(SampleError, match="CRC 0x00000001"):
         messages.decode_lowstate(bare_sample(crc=1), 1.0, SIMULATOR.missing)
 
 
 def test_nothing_else_may_be_missing():
-    with pytest.raises(MessageError, match="unit quaternion"):
+    with pytest.raises(SampleError, match="unit quaternion"):
         messages.decode_lowstate(LAYOUT.pack(LAYOUT.zeros()), 1.0, SIMULATOR.missing)

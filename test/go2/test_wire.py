@@ -96,7 +96,7 @@ def test_padding_in_a_sample_is_ignored():
     ids=["empty", "header only", "one byte short", "big endian"],
 )
 def test_another_layout_is_refused(sample):
-    with pytest.raises(wire.MessageError, match="LowCmd sample has 812 bytes"):
+    with pytest.raises(wire.SampleError, match="LowCmd sample has 812 bytes"):
         wire.LOWCMD.unpack(sample)
 
 
