@@ -222,6 +222,9 @@ def load_parameters(name: str) -> dict[str, Any]:
 
 def _parameters(name: str, options: BringupOptions) -> dict[str, Any]:
     parameters = load_parameters(name)
+    if options.profile.simulated and name == "planner":
+        # Another simulator has no priority: of few cores it would get only the time that the planner leaves it.
+        parameters["realtime_priority"] = 0
     for parameter, value in options.parameters.get(name, {}).items():
         try:
             parameters[parameter] = node_parameters.find(name, parameter).convert(value)

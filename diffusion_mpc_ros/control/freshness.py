@@ -23,9 +23,14 @@ LAG_PERSISTENCE = 3.0
 
 
 class Freshness:
-    """The age of the newest measurement; :meth:`update` once a control tick, with the newest LowState."""
+    """The age of the newest measurement; :meth:`update` once a control tick or more, with the newest LowState.
 
-    def __init__(self) -> None:
+    ``noisy``: sensors never measure the same twice to the last bit, so that what repeats itself was measured before. A
+    simulated robot at rest may well say the same again.
+    """
+
+    def __init__(self, noisy: bool = True) -> None:
+        self._noisy = noisy
         self._offset = math.inf  # [s], local time - robot's time of the quickest message
         self._measured = -math.inf  # [s], robot's time of the newest measurement
         self._newest: tuple[int, float] | None = None  # tick_ms and receive time of the newest LowState
@@ -83,7 +88,10 @@ class Freshness:
         return steady and received - self._pause_end >= LAG_PERSISTENCE
 
     def _note(self, lowstate: LowState) -> None:
-        """A sensor never measures the same twice to the last bit: what repeats itself was measured before."""
+        """Remember when what ``lowstate`` says was measured."""
+        if not self._noisy:
+            self._measured = lowstate.tick_ms * 1e-3
+            return
         imu = (lowstate.base_ang_vel, lowstate.base_lin_acc)
         contents = np.concatenate([*imu, lowstate.joint_pos, lowstate.joint_vel, lowstate.joint_torque]).tobytes()
         if contents != self._contents:

@@ -15,30 +15,34 @@ from typing import Any
 import yaml
 
 from diffusion_mpc_ros.core.errors import ConfigurationError, brief
-from diffusion_mpc_ros.core.go2 import CONTROL_DT
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, DAMPING_KD, STANDING_KD, WALKING_KD
 from diffusion_mpc_ros.core.resources import config_file, share_directory
 
 FOLDER = "robots"
 # Signals that a profile may declare missing, and what then takes their place.
 CRC, TICK, BATTERY, FOOT_FORCE = "crc", "tick", "battery", "foot_force"
-MOTOR_MODE, MOTION_SWITCHER = "motor_mode", "motion_switcher"
+MOTOR_MODE, MOTION_SWITCHER, SENSOR_NOISE = "motor_mode", "motion_switcher", "sensor_noise"
 SIGNALS = {
     CRC: "a checksum of zero is not compared; another one is",
     TICK: "a tick of zero is replaced by the time of receipt",
     BATTERY: "the state of charge is unknown, and standing up does not ask for it",
     FOOT_FORCE: "contact is told from joint torques and kinematics",
     MOTOR_MODE: "motors whose mode is zero, all of them, count as followers of commands",
+    SENSOR_NOISE: "a LowState that repeats the last one counts as measured anew",
     MOTION_SWITCHER: "no controller of the robot's own is asked to let go",
 }
 # Control ticks a second, and the most LowCmds a second: Unitree's own examples send so many.
 CONTROL_RATE, MAX_COMMAND_RATE = round(1.0 / CONTROL_DT), 500
+# The most damping that any motion of this controller asks for.
+KD_MAX = max(WALKING_KD, STANDING_KD, DAMPING_KD)
 
 
 @dataclass(frozen=True)
 class RobotProfile:
     """A robot as its file in ``config/robots`` declares it; by default nothing is missing.
 
-    ``lowstate_rate`` and ``command_rate`` [Hz] are those of ``rt/lowstate`` and ``rt/lowcmd``.
+    ``lowstate_rate`` and ``command_rate`` [Hz] are those of ``rt/lowstate`` and ``rt/lowcmd``; ``kd_max`` [N m s/rad]:
+    the most damping that a command asks of a joint.
     """
 
     name: str
@@ -46,6 +50,7 @@ class RobotProfile:
     missing: frozenset[str] = frozenset()
     lowstate_rate: float = 500.0
     command_rate: int = CONTROL_RATE
+    kd_max: float = KD_MAX
 
     @property
     def commands_per_tick(self) -> int:
@@ -77,7 +82,7 @@ def load_profile(name: str) -> RobotProfile:
 
 def parse_profile(name: str, content: Any, source: str) -> RobotProfile:
     """Check ``content``, as parsed from ``source``; raises ConfigurationError in words."""
-    needed = {"simulated", "missing", "lowstate_rate", "command_rate"}
+    needed = {"simulated", "missing", "lowstate_rate", "command_rate", "kd_max"}
     if not isinstance(content, Mapping) or set(content) != needed:
         raise ConfigurationError(f"{source} must give exactly {sorted(needed)}, got {brief(content)}")
     simulated, missing = content["simulated"], content["missing"]
@@ -98,7 +103,10 @@ def parse_profile(name: str, content: Any, source: str) -> RobotProfile:
             f"{source}: command_rate must be a multiple of {CONTROL_RATE} Hz up to {MAX_COMMAND_RATE}, "
             f"got {brief(command_rate)}"
         )
-    return RobotProfile(name, simulated, frozenset(missing), float(lowstate_rate), command_rate)
+    kd_max = content["kd_max"]
+    if not _is_number(kd_max) or not WALKING_KD <= kd_max <= KD_MAX:
+        raise ConfigurationError(f"{source}: kd_max must be {WALKING_KD} .. {KD_MAX} N m s/rad, got {brief(kd_max)}")
+    return RobotProfile(name, simulated, frozenset(missing), float(lowstate_rate), command_rate, float(kd_max))
 
 
 def check_place(profile: RobotProfile, loopback: bool, simulator_on_network: bool) -> None:

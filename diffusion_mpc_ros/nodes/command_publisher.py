@@ -80,7 +80,7 @@ class CommandPublisher(ManagedNode):
             dry_run=values["dry_run"],
             release=values["release_robot_controller"],
             restore=values["restore_robot_controller"],
-            missing=profile.missing,
+            profile=profile,
         )
         inputs = OperatorInputs()
         authority = VelocityAuthority(values["stick_velocity"], values["command_deadband"], values["cmd_vel_timeout"])

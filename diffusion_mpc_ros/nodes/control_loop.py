@@ -23,7 +23,7 @@ from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand, LowState, Plan, Timing
 from diffusion_mpc_ros.go2.channels import Go2Domain, Subscriber, lowstate_of
-from diffusion_mpc_ros.go2.profile import GO2, RobotProfile
+from diffusion_mpc_ros.go2.profile import GO2, SENSOR_NOISE, RobotProfile
 from diffusion_mpc_ros.go2.remote import decode_remote
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs, Request
 from diffusion_mpc_ros.nodes.robot_link import RobotLink
@@ -91,13 +91,14 @@ class ControlLoop:
         self._read_operator, self._read_stops = read_operator, read_stops
         self._buffer = ActionBuffer(timing)
         self._supervisor = Supervisor(settings)
-        self._clock, self._freshness = TickClock(), Freshness()
+        self._clock, self._freshness = TickClock(), Freshness(SENSOR_NOISE not in profile.missing)
         self._rest, self._ending = Rest(), Ending()
         self._on_step, self._on_failure = on_step, on_failure
         self._now_tick, self._last_step = 0, math.nan
         self._ended = False
         self._aged = False  # the last command came too late for the state that it was decided on
         self._remote = b""
+        self._jump = 0.0  # [s], of the robot's clock since the last step
         self._damped = True  # the last step's command was damping
         self._lowstates = Subscriber(domain, lowstate_of(profile), self._on_lowstate, single_source=True)
         self._stopped = threading.Event()
@@ -183,7 +184,8 @@ class ControlLoop:
         holding = self._holding(lowstate)
         now = clock.now()
         tick = self._now_tick = self._tick(lowstate, now)
-        jump = self._freshness.update(lowstate) if lowstate is not None else 0.0
+        self._note_age(lowstate)
+        jump, self._jump = self._jump, 0.0
         row = self._buffer.row(tick)
         request = self._request()
         before = self._supervisor.mode
@@ -203,6 +205,7 @@ class ControlLoop:
 
     def _repeat(self) -> None:
         """Between two steps: say the last command again, to a robot whose profile asks for more than one a tick."""
+        self._note_age(self._lowstates.latest())
         if not self._link.repeat(lambda: self._damped or self._in_time(self._last_step)):
             self._remember_not_sent()
 
@@ -251,6 +254,11 @@ class ControlLoop:
             request.answer(False, f"{request.event.value} refused: command_publisher ends and lets the robot down")
             return None
         return request
+
+    def _note_age(self, lowstate: LowState | None) -> None:
+        """Take the newest LowState for its age; a jump of the robot's clock is kept for the next step."""
+        if lowstate is not None:
+            self._jump = self._freshness.update(lowstate) or self._jump
 
     def _fresh(self, now: float) -> bool:
         return abs(self._freshness.age(now)) <= self._settings.lowstate_age_max

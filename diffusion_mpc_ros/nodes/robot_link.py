@@ -6,7 +6,9 @@ import math
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.core import clock
@@ -15,7 +17,7 @@ from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Go2Domain, Publisher, Subscriber
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher
-from diffusion_mpc_ros.go2.profile import BATTERY, MOTION_SWITCHER
+from diffusion_mpc_ros.go2.profile import BATTERY, GO2, MOTION_SWITCHER, RobotProfile
 from diffusion_mpc_ros.nodes.watchdog_process import WatchdogProcess
 
 # Labels of the publishers of rt/lowcmd: this, then what makes the process unique, then whether it is its watchdog.
@@ -36,7 +38,7 @@ class LinkOptions:
 
     ``dry_run``: commands go to a topic that no robot listens to. ``release``: make the robot's own controller let go at
     the start; ``restore``: give the motors back to it at the end. ``watchdog_timeout`` [s] of silence while armed;
-    ``watchdog_priority``: its real-time priority, 0 for none. ``missing``: what the robot's profile says is not there.
+    ``watchdog_priority``: its real-time priority, 0 for none. ``profile``: of the robot that is commanded.
     """
 
     network_interface: str
@@ -46,12 +48,12 @@ class LinkOptions:
     dry_run: bool = False
     release: bool = False
     restore: bool = False
-    missing: frozenset[str] = frozenset()
+    profile: RobotProfile = GO2
 
     @property
     def asks_switcher(self) -> bool:
         """Whether somebody else may command the motors and has to let go: not in a dry run, where none moves."""
-        return not self.dry_run and MOTION_SWITCHER not in self.missing
+        return not self.dry_run and MOTION_SWITCHER not in self.profile.missing
 
 
 class RobotLink:
@@ -69,7 +71,7 @@ class RobotLink:
         # Tells who publishes; its samples are mostly this process's own.
         self._lowcmds = Subscriber(domain, LOWCMD)
         self._switcher = MotionSwitcher(domain, SWITCHER_TIMEOUT)
-        self._damping = self._last = self._commands.encode(JointCommand.damping(DAMPING_KD))
+        self._damping = self._last = self._encode(JointCommand.damping(DAMPING_KD))
         self._write_error, self._commanded = "", False
         self._watchdog = self._start_watchdog()
         self._watched = False
@@ -95,7 +97,7 @@ class RobotLink:
             write_error=self._write_error,
             watchdog_ready=self._watchdog.ready,
             dry_run=self._options.dry_run,
-            tells_charge=BATTERY not in self._options.missing,
+            tells_charge=BATTERY not in self._options.profile.missing,
             **known,
         )
 
@@ -110,7 +112,7 @@ class RobotLink:
         silence. Returns whether it was ``command`` that left.
         """
         self._commanded = True
-        sample = self._commands.encode(command)
+        sample = self._encode(command)
         in_time = valid()
         self._last = sample if in_time else self._damping
         try:
@@ -161,6 +163,10 @@ class RobotLink:
         finally:
             for entity in (self._commands, self._lowcmds, self._switcher):
                 entity.close()
+
+    def _encode(self, command: JointCommand) -> bytes:
+        """Return the sample of ``command``, no more damped than this robot bears."""
+        return self._commands.encode(replace(command, kd=np.minimum(command.kd, self._options.profile.kd_max)))
 
     def _start_watchdog(self) -> WatchdogProcess:
         options = self._options

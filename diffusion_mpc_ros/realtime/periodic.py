@@ -70,12 +70,15 @@ class PeriodicLoop:
 
     def _wait_for(self, deadline: float) -> bool:
         """Wait, with what is to be done on the way; whether the loop shall end."""
+        part = self._period / self._parts
         for left in range(self._parts - 1, 0, -1):
-            pause = deadline - left * self._period / self._parts - self._monotonic()
+            due = deadline - left * part
+            pause = due - self._monotonic()
             if pause > 0.0:
                 if self._wait(pause):
                     return True
-                self._between()
+                if self._monotonic() - due < part:
+                    self._between()
         return self._wait(max(0.0, deadline - self._monotonic()))
 
     def _next(self, deadline: float) -> float:

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 from diagnostic_msgs.msg import DiagnosticArray
-from tf2_msgs.msg import TFMessage
+from nav_msgs.msg import Odometry
 
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.control.modes import Mode
@@ -70,13 +70,14 @@ def test_two_robots_beside_each_other(robots):
     frames, hardware = set(), set()
     node = first.operator.node
 
-    def on_transforms(message: TFMessage) -> None:
-        frames.update((transform.header.frame_id, transform.child_frame_id) for transform in message.transforms)
+    def on_odometry(message: Odometry) -> None:
+        frames.add((message.header.frame_id, message.child_frame_id))
 
     def on_diagnostics(message: DiagnosticArray) -> None:
         hardware.update((status.hardware_id, status.name.split(":")[0]) for status in message.status)
 
-    node.create_subscription(TFMessage, "/tf", on_transforms, RELIABLE)
+    for name in NAMES:
+        node.create_subscription(Odometry, f"/{name}/odom", on_odometry, RELIABLE)
     node.create_subscription(DiagnosticArray, "/diagnostics", on_diagnostics, RELIABLE)
     for robot in robots:
         robot.become("stand_up", Mode.STANDING)

@@ -13,15 +13,17 @@ import threading
 import time
 
 import numpy as np
-from unitree_sdk2py.core.channel import ChannelFactoryInitialize, ChannelPublisher, ChannelSubscriber
-from unitree_sdk2py.idl.default import unitree_go_msg_dds__LowState_
-from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2 import sdk  # noqa: F401 - makes the SDK's wheel importable
 from diffusion_mpc_ros.simulation.model import ModelOptions
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
+
+# isort: split
+from unitree_sdk2py.core.channel import ChannelFactoryInitialize, ChannelPublisher, ChannelSubscriber
+from unitree_sdk2py.idl.default import unitree_go_msg_dds__LowState_
+from unitree_sdk2py.idl.unitree_go.msg.dds_ import LowCmd_, LowState_
 
 DOMAIN, TIMESTEP = 1, 0.005
 ZERO = np.zeros(NUM_JOINTS)

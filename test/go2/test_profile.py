@@ -32,7 +32,7 @@ def test_the_shipped_profiles():
     assert profile_names() == ("go2", "unitree_mujoco")
     assert load_profile("go2") == GO2
     assert SIMULATOR.simulated and SIMULATOR.missing == set(SIGNALS)
-    assert SIMULATOR.lowstate_rate == 200.0 and SIMULATOR.commands_per_tick == 5
+    assert SIMULATOR.lowstate_rate == 200.0 and SIMULATOR.commands_per_tick == 4
 
 
 def test_an_unknown_profile_lists_the_known_ones():

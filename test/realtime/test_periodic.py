@@ -105,6 +105,27 @@ def test_what_would_come_late_between_two_steps_is_left_out():
     assert calls == [("step", 0.0), ("between", 5.0), ("step", 20.0)] and loop.skipped == 0
 
 
+def test_what_comes_late_because_the_wait_took_too_long_is_left_out():
+    clock, calls, extra = FakeClock(), [], [0.0, 0.012]
+
+    def oversleep(seconds):
+        clock.now += seconds + (extra.pop(0) if extra else 0.0)
+        return False
+
+    def note(name):
+        calls.append((name, round((clock.now - 10.0) * 1e3, 6)))
+        if [name for name, _ in calls].count("step") == 3:
+            loop.stop()
+
+    loop = PeriodicLoop(
+        0.02, lambda _: note("step"), between=lambda: note("between"), parts=4,
+        monotonic=clock.monotonic, wait=oversleep,
+    )  # fmt: skip
+    loop.run()
+    # The wait until 5 ms ends at 17: nothing is said again before the step at 20.
+    assert calls[:3] == [("step", 0.0), ("step", 20.0), ("between", 25.0)] and calls[-1] == ("step", 40.0)
+
+
 def test_an_exception_of_the_step_leaves_the_loop():
     def step(deadline):
         raise RuntimeError("motor bus")
