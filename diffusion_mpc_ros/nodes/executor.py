@@ -1,7 +1,7 @@
 """An executor that a request or an answer which cannot be read does not end.
 
-rclpy decodes services in the executor itself: bytes that are no request, or a text that is no UTF-8, raise out of
-``spin_once``. Topics come as bytes and are decoded in :mod:`intake`, so that this is what is left.
+rclpy decodes services in the executor itself: whatever the middleware raises there leaves ``spin_once``. Topics come as
+bytes and are decoded in :mod:`intake`, so that this is what is left.
 """
 
 from __future__ import annotations

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from diffusion_mpc_msgs import msg as messages
 from diffusion_mpc_msgs.srv import SetRewardWeights
 from geometry_msgs.msg import Twist, TwistStamped, WrenchStamped
 from rcl_interfaces.srv import SetParameters
-from rclpy.qos import QoSProfile
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.serialization import deserialize_message, serialize_message
 from rosidl_parser.definition import AbstractSequence, Array, BasicType, NamespacedType
 from sensor_msgs.msg import Joy
@@ -26,6 +27,7 @@ from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings
 from diffusion_mpc_ros.nodes import conversions, gamepad_messages, parameters, reward_requests
+from diffusion_mpc_ros.nodes.executor import TolerantExecutor
 from diffusion_mpc_ros.nodes.intake import TOLD_EVERY, Intake, read_message
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS, STREAM
 from diffusion_mpc_ros.rewards.composition import RewardComposer
@@ -267,21 +269,35 @@ def test_diagnostics_say_which_robot_and_what_was_refused(start_node, probe, nam
     assert node.terminate() == 0 and "use_sim_time is ignored" in node.output and "Traceback" not in node.output
 
 
-def test_a_request_that_cannot_be_read_ends_no_node(start_node, probe):
-    node = start_node("reward_composer")
-    client = probe.create_client(SetRewardWeights, "set_reward_weights")
-    probe.until(client.service_is_ready)
-    # What any program can put on the service's own topic: a cut request, and a name that is no UTF-8.
-    qos = QoSProfile(depth=10, avoid_ros_namespace_conventions=True)
-    requests = probe.create_publisher(SetRewardWeights.Request, "rq/set_reward_weightsRequest", qos)
-    probe.until(lambda: requests.get_subscription_count() > 0)
-    sound = serialize_message(SetRewardWeights.Request(names=["energy"], weights=[1.0], ramp_duration=-1.0))
-    requests.publish(sound.replace(b"energy", b"\xff\xfeergy"))
-    requests.publish(sound[:20])
-    probe.until(lambda: "set_reward_weights refused (" in node.output)
-    answer = client.call_async(SetRewardWeights.Request(names=["energy"], weights=[0.5], ramp_duration=0.0))
-    probe.until(answer.done)
-    assert answer.result().success and node.terminate() == 0 and "Traceback" not in node.output
+def test_a_request_that_cannot_be_read_ends_nothing(ros_domain, monkeypatch):
+    refused, unreadable = [], [UnicodeDecodeError("utf-8", b"\xff", 0, 1, "no text"), RuntimeError("no request")]
+    take = SingleThreadedExecutor._take_service
+
+    def take_or_raise(executor, service):
+        if unreadable:
+            raise unreadable.pop(0)
+        return take(executor, service)
+
+    monkeypatch.setattr(SingleThreadedExecutor, "_take_service", take_or_raise)
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=ros_domain)
+    node = rclpy.create_node("served", context=context)
+    executor = TolerantExecutor(lambda *words: refused.append(words), context=context)
+    executor.add_node(node)
+    node.create_service(SetRewardWeights, "set_reward_weights", lambda request, response: response)
+    client = node.create_client(SetRewardWeights, "set_reward_weights")
+    assert client.wait_for_service(60.0)
+    for number in range(3):
+        answer = client.call_async(SetRewardWeights.Request())
+        deadline = time.monotonic() + 60.0
+        while not (answer.done() or len(refused) == number + 1) and time.monotonic() < deadline:
+            executor.spin_once(timeout_sec=0.05)
+    assert answer.done() and answer.exception() is None
+    assert [name for name, _ in refused] == ["set_reward_weights"] * 2
+    assert refused[1][1] == "what came is no SetRewardWeights: no request"
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown(context=context)
 
 
 # The frame that marks the test's own joint_command.
