@@ -23,6 +23,7 @@ from sensor_msgs.msg import Joy
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
 from diffusion_mpc_ros.core.gamepad import GamepadState
+from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
 from diffusion_mpc_ros.faults.harness import Harness
 from diffusion_mpc_ros.faults.processes import memory
@@ -46,6 +47,8 @@ ENDS_WITHIN = 15.0
 STANDS = 0.15
 # A fall becomes a FAULT by itself within this [s], or the operator damps.
 FALL_TO_FAULT = 1.0
+# This process hears again what is on the wire within this [s].
+HEARD_WITHIN = 5.0
 
 
 @dataclass(frozen=True)
@@ -193,6 +196,11 @@ class Soak:
         mode = monitor.mode()
         if mode is Mode.WALKING and not self._fallen:
             return
+        if mode is None and not self._fallen and self._wire_speaks():
+            # Not the robot was silent: this process is the last to get the processor, and has not heard it.
+            self._statistics.event("unheard", self._elapsed(), "on the wire, but not read here yet")
+            monitor.wait(lambda: monitor.mode() is not None, HEARD_WITHIN)
+            return
         if self._fallen:
             self._statistics.event("fall", self._elapsed(), "")
             monitor.wait(lambda: monitor.mode() is Mode.FAULT, FALL_TO_FAULT)
@@ -204,6 +212,11 @@ class Soak:
             with suppress(OperatorError):  # it has become a FAULT meanwhile
                 self._harness.request("damp")
         self._restart()
+
+
+    def _wire_speaks(self) -> bool:
+        """Whether commands have left for the robot at half their rate or more within the last half second."""
+        return self._harness.relay.report(time.monotonic() - 0.5)["commands"] >= 0.25 / CONTROL_DT
 
 
 class Gamepad:
