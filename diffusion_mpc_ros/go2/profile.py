@@ -106,6 +106,8 @@ def parse_profile(name: str, content: Any, source: str) -> RobotProfile:
     kd_max = content["kd_max"]
     if not _is_number(kd_max) or not WALKING_KD <= kd_max <= KD_MAX:
         raise ConfigurationError(f"{source}: kd_max must be {WALKING_KD} .. {KD_MAX} N m s/rad, got {brief(kd_max)}")
+    if kd_max < KD_MAX and not simulated:
+        raise ConfigurationError(f"{source}: only a simulator may be damped less than {KD_MAX} N m s/rad")
     return RobotProfile(name, simulated, frozenset(missing), float(lowstate_rate), command_rate, float(kd_max))
 
 

@@ -89,6 +89,15 @@ def test_the_same_measurement_with_a_clock_that_runs_on_ages():
     assert freshness.age(ROBOT_STARTED + 11.0) == pytest.approx(1.0, abs=2e-3)
 
 
+def test_a_simulated_robot_at_rest_may_say_the_same_again():
+    freshness = Freshness(noisy=False)
+    for index in range(51):
+        freshness.update(measured(10.0 + 0.02 * index, contents=3.0))
+    assert freshness.age(ROBOT_STARTED + 11.0) == pytest.approx(0.0, abs=2e-3)
+    # Silence is as old as ever.
+    assert freshness.age(ROBOT_STARTED + 11.5) == pytest.approx(0.5, abs=2e-3)
+
+
 def test_a_robot_that_ran_on_without_this_computer_is_seen_at_once():
     _, _, freshness = ages([0.0] * 10)
     # The local clock stood still for 0.4 s.

@@ -15,7 +15,7 @@ from diffusion_mpc_ros.go2.profile import GO2, SIGNALS, check_place, load_profil
 from diffusion_mpc_ros.go2.wire import LOWSTATE as LAYOUT
 
 SIMULATOR = load_profile("unitree_mujoco")
-VALID = {"simulated": True, "missing": ["tick"], "lowstate_rate": 200, "command_rate": 250}
+VALID = {"simulated": True, "missing": ["tick"], "lowstate_rate": 200, "command_rate": 250, "kd_max": 2.0}
 
 
 def bare_sample(**fields) -> bytes:
@@ -51,6 +51,7 @@ def test_an_unknown_profile_lists_the_known_ones():
         ({**VALID, "missing": ["joint_pos"]}, "missing must list some of"),
         ({**VALID, "missing": [["tick"]]}, "missing must list some of"),
         ({**VALID, "simulated": False}, "only a simulator may leave out .'tick'."),
+        ({**VALID, "simulated": False, "missing": []}, "only a simulator may be damped less"),
         ({**VALID, "lowstate_rate": 50}, "lowstate_rate must be"),
         ({**VALID, "lowstate_rate": float("nan")}, "lowstate_rate must be"),
         ({**VALID, "lowstate_rate": True}, "lowstate_rate must be"),
@@ -58,6 +59,9 @@ def test_an_unknown_profile_lists_the_known_ones():
         ({**VALID, "command_rate": 550}, "up to 500"),
         ({**VALID, "command_rate": 0}, "multiple of 50 Hz"),
         ({**VALID, "command_rate": 50.0}, "multiple of 50 Hz"),
+        ({**VALID, "kd_max": 0.0}, "kd_max must be 1.0 .. 5.0"),
+        ({**VALID, "kd_max": 50}, "kd_max must be 1.0 .. 5.0"),
+        ({**VALID, "kd_max": "2"}, "kd_max must be 1.0 .. 5.0"),
     ],
 )
 def test_a_file_that_does_not_fit_is_refused_in_words(content, reason):

@@ -45,7 +45,9 @@ class Controller:
         self.plans = threading.Event()
         self.broken_report = threading.Event()
         self.link = RobotLink(
-            domain, LinkOptions("lo", domain_id, SETTINGS.watchdog_timeout, **options), self.failures.append
+            domain,
+            LinkOptions("lo", domain_id, SETTINGS.watchdog_timeout, profile=profile, **options),
+            self.failures.append,
         )
         self.held = True
         self.dry_run = options.get("dry_run", False)
@@ -168,6 +170,19 @@ def test_a_profile_says_how_often_a_command_is_said_and_a_stop_ends_that_between
 
     assert np.median([times_said(joint_pos) for joint_pos in rising]) >= 5
     assert times_said(stopped_at[0]) == 1
+
+
+def test_a_profile_says_how_much_damping_a_robot_bears(domain, domain_id, simulation):
+    heard = []
+    lowcmds = Subscriber(domain, LOWCMD, heard.append)
+    robot = Controller(domain, domain_id, RobotProfile("held torques", simulated=True, kd_max=2.0))
+    try:
+        robot.stand()
+    finally:
+        robot.close()
+        lowcmds.close()
+    assert max(command.kd.max() for command in heard) == 2.0
+    assert max(command.kp.max() for command in heard) == 60.0
 
 
 def test_requests_that_do_not_fit_are_refused(robot):
