@@ -177,6 +177,7 @@ class RobotLink:
             options.watchdog_timeout,
             options.dry_run,
             options.watchdog_priority,
+            min(DAMPING_KD, options.profile.kd_max),
         )
 
     def _foreign_publishers(self) -> int:

@@ -77,6 +77,7 @@ def main() -> None:
     parser.add_argument("label", help="of the DDS writer")
     parser.add_argument("timeout", type=float, help="[s]")
     parser.add_argument("realtime_priority", type=int)
+    parser.add_argument("--kd", type=float, default=DAMPING_KD, help="of damping [N m s/rad]")
     parser.add_argument("--dry-run", action="store_true")
     arguments = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -84,7 +85,7 @@ def main() -> None:
     schedule_realtime(arguments.realtime_priority)
     lock_memory()
     channel = LOWCMD_DRY_RUN if arguments.dry_run else LOWCMD
-    sample = channel.encode(JointCommand.damping(DAMPING_KD))
+    sample = channel.encode(JointCommand.damping(arguments.kd))
     try:
         domain = open_domain(arguments.network_interface, arguments.domain_id)
     except InterfaceError as error:

@@ -11,6 +11,7 @@ import termios
 
 from diffusion_mpc_ros.control.watchdog import ARMED, DISARMED, END
 from diffusion_mpc_ros.core import clock
+from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.nodes.watchdog import READY, TOOK_OVER
 
@@ -27,7 +28,7 @@ MAX_REPLIES = 64
 class WatchdogProcess:
     """The process :mod:`watchdog` as a child; it damps when armed heartbeats stop for ``timeout`` [s].
 
-    ``label`` is that of its publisher, ``dry_run`` as of command_publisher. Nothing here waits but :meth:`close`; a
+    ``label`` is that of its publisher, ``dry_run`` as of command_publisher, ``kd`` [N m s/rad] of damping. Nothing here waits but :meth:`close`; a
     process that cannot be started raises OSError, one that fails later says why on the standard error and is not
     ``ready``.
     """
@@ -40,13 +41,15 @@ class WatchdogProcess:
         timeout: float,
         dry_run: bool = False,
         realtime_priority: int = 0,
+        kd: float = DAMPING_KD,
     ) -> None:
         self.label = label
         self._joined = False
         self._took_over = False
         self._dead = False
         self._started = clock.now()
-        arguments = [network_interface, domain_id, label, timeout, realtime_priority, *(["--dry-run"] * dry_run)]
+        arguments = [network_interface, domain_id, label, timeout, realtime_priority, "--kd", kd]
+        arguments += ["--dry-run"] * dry_run
         self._process = subprocess.Popen(
             [sys.executable, "-m", "diffusion_mpc_ros.nodes.watchdog", *map(str, arguments)],
             stdin=subprocess.PIPE,
