@@ -28,9 +28,9 @@ MAX_REPLIES = 64
 class WatchdogProcess:
     """The process :mod:`watchdog` as a child; it damps when armed heartbeats stop for ``timeout`` [s].
 
-    ``label`` is that of its publisher, ``dry_run`` as of command_publisher, ``kd`` [N m s/rad] of damping. Nothing here waits but :meth:`close`; a
-    process that cannot be started raises OSError, one that fails later says why on the standard error and is not
-    ``ready``.
+    ``label`` is that of its publisher, ``dry_run`` as of command_publisher, ``kd`` [N m s/rad] of damping. Nothing here
+    waits but :meth:`close`; a process that cannot be started raises OSError, one that fails later says why on the
+    standard error and is not ``ready``.
     """
 
     def __init__(
