@@ -1,15 +1,17 @@
 """An executor that a request or an answer which cannot be read does not end.
 
 rclpy decodes services in the executor itself: whatever the middleware raises there leaves ``spin_once``. Topics come as
-bytes and are decoded in :mod:`intake`, so that this is what is left.
+bytes and are decoded in :mod:`intake`, so that this is what is left. And rclpy raises where another thread destroys a
+publisher or a subscription just when the executor looks at it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.executors import InvalidHandle, SingleThreadedExecutor
 
 
 class TolerantExecutor(SingleThreadedExecutor):
@@ -18,6 +20,11 @@ class TolerantExecutor(SingleThreadedExecutor):
     def __init__(self, refuse: Callable[[str, str], object], **options: Any) -> None:
         super().__init__(**options)
         self._refuse = refuse
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """Do what is ready, as rclpy does; an entity that another thread destroys meanwhile ends only this turn."""
+        with suppress(InvalidHandle):
+            super().spin_once(timeout_sec=timeout_sec)
 
     def _take_service(self, srv: Any) -> Any:
         return self._take(super()._take_service, srv)

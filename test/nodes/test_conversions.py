@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -136,6 +137,11 @@ def test_standard_messages_name_their_joints_and_frames(state, lowstate):
     odometry = standard_messages.odometry_message(state, np.array([1.0, 2.0, 0.3]), STAMP, ("odom", "base"))
     assert (odometry.header.frame_id, odometry.child_frame_id) == ("odom", "base")
     assert odometry.pose.pose.position.y == 2.0 and odometry.twist.twist.linear.x == 0.5
+    # What an EKF weighs them by: variances, and no correlation.
+    covariances = [imu.orientation_covariance, imu.angular_velocity_covariance, imu.linear_acceleration_covariance]
+    for flat in (*covariances, odometry.pose.covariance, odometry.twist.covariance):
+        matrix = np.reshape(flat, (math.isqrt(len(flat)), -1))
+        assert (np.diag(matrix) > 0.0).all() and not (matrix - np.diag(np.diag(matrix))).any()
 
 
 def test_a_plan_is_shown_as_trajectory_and_paths_of_the_feet():

@@ -15,7 +15,8 @@ from diffusion_mpc_msgs import msg as messages
 from diffusion_mpc_msgs.srv import SetRewardWeights
 from geometry_msgs.msg import Twist, TwistStamped, WrenchStamped
 from rcl_interfaces.srv import SetParameters
-from rclpy.executors import SingleThreadedExecutor
+from rclpy.event_handler import EventHandler
+from rclpy.executors import InvalidHandle, SingleThreadedExecutor
 from rclpy.serialization import deserialize_message, serialize_message
 from rosidl_parser.definition import AbstractSequence, Array, BasicType, NamespacedType
 from sensor_msgs.msg import Joy
@@ -295,6 +296,33 @@ def test_a_request_that_cannot_be_read_ends_nothing(ros_domain, monkeypatch):
     assert answer.done() and answer.exception() is None
     assert [name for name, _ in refused] == ["set_reward_weights"] * 2
     assert refused[1][1] == "what came is no SetRewardWeights: no request"
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown(context=context)
+
+
+def test_what_another_thread_destroys_does_not_end_the_executor(ros_domain, monkeypatch):
+    context = rclpy.Context()
+    rclpy.init(context=context, domain_id=ros_domain)
+    node = rclpy.create_node("busy", context=context)
+    executor = TolerantExecutor(lambda *_: None, context=context)
+    executor.add_node(node)
+    failures = [InvalidHandle("destruction was requested")]
+    add = EventHandler.add_to_wait_set
+
+    def add_or_raise(handler, wait_set):
+        if failures:
+            raise failures.pop()
+        add(handler, wait_set)
+
+    monkeypatch.setattr(EventHandler, "add_to_wait_set", add_or_raise)
+    node.create_publisher(Bool, "e_stop", RELIABLE)
+    called = []
+    node.create_timer(0.01, lambda: called.append(True))
+    deadline = time.monotonic() + 10.0
+    while not called and time.monotonic() < deadline:
+        executor.spin_once(timeout_sec=0.05)
+    assert called and not failures
     executor.shutdown()
     node.destroy_node()
     rclpy.shutdown(context=context)
