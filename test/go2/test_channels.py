@@ -272,3 +272,15 @@ def test_a_tap_stamps_what_passes_and_leaves_it_as_it_is(domain):
     finally:
         tap.close()
         publisher.close()
+
+
+def test_endpoints_that_appear_while_they_are_counted_are_counted_again():
+    answers = [IndexError("invalid index"), IndexError("invalid index"), [4, 5]]
+
+    def ask() -> list[int]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert channels._matched(ask) == [4, 5] and not answers
