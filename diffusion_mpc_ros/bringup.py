@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import yaml
@@ -74,7 +75,7 @@ class BringupOptions:
     simulator_domain_id: int | None = None
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def profile(self) -> RobotProfile:
         """What ``robot`` names."""
         return load_profile(self.robot)

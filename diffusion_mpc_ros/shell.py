@@ -29,13 +29,15 @@ def check(variables: Mapping[str, str]) -> None:
 def rmw_obstacle(variables: Mapping[str, str]) -> tuple[str, str]:
     """Return cause and remedy where ``RMW_IMPLEMENTATION`` is not installed: rcl ends the process. Else ""."""
     name = variables.get("RMW_IMPLEMENTATION", "")
+    if not name:
+        return "", ""
     prefixes = [sys.prefix, *filter(None, variables.get("AMENT_PREFIX_PATH", "").split(os.pathsep))]
     folders = [Path(prefix) / "lib" for prefix in prefixes]
     folders += map(Path, filter(None, variables.get("LD_LIBRARY_PATH", "").split(os.pathsep)))
     names = (path.name for folder in folders for path in folder.glob("librmw_*.so"))
     found = {match[1] for match in map(_RMW.fullmatch, names) if match}
     # In a layout that is not known here nothing is found, and nothing is said.
-    if not name or not found or name in found:
+    if not found or name in found:
         return "", ""
     cause = f"RMW_IMPLEMENTATION={name} is not installed; there is {', '.join(sorted(found))}"
     return cause, "unset RMW_IMPLEMENTATION"

@@ -89,10 +89,10 @@ class Freshness:
 
     def _note(self, lowstate: LowState) -> None:
         """Remember when what ``lowstate`` says was measured."""
-        if not self._noisy:
-            self._measured = lowstate.tick_ms * 1e-3
-            return
-        imu = (lowstate.base_ang_vel, lowstate.base_lin_acc)
-        contents = np.concatenate([*imu, lowstate.joint_pos, lowstate.joint_vel, lowstate.joint_torque]).tobytes()
-        if contents != self._contents:
-            self._contents, self._measured = contents, lowstate.tick_ms * 1e-3
+        if self._noisy:
+            imu = (lowstate.base_ang_vel, lowstate.base_lin_acc)
+            contents = np.concatenate([*imu, lowstate.joint_pos, lowstate.joint_vel, lowstate.joint_torque]).tobytes()
+            if contents == self._contents:
+                return
+            self._contents = contents
+        self._measured = lowstate.tick_ms * 1e-3

@@ -30,8 +30,6 @@ _DISCOVERY_POLL = 0.01  # [s]
 _SOURCE_SILENT, _FOREIGN_SHOWN = 0.5, 1.0
 # So many samples wait for a thread that is held up: 64 ms of LowState.
 _HISTORY = 32
-# How often matched endpoints are asked for when others appear meanwhile.
-_MATCHED_ATTEMPTS = 5
 _FOREVER = sdk.duration(infinite=True)
 
 T = TypeVar("T")
@@ -208,7 +206,7 @@ class Publisher(Generic[T]):
 
     def num_subscribers(self) -> int:
         """How many subscribers listen."""
-        return len(_matched(self._writer.get_matched_subscriptions)) if self._writer is not None else 0
+        return len(participants.matched(self._writer.get_matched_subscriptions)) if self._writer is not None else 0
 
     def wait_for_subscriber(self, timeout: float) -> bool:
         """Wait at most ``timeout`` [s] until somebody listens; whether somebody does."""
@@ -222,19 +220,6 @@ class Publisher(Generic[T]):
     def close(self) -> None:
         """Stop publishing; may be called twice."""
         self._writer = None
-
-
-def _matched(ask: Callable[[], list[int]]) -> list[int]:
-    """Return the handles that the DDS library's ``ask`` gives.
-
-    It counts first and reads then: one that appears in between makes it raise IndexError.
-    """
-    for _ in range(_MATCHED_ATTEMPTS - 1):
-        try:
-            return ask()
-        except IndexError:
-            continue
-    return ask()
 
 
 def _label(reader: sdk.DataReader, handle: int) -> str:
@@ -314,7 +299,7 @@ class Subscriber(Generic[T]):
         known = self._labels
         labels = {
             handle: known[handle] if handle in known else _label(reader, handle)
-            for handle in _matched(reader.get_matched_publications)
+            for handle in participants.matched(reader.get_matched_publications)
         }
         self._labels = labels
         return list(labels.values())

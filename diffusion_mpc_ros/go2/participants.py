@@ -5,7 +5,7 @@ All of it is foreign data: what cannot be read is left out, and never raises.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from diffusion_mpc_ros.go2 import sdk
 
 # More publishers than any robot has.
 _MAX_ENTITIES = 1000
+# How often matched endpoints are asked for when others appear meanwhile.
+_MATCHED_ATTEMPTS = 5
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,19 @@ def topic_publishers(participant: sdk.DomainParticipant, topic: str) -> list[Top
         for publication in _take(participant, sdk.BuiltinTopicDcpsPublication)
         if publication.topic_name == topic
     ]
+
+
+def matched(ask: Callable[[], list[int]]) -> list[int]:
+    """Return the handles of matched endpoints that the DDS library's ``ask`` gives.
+
+    It counts first and reads then: one that appears in between makes it raise IndexError.
+    """
+    for _ in range(_MATCHED_ATTEMPTS - 1):
+        try:
+            return ask()
+        except IndexError:
+            continue
+    return ask()
 
 
 def publisher_of(participant: sdk.DomainParticipant, reader: sdk.DataReader, handle: int) -> TopicPublisher:

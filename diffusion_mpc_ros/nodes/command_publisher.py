@@ -88,7 +88,7 @@ class CommandPublisher(ManagedNode):
         self._link = RobotLink(self._domain, options, self.fail)
         self._loop = ControlLoop(
             self._domain, self._link, settings, timing, self._on_step, self.fail, artefact_error,
-            inputs, self._operator.read, self._operator.read_stops, profile,
+            inputs, self._operator.read, self._operator.read_stops,
         )  # fmt: skip
         self.intake.subscribe(PlanMessage, "plan", self._decode, self._loop.add, RELIABLE)
         self.create_service(Trigger, "~/e_stop", self._on_stop_service)

@@ -23,7 +23,7 @@ from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand, LowState, Plan, Timing
 from diffusion_mpc_ros.go2.channels import Go2Domain, Subscriber, lowstate_of
-from diffusion_mpc_ros.go2.profile import GO2, SENSOR_NOISE, RobotProfile
+from diffusion_mpc_ros.go2.profile import SENSOR_NOISE
 from diffusion_mpc_ros.go2.remote import decode_remote
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs, Request
 from diffusion_mpc_ros.nodes.robot_link import RobotLink
@@ -60,12 +60,11 @@ class ControlLoop:
     """Owns the loop's thread. Whatever ends it, the last LowCmd on the wire is damping.
 
     Nothing is sent before the robot has said that its own controller has let go of the motors, and the watchdog is
-    there; ``waiting_for`` tells what is missing. ``profile``: of the robot that is commanded. ``artefact_error``: why
-    the planner's model artefact must not be used, "" when it may. In the loop's thread run
-    ``read_operator(lowstate, walking)``, at the beginning of each turn, which tells who holds the robot;
-    ``read_stops`` right before the command is sent; ``on_step`` after it was sent. What the first and the last one
-    raise is counted in ``operator_failures`` and ``report_failures`` and stops nothing. ``on_failure`` gets the
-    exception that ended the loop.
+    there; ``waiting_for`` tells what is missing. ``artefact_error``: why the planner's model artefact must not be used,
+    "" when it may. In the loop's thread run ``read_operator(lowstate, walking)``, at the beginning of each turn, which
+    tells who holds the robot; ``read_stops`` right before the command is sent; ``on_step`` after it was sent. What the
+    first and the last one raise is counted in ``operator_failures`` and ``report_failures`` and stops nothing.
+    ``on_failure`` gets the exception that ended the loop.
     """
 
     def __init__(
@@ -80,8 +79,8 @@ class ControlLoop:
         inputs: OperatorInputs | None = None,
         read_operator: Callable[[LowState | None, bool], Holding] = lambda lowstate, walking: NOBODY,
         read_stops: Callable[[], None] = lambda: None,
-        profile: RobotProfile = GO2,
     ) -> None:
+        profile = link.profile
         self.inputs = OperatorInputs() if inputs is None else inputs
         self.lateness = LatencyStatistics(LATE)
         self.report_failures = self.operator_failures = 0

@@ -83,6 +83,11 @@ class RobotLink:
         self._thread.start()
 
     @property
+    def profile(self) -> RobotProfile:
+        """Of the robot that is commanded."""
+        return self._options.profile
+
+    @property
     def waiting_for(self) -> str:
         """What must happen before the first command is sent, "" once everything has."""
         if not self._waiting_for and not self._watched:

@@ -23,7 +23,6 @@ from collections.abc import Callable
 from diffusion_mpc_ros.control.watchdog import LAST_DAMPING, Watchdog
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import InterfaceError
-from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Publisher, open_domain
 from diffusion_mpc_ros.realtime.memory import lock_memory
@@ -77,7 +76,7 @@ def main() -> None:
     parser.add_argument("label", help="of the DDS writer")
     parser.add_argument("timeout", type=float, help="[s]")
     parser.add_argument("realtime_priority", type=int)
-    parser.add_argument("--kd", type=float, default=DAMPING_KD, help="of damping [N m s/rad]")
+    parser.add_argument("kd", type=float, help="of damping [N m s/rad]")
     parser.add_argument("--dry-run", action="store_true")
     arguments = parser.parse_args()
     for number in (signal.SIGINT, signal.SIGTERM):

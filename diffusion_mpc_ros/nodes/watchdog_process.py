@@ -48,8 +48,7 @@ class WatchdogProcess:
         self._took_over = False
         self._dead = False
         self._started = clock.now()
-        arguments = [network_interface, domain_id, label, timeout, realtime_priority, "--kd", kd]
-        arguments += ["--dry-run"] * dry_run
+        arguments = [network_interface, domain_id, label, timeout, realtime_priority, kd, *(["--dry-run"] * dry_run)]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "diffusion_mpc_ros.nodes.watchdog", *map(str, arguments)],
             stdin=subprocess.PIPE,

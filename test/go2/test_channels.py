@@ -14,7 +14,7 @@ import pytest
 
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.types import JointCommand
-from diffusion_mpc_ros.go2 import channels, sdk
+from diffusion_mpc_ros.go2 import channels, participants, sdk
 
 WAIT = 20.0
 ROOT = Path(__file__).parents[2]
@@ -283,4 +283,4 @@ def test_endpoints_that_appear_while_they_are_counted_are_counted_again():
             raise answer
         return answer
 
-    assert channels._matched(ask) == [4, 5] and not answers
+    assert participants.matched(ask) == [4, 5] and not answers

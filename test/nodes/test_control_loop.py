@@ -52,9 +52,8 @@ class Controller:
         self.held = True
         self.dry_run = options.get("dry_run", False)
         self.loop = ControlLoop(
-            domain, self.link, SETTINGS, TIMING, self._on_step, self.failures.append,
-            read_operator=self._read_operator, profile=profile,
-        )  # fmt: skip
+            domain, self.link, SETTINGS, TIMING, self._on_step, self.failures.append, read_operator=self._read_operator
+        )
 
     def _read_operator(self, lowstate, walking) -> Holding:
         if self.held is None:
