@@ -77,6 +77,15 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     return True
 
 
+@pytest.fixture(autouse=True)
+def _environment_put_back() -> Iterator[None]:
+    """A command that is run in this process sets environment variables; the next test has its own."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture(scope="session")
 def random_artefact(tmp_path_factory):
     """Folder of an artefact of small untrained networks: H = 11, D = 3, K = 10, all reward terms."""
