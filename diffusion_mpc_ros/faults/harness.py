@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -36,6 +37,9 @@ PRIORITY = 5
 TRUE_PLANS = "plan_true"
 # How long a new publisher may take to be discovered, a message to be acknowledged [s].
 DISCOVERY, ACKNOWLEDGED = 10.0, 1.0
+# The publisher knows of a subscription before the subscription knows of it; what is sent in between waits for the
+# middleware's next heartbeat [s].
+MATCHED = 0.5
 FULL = Path("/dev/full")
 
 
@@ -164,8 +168,10 @@ class Harness:
         """
         publisher = self.operator.node.create_publisher(message_type, topic, qos)
         try:
-            if heard and not self.monitor.wait(lambda: publisher.get_subscription_count() > 0, DISCOVERY):
-                raise OperatorError(f"nobody subscribes to {topic!r} within {DISCOVERY:.0f} s")
+            if heard:
+                if not self.monitor.wait(lambda: publisher.get_subscription_count() > 0, DISCOVERY):
+                    raise OperatorError(f"nobody subscribes to {topic!r} within {DISCOVERY:.0f} s")
+                time.sleep(MATCHED)
             yield publisher.publish
             publisher.wait_for_all_acked(Duration(seconds=ACKNOWLEDGED))
         finally:
