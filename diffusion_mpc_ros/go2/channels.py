@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import InterfaceError
@@ -31,6 +31,8 @@ _SOURCE_SILENT, _FOREIGN_SHOWN = 0.5, 1.0
 # So many samples wait for a thread that is held up: 64 ms of LowState.
 _HISTORY = 32
 _FOREVER = sdk.duration(infinite=True)
+# A thread that rests is back after so long at the latest [s].
+_LONGEST_REST = 0.02
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -237,12 +239,23 @@ def _label(reader: sdk.DataReader, handle: int) -> str:
         return ""
 
 
+class Pace(Protocol):
+    """Which samples a subscriber needs (:class:`pacing.LowStatePace`); asked in the subscriber's thread."""
+
+    def needs(self, sample: bytes) -> bool:
+        """Whether ``sample`` is to be decoded; asked of each one."""
+
+    def rest(self) -> float:
+        """How long [s] the thread may leave samples unread."""
+
+
 class Subscriber(Generic[T]):
     """Keeps the latest value of one channel and hands each one to ``callback``, in a thread of its own.
 
     Samples that do not decode are counted in ``rejected`` and named in ``last_error``; they change nothing else. With
     ``single_source`` the samples of one writer count, the first that is heard, until it is silent for 0.5 s; those of
-    others change nothing but :meth:`foreign_source`.
+    others change nothing but :meth:`foreign_source`. With ``pace`` only the samples that it needs are decoded, and the
+    thread rests meanwhile.
 
     The thread waits for samples; nothing of Python runs in the DDS library's own threads. A listener there would wait
     for the interpreter while the library makes any writer of this process wait for the listener, with the interpreter
@@ -255,6 +268,7 @@ class Subscriber(Generic[T]):
         channel: Channel[T],
         callback: Callable[[T], None] | None = None,
         single_source: bool = False,
+        pace: Pace | None = None,
     ) -> None:
         self.received = 0
         self.rejected = 0
@@ -263,7 +277,7 @@ class Subscriber(Generic[T]):
         self._callback = callback
         self._latest: T | None = None
         self._labels: dict[int, str] = {}  # by handle of the writer
-        self._single_source = single_source
+        self._single_source, self._pace = single_source, pace
         self._source: tuple[int, float] | None = None  # handle of the writer that counts, and when it was heard [s]
         self._foreign: tuple[int, float] | None = None  # the same of the last other one
         self._foreign_name = ""
@@ -328,14 +342,21 @@ class Subscriber(Generic[T]):
         events.attach(self._closing)
         while not self._closed:
             events.wait(_FOREVER)
-            if self._closed:
-                return
-            try:
-                for sample in reader.take(_HISTORY):
-                    if isinstance(sample, _Sample):
-                        self._receive(sample)
-            except Exception as error:  # noqa: BLE001 - of a foreign sample; the next one is read all the same
-                self.last_error = getattr(error, "msg", "") or repr(error)
+            self._take(reader)
+            if self._pace is not None and (rest := self._pace.rest()) > 0.0:
+                time.sleep(min(rest, _LONGEST_REST))
+                # What came meanwhile must not wake the thread at once.
+                self._take(reader)
+
+    def _take(self, reader: sdk.DataReader) -> None:
+        if self._closed:
+            return
+        try:
+            for sample in reader.take(_HISTORY):
+                if isinstance(sample, _Sample):
+                    self._receive(sample)
+        except Exception as error:  # noqa: BLE001 - of a foreign sample; the next one is read all the same
+            self.last_error = getattr(error, "msg", "") or repr(error)
 
     def _decoded(self, sample: _Sample) -> T:
         return self._decode(sample.data, clock.now())
@@ -355,6 +376,8 @@ class Subscriber(Generic[T]):
 
     def _receive(self, sample: _Sample) -> None:
         if self._single_source and not self._counts(sample.sample_info.publication_handle):
+            return
+        if self._pace is not None and not self._pace.needs(sample.data):
             return
         try:
             value = self._decoded(sample)

@@ -73,6 +73,7 @@ def _idle_lowcmd() -> np.ndarray:
 
 
 _LOWSTATE_TEMPLATE = _addressed(LOWSTATE)
+_TICK_BYTES, _REMOTE_BYTES = LOWSTATE.place("tick"), LOWSTATE.place("wireless_remote")
 _LOWCMD_TEMPLATE = _idle_lowcmd()
 
 
@@ -118,6 +119,16 @@ def decode_lowstate(sample: bytes, receive_time: float, missing: Collection[str]
         motor_lost=joints["lost"].astype(np.int64),
         bms_status=int(bms["status"]),
     )
+
+
+def lowstate_tick(sample: bytes) -> int:
+    """The robot's clock [ms] in a ``rt/lowstate`` sample, unchecked; raises :class:`SampleError` for another layout."""
+    return int.from_bytes(LOWSTATE.peek(sample, _TICK_BYTES), "little")
+
+
+def lowstate_remote(sample: bytes) -> bytes:
+    """The remote's 40 bytes in a ``rt/lowstate`` sample, unchecked; raises :class:`SampleError` for another layout."""
+    return LOWSTATE.peek(sample, _REMOTE_BYTES)
 
 
 def encode_lowstate(state: LowState) -> bytes:

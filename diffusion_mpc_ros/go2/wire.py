@@ -102,13 +102,20 @@ class Layout:
         """A copy with its padding; NumPy's own ``copy`` leaves the padding undefined, and the CRC covers it."""
         return np.frombuffer(bytearray(record.tobytes()), dtype=self.dtype).reshape(())
 
+    def place(self, field: str) -> slice:
+        """Where the bytes of a top-level field lie in a DDS sample, for :meth:`peek`."""
+        field_type, offset = self.dtype.fields[field][:2]
+        first, last = np.searchsorted(self._c_index, [offset, offset + field_type.itemsize - 1])
+        return slice(int(self._sample_index[first]), int(self._sample_index[last]) + 1)
+
+    def peek(self, sample: bytes, place: slice) -> bytes:
+        """The bytes at ``place`` of a DDS sample, nothing but its layout checked; raises :class:`SampleError`."""
+        self._check(sample)
+        return bytes(sample[place])
+
     def unpack(self, sample: bytes) -> np.ndarray:
         """The message in a DDS sample, padding cleared; raises :class:`SampleError` when it is another layout."""
-        if len(sample) < self._sample_size or bytes(sample[:2]) not in _LITTLE_ENDIAN:
-            raise SampleError(
-                f"a {self.name} sample has {self._sample_size} bytes or a few more in one of "
-                f"{sorted(_LITTLE_ENDIAN.values())}; got {len(sample)} bytes that begin 0x{bytes(sample[:2]).hex()}"
-            )
+        self._check(sample)
         raw = np.zeros(self.dtype.itemsize, dtype=np.uint8)
         raw[self._c_index] = np.frombuffer(sample, dtype=np.uint8)[self._sample_index]
         return raw.view(self.dtype).reshape(())
@@ -119,6 +126,13 @@ class Layout:
         sample[: _ENCAPSULATION_BYTES] = np.frombuffer(_HEADER, dtype=np.uint8)
         sample[self._sample_index] = np.frombuffer(record.tobytes(), dtype=np.uint8)[self._c_index]
         return sample.tobytes()
+
+    def _check(self, sample: bytes) -> None:
+        if len(sample) < self._sample_size or bytes(sample[:2]) not in _LITTLE_ENDIAN:
+            raise SampleError(
+                f"a {self.name} sample has {self._sample_size} bytes or a few more in one of "
+                f"{sorted(_LITTLE_ENDIAN.values())}; got {len(sample)} bytes that begin 0x{bytes(sample[:2]).hex()}"
+            )
 
 
 class FloatFields:

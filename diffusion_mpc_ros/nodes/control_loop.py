@@ -20,9 +20,10 @@ from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.control.supervisor import Supervisor, SupervisorInput, SupervisorOutput
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import TimingError
-from diffusion_mpc_ros.core.go2 import CONTROL_DT, DAMPING_KD
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, CONTROL_TICK_MS, DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand, LowState, Plan, Timing
 from diffusion_mpc_ros.go2.channels import Go2Domain, Subscriber, lowstate_of
+from diffusion_mpc_ros.go2.pacing import lowstate_pace
 from diffusion_mpc_ros.go2.profile import SENSOR_NOISE
 from diffusion_mpc_ros.go2.remote import decode_remote
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs, Request
@@ -36,6 +37,8 @@ from diffusion_mpc_ros.realtime.tick_clock import TickClock
 # The loop wakes this long [s] after a tick begins: by then the tick's first LowState is there, and a small error of
 # the clock cannot put the command into the tick before.
 PHASE = 1e-3
+# LowStates of this long [ms] before a tick are read as well, should its first one be lost.
+LEAD_MS = 5
 # How often it is looked whether commands may begin [s].
 WAIT_PERIOD = 0.05
 # Longer than a step of the loop, or than damping after it has failed [s].
@@ -99,7 +102,8 @@ class ControlLoop:
         self._remote = b""
         self._jump = 0.0  # [s], of the robot's clock since the last step
         self._damped = True  # the last step's command was damping
-        self._lowstates = Subscriber(domain, lowstate_of(profile), self._on_lowstate, single_source=True)
+        pace = lowstate_pace(profile, CONTROL_TICK_MS, LEAD_MS, watch_remote=True)
+        self._lowstates = Subscriber(domain, lowstate_of(profile), self._on_lowstate, single_source=True, pace=pace)
         self._stopped = threading.Event()
         self._loop = PeriodicLoop(CONTROL_DT, self._step, between=self._repeat, parts=profile.commands_per_tick)
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)

@@ -31,7 +31,7 @@ class TickSnapshot:
 
 
 class StateSampler:
-    """Filters every LowState; at the first one of a tick it returns the robot's state.
+    """Filters LowStates; at the first one of a tick it returns the robot's state.
 
     :meth:`note_command` and :meth:`update` may be called from two threads.
     """
@@ -60,7 +60,7 @@ class StateSampler:
         if sample.restarted and sample.tick < self._tick:
             # Otherwise the clock only caught up after a stall, and no tick is told twice.
             self._tick = -1
-        estimate = self._estimator.update(lowstate)
+        estimate = self._estimator.update(lowstate, at_once=sample.tick > self._tick)
         if sample.tick <= self._tick:
             return None
         self._tick = sample.tick

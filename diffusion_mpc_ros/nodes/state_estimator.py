@@ -10,11 +10,13 @@ from __future__ import annotations
 from diagnostic_msgs.msg import DiagnosticStatus
 from diffusion_mpc_msgs.msg import RobotState
 from nav_msgs.msg import Odometry
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import Imu, JointState, Joy
 
-from diffusion_mpc_ros.core.go2 import LEGS
+from diffusion_mpc_ros.core.go2 import CONTROL_TICK_MS, LEGS
 from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2.channels import LOWCMD, Subscriber, lowstate_of
+from diffusion_mpc_ros.go2.pacing import lowstate_pace
 from diffusion_mpc_ros.go2.profile import FOOT_FORCE
 from diffusion_mpc_ros.go2.remote import decode_remote
 from diffusion_mpc_ros.node_parameters import STATE_ESTIMATOR
@@ -28,6 +30,8 @@ from diffusion_mpc_ros.nodes.robot_domain import join, robot_profile
 from diffusion_mpc_ros.nodes.runtime import run
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
+# Two LowStates a tick are filtered [ms]: the first one, and one half-way to the next.
+PERIOD_MS = CONTROL_TICK_MS // 2
 # The least time between two warnings in the log [s].
 WARNING_PERIOD = 30.0
 
@@ -45,7 +49,7 @@ class StateEstimator(ManagedNode):
         self._imu = self.create_publisher(Imu, "imu/data", RELIABLE)
         self._odometry = self.create_publisher(Odometry, "odom", RELIABLE)
         self._remote = self.create_publisher(Joy, "remote", RELIABLE)
-        self._tf2_msgs = standard_messages.optional_module("tf2_msgs.msg")
+        self._tf2_msgs, self._transforms = standard_messages.optional_module("tf2_msgs.msg"), None
         if self._tf2_msgs is None:
             self.get_logger().info("tf2_msgs is not installed: no /tf")
         else:
@@ -57,7 +61,10 @@ class StateEstimator(ManagedNode):
         schedule_realtime(values["realtime_priority"])
         self._domain = join(self, values)
         self._lowcmds = Subscriber(self._domain, LOWCMD, self._sampler.note_command)
-        self._lowstates = Subscriber(self._domain, lowstate_of(profile), self._on_lowstate, single_source=True)
+        pace = lowstate_pace(profile, PERIOD_MS)
+        self._lowstates = Subscriber(
+            self._domain, lowstate_of(profile), self._on_lowstate, single_source=True, pace=pace
+        )
 
     def close(self) -> None:
         """Leave the robot's topics."""
@@ -78,16 +85,19 @@ class StateEstimator(ManagedNode):
         stamp = self.stamp()
         state, lowstate = snapshot.state, snapshot.lowstate
         self._states.publish(conversions.robot_state_message(state, lowstate, stamp, self._base_frame))
-        self._joint_states.publish(standard_messages.joint_state_message(state, stamp))
-        self._imu.publish(standard_messages.imu_message(lowstate, stamp, self._base_frame))
-        remote = decode_remote(lowstate.wireless_remote)
-        if remote is not None:
+        if _heard(self._joint_states):
+            self._joint_states.publish(standard_messages.joint_state_message(state, stamp))
+        if _heard(self._imu):
+            self._imu.publish(standard_messages.imu_message(lowstate, stamp, self._base_frame))
+        if _heard(self._remote) and (remote := decode_remote(lowstate.wireless_remote)) is not None:
             self._remote.publish(joy_message(remote, stamp))
-        frames = (self._odom_frame, self._base_frame)
-        odometry = standard_messages.odometry_message(state, snapshot.position, stamp, frames)
-        self._odometry.publish(odometry)
-        if self._tf2_msgs is not None:
-            self._transforms.publish(self._tf2_msgs.TFMessage(transforms=[standard_messages.transform_message(odometry)]))
+        if _heard(self._odometry) or _heard(self._transforms):
+            frames = (self._odom_frame, self._base_frame)
+            odometry = standard_messages.odometry_message(state, snapshot.position, stamp, frames)
+            self._odometry.publish(odometry)
+            if self._transforms is not None:
+                transform = standard_messages.transform_message(odometry)
+                self._transforms.publish(self._tf2_msgs.TFMessage(transforms=[transform]))
 
     def status(self) -> Status:
         """Which feet do without their force sensors."""
@@ -100,6 +110,11 @@ class StateEstimator(ManagedNode):
         level = DiagnosticStatus.WARN if warning else DiagnosticStatus.OK
         values = {f"contact_{leg}": "sensor" if works else "inferred" for leg, works in zip(LEGS, work)}
         return level, warning or "contact by the force sensors of all feet", values
+
+
+def _heard(publisher: Publisher | None) -> bool:
+    """Whether anybody subscribes: what nobody reads is not made, 50 times a second."""
+    return publisher is not None and publisher.get_subscription_count() > 0
 
 
 def main() -> None:

@@ -1,0 +1,126 @@
+"""Which LowStates are decoded: those around a tick, those whose clock or remote is odd, and every broken one."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES
+from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
+from diffusion_mpc_ros.core.types import LowState
+from diffusion_mpc_ros.go2 import messages
+from diffusion_mpc_ros.go2.channels import LOWSTATE, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.pacing import LowStatePace, lowstate_pace
+from diffusion_mpc_ros.go2.profile import GO2, TICK, load_profile
+
+STATE = LowState(
+    tick_ms=0,
+    receive_time=0.0,
+    base_quat_wxyz=np.array([1.0, 0.0, 0.0, 0.0]),
+    base_ang_vel=np.zeros(3),
+    base_lin_acc=np.array([0.0, 0.0, 9.81]),
+    joint_pos=DEFAULT_JOINT_POS,
+    joint_vel=np.zeros(12),
+    joint_torque=np.zeros(12),
+    foot_force=np.full(4, 37.0),
+    motor_temperature=np.full(12, 30.0),
+    battery_soc=80.0,
+)
+
+
+def sample(tick_ms: int, remote: bytes = b"") -> bytes:
+    return messages.encode_lowstate(dataclasses.replace(STATE, tick_ms=tick_ms, wireless_remote=remote))
+
+
+def needed(pace: LowStatePace, ticks) -> list[int]:
+    return [tick for tick in ticks if pace.needs(sample(tick))]
+
+
+def test_the_clock_and_the_remote_are_read_from_the_sample():
+    remote = bytes(range(REMOTE_BYTES))
+    assert messages.lowstate_tick(sample(123456789)) == 123456789
+    assert messages.lowstate_remote(sample(1, remote)) == remote
+
+
+def test_two_a_tick_are_needed_by_a_filter():
+    assert needed(LowStatePace(10), range(100, 144, 2)) == [100, 110, 120, 130, 140]
+
+
+def test_a_control_loop_needs_those_before_a_tick_as_well():
+    assert needed(LowStatePace(20, 5), range(100, 146, 2)) == [100, 116, 118, 120, 136, 138, 140]
+
+
+def test_the_next_one_is_needed_where_one_is_lost():
+    assert needed(LowStatePace(20), [100, 102, 118, 122, 124, 138, 140]) == [100, 122, 140]
+
+
+@pytest.mark.parametrize("odd", [100, 110, 0], ids=["back", "repeated", "restarted"])
+def test_a_clock_that_does_not_go_on_is_seen(odd):
+    pace = LowStatePace(20)
+    assert needed(pace, [100, 110]) == [100]
+    assert pace.needs(sample(odd)) and pace.needs(sample(odd))
+
+
+def test_a_button_is_seen_at_once_and_its_release():
+    pace = LowStatePace(20, watch_remote=True)
+    released, pressed = bytes(REMOTE_BYTES), b"\x55" * REMOTE_BYTES
+    remotes = [released, released, pressed, pressed, released, released]
+    assert [pace.needs(sample(100 + 2 * i, remote)) for i, remote in enumerate(remotes)] == [
+        True, False, True, False, True, False,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("data", [b"", b"\x00\x01", sample(100)[:-1], b"\xff" * len(sample(100))])
+def test_what_is_none_is_left_to_the_decoder(data):
+    pace = LowStatePace(20, watch_remote=True)
+    pace.needs(sample(100))
+    assert pace.needs(data)
+    assert not pace.needs(sample(102))
+
+
+def test_a_rest_ends_before_what_is_needed():
+    pace = LowStatePace(20, 5)
+    pace.needs(sample(100))
+    assert pace.rest() == pytest.approx(0.0135)
+    pace.needs(sample(116))
+    assert pace.rest() == 0.0
+
+
+@given(st.lists(st.integers(0, 2**32 - 1), min_size=1), st.integers(1, 50), st.integers(0, 60))
+def test_whatever_the_clock_says_a_rest_is_short_and_an_unbroken_second_is_read(ticks, period, lead):
+    pace = LowStatePace(period, lead)
+    for tick in ticks:
+        pace.needs(sample(tick))
+        assert 0.0 <= pace.rest() <= period * 1e-3
+    start = min(ticks[-1], 2**32 - 1002)
+    assert len(needed(pace, range(start, start + 1001))) >= 1000 // period
+
+
+def test_a_robot_without_a_clock_is_read_whole():
+    assert lowstate_pace(GO2, 20) is not None
+    profile = load_profile("unitree_mujoco")
+    assert TICK in profile.missing and lowstate_pace(profile, 20) is None
+
+
+def test_a_subscriber_decodes_only_what_is_needed(free_domain):
+    """Also of what came while it rested."""
+    with open_domain("lo", free_domain()) as domain:
+        received = []
+        publisher = Publisher(domain, LOWSTATE)
+        subscriber = Subscriber(domain, LOWSTATE, received.append, pace=LowStatePace(10))
+        assert publisher.wait_for_subscriber(30.0)
+        time.sleep(0.5)
+        for tick in range(1000, 1202, 2):
+            publisher.publish(dataclasses.replace(STATE, tick_ms=tick))
+            time.sleep(0.002)
+        assert subscriber.wait(30.0, received=21) is not None
+        time.sleep(0.1)
+        subscriber.close()
+        publisher.close()
+    assert [state.tick_ms for state in received] == list(range(1000, 1201, 10))
+    assert subscriber.rejected == 0
