@@ -1,6 +1,7 @@
 """Corruption as the sampler meets it, and a short training run that learns, resumes and exports."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -151,6 +152,7 @@ def test_training_learns_resumes_and_exports(tmp_path, monkeypatch):
     assert run["config"]["iterations"] == 80 and run["datasets"] == [{"seed": 0}]
     release.main(release.ExportConfig(tmp_path / "run", Path("."), tmp_path / "artefact"))
     artefact = load(tmp_path / "artefact")
+    assert artefact.description.replan_margin == config.replan_margin == 6
     training = artefact.card["training"]["configuration"]
     assert training["iterations_done"] == 80
     assert (training["loss"], training["cpu_seconds"]) == (checkpoint["loss"], checkpoint["cpu_seconds"])
@@ -158,16 +160,30 @@ def test_training_learns_resumes_and_exports(tmp_path, monkeypatch):
     assert _loss(config, checkpoint) < 0.6
 
 
-@pytest.fixture
-def trained(tmp_path):
+def train_a_little(folder: Path, **change) -> PretrainConfig:
     """A run of one iteration."""
-    make_dataset(tmp_path / "data")
+    make_dataset(folder / "data")
     config = PretrainConfig(
-        datasets=(tmp_path / "data",), run_dir=tmp_path / "run", network=NetworkConfig(width=16, blocks=1),
-        iterations=1, batch=16, warmup=1, relabel_commands=False,
+        datasets=(folder / "data",), run_dir=folder / "run", network=NetworkConfig(width=16, blocks=1),
+        iterations=1, batch=16, warmup=1, relabel_commands=False, **change,
     )  # fmt: skip
     pretrain.main(config)
     return config
+
+
+@pytest.fixture
+def trained(tmp_path):
+    return train_a_little(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A run of one iteration, its artefact, and that of one with another seed."""
+    folder, other = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
+    config, _ = train_a_little(folder), train_a_little(other, seed=4)
+    for path in (folder, other):
+        release.main(release.ExportConfig(path / "run", Path("."), path / "artefact"))
+    return config, folder / "artefact", other / "artefact"
 
 
 def contents(folder):
@@ -202,11 +218,13 @@ def test_a_run_of_other_data_is_refused_and_left(trained, tmp_path):
     assert contents(trained.run_dir) == before
 
 
-def test_another_initial_artefact_in_the_same_folder_is_other_data(trained, tmp_path):
-    release.main(release.ExportConfig(tmp_path / "run", Path("."), tmp_path / "artefact"))
-    further = replace(trained, run_dir=tmp_path / "further", initial=str(tmp_path / "artefact"))
+def test_another_initial_artefact_in_the_same_folder_is_other_data(trained, exported, tmp_path):
+    initial = tmp_path / "artefact"
+    shutil.copytree(exported[1], initial)
+    further = replace(trained, run_dir=tmp_path / "further", initial=str(initial))
     pretrain.main(further)
-    release.main(release.ExportConfig(tmp_path / "further", Path("."), tmp_path / "artefact"))
+    shutil.rmtree(initial)
+    shutil.copytree(exported[2], initial)
     with pytest.raises(ConfigurationError, match="data.initial_sha256 '.*' there, '.*' now"):
         pretrain.main(further)
 
@@ -215,11 +233,8 @@ def test_another_initial_artefact_in_the_same_folder_is_other_data(trained, tmp_
     ("change", "margin"),
     [({}, 6), ({"committed_max": 2}, 2), ({"horizon": 5}, 4), ({"committed": 0.0}, 0)],
 )
-def test_the_card_names_the_replan_margin_that_was_trained(trained, tmp_path, change, margin):
-    config = replace(trained, run_dir=tmp_path / "other", **change)
-    pretrain.main(config)
-    release.main(release.ExportConfig(config.run_dir, Path("."), tmp_path / "artefact"))
-    assert load(tmp_path / "artefact").description.replan_margin == margin
+def test_as_many_actions_are_committed_as_the_replan_margin_says(change, margin):
+    assert replace(PretrainConfig(), **change).replan_margin == margin
 
 
 def test_a_checkpoint_that_does_not_say_its_run_is_refused(trained):
@@ -231,16 +246,10 @@ def test_a_checkpoint_that_does_not_say_its_run_is_refused(trained):
         pretrain.main(trained)
 
 
-def test_an_artefact_is_trained_further(tmp_path):
-    make_dataset(tmp_path / "data")
-    config = PretrainConfig(
-        datasets=(tmp_path / "data",), run_dir=tmp_path / "run", network=NetworkConfig(width=16, blocks=1),
-        iterations=1, batch=16, warmup=1, relabel_commands=False,
-    )  # fmt: skip
-    pretrain.main(config)
-    release.main(release.ExportConfig(tmp_path / "run", Path("."), tmp_path / "artefact"))
-    artefact = load(tmp_path / "artefact")
-    further = replace(config, run_dir=tmp_path / "further", initial=str(tmp_path / "artefact"), learning_rate=0.0)
+def test_an_artefact_is_trained_further(exported, tmp_path):
+    config, folder, _ = exported
+    artefact = load(folder)
+    further = replace(config, run_dir=tmp_path / "further", initial=str(folder), learning_rate=0.0)
     pretrain.main(further)
     # At learning rate 0 it is what it was; the normaliser stays the artefact's in any case.
     weights, before = (
