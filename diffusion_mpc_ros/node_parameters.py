@@ -98,6 +98,7 @@ REWARD_COMPOSER = (
     ),
 )
 PLANNER = (
+    Parameter("planner", "diffusion_mpc", "Name of the planner, or MODULE:FUNCTION of one's own.", owner="planner"),
     HORIZON,
     REPLAN_MARGIN,
     BASE_FRAME,

@@ -20,6 +20,7 @@ from diffusion_mpc_ros.core.resources import share_directory
 from diffusion_mpc_ros.go2.profile import GO2, profile_names
 from diffusion_mpc_ros.node_parameters import WAIT_FOR_INTERFACE
 from diffusion_mpc_ros.nodes.launcher import lease_environment
+from diffusion_mpc_ros.planners.registry import PLANNERS
 
 BOOLEANS = ["true", "false"]
 ARGUMENTS = (
@@ -43,7 +44,9 @@ ARGUMENTS = (
         "record", default_value="false", choices=BOOLEANS, description="record the robot's topics to an MCAP bag"
     ),
     DeclareLaunchArgument(
-        "planner", default_value="diffusion_mpc", choices=list(bringup.PLANNERS), description="the planner to use"
+        "planner",
+        default_value="diffusion_mpc",
+        description=f"the planner to use: {', '.join(PLANNERS)}, or MODULE:FUNCTION of your own",
     ),
     DeclareLaunchArgument("namespace", default_value="", description="ROS namespace of this robot; empty: none"),
     DeclareLaunchArgument(
@@ -84,6 +87,9 @@ RECORDED_TOPICS = (
     "joint_command",
     "reward_weights",
     "cmd_vel",
+    "joy",
+    "remote",
+    "e_stop",
     "joint_states",
     "imu/data",
     "odom",

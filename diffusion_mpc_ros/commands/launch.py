@@ -50,7 +50,7 @@ class Config:
     namespace: str = ""
     """ROS namespace of this robot."""
     planner: str = "diffusion_mpc"
-    """The planner to use."""
+    """The planner: a name of planners/registry.py, or MODULE:FUNCTION of your own (docs/planners.md)."""
     viewer: bool = False
     """Open MuJoCo's viewer (simulation)."""
     autostart: bool = False

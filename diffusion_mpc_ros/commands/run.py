@@ -9,6 +9,7 @@ examples:
   diffusion-mpc run --duration 60 --cmd-vel 0.5 0 0 --headless --json run.json
   diffusion-mpc run --duration 40 --reward-preset joint_velocity --reward-at 20 --headless
   diffusion-mpc run --parameters planner.candidates=5 go2_simulator.payload=2.0
+  PYTHONPATH=examples diffusion-mpc run --planner new_planner:make --cmd-vel 0.3 0 0
 """
 
 from __future__ import annotations
@@ -55,6 +56,8 @@ class Config:
     """Switch to this preset of config/rewards.yaml while walking and compare before and after."""
     reward_at: float | None = None
     """When to switch [s] after the start of measuring; default half of the duration."""
+    planner: str = "diffusion_mpc"
+    """The planner: a name of planners/registry.py, or MODULE:FUNCTION of your own (docs/planners.md)."""
     domain_id: int | None = None
     """DDS domain of the simulated robot's topics; default 1."""
     namespace: str = ""
@@ -104,6 +107,7 @@ def _processes(config: Config, console: Console) -> launch.Config:
     if not config.headless and not display:
         console.print("no display (DISPLAY, WAYLAND_DISPLAY): going on without the viewer")
     return launch.Config(
+        planner=config.planner,
         namespace=config.namespace,
         domain_id=config.domain_id,
         viewer=display and not config.headless,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import PlanError, TimingError
-from diffusion_mpc_ros.core.go2 import CONTROL_DT, MOTOR_MODE_SERVO, NUM_JOINTS
-from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, DEFAULT_JOINT_POS, MOTOR_MODE_SERVO, NUM_JOINTS, STANDING_HEIGHT
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,10 @@ class JointCommand:
 
 @dataclass(frozen=True)
 class RobotState:
-    """One atomic sample of the robot at a control tick. Base frame, joints in project order."""
+    """One atomic sample at a control tick, of one robot or of B: each array then has a first axis of B.
+
+    Base frame, joints in project order.
+    """
 
     tick: int
     base_ang_vel: np.ndarray  # (3,) [rad/s], base frame
@@ -106,7 +109,29 @@ class RobotState:
     previous_action: np.ndarray  # (12,) [rad], joint target on the wire before this tick
     foot_contact: np.ndarray  # (4,) bool, FR FL RR RL
     base_lin_vel: np.ndarray  # (3,) [m/s], base frame, estimated
-    base_height: float  # [m] above the ground, estimated
+    base_height: float | np.ndarray  # [m] above the ground, estimated
+
+    @classmethod
+    def standing(cls, tick: int = 0, robots: int = 1) -> RobotState:
+        """B = ``robots`` at rest in the default pose, their joint targets the same."""
+        zeros, pose = np.zeros((robots, 3)), np.tile(DEFAULT_JOINT_POS, (robots, 1))
+        return cls(
+            tick=tick,
+            base_ang_vel=zeros,
+            base_quat_wxyz=np.tile([1.0, 0.0, 0.0, 0.0], (robots, 1)),
+            joint_pos=pose,
+            joint_vel=np.zeros((robots, NUM_JOINTS)),
+            joint_torque=np.zeros((robots, NUM_JOINTS)),
+            previous_action=pose,
+            foot_contact=np.ones((robots, 4), dtype=bool),
+            base_lin_vel=zeros,
+            base_height=np.full(robots, STANDING_HEIGHT),
+        )
+
+    def batched(self) -> RobotState:
+        """The state of one robot as that of a batch of B = 1."""
+        arrays = {each.name: np.asarray(getattr(self, each.name))[None] for each in fields(self) if each.name != "tick"}
+        return replace(self, **arrays)
 
 
 @dataclass(frozen=True)
@@ -119,25 +144,60 @@ class RewardSettings:
     constraints: tuple[str, ...] = ()
 
 
+# Shape of one robot's part of what a plan starts from.
+_STATE_SHAPES: dict[str, tuple[int, ...]] = {
+    "base_ang_vel": (3,),
+    "base_quat_wxyz": (4,),
+    "joint_pos": (NUM_JOINTS,),
+    "joint_vel": (NUM_JOINTS,),
+    "joint_torque": (NUM_JOINTS,),
+    "previous_action": (NUM_JOINTS,),
+    "foot_contact": (4,),
+    "base_lin_vel": (3,),
+    "base_height": (),
+}
+
+
 @dataclass(frozen=True)
 class PlanRequest:
-    """What a planner plans from: the observation of ``tick`` and the actions already committed for the ticks after.
+    """What a planner plans from, for B robots at the same tick: a node's planner has B = 1.
 
-    ``observation (45,)``; ``committed_actions (D, 12)`` [rad] for ticks ``tick .. tick + D - 1``, or None when the
-    buffer holds none (the first plan). ``mode`` names the operating mode; a change of it refreshes cached plans.
+    ``state``: of the B robots, each array ``(B, ...)``; ``command (B, 3)``: vx, vy [m/s], yaw rate [rad/s];
+    ``committed_actions (d, B, 12)`` [rad] for ticks ``tick .. tick + d - 1``, or None when nothing is committed to (the
+    first plan). ``mode`` names the operating mode; a change of it refreshes cached plans. Raises :class:`PlanError` for
+    other shapes and for numbers that are not finite.
     """
 
-    tick: int
-    observation: np.ndarray
-    committed_actions: np.ndarray | None
+    state: RobotState
+    command: np.ndarray
     rewards: RewardSettings
+    committed_actions: np.ndarray | None = None
     mode: str = "walking"
 
     def __post_init__(self) -> None:
-        if self.observation.shape != (OBSERVATION_DIM,) or not np.isfinite(self.observation).all():
+        self._check("velocity command", self.command, (self.robots, 3))
+        for name, shape in _STATE_SHAPES.items():
+            self._check(name, getattr(self.state, name), (self.robots, *shape))
+        if self.committed_actions is not None:
+            self._check("committed actions", self.committed_actions, (-1, self.robots, NUM_JOINTS))
+
+    @property
+    def tick(self) -> int:
+        """The tick of the state, that of the plan's row 0."""
+        return self.state.tick
+
+    @property
+    def robots(self) -> int:
+        """Number of robots B."""
+        return len(self.state.joint_pos)
+
+    def _check(self, name: str, values: np.ndarray, shape: tuple[int, ...]) -> None:
+        actual = np.shape(values)
+        fits = len(actual) == len(shape) and all(size in (-1, given) for size, given in zip(shape, actual))
+        if not fits or not np.isfinite(values).all():
             raise PlanError(
-                f"observation of tick {self.tick} must be {OBSERVATION_DIM} finite numbers, "
-                f"got shape {self.observation.shape}, finite: {bool(np.isfinite(self.observation).all())}"
+                f"{name} of the request for tick {self.tick}: finite numbers of shape {shape} are needed, got "
+                f"{actual}, finite: {bool(np.isfinite(values).all())}"
             )
 
 
@@ -145,17 +205,21 @@ class PlanRequest:
 class Plan:
     """Joint targets for ticks ``start_tick .. start_tick + H - 1``.
 
-    ``joint_targets (H, 12)`` [rad] in a node; the batch simulator uses ``(H, B, 12)``, one plan for B robots.
+    ``joint_targets (H, B, 12)`` [rad] for the B robots of a request; of one robot alone (:meth:`of`) the axis of B is
+    missing here and below. ``facts``: numbers that its planner tells of it, by name, such as ``denoising_steps``.
+    ``planner`` and ``replan_margin`` (D, in ticks): who made it and for which timing; "" and None are not known.
     """
 
     start_tick: int
     joint_targets: np.ndarray
     reward: float = 0.0
     reward_revision: int = 0
-    denoising_steps: int = 0
     plan_time: float = 0.0  # [s], wall time of the computation
-    trajectory: np.ndarray | None = None  # (T, 57) predicted, physical units, for display
-    velocity: np.ndarray | None = None  # (3,) the velocity command it follows [m/s, m/s, rad/s]
+    trajectory: np.ndarray | None = None  # (B, T, 57) predicted, physical units, for display
+    command: np.ndarray | None = None  # (B, 3) the velocity command it follows [m/s, m/s, rad/s]
+    planner: str = ""
+    replan_margin: int | None = None
+    facts: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         targets = self.joint_targets
@@ -170,3 +234,12 @@ class Plan:
     def horizon(self) -> int:
         """Number of rows H."""
         return self.joint_targets.shape[0]
+
+    def of(self, robot: int) -> Plan:
+        """The plan of one robot of the batch."""
+        return replace(
+            self,
+            joint_targets=self.joint_targets[:, robot],
+            trajectory=None if self.trajectory is None else self.trajectory[robot],
+            command=None if self.command is None else self.command[robot],
+        )

@@ -20,7 +20,8 @@ from diffusion_mpc_ros.estimation import kinematics
 from diffusion_mpc_ros.estimation.contact import ContactDetector
 
 GRAVITY_W = np.array([0.0, 0.0, -9.81])
-# LowStates that follow quicker than this [s] are left out: 125 Hz are as accurate as the robot's 500 and cost a quarter.
+# LowStates that follow quicker than this [s] are left out: 125 Hz are as accurate as the robot's 500, at a quarter of
+# the cost.
 MIN_DT = 0.008
 # A step of the robot's clock beyond MAX_DT [s] is not integrated over, beyond MAX_GAP, either way, it is another walk.
 MAX_DT, MAX_GAP = 0.1, 1.0

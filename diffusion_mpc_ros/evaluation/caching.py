@@ -39,7 +39,7 @@ from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
 from diffusion_mpc_ros.evaluation.seams import SeamRecorder
 from diffusion_mpc_ros.evaluation.walk import COMMANDS
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.randomization import Randomization
 

@@ -14,11 +14,11 @@ from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.resources import config_file
-from diffusion_mpc_ros.core.types import Plan, RewardSettings
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcPlanner
-from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer, ExecutedRow
+from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState
+from diffusion_mpc_ros.planners.base import Planner
+from diffusion_mpc_ros.realtime.action_buffer import ExecutedRow
 from diffusion_mpc_ros.realtime.measurement import TRACKING_WIDTH
-from diffusion_mpc_ros.realtime.replan import ReplanSchedule
+from diffusion_mpc_ros.realtime.session import DueRequest, PlanSession
 from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
 
 # Ticks that the robots have to get up to speed before errors count.
@@ -28,22 +28,22 @@ SETTLING_TICKS = 100
 class BatchController(Protocol):
     """Joint targets for B robots, tick by tick."""
 
-    def joint_targets(self, tick: int, observation: np.ndarray) -> np.ndarray:
-        """``observation (B, 45)`` of ``tick`` -> joint targets ``(B, 12)`` [rad] for that tick."""
+    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
+        """States of B robots and velocity commands ``(B, 3)`` -> joint targets ``(B, 12)`` [rad] for that tick."""
 
 
 class AsynchronousController:
-    """The planner behind the action buffer of the real nodes, with the same delays.
+    """The planner behind the plan session of the real nodes, with the same delays.
 
     A plan is known ``latency_ticks`` after the planner began with it, however fast this machine computes it. It plans
-    one at a time: meanwhile the newest request waits, with the observation of its own tick (``nodes/planning.py``).
-    What is executed is the row that the :class:`ActionBuffer` picks among the plans known so far; without one the
-    robot settles into the default pose, as ``command_publisher`` lets it. Latency 0: a plan is known at its own tick.
+    one at a time: meanwhile the newest request waits, with the state of its own tick (``nodes/planning.py``). What is
+    executed is the row that the :class:`PlanSession` picks among the plans known so far; without one the robot settles
+    into the default pose, as ``command_publisher`` lets it. Latency 0: a plan is known at its own tick.
     """
 
     def __init__(
         self,
-        planner: DiffusionMpcPlanner,
+        planner: Planner,
         settings: Callable[[int], RewardSettings] | None = None,
         latency_ticks: int = 0,
     ) -> None:
@@ -51,9 +51,8 @@ class AsynchronousController:
             raise TimingError(f"a plan cannot be known before it is begun: latency_ticks = {latency_ticks}, not >= 0")
         self._planner, self._settings = planner, settings or (lambda tick: RewardSettings())
         self._latency = latency_ticks
-        self._buffer = ActionBuffer(planner.timing)
-        self._schedule = ReplanSchedule(planner.timing)
-        self._waiting: tuple[int, np.ndarray] | None = None  # tick and observation of the newest request
+        self._session = PlanSession(planner.timing)
+        self._waiting: DueRequest | None = None  # the newest request
         self._running: tuple[int, Plan] | None = None  # the plan being made, and the tick from which it is known
         self._settle_time = load_safety_settings(config_file("safety.yaml")).settle_time
         self._settling: PoseMotion | None = None
@@ -61,32 +60,27 @@ class AsynchronousController:
         self._targets: np.ndarray | None = None  # (B, 12) [rad] of the last tick
         self.executed: ExecutedRow | None = None  # of the last tick; None while settling
 
-    def joint_targets(self, tick: int, observation: np.ndarray) -> np.ndarray:
+    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """See :class:`BatchController`."""
-        self._buffer.advance(tick)
+        tick = state.tick
+        # The settings are those of the tick, as a node has them when it plans.
+        request = self._session.due(state, command, self._settings(tick))
         self._finish(tick)
-        if self._schedule.due(tick):
-            self._schedule.start(tick)
-            self._waiting = tick, observation
+        self._waiting = request or self._waiting
         if self._running is None and self._waiting is not None:
-            self._begin(tick)
+            plan = self._planner.plan(self._session.complete(self._waiting))
+            self._waiting, self._running = None, (tick + self._latency, plan)
             self._finish(tick)
-        self.executed = self._buffer.row(tick)
+        self.executed = self._session.row(tick)
         if self.executed is None:
-            self._targets = self._settle(len(observation))
+            self._targets = self._settle(len(command))
         else:
             self._settling, self._targets = None, self.executed.joint_targets
         return self._targets
 
-    def _begin(self, tick: int) -> None:
-        start, observation = self._waiting
-        committed = self._buffer.committed(start)
-        plan = self._planner.plan_batch(start, observation, committed, self._settings(start))
-        self._waiting, self._running = None, (tick + self._latency, plan)
-
     def _finish(self, tick: int) -> None:
         if self._running is not None and tick >= self._running[0]:
-            self._buffer.add(self._running[1])
+            self._session.add(self._running[1])
             self._running = None
 
     def _settle(self, robots: int) -> np.ndarray:
@@ -158,8 +152,8 @@ def run_closed_loop(
     alive = np.ones(robots, dtype=bool)
     record: dict[str, list[np.ndarray]] = {}
     for tick in tqdm(range(ticks), desc=label, unit="tick", leave=False):
-        observation = simulation.state.observation(commands[tick], previous)
-        targets = go2.clip_joint_targets(controller.joint_targets(tick, observation))
+        robots_now = simulation.state.robot_state(tick, previous)
+        targets = go2.clip_joint_targets(controller.joint_targets(robots_now, commands[tick]))
         state = simulation.step(targets)
         watch(state)
         previous = targets

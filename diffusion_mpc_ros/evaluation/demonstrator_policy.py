@@ -13,7 +13,9 @@ import onnxruntime
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ArtefactError
+from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.trajectory import COMMAND
+from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS, GaitClock, GaitCommand, GaitParameter
 
 CARD_VERSION = 2
@@ -84,8 +86,12 @@ class DemonstratorWalker:
         self.gait = gait
         self.clock = GaitClock(len(gait.base_height))
 
-    def joint_targets(self, tick: int, observation: np.ndarray) -> np.ndarray:
-        """Joint targets ``(B, 12)`` [rad] for ``observation (B, 45)``; the clock advances by one tick."""
+    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
+        """Joint targets ``(B, 12)`` [rad] for commands ``(B, 3)``; the clock advances by one tick."""
+        return self.act(observe(state, command, state.previous_action))
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """The same for observations ``(B, 45)``."""
         command = observation[:, COMMAND]
         targets = self._policy(observation, self.gait, self.clock.features(command))
         self.clock.step(command, self.gait.step_frequency)

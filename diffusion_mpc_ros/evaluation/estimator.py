@@ -124,7 +124,7 @@ def demonstrator_walker(policy: DemonstratorPolicy, base_height: float) -> Walke
     def walk(lowstate: LowState, time: float, command: np.ndarray) -> np.ndarray:
         nonlocal previous
         observation = observe(lowstate, command, previous)
-        previous = demonstrator.joint_targets(round(time / CONTROL_DT), observation[None])[0]
+        previous = demonstrator.act(observation[None])[0]
         return previous
 
     return walk

@@ -50,7 +50,7 @@ from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planner_bench import in_own_process
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
 from diffusion_mpc_ros.evaluation.seams import SeamRecorder
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided, plan_times
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
@@ -268,7 +268,7 @@ def _latency(config: Config, artefact: Artefact, loop: Loop, mode: str) -> dict[
 def measure_plan_time(artefact: str, config: DiffusionMpcConfig, plans: int) -> tuple[float, float]:
     """Median and 99th percentile [ms] of ``plans`` plans with every reward term at work, back to back."""
     planner = DiffusionMpcPlanner(load(model_folder(artefact)), config)
-    times = plan_times(planner, plans, guided(planner.artefact.description.reward_terms)) * 1e3
+    times = plan_times(planner, plans, guided(planner.reward_terms)) * 1e3
     p50, p99 = np.percentile(times, [50, 99])
     return float(p50), float(p99)
 

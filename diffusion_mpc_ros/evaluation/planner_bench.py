@@ -13,13 +13,20 @@ from typing import Any
 import numpy as np
 
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
+from diffusion_mpc_ros.core.trajectory import (
+    BASE_ANG_VEL,
+    COMMAND,
+    JOINT_POS,
+    JOINT_VEL,
+    OBSERVATION_DIM,
+    PREVIOUS_ACTION,
+)
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.base import Planner
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided, plan_times, standing_request
 
 # Fewer steps than this are taken with DDIM, as in the paper's cheap rows; DDPM needs more.
@@ -85,18 +92,29 @@ def compared_plans(planner: Planner, case: Case, loaded: Artefact) -> np.ndarray
     targets = []
     for request in _compared_requests(case, loaded, rng):
         planner.reset()
-        targets.append(planner.plan(request).joint_targets)
+        targets.append(planner.plan(request).joint_targets[:, 0])
     return np.stack(targets)
 
 
 def _compared_requests(case: Case, loaded: Artefact, rng: np.random.Generator) -> list[PlanRequest]:
-    """Requests around a standing robot, an observation apart by :data:`OBSERVATION_SPREAD`."""
+    """Requests around a standing robot, an observation apart by :data:`OBSERVATION_SPREAD`; it stays upright."""
     base = standing_request(case.timing(loaded), case.rewards(loaded))
     spread = OBSERVATION_SPREAD * loaded.description.normalizer.std[:OBSERVATION_DIM]
-    return [
-        dataclasses.replace(base, observation=base.observation + spread * rng.standard_normal(OBSERVATION_DIM))
-        for _ in range(COMPARED_PLANS)
-    ]
+
+    def apart(values: np.ndarray, part: slice) -> np.ndarray:
+        return values + spread[part] * rng.standard_normal(values.shape)
+
+    def request() -> PlanRequest:
+        state = dataclasses.replace(
+            base.state,
+            base_ang_vel=apart(base.state.base_ang_vel, BASE_ANG_VEL),
+            joint_pos=apart(base.state.joint_pos, JOINT_POS),
+            joint_vel=apart(base.state.joint_vel, JOINT_VEL),
+            previous_action=apart(base.state.previous_action, PREVIOUS_ACTION),
+        )
+        return dataclasses.replace(base, state=state, command=apart(base.command, COMMAND))
+
+    return [request() for _ in range(COMPARED_PLANS)]
 
 
 def peak_memory() -> float:

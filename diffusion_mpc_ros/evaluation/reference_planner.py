@@ -23,6 +23,7 @@ from torch import nn
 from diffusion_mpc_ros.constraints.feasible_set import project_box, project_out_of_band, project_torque
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.core.go2 import WALKING_KD, WALKING_KP, clip_joint_targets
+from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.trajectory import (
     ACTION,
     COMMAND,
@@ -32,10 +33,10 @@ from diffusion_mpc_ros.core.trajectory import (
     PREVIOUS_ACTION,
     ROW_DIM,
 )
-from diffusion_mpc_ros.core.types import Plan, PlanRequest, Timing
+from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.sampler import RESAMPLED, SamplingOptions
-from diffusion_mpc_ros.planners.diffusion_mpc import make_guidance
+from diffusion_mpc_ros.planners.diffusion_mpc.guidance import make_guidance
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import composed_reward, get_term
 from diffusion_mpc_ros.rewards.terms import Segment
@@ -129,6 +130,8 @@ class ReferencePlanner:
     ``cached_steps``.
     """
 
+    name = "reference"
+
     def __init__(
         self, artefact: Artefact, networks: Mapping[str, nn.Module], timing: Timing, sampling: SamplingOptions,
         randn: Randn = torch.randn, compiled: bool = False,
@@ -137,6 +140,7 @@ class ReferencePlanner:
             raise ConfigurationError("the reference knows no cached steps: take cached_steps 0")
         self.artefact, self.timing, self.sampling, self.randn = artefact, timing, sampling, randn
         self._description = artefact.description
+        self.identity, self.reward_terms = artefact.identity, tuple(artefact.description.reward_terms)
         self._denoiser, self._reward_model = networks[DENOISER], networks.get(REWARD_MODEL)
         normalizer = self._description.normalizer
         self._mean = torch.tensor(normalizer.mean, dtype=torch.float32)
@@ -147,6 +151,18 @@ class ReferencePlanner:
         # The compiler looks into torch.func.grad; without it the other one is faster.
         self._gradient = _traced_gradient if compiled else _eager_gradient
 
+    def check(self, rewards: RewardSettings) -> None:
+        """Raise :class:`RewardError` for settings that no plan can be made with."""
+        make_guidance(self._description, rewards, tick=0)
+
+    def describe(self) -> str:
+        """Candidates and steps."""
+        return f"reference, N = {self.sampling.candidates}, {self.sampling.steps} steps"
+
+    def facts(self) -> dict[str, object]:
+        """Candidates and steps, by name."""
+        return {"candidates": self.sampling.candidates, "steps": self.sampling.steps}
+
     def reset(self) -> None:
         """Nothing is remembered from plan to plan."""
 
@@ -155,7 +171,7 @@ class ReferencePlanner:
 
     @torch.no_grad()
     def plan(self, request: PlanRequest) -> Plan:
-        """Plan for one robot; ``joint_targets (H, 12)``."""
+        """Plan for the one robot of a request with B = 1."""
         start, description = time.perf_counter(), self._description
         known, mask, flags = self._known(request)
         guidance = make_guidance(description, request.rewards, request.tick, request.mode)
@@ -181,10 +197,11 @@ class ReferencePlanner:
         trajectory = (tau[best] * self._std + self._mean).numpy()
         targets = trajectory[: description.horizon, ACTION].astype(np.float64)
         if request.committed_actions is not None:
-            targets[: len(request.committed_actions)] = request.committed_actions
+            targets[: len(request.committed_actions)] = request.committed_actions[:, 0]
         return Plan(
-            request.tick, clip_joint_targets(targets), float(reward[best]), request.rewards.revision,
-            self.sampling.steps, time.perf_counter() - start, trajectory,
+            request.tick, clip_joint_targets(targets)[:, None], float(reward[best]), request.rewards.revision,
+            time.perf_counter() - start, trajectory[None], request.command, self.name, self.timing.replan_margin,
+            {"denoising_steps": self.sampling.steps},
         )
 
     def _resampled(self, steps: int) -> list[int]:
@@ -208,10 +225,11 @@ class ReferencePlanner:
         """What is given: values ``(T, 57)`` normalised, their mask ``(T, 57)``, committed rows ``(T,)``."""
         rows, committed = self._description.rows, request.committed_actions
         values, mask, flags = np.zeros((rows, ROW_DIM)), np.zeros((rows, ROW_DIM), dtype=bool), np.zeros(rows)
-        values[0, OBSERVATION], mask[0, OBSERVATION] = request.observation, True
-        values[:, COMMAND], mask[:, COMMAND] = request.observation[COMMAND], True
+        observation = observe(request.state, request.command, request.state.previous_action)
+        values[0, OBSERVATION], mask[0, OBSERVATION] = observation[0], True
+        values[:, COMMAND], mask[:, COMMAND] = request.command[0], True
         if committed is not None:
-            for row, action in enumerate(committed):
+            for row, action in enumerate(committed[:, 0]):
                 values[row, ACTION], mask[row, ACTION], flags[row] = action, True, 1.0
                 values[row + 1, PREVIOUS_ACTION], mask[row + 1, PREVIOUS_ACTION] = action, True
         known = torch.tensor(self._description.normalizer.normalize(values), dtype=torch.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
+from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController
 from diffusion_mpc_ros.realtime.action_buffer import ExecutedRow
 
@@ -35,16 +36,16 @@ class SeamRecorder:
         self._jumps: list[np.ndarray] = []  # (B,) [rad] at each of them
         self._targets: list[np.ndarray] = []  # (B, 12) [rad] at each tick
 
-    def joint_targets(self, tick: int, observation: np.ndarray) -> np.ndarray:
+    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """See :class:`BatchController`; ticks count from 0."""
         before = self._controller.executed
-        targets = self._controller.joint_targets(tick, observation)
+        targets = self._controller.joint_targets(state, command)
         now = self._controller.executed
         self._starts.append(NO_PLAN if now is None else now.plan.start_tick)
         self._targets.append(targets)
-        jump = seam_jump(before, now, tick)
+        jump = seam_jump(before, now, state.tick)
         if jump is not None:
-            self._seams.append(tick)
+            self._seams.append(state.tick)
             self._jumps.append(jump)
         return targets
 

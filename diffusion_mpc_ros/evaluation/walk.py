@@ -19,7 +19,7 @@ from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, Wal
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.evaluation.gait import GaitCommand
 from diffusion_mpc_ros.evaluation.machine import describe_machine
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
 # (vx, vy) [m/s], yaw rate [rad/s].

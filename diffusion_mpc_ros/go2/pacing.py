@@ -52,5 +52,5 @@ class LowStatePace:
 def lowstate_pace(
     profile: RobotProfile, period_ms: int, lead_ms: int = 0, watch_remote: bool = False
 ) -> LowStatePace | None:
-    """The pace of a reader of this robot's LowState; None, which reads every sample, where it does not tell the time."""
+    """The pace of a reader of this robot's LowState; None, to read every sample, where it does not tell the time."""
     return None if TICK in profile.missing else LowStatePace(period_ms, lead_ms, watch_remote)

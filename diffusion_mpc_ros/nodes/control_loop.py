@@ -91,7 +91,7 @@ class ControlLoop:
         self.link_status = LinkStatus()  # of the last step
         self._link, self._settings, self._artefact_error = link, settings, artefact_error
         self._read_operator, self._read_stops = read_operator, read_stops
-        self._buffer = ActionBuffer(timing)
+        self._timing, self._buffer = timing, ActionBuffer(timing)
         self._supervisor = Supervisor(settings)
         self._clock, self._freshness = TickClock(), Freshness(SENSOR_NOISE not in profile.missing)
         self._rest, self._ending = Rest(), Ending()
@@ -131,7 +131,7 @@ class ControlLoop:
 
     def add(self, plan: Plan) -> None:
         """Take a plan; raises PlanError when it cannot be executed."""
-        check_plan(plan, self._now_tick, self._settings.plan_position_margin)
+        check_plan(plan, self._now_tick, self._timing, self._settings.plan_position_margin)
         self._buffer.add(plan)
 
     def request(self, event: Event, timeout: float = 0.2) -> tuple[bool, str]:

@@ -28,6 +28,8 @@ MODES = {value: mode for mode, value in MODE_VALUES.items()}
 MAX_PUSH = 1.0e4
 # Ticks beyond this one are no clock's: the robot's has 32 bits of milliseconds.
 MAX_TICK = 2**32
+# In place of a replan margin that a plan does not say.
+UNSAID = -1
 
 
 def vector_message(vector: np.ndarray) -> Vector3:
@@ -121,11 +123,14 @@ def plan_message(plan: types.Plan, artefact: str, stamp: Time) -> messages.Plan:
     message.start_tick = plan.start_tick
     message.horizon = plan.horizon
     message.joint_targets = plan.joint_targets.ravel().tolist()
-    message.velocity = np.zeros(3) if plan.velocity is None else _float64(plan.velocity)
+    message.velocity = np.zeros(3) if plan.command is None else _float64(plan.command)
     message.reward = float(plan.reward)
     message.reward_revision = plan.reward_revision
-    message.denoising_steps = plan.denoising_steps
     message.plan_time = float(plan.plan_time)
+    message.planner = plan.planner
+    message.replan_margin = UNSAID if plan.replan_margin is None else plan.replan_margin
+    message.fact_names = list(plan.facts)
+    message.fact_values = [float(value) for value in plan.facts.values()]
     message.artefact = artefact
     return message
 
@@ -137,19 +142,26 @@ def plan(message: messages.Plan) -> types.Plan:
             f"the plan for tick {message.start_tick} has {len(message.joint_targets)} joint targets, "
             f"{message.horizon} rows x {NUM_JOINTS} are needed"
         )
-    figures = (*message.velocity, message.reward, message.plan_time)
+    figures = (*message.velocity, message.reward, message.plan_time, *message.fact_values)
     if not np.isfinite(figures).all():
         raise PlanError(
-            f"velocity, reward and time of the plan for tick {message.start_tick} are not finite: {list(figures)}"
+            f"velocity, reward, time or facts of the plan for tick {message.start_tick} are not finite: {list(figures)}"
+        )
+    if len(message.fact_names) != len(message.fact_values):
+        raise PlanError(
+            f"the plan for tick {message.start_tick} has {len(message.fact_names)} names of facts and "
+            f"{len(message.fact_values)} values: one for each is needed"
         )
     return types.Plan(
         start_tick=message.start_tick,
         joint_targets=np.array(message.joint_targets).reshape(message.horizon, NUM_JOINTS),
-        velocity=_float64(message.velocity),
+        command=_float64(message.velocity),
         reward=message.reward,
         reward_revision=message.reward_revision,
-        denoising_steps=message.denoising_steps,
         plan_time=message.plan_time,
+        planner=message.planner,
+        replan_margin=None if message.replan_margin == UNSAID else message.replan_margin,
+        facts=dict(zip(message.fact_names, message.fact_values, strict=True)),
     )
 
 

@@ -29,7 +29,7 @@ from diffusion_mpc_ros.nodes.parameters import declare, frame_prefix
 from diffusion_mpc_ros.nodes.planning import PlanningLoop
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
 from diffusion_mpc_ros.nodes.runtime import freeze_garbage, run
-from diffusion_mpc_ros.planners.configuration import make_planner
+from diffusion_mpc_ros.planners.registry import make_planner
 from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime, usable_cores
 from diffusion_mpc_ros.rewards.composition import RewardComposer
@@ -47,8 +47,8 @@ class PlannerNode(ManagedNode):
         # Threads made from here on, the planner's among them, inherit it.
         realtime = schedule_realtime(values["realtime_priority"])
         self._ramp = CommandRamp(values["max_command"], values["max_command_rate"])
-        self._velocity, self._heard = np.zeros(3), -math.inf
-        self._planner = make_planner(values)
+        self._velocity, self._heard, self._followed = np.zeros(3), -math.inf, False
+        self._planner = make_planner(values["planner"], values)
         self._settle(f"SCHED_FIFO {values['realtime_priority']}" if realtime else "no real-time priority")
         self._level = self._planner.level
         self._base_frame = frame_prefix(self, values["frame_prefix"]) + values["base_frame"]
@@ -78,20 +78,22 @@ class PlannerNode(ManagedNode):
         log.info(f"{planner.describe()}; {usable_cores()} cores, not pinned; {priority}; {memory}; {frozen}")
         trial = planner.settle()
         times = f"plan time with all rewards p50 {trial.p50 * 1e3:.1f} ms, p99 {trial.p99 * 1e3:.1f} ms"
-        log.info(f"{planner.artefact.name}: {planner.describe_level()}; {times}")
+        log.info(f"{planner.name}: {planner.describe_level()}; {times}")
 
     def _on_state(self, state: RobotState) -> None:
         now = clock.now()
-        asked = self._velocity if now - self._heard <= HEARD_WITHIN else np.zeros(3)
-        self._loop.update(state, self._ramp.get(asked, now), self._rewards)
+        heard = now - self._heard <= HEARD_WITHIN
+        asked = self._velocity if heard else np.zeros(3)
+        self._loop.update(state, self._ramp.get(asked, now), self._rewards, heard and self._followed)
 
     def _on_command(self, message: messages.JointCommand) -> None:
         self._velocity, self._heard = np.array(message.velocity), clock.now()
+        self._followed = message.plan_row >= 0
 
     def _on_rewards(self, rewards: RewardSettings) -> None:
         try:
             self._composer.validate(rewards)
-            self._planner.check_rewards(rewards)
+            self._planner.check(rewards)
         except RewardError as error:
             text = f"reward revision {rewards.revision} is not followed, {self._rewards.revision} stays: {error}"
             raise RewardError(text) from error
@@ -100,7 +102,7 @@ class PlannerNode(ManagedNode):
     def _publish(self, plan: Plan) -> None:
         """In the planner's thread."""
         stamp = self.stamp()
-        self._plans.publish(conversions.plan_message(plan, self._planner.artefact.identity, stamp))
+        self._plans.publish(conversions.plan_message(plan, self._planner.identity, stamp))
 
     def _show(self, plan: Plan) -> None:
         """In the planner's thread."""
@@ -135,7 +137,7 @@ class PlannerNode(ManagedNode):
             "plans": summary.count,
             "misses": summary.misses,
             "failures": self._failures,
-            **self._planner.diagnostics(),
+            **self._planner.facts(),
         }
         degraded = self._planner.level > 0
         level = DiagnosticStatus.WARN if late or degraded or self._failures else DiagnosticStatus.OK

@@ -1,1 +1,1 @@
-"""Planners: one protocol, one file per planner."""
+"""Planners: one protocol, one registry, one folder per planner."""

@@ -1,23 +1,20 @@
-"""Keeping to a time budget: the ladder of levels, which one to start with, when to change. No clock is read here."""
+"""Keeping to a time budget: which level of a ladder to start with, when to change. No clock is read here."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 
 # Stands for the budget that :func:`plan_time_budget` works out [ms]; and for none.
 AUTOMATIC, UNLIMITED = -1.0, 0.0
 # Of the time that there is, so much may be planned away: the rest is for the middleware and the system.
 BUDGET_SHARE = 0.8
-# Denoising steps that run at the levels below one candidate; the earlier ones are cached.
-REMAINING_STEPS = (5, 3)
 # Two of so many plans over the budget: their p99 is over it.
 OVERRUN_WINDOW = 50
 # So many plans (4 s at R = 2) have to be fast before the next level up is tried; up to so many times as many after
@@ -44,31 +41,6 @@ def plan_time_budget(milliseconds: float, timing: Timing) -> float:
             f"and at most that, {AUTOMATIC:g} for an automatic budget or {UNLIMITED:g} for none"
         )
     return milliseconds * 1e-3
-
-
-def ladder(configured: SamplingOptions) -> tuple[SamplingOptions, ...]:
-    """Level 0 is ``configured``; every further level takes less time and gives up what matters least of the rest.
-
-    1. Candidates, halved down to one. A single one walks as well, and the reward gradient goes on steering it; what
-       choosing among candidates adds to a reward is lost.
-    2. Early denoising steps, which the last plan replaces. A robot walks no worse so, but its rewards weigh less: the
-       gradient acts in fewer steps. A run from noise takes no more steps than a cached one, else a change of command,
-       which needs one, would take as long as before.
-    """
-    levels = [configured]
-    while levels[-1].candidates > 1:
-        levels.append(replace(levels[-1], candidates=levels[-1].candidates // 2))
-    for steps in REMAINING_STEPS:
-        if steps < (configured.refresh_steps or configured.steps):
-            cached = max(configured.steps - steps, configured.cached_steps)
-            levels.append(replace(levels[-1], cached_steps=cached, refresh_steps=steps))
-    return tuple(levels)
-
-
-def describe(options: SamplingOptions) -> str:
-    """What a level is, for people."""
-    cached = f", {options.cached_steps} of them cached" if options.cached_steps else ""
-    return f"N = {options.candidates}, {options.steps} {options.sampler.upper()} steps{cached}"
 
 
 @dataclass(frozen=True, order=True)

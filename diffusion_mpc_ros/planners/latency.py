@@ -8,9 +8,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, NUM_JOINTS
-from diffusion_mpc_ros.core.trajectory import make_observation
-from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, Timing
+from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
+from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, RobotState, Timing
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.rewards.registry import get_term
 
@@ -26,15 +25,8 @@ def guided(terms: Iterable[str]) -> RewardSettings:
 def standing_request(timing: Timing, rewards: RewardSettings, tick: int = 0) -> PlanRequest:
     """A standing robot told to walk at 0.5 m/s, its next D actions committed to standing."""
     margin = timing.replan_margin
-    observation = make_observation(
-        base_ang_vel=np.zeros(3),
-        projected_gravity=np.array([0.0, 0.0, -1.0]),
-        command=np.array([0.5, 0.0, 0.0]),
-        joint_pos=DEFAULT_JOINT_POS,
-        joint_vel=np.zeros(NUM_JOINTS),
-        previous_action=DEFAULT_JOINT_POS,
-    )
-    return PlanRequest(tick, observation, np.tile(DEFAULT_JOINT_POS, (margin, 1)) if margin else None, rewards)
+    committed = np.tile(DEFAULT_JOINT_POS, (margin, 1, 1)) if margin else None
+    return PlanRequest(RobotState.standing(tick), np.array([[0.5, 0.0, 0.0]]), rewards, committed)
 
 
 def plan_times(

@@ -10,6 +10,7 @@ from mujoco import rollout
 
 from diffusion_mpc_ros.core import go2, rotations
 from diffusion_mpc_ros.core.trajectory import make_observation
+from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.simulation.model import BASE_BODY, ModelIndices, ModelOptions, build_model
 from diffusion_mpc_ros.simulation.randomization import Randomization, randomize_models
 
@@ -38,6 +39,21 @@ class BatchState:
     def fallen(self) -> np.ndarray:
         """Robots past the fall criterion, ``(B,)`` bool."""
         return go2.has_fallen(rotations.tilt(self.projected_gravity_b), self.base_pos[:, 2])
+
+    def robot_state(self, tick: int, previous_action: np.ndarray) -> RobotState:
+        """The same as a controller of the B robots knows it at ``tick``, after joint targets ``(B, 12)`` [rad]."""
+        return RobotState(
+            tick=tick,
+            base_ang_vel=self.base_ang_vel_b,
+            base_quat_wxyz=self.base_quat_wxyz,
+            joint_pos=self.joint_pos,
+            joint_vel=self.joint_vel,
+            joint_torque=self.joint_torque,
+            previous_action=previous_action,
+            foot_contact=self.foot_force > go2.FOOT_FORCE_CONTACT,
+            base_lin_vel=self.base_lin_vel_b,
+            base_height=self.base_pos[:, 2],
+        )
 
     def observation(self, command: np.ndarray, previous_action: np.ndarray) -> np.ndarray:
         """Observations ``(B, 45)`` for commands ``(B, 3)`` and previous joint targets ``(B, 12)``."""

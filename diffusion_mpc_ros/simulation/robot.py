@@ -12,7 +12,7 @@ import numpy as np
 from diffusion_mpc_ros.core import go2, rotations
 from diffusion_mpc_ros.core.errors import ConfigurationError, JointOrderError
 from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES
-from diffusion_mpc_ros.core.types import JointCommand, LowState
+from diffusion_mpc_ros.core.types import JointCommand, LowState, RobotState
 from diffusion_mpc_ros.simulation import motors
 from diffusion_mpc_ros.simulation.model import ModelIndices, ModelOptions, build_spec
 from diffusion_mpc_ros.simulation.scenery import add_scenery
@@ -156,6 +156,22 @@ class Go2Simulation:
             battery_soc=self._battery_soc,
             wireless_remote=self._remote if self.time < self._remote_expires else bytes(REMOTE_BYTES),
             motor_mode=_IDLE if self._command is _LIMP else _DRIVEN,
+        )
+
+    def robot_state(self, tick: int, previous_action: np.ndarray) -> RobotState:
+        """The robot's exact state for a controller in lock-step, after the joint targets ``(12,)`` [rad]."""
+        lowstate, truth = self.lowstate(self.time), self.truth()
+        return RobotState(
+            tick=tick,
+            base_ang_vel=lowstate.base_ang_vel,
+            base_quat_wxyz=lowstate.base_quat_wxyz,
+            joint_pos=lowstate.joint_pos,
+            joint_vel=lowstate.joint_vel,
+            joint_torque=lowstate.joint_torque,
+            previous_action=previous_action,
+            foot_contact=lowstate.foot_force > go2.FOOT_FORCE_CONTACT,
+            base_lin_vel=truth.lin_vel_b,
+            base_height=truth.height,
         )
 
     def truth(self) -> BaseTruth:

@@ -132,7 +132,7 @@ def collect_part(
     for tick in range(-config.settle_ticks, config.ticks):
         state = simulation.state
         observation = state.observation(commands.command, previous)
-        action = walker.joint_targets(tick, observation)
+        action = walker.act(observation)
         executed = go2.clip_joint_targets(action + noise.step())
         row = {"observation": observation, "action": action, "executed": executed, **labels(state)}
         if len(policies) > 1:

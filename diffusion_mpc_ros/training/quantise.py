@@ -25,7 +25,7 @@ from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.files import replaced_folder
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import ACTION
-from diffusion_mpc_ros.core.types import RewardSettings, Timing
+from diffusion_mpc_ros.core.types import RewardSettings, RobotState, Timing
 from diffusion_mpc_ros.diffusion.artefact import STEP_INPUTS, Artefact, load, write_card
 from diffusion_mpc_ros.diffusion.bound_step import Arrays, BoundStep, StepBackend
 from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE
@@ -33,7 +33,7 @@ from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend, session_option
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.evaluation.walk import COMMANDS
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.randomization import Randomization
@@ -113,10 +113,10 @@ class _Pushed:
         self._controller, self._simulation = controller, simulation
         self._rng = np.random.default_rng(seed)
 
-    def joint_targets(self, tick: int, observation: np.ndarray) -> np.ndarray:
-        if tick % PUSH_TICKS == 0:
-            self._simulation.push(self._rng.uniform(-PUSH, PUSH, size=(len(observation), 3)))
-        return self._controller.joint_targets(tick, observation)
+    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
+        if state.tick % PUSH_TICKS == 0:
+            self._simulation.push(self._rng.uniform(-PUSH, PUSH, size=(len(command), 3)))
+        return self._controller.joint_targets(state, command)
 
 
 def recorded_inputs(artefact: Artefact, robots: int, ticks: int, seed: int) -> list[Arrays]:

@@ -1,5 +1,7 @@
 """Stamped values refuse what does not fit, in words."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import JointOrderError, PlanError, TimingError
-from diffusion_mpc_ros.core.types import JointCommand, Plan, PlanRequest, RewardSettings, Timing
+from diffusion_mpc_ros.core.types import JointCommand, Plan, PlanRequest, RewardSettings, RobotState, Timing
 
 
 @given(st.integers(-2, 20), st.integers(-2, 20), st.integers(-2, 20))
@@ -41,10 +43,53 @@ def test_a_plan_before_time_is_refused():
         Plan(-1, np.zeros((11, 12)))
 
 
-@pytest.mark.parametrize("observation", [np.zeros(44), np.full(45, np.inf)])
-def test_bad_observations_are_refused(observation):
-    with pytest.raises(PlanError, match="tick 5"):
-        PlanRequest(5, observation, None, RewardSettings())
+STANDING = RobotState.standing(tick=5, robots=2)
+
+
+def test_a_request_is_for_so_many_robots():
+    request = PlanRequest(STANDING, np.zeros((2, 3)), RewardSettings(), np.zeros((3, 2, 12)))
+    assert (request.tick, request.robots) == (5, 2)
+
+
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(RobotState) if field.name != "tick"])
+def test_a_request_from_a_state_that_does_not_fit_is_refused(field):
+    values = getattr(STANDING, field)
+    for wrong in (values[:1], values[None], np.full(values.shape, np.nan)):
+        state = dataclasses.replace(STANDING, **{field: wrong})
+        with pytest.raises(PlanError, match="request for tick 5: finite numbers of shape"):
+            PlanRequest(state, np.zeros((2, 3)), RewardSettings())
+
+
+@pytest.mark.parametrize("command", [np.zeros(3), np.zeros((1, 3)), np.full((2, 3), np.inf)])
+def test_a_request_with_a_command_that_does_not_fit_is_refused(command):
+    with pytest.raises(PlanError, match=r"velocity command of the request for tick 5: .* shape \(2, 3\) are needed"):
+        PlanRequest(STANDING, command, RewardSettings())
+
+
+@pytest.mark.parametrize("committed", [np.zeros((3, 12)), np.zeros((3, 1, 12)), np.full((3, 2, 12), np.nan)])
+def test_a_request_with_committed_actions_that_do_not_fit_is_refused(committed):
+    with pytest.raises(PlanError, match="committed actions of the request for tick 5"):
+        PlanRequest(STANDING, np.zeros((2, 3)), RewardSettings(), committed)
+
+
+def test_one_robot_is_a_batch_of_one():
+    one = RobotState(**{
+        field.name: getattr(STANDING, field.name) if field.name == "tick" else getattr(STANDING, field.name)[1]
+        for field in dataclasses.fields(RobotState)
+    })  # fmt: skip
+    batch = one.batched()
+    assert batch.tick == 5 and batch.base_height.shape == (1,) and batch.joint_pos.shape == (1, 12)
+    np.testing.assert_array_equal(batch.base_quat_wxyz, STANDING.base_quat_wxyz[1:])
+
+
+def test_the_plan_of_one_robot_of_a_batch():
+    targets = np.arange(11 * 2 * 12.0).reshape(11, 2, 12)
+    plan = Plan(5, targets, trajectory=np.ones((2, 12, 57)), command=np.eye(3)[:2], facts={"steps": 10})
+    one = plan.of(1)
+    np.testing.assert_array_equal(one.joint_targets, targets[:, 1])
+    assert one.trajectory.shape == (12, 57) and one.command.tolist() == [0.0, 1.0, 0.0]
+    assert (one.start_tick, one.horizon, one.facts) == (5, 11, {"steps": 10})
+    assert Plan(5, targets).of(0).trajectory is None
 
 
 def test_damping_has_no_stiffness():

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import TimingError
-from diffusion_mpc_ros.core.trajectory import COMMAND, OBSERVATION_DIM
-from diffusion_mpc_ros.core.types import Plan, Timing
+from diffusion_mpc_ros.core.types import Plan, RobotState, Timing
 from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, WalkScores, run_closed_loop
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
@@ -20,17 +19,17 @@ class CountingPlanner:
         self.timing = timing
         self.committed = {}
 
-    def plan_batch(self, tick, observation, committed_actions, settings, mode="walking"):
-        self.committed[tick] = committed_actions
-        rows = 100.0 * tick + np.arange(self.timing.horizon)
-        return Plan(tick, np.broadcast_to(rows[:, None, None], (self.timing.horizon, len(observation), 12)).copy())
+    def plan(self, request):
+        self.committed[request.tick] = request.committed_actions
+        rows = 100.0 * request.tick + np.arange(self.timing.horizon)
+        shape = (self.timing.horizon, request.robots, 12)
+        return Plan(request.tick, np.broadcast_to(rows[:, None, None], shape).copy())
 
 
 def executed(timing: Timing, ticks: int, latency: int = 0) -> tuple[list[float], CountingPlanner]:
     planner = CountingPlanner(timing)
     controller = AsynchronousController(planner, latency_ticks=latency)
-    observation = np.zeros((2, OBSERVATION_DIM))
-    targets = [controller.joint_targets(tick, observation) for tick in range(ticks)]
+    targets = [controller.joint_targets(RobotState.standing(tick, 2), np.zeros((2, 3))) for tick in range(ticks)]
     assert all(target.shape == (2, 12) for target in targets)
     return [float(target[0, 0]) for target in targets], planner
 
@@ -124,16 +123,16 @@ def test_scores_by_hand():
 
 
 class Standing:
-    def joint_targets(self, tick, observation):
-        return np.tile(go2.DEFAULT_JOINT_POS, (len(observation), 1))
+    def joint_targets(self, state, command):
+        return np.tile(go2.DEFAULT_JOINT_POS, (len(command), 1))
 
 
 class Toppling(Standing):
     """Folds the left legs of the second robot and stretches its right ones."""
 
-    def joint_targets(self, tick, observation):
-        targets = super().joint_targets(tick, observation)
-        if tick > 20:
+    def joint_targets(self, state, command):
+        targets = super().joint_targets(state, command)
+        if state.tick > 20:
             targets[1] = [1.0, 0.0, -0.84, 1.0, 2.5, -2.7, 1.0, 0.0, -0.84, 1.0, 2.5, -2.7]
         return targets
 
@@ -148,9 +147,9 @@ def test_a_standing_robot_tracks_standing():
 
 def test_commands_may_change_from_tick_to_tick():
     class Watching(Standing):
-        def joint_targets(self, tick, observation):
-            seen.append(observation[:, COMMAND].copy())
-            return super().joint_targets(tick, observation)
+        def joint_targets(self, state, command):
+            seen.append(command.copy())
+            return super().joint_targets(state, command)
 
     seen = []
     commands = np.zeros((4, 1, 3))

@@ -44,8 +44,8 @@ def test_a_walker_keeps_the_clock():
     walker = DemonstratorWalker(policy, GaitCommand.default(2))
     observation = np.zeros((2, 45))
     observation[0, COMMAND] = [0.5, 0.0, 0.0]
-    for tick in range(10):
-        walker.joint_targets(tick, observation)
+    for _ in range(10):
+        walker.act(observation)
     # Ten ticks of 0.02 s at 2.2 Hz from 0.55 on; the second robot stands.
     np.testing.assert_allclose(walker.clock.phase, [0.99, 0.55])
 

@@ -7,7 +7,7 @@ import pytest
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, Timing
+from diffusion_mpc_ros.core.types import RewardSettings, Timing
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.inference import has_openvino
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
@@ -22,7 +22,7 @@ from diffusion_mpc_ros.evaluation.reference_planner import (
     network_settings,
     numpy_randn,
 )
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided, standing_request
 from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
@@ -66,10 +66,9 @@ class Recorder:
     def __init__(self, planner: DiffusionMpcPlanner) -> None:
         self._planner, self.timing, self.requests = planner, planner.timing, []
 
-    def plan_batch(self, tick, observation, committed, settings):
-        committed = None if committed is None else committed[:, 0]
-        self.requests.append(PlanRequest(tick, observation[0], committed, settings))
-        return self._planner.plan_batch(tick, observation, None if committed is None else committed[:, None], settings)
+    def plan(self, request):
+        self.requests.append(request)
+        return self._planner.plan(request)
 
 
 def test_they_agree_on_what_a_walking_robot_asks_for(shipped, networks):
@@ -146,4 +145,4 @@ def test_no_reward_ranks_nothing(shipped, networks):
     plan = ReferencePlanner(shipped, networks, Timing(), SamplingOptions(candidates=2), numpy_randn(0)).plan(
         standing_request(Timing(), RewardSettings())
     )
-    assert plan.reward == 0.0 and plan.denoising_steps == 10
+    assert plan.reward == 0.0 and plan.facts["denoising_steps"] == 10

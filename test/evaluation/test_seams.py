@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diffusion_mpc_ros.core.types import Plan, Timing
+from diffusion_mpc_ros.core.types import Plan, RobotState, Timing
 from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController
 from diffusion_mpc_ros.evaluation.seams import SeamRecorder, seam_jump
 from diffusion_mpc_ros.realtime.action_buffer import ExecutedRow
@@ -41,15 +41,15 @@ class Counting:
     def __init__(self, timing: Timing) -> None:
         self.timing = timing
 
-    def plan_batch(self, tick, observation, committed_actions, settings, mode="walking"):
-        rows = (100.0 * tick + np.arange(11)) / 1000.0
-        return Plan(tick, np.tile(rows[:, None, None], (1, len(observation), 12)))
+    def plan(self, request):
+        rows = (100.0 * request.tick + np.arange(11)) / 1000.0
+        return Plan(request.tick, np.tile(rows[:, None, None], (1, request.robots, 12)))
 
 
 def record(timing: Timing, ticks: int, latency: int) -> SeamRecorder:
     recorder = SeamRecorder(AsynchronousController(Counting(timing), latency_ticks=latency))
     for tick in range(ticks):
-        recorder.joint_targets(tick, np.zeros((2, 45)))
+        recorder.joint_targets(RobotState.standing(tick, 2), np.zeros((2, 3)))
     return recorder
 
 

@@ -70,7 +70,10 @@ def test_robot_state_round_trip(state, lowstate):
 
 
 def test_plan_round_trip():
-    plan = Plan(17, np.arange(11 * 12.0).reshape(11, 12), -2.5, 4, 10, 0.011, velocity=np.array([0.5, -0.1, 0.2]))
+    plan = Plan(
+        17, np.arange(11 * 12.0).reshape(11, 12), -2.5, 4, 0.011, command=np.array([0.5, -0.1, 0.2]),
+        planner="diffusion_mpc", replan_margin=3, facts={"denoising_steps": 10.0},
+    )  # fmt: skip
     message = conversions.plan_message(plan, "abc", STAMP)
     assert fields_equal(conversions.plan(message), plan)
     assert message.artefact == "abc"
@@ -81,6 +84,17 @@ def test_a_plan_that_is_too_short_or_not_finite_is_refused(targets):
     message = conversions.plan_message(Plan(3, np.zeros((11, 12))), "", STAMP)
     message.joint_targets = targets
     with pytest.raises(PlanError, match="tick 3"):
+        conversions.plan(message)
+
+
+def test_facts_need_a_value_each_and_finite_ones():
+    message = conversions.plan_message(Plan(3, np.zeros((11, 12)), facts={"cost": 1.5}), "", STAMP)
+    assert message.replan_margin == -1 and conversions.plan(message).replan_margin is None
+    message.fact_names = ["cost", "steps"]
+    with pytest.raises(PlanError, match="2 names of facts and 1 values"):
+        conversions.plan(message)
+    message.fact_names, message.fact_values = ["cost"], [float("nan")]
+    with pytest.raises(PlanError, match="facts of the plan for tick 3 are not finite"):
         conversions.plan(message)
 
 

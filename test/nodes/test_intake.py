@@ -25,7 +25,6 @@ from std_msgs.msg import Bool
 from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
 from diffusion_mpc_ros.core.errors import MessageError, PlanError, RewardError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
-from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings
 from diffusion_mpc_ros.nodes import conversions, gamepad_messages, parameters, reward_requests
 from diffusion_mpc_ros.nodes.executor import TolerantExecutor
@@ -108,8 +107,7 @@ def joy() -> Joy:
 
 def plan_from(message: messages.RobotState) -> PlanRequest:
     state = conversions.robot_state(message)
-    observation = observe(state, np.zeros(3), state.previous_action)
-    return PlanRequest(state.tick, observation, None, RewardSettings())
+    return PlanRequest(state.batched(), np.zeros((1, 3)), RewardSettings())
 
 
 def validated_rewards(message: messages.RewardWeights) -> RewardSettings:

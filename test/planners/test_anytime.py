@@ -1,4 +1,4 @@
-"""The ladder of levels, the choice at start, and when the level changes: no clock, no model."""
+"""The choice of a level at start, and when the level changes: no clock, no model."""
 
 import math
 
@@ -9,19 +9,14 @@ from hypothesis import strategies as st
 
 from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.anytime import (
     OVERRUN_WINDOW,
     UP_SHARE,
     LevelController,
     Trial,
     choose_level,
-    describe,
-    ladder,
     plan_time_budget,
 )
-
-DEFAULT = SamplingOptions()
 
 
 @pytest.mark.parametrize(
@@ -43,36 +38,6 @@ def test_the_budget(timing, milliseconds, budget):
 def test_a_budget_that_does_not_fit_the_timing_is_refused(milliseconds):
     with pytest.raises(TimingError, match="60 ms: more than 0 and at most that, -1 for an automatic budget or 0 for"):
         plan_time_budget(milliseconds, Timing(11, 3, 2))
-
-
-def test_the_ladder_of_the_default():
-    assert [describe(level) for level in ladder(DEFAULT)] == [
-        "N = 10, 10 DDPM steps", "N = 5, 10 DDPM steps", "N = 2, 10 DDPM steps", "N = 1, 10 DDPM steps",
-        "N = 1, 10 DDPM steps, 5 of them cached", "N = 1, 10 DDPM steps, 7 of them cached",
-    ]  # fmt: skip
-    # A run from noise takes no more steps than a cached one.
-    assert [level.refresh_steps for level in ladder(DEFAULT)] == [0, 0, 0, 0, 5, 3]
-
-
-def test_what_is_cached_already_stays_cached():
-    levels = ladder(SamplingOptions(1, "ddim", cached_steps=6))
-    assert [(level.cached_steps, level.refresh_steps) for level in levels] == [(6, 0), (6, 5), (7, 3)]
-    assert len(ladder(SamplingOptions(1, "ddim", steps=3))) == 1
-
-
-@given(st.integers(1, 256), st.integers(1, 20), st.sampled_from(["ddpm", "ddim"]), st.data())
-def test_each_level_takes_less_than_the_one_before(candidates, steps, sampler, data):
-    cached, refresh = data.draw(st.integers(0, steps - 1)), data.draw(st.integers(0, steps))
-    configured = SamplingOptions(
-        candidates, sampler, steps, cached_steps=cached, refresh_steps=refresh, guidance_scale=0.7, seed=3
-    )
-    levels = ladder(configured)
-    assert levels[0] == configured and levels[-1].candidates == 1
-    # The longest plans, from noise, get shorter at every level, the cached ones no longer.
-    work = [(level.candidates * (level.refresh_steps or steps), level.candidates * (steps - level.cached_steps))
-            for level in levels]  # fmt: skip
-    assert all(after[0] < before[0] and after[1] <= before[1] for before, after in zip(work, work[1:]))
-    assert {(level.guidance_scale, level.seed, level.refresh_ticks) for level in levels} == {(0.7, 3, 50)}
 
 
 def choose(costs, limits, p99):

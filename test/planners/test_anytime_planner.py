@@ -11,12 +11,15 @@ from diffusion_mpc_ros.core.types import RewardSettings, Timing
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
-from diffusion_mpc_ros.planners import anytime_planner, configuration
+from diffusion_mpc_ros.planners import anytime_planner
 from diffusion_mpc_ros.planners.anytime import LevelController, Trial
-from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner
-from diffusion_mpc_ros.planners.configuration import choose_threads, make_planner, measure_threads
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig
+from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner, Ladder
+from diffusion_mpc_ros.planners.diffusion_mpc import settings
+from diffusion_mpc_ros.planners.diffusion_mpc.ladder import make_ladder
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig
+from diffusion_mpc_ros.planners.diffusion_mpc.settings import choose_threads, measure_threads
 from diffusion_mpc_ros.planners.latency import plan_times, standing_request
+from diffusion_mpc_ros.planners.registry import make_planner
 
 CONFIG = DiffusionMpcConfig(sampling=SamplingOptions(candidates=4), backend="onnxruntime")
 LEVELS = [(4, 0), (2, 0), (1, 0), (1, 5), (1, 7)]  # candidates, cached steps of 10
@@ -33,7 +36,8 @@ def binds(monkeypatch):
 
 @pytest.fixture
 def make(random_artefact):
-    return lambda budget=0.03, config=CONFIG: AnytimePlanner(artefact.load(random_artefact), config, budget)
+    loaded = artefact.load(random_artefact)
+    return lambda budget=0.03: AnytimePlanner(Ladder(make_ladder(loaded, CONFIG, math.isfinite(budget))), budget)
 
 
 def plan(planner, tick):
@@ -43,22 +47,23 @@ def plan(planner, tick):
 def test_it_changes_its_level_between_plans_with_what_was_prepared(make, binds):
     planner = make()
     planner.warm_up()
-    assert [(level.candidates, level.cached_steps) for level in planner.levels] == LEVELS
+    facts = [level.facts() for level in planner.levels]
+    assert [(level["candidates"], level["cached_steps"]) for level in facts] == LEVELS
     assert sorted(binds) == [1, 2, 4]  # one set of arrays for each number of candidates
     planner.controller = LevelController([1.0] * 5, NEVER, calm=3)
-    assert [plan(planner, tick).denoising_steps for tick in range(0, 10, 2)] == [10, 10, 3, 3, 3]
-    assert (planner.level, planner.diagnostics()["degraded"], planner.diagnostics()["cached_steps"]) == (4, 1, 7)
+    assert [plan(planner, tick).facts["denoising_steps"] for tick in range(0, 10, 2)] == [10, 10, 3, 3, 3]
+    assert (planner.level, planner.facts()["degraded"], planner.facts()["cached_steps"]) == (4, 1, 7)
     planner.controller.budget = ALWAYS
     plans = [plan(planner, tick) for tick in range(10, 40, 2)]
-    assert [each.denoising_steps for each in plans] == [3] * 3 + [5] * 3 + [10] * 9
+    assert [each.facts["denoising_steps"] for each in plans] == [3] * 3 + [5] * 3 + [10] * 9
     assert [each.start_tick for each in plans] == list(range(10, 40, 2))
-    assert planner.level == 0 and planner.diagnostics()["candidates"] == 4
+    assert planner.level == 0 and planner.facts()["candidates"] == 4
     assert sorted(binds) == [1, 2, 4]
 
 
 def test_level_0_plans_as_configured(make):
     with_budget, without = make(ALWAYS), make(math.inf)
-    assert without.levels == (CONFIG.sampling,)
+    assert [level.config for level in without.levels] == [CONFIG]
     np.testing.assert_array_equal(plan(with_budget, 0).joint_targets, plan(without, 0).joint_targets)
 
 
@@ -91,7 +96,7 @@ def test_it_settles_on_the_best_level_that_fits(make, machine, budget, level, mi
     assert planner.settle() == Trial(False, level, seconds, seconds)
     assert planner.level == level
     assert f"level {level} of 0..4: N = " in planner.describe_level()
-    assert planner.diagnostics()["time_budget_ms"] == pytest.approx(budget * 1e3)
+    assert planner.facts()["time_budget_ms"] == pytest.approx(budget * 1e3)
 
 
 def test_a_disturbance_at_start_is_waited_out(make, machine, monkeypatch):
@@ -124,14 +129,14 @@ def test_measuring_ends_with_the_second_plan_over_the_limit(make):
 
 def test_the_shipped_parameters_make_a_planner_with_a_budget(random_artefact):
     values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1}
-    planner = make_planner(values)
+    planner = make_planner("diffusion_mpc", values)
     assert planner.budget == pytest.approx(0.8 * 0.04) and len(planner.levels) == 6
     assert planner.timing == Timing()
     assert planner.describe().endswith(" f32, 1 thread, time budget 32 ms")
-    unlimited = make_planner({**values, "time_budget_ms": 0.0})
+    unlimited = make_planner("diffusion_mpc", {**values, "time_budget_ms": 0.0})
     assert len(unlimited.levels) == 1 and unlimited.describe().endswith("no time budget")
     with pytest.raises(TimingError, match="time budget 61 ms does not fit"):
-        make_planner({**values, "time_budget_ms": 61.0})
+        make_planner("diffusion_mpc", {**values, "time_budget_ms": 61.0})
 
 
 @pytest.mark.parametrize(
@@ -156,6 +161,6 @@ def test_one_core_is_left_to_the_other_executables(random_artefact, monkeypatch,
         threads.append(planner.config.threads)
         return np.full(plans, 1.0 / planner.config.threads)
 
-    monkeypatch.setattr(configuration, "plan_times", times)
+    monkeypatch.setattr(settings, "plan_times", times)
     assert measure_threads(artefact.load(random_artefact), CONFIG, cores) == max([1, *tried])
     assert threads == tried

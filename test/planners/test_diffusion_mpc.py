@@ -2,24 +2,27 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from diffusion_mpc_ros.core.errors import PlanError, RewardError, TimingError
+from diffusion_mpc_ros.core.errors import RewardError, TimingError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_POS_MAX, JOINT_POS_MIN
+from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.trajectory import JOINT_POS, OBSERVATION, make_observation
-from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, Timing
+from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, RobotState, Timing
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 
+STANDING, COMMAND = RobotState.standing(5), np.array([[0.5, 0.0, 0.0]])
 OBSERVATION_STANDING = make_observation(
     base_ang_vel=np.zeros(3), projected_gravity=np.array([0.0, 0.0, -1.0]), command=np.array([0.5, 0.0, 0.0]),
     joint_pos=DEFAULT_JOINT_POS, joint_vel=np.zeros(12), previous_action=DEFAULT_JOINT_POS,
 )
 PAPER_TIMING, NO_REWARD = Timing(), RewardSettings()
-COMMITTED = np.tile(DEFAULT_JOINT_POS, (3, 1)) + 0.05
+COMMITTED = np.tile(DEFAULT_JOINT_POS, (3, 1, 1)) + 0.05
 
 
 @pytest.fixture
@@ -32,18 +35,20 @@ def make_planner(random_artefact):
 
 
 def request(tick=5, settings=NO_REWARD, committed=COMMITTED):
-    return PlanRequest(tick, OBSERVATION_STANDING, committed, settings)
+    return PlanRequest(replace(STANDING, tick=tick), COMMAND, settings, committed)
 
 
 def test_a_plan_is_finite_within_limits_and_starts_with_what_is_committed(make_planner):
     plan = make_planner().plan(request(settings=RewardSettings(revision=4)))
-    assert plan.joint_targets.shape == (11, 12)
-    assert (plan.start_tick, plan.reward_revision, plan.denoising_steps) == (5, 4, 10)
+    assert plan.joint_targets.shape == (11, 1, 12)
+    assert (plan.start_tick, plan.reward_revision, plan.facts["denoising_steps"]) == (5, 4, 10)
+    assert (plan.planner, plan.replan_margin) == ("diffusion_mpc", 3)
+    np.testing.assert_array_equal(plan.command, COMMAND)
     assert plan.plan_time > 0.0
     assert (plan.joint_targets >= JOINT_POS_MIN).all()
     assert (plan.joint_targets <= JOINT_POS_MAX).all()
     np.testing.assert_array_equal(plan.joint_targets[:3], COMMITTED)
-    np.testing.assert_allclose(plan.trajectory[0, OBSERVATION], OBSERVATION_STANDING, atol=1e-5)
+    np.testing.assert_allclose(plan.trajectory[0, 0, OBSERVATION], OBSERVATION_STANDING, atol=1e-5)
 
 
 def test_committed_actions_are_free_when_not_held(make_planner):
@@ -75,7 +80,7 @@ def test_a_constraint_holds_in_every_predicted_row_but_the_measured_one(make_pla
     settings = RewardSettings(
         parameters={"joint_range.min": low, "joint_range.max": high}, constraints=("joint_range",)
     )
-    joint_pos = make_planner(candidates=3).plan(request(settings=settings)).trajectory[1:, JOINT_POS]
+    joint_pos = make_planner(candidates=3).plan(request(settings=settings)).trajectory[0, 1:, JOINT_POS]
     assert (joint_pos >= low - 1e-5).all()
     assert (joint_pos <= high + 1e-5).all()
 
@@ -83,28 +88,29 @@ def test_a_constraint_holds_in_every_predicted_row_but_the_measured_one(make_pla
 def test_early_steps_are_cached_until_the_revision_changes(make_planner):
     planner = make_planner(cached_steps=4)
     revisions = [0, 0, 1, 1]
-    steps = [planner.plan(request(5 + 2 * i, RewardSettings(r))).denoising_steps for i, r in enumerate(revisions)]
-    assert steps == [10, 6, 10, 6]
+    plans = [planner.plan(request(5 + 2 * i, RewardSettings(revision))) for i, revision in enumerate(revisions)]
+    assert [plan.facts["denoising_steps"] for plan in plans] == [10, 6, 10, 6]
 
 
 def test_a_batch_plans_for_each_robot(make_planner):
     planner = make_planner(candidates=1)
-    observations = np.stack([OBSERVATION_STANDING, OBSERVATION_STANDING + 0.1])
-    plan = planner.plan_batch(3, observations, np.repeat(COMMITTED[:, None], 2, axis=1), RewardSettings())
+    state = RobotState.standing(3, robots=2)
+    state = replace(state, joint_vel=np.stack([np.zeros(12), np.full(12, 0.1)]))
+    commands, committed = np.array([[0.5, 0.0, 0.0], [0.0, 0.2, -0.3]]), np.repeat(COMMITTED, 2, axis=1)
+    plan = planner.plan(PlanRequest(state, commands, RewardSettings(), committed))
     assert plan.joint_targets.shape == (11, 2, 12)
+    observations = observe(state, commands, state.previous_action)
     np.testing.assert_allclose(plan.trajectory[:, 0, OBSERVATION], observations, atol=1e-5)
 
 
-def test_an_unknown_term_and_an_observation_that_is_not_finite_are_refused(make_planner):
+def test_an_unknown_term_is_refused(make_planner):
     planner = make_planner(candidates=1)
     with pytest.raises(RewardError, match=r"no reward terms \['height'\]; its terms: posture"):
         planner.plan(request(settings=RewardSettings(weights={"height": 1.0})))
     with pytest.raises(RewardError, match="no reward terms"):
-        planner.check_rewards(RewardSettings(weights={"height": 1.0}))
-    planner.check_rewards(RewardSettings(weights={"height": 0.0, "energy": 1.0}))
+        planner.check(RewardSettings(weights={"height": 1.0}))
+    planner.check(RewardSettings(weights={"height": 0.0, "energy": 1.0}))
     planner.plan(request(settings=RewardSettings(weights={"height": 0.0})))
-    with pytest.raises(PlanError, match="not finite"):
-        planner.plan_batch(3, np.full((1, 45), np.nan), None, RewardSettings())
 
 
 def test_another_horizon_is_refused(make_planner):
@@ -114,7 +120,7 @@ def test_another_horizon_is_refused(make_planner):
 
 def test_importing_the_planner_loads_neither_torch_nor_mujoco_nor_ros_nor_the_sdk():
     code = (
-        "import sys, diffusion_mpc_ros.planners.diffusion_mpc; "
+        "import sys, diffusion_mpc_ros.planners.diffusion_mpc.settings; "
         "print(sorted({'torch', 'mujoco', 'rclpy', 'unitree_sdk2py', 'onnx'} & set(sys.modules)))"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings
+from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState
 from diffusion_mpc_ros.realtime.asynchronous_planner import AsynchronousPlanner
 from diffusion_mpc_ros.realtime.latency import LatencyStatistics
 
@@ -14,7 +14,7 @@ BOUND = 5.0
 
 
 def make_request(tick):
-    return PlanRequest(tick, np.zeros(45), None, RewardSettings())
+    return PlanRequest(RobotState.standing(tick), np.zeros((1, 3)), RewardSettings())
 
 
 class GatedPlanner:

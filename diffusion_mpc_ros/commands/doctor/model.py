@@ -26,12 +26,12 @@ def check_artefact(context: Context) -> Finding:
 
 def check_plan_time(context: Context) -> Finding:
     """A few plans with every reward term at work, with the parameters of config/planner.yaml and no time budget."""
-    from diffusion_mpc_ros.planners.configuration import make_planner
     from diffusion_mpc_ros.planners.latency import guided, plan_times
+    from diffusion_mpc_ros.planners.registry import make_planner
 
     parameters = {**bringup.load_parameters("planner"), "artefact": _artefact(context), "time_budget_ms": 0.0}
-    planner = make_planner(parameters)
-    rewards = guided(planner.artefact.description.reward_terms)
+    planner = make_planner(parameters["planner"], parameters)
+    rewards = guided(planner.reward_terms)
     start = time.monotonic()
     plan_times(planner, 2, rewards)
     plans = int(min(max(TIME_BUDGET / (time.monotonic() - start), 1), PLANS))

@@ -26,7 +26,7 @@ from diffusion_mpc_ros.evaluation.closed_loop import (
 )
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorWalker, GaitPolicy
 from diffusion_mpc_ros.evaluation.gait import GaitCommand
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.realtime.measurement import TRACKING_WIDTH
 from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
 

@@ -26,8 +26,8 @@ RIGHT_ANGLE = np.pi / 2.0
 class Standing:
     """Keeps every robot in the default pose."""
 
-    def joint_targets(self, tick, observation):
-        return np.tile(go2.DEFAULT_JOINT_POS, (len(observation), 1))
+    def joint_targets(self, state, command):
+        return np.tile(go2.DEFAULT_JOINT_POS, (len(command), 1))
 
 
 def test_strikes_come_at_any_phase_and_from_both_sides():

@@ -1,4 +1,4 @@
-"""Planners from flat settings, as ROS parameters and ``config/planner.yaml`` give them."""
+"""Diffusion-MPC from flat settings, as ROS parameters and ``config/planner.yaml`` give them."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.artefact import Artefact
+from diffusion_mpc_ros.diffusion.inference import choose_backend
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
-from diffusion_mpc_ros.planners.anytime import plan_time_budget
-from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner
-from diffusion_mpc_ros.planners.diffusion_mpc import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.anytime_planner import Ladder
+from diffusion_mpc_ros.planners.diffusion_mpc.ladder import make_ladder
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided, plan_times
 from diffusion_mpc_ros.realtime.scheduling import usable_cores
 
@@ -29,12 +30,11 @@ WORTH_CORES = 0.8
 THREAD_PLANS = 10
 
 
-def make_planner(values: Mapping[str, Any]) -> AnytimePlanner:
-    """The planner of ``values``, named as in ``config/planner.yaml``.
+def make(values: Mapping[str, Any], timing: Timing, budgeted: bool) -> Ladder:
+    """The planner of ``values``, named as in ``config/planner.yaml``; see :data:`planners.registry.Factory`.
 
     Raises :class:`ArtefactError`, :class:`ConfigurationError` or :class:`TimingError`.
     """
-    timing = Timing(values["horizon"], values["replan_margin"], values["replan_interval"])
     config = DiffusionMpcConfig(
         timing=timing,
         sampling=SamplingOptions(**{name: values[name] for name in SAMPLING}),
@@ -43,11 +43,12 @@ def make_planner(values: Mapping[str, Any]) -> AnytimePlanner:
         backend=values["backend"],
         precision=values["precision"],
     )
-    budget = plan_time_budget(values["time_budget_ms"], timing)
     loaded = artefact.load(model_folder(values["artefact"]))
     if config.threads == MEASURED_THREADS:
         config = replace(config, threads=measure_threads(loaded, config, usable_cores()))
-    return AnytimePlanner(loaded, config, budget)
+    threads = f"{config.threads} thread{'s' if config.threads > 1 else ''}"
+    description = f"{loaded.name}, {choose_backend(config.backend)} {config.precision}, {threads}"
+    return Ladder(make_ladder(loaded, config, budgeted), description)
 
 
 def measure_threads(loaded: Artefact, config: DiffusionMpcConfig, cores: int) -> int:

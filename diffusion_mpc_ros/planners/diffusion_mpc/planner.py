@@ -1,0 +1,107 @@
+"""Diffusion-MPC: guided, projected denoising of state-action trajectories (arXiv 2510.04234, Algorithm 1)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from diffusion_mpc_ros.core.errors import TimingError
+from diffusion_mpc_ros.core.observation import observe
+from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState, Timing
+from diffusion_mpc_ros.diffusion.artefact import Artefact
+from diffusion_mpc_ros.diffusion.bound_step import StepBackend
+from diffusion_mpc_ros.diffusion.inference import make_backend
+from diffusion_mpc_ros.diffusion.sampler import DiffusionSampler, SamplingOptions
+from diffusion_mpc_ros.planners.diffusion_mpc.guidance import make_guidance
+
+NAME = "diffusion_mpc"
+
+
+@dataclass(frozen=True)
+class DiffusionMpcConfig:
+    """Settings of the planner.
+
+    ``hold_committed``: keep the actions that are already committed fixed while sampling. ``backend``, ``threads`` and
+    ``precision``: see :func:`diffusion.inference.make_backend`.
+    """
+
+    timing: Timing = field(default_factory=Timing)
+    sampling: SamplingOptions = field(default_factory=SamplingOptions)
+    hold_committed: bool = True
+    threads: int = 1
+    backend: str = "onnxruntime"
+    precision: str = "f32"
+
+
+class DiffusionMpcPlanner:
+    """A :class:`planners.base.Planner` on one artefact."""
+
+    name = NAME
+
+    def __init__(self, artefact: Artefact, config: DiffusionMpcConfig, backend: StepBackend | None = None) -> None:
+        """Load the artefact's graph, unless ``backend`` has it already.
+
+        Raises :class:`TimingError` for another horizon, and what :func:`make_backend` raises.
+        """
+        description = artefact.description
+        if config.timing.horizon != description.horizon:
+            raise TimingError(
+                f"the model artefact {artefact.name!r} plans H = {description.horizon} ticks, "
+                f"the configured horizon is {config.timing.horizon}"
+            )
+        self.artefact, self.config, self.timing = artefact, config, config.timing
+        self.identity, self.reward_terms = artefact.identity, tuple(description.reward_terms)
+        if backend is None:
+            backend = make_backend(artefact, config.backend, config.threads, config.precision)
+        self._sampler = DiffusionSampler(description, backend, config.sampling)
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """Plan for B robots: the prior observes their states by :func:`core.observation.observe`.
+
+        -> a plan with ``trajectory (B, T, 57)``, the mean reward and ``denoising_steps`` among its facts. The cache of
+        early steps is shared: a refresh for one robot refreshes all. Raises :class:`RewardError`.
+        """
+        start = time.perf_counter()
+        guidance = make_guidance(self.artefact.description, request.rewards, request.tick, request.mode)
+        committed = request.committed_actions if self.config.hold_committed else None
+        observation = observe(request.state, request.command, request.state.previous_action)
+        sample = self._sampler.sample(request.tick, observation, committed, guidance)
+        return Plan(
+            request.tick,
+            sample.joint_targets,
+            float(np.mean(sample.reward)),
+            request.rewards.revision,
+            time.perf_counter() - start,
+            sample.trajectory,
+            request.command,
+            self.name,
+            self.timing.replan_margin,
+            {"denoising_steps": sample.denoising_steps},
+        )
+
+    def check(self, rewards: RewardSettings) -> None:
+        """Raise :class:`RewardError` for settings that no plan can be made with."""
+        make_guidance(self.artefact.description, rewards, tick=0)
+
+    def reset(self) -> None:
+        """Forget the cached sample and restart the random numbers from the seed."""
+        self._sampler.reset()
+
+    def warm_up(self, robots: int = 1) -> None:
+        """Plan once for ``robots`` standing robots, then forget it."""
+        self.plan(PlanRequest(RobotState.standing(0, robots), np.zeros((robots, 3)), RewardSettings()))
+        self.reset()
+
+    def describe(self) -> str:
+        """Candidates and steps."""
+        options = self.config.sampling
+        cached = f", {options.cached_steps} of them cached" if options.cached_steps else ""
+        return f"N = {options.candidates}, {options.steps} {options.sampler.upper()} steps{cached}"
+
+    def facts(self) -> dict[str, object]:
+        """Candidates and steps, by name."""
+        options = self.config.sampling
+        names = ("candidates", "sampler", "steps", "cached_steps")
+        return {name: getattr(options, name) for name in names}

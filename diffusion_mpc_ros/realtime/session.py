@@ -1,0 +1,75 @@
+"""When a plan is made, from what, what is committed meanwhile, and which row is followed (arXiv 2510.04234, IV-D).
+
+The node ``planner`` and the batch evaluation plan by the same session; no thread, no clock and no ROS here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState, Timing
+from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer, ExecutedRow
+from diffusion_mpc_ros.realtime.replan import ReplanSchedule
+
+
+@dataclass(frozen=True)
+class DueRequest(PlanRequest):
+    """A request whose committed actions are not known yet; ``followed``: the robot followed the plans at its tick."""
+
+    followed: bool = True
+
+
+class PlanSession:
+    """One robot's, or one batch's, sequence of plans at ``timing``.
+
+    :meth:`complete` and :meth:`add` may run in the planner's thread while another one calls the rest.
+    """
+
+    def __init__(self, timing: Timing) -> None:
+        self._buffer = ActionBuffer(timing)
+        self._schedule = ReplanSchedule(timing)
+        self._tick = -1
+
+    def goes_back(self, tick: int) -> bool:
+        """Whether ``tick`` lies before the last one: the robot's clock began anew, and a :meth:`restart` is due."""
+        return tick < self._tick
+
+    def restart(self) -> None:
+        """Forget every plan: nothing planned before has a meaning."""
+        self._buffer.clear()
+        self._schedule.reset()
+        self._tick = -1
+
+    def due(
+        self, state: RobotState, command: np.ndarray, rewards: RewardSettings, followed: bool = True
+    ) -> DueRequest | None:
+        """The request to plan from ``state``, None when no plan is due at its tick; arguments as of PlanRequest.
+
+        Raises :class:`PlanError` for a state that no plan can start from.
+        """
+        self._tick = state.tick
+        self._buffer.advance(state.tick)
+        if not self._schedule.due(state.tick):
+            return None
+        request = DueRequest(state, command, rewards, followed=followed)
+        self._schedule.start(state.tick)
+        return request
+
+    def complete(self, request: DueRequest) -> PlanRequest:
+        """``request`` with what is committed by the plans known now; to be called when planning begins.
+
+        While somebody else moves the joints (the robot stands, sits, is damped) nothing is committed to.
+        """
+        committed = self._buffer.committed(request.tick) if request.followed else None
+        return dataclasses.replace(request, committed_actions=committed)
+
+    def add(self, plan: Plan) -> None:
+        """Take a plan that whoever commands the robot has as well. Raises :class:`PlanError` for another shape."""
+        self._buffer.add(plan)
+
+    def row(self, tick: int) -> ExecutedRow | None:
+        """The row that is executed at ``tick``, now the present one; None when no plan has one."""
+        return self._buffer.row(tick)

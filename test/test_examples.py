@@ -1,0 +1,59 @@
+"""Each program in examples/ does what it says."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, run_closed_loop
+from diffusion_mpc_ros.simulation.batch import BatchSimulation
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = ROOT / "examples"
+LIMIT = 180.0
+
+
+def load(name: str):
+    specification = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("command", "velocity"),
+    [((0.3, 0.0, 0.0), (0.18, 0.0, 0.0)), ((0.0, 0.15, 0.0), (0.0, 0.11, 0.0)), ((0.0, 0.0, 0.4), (0.0, 0.0, 0.35))],
+)
+def test_the_new_planner_trots_as_it_is_told(command, velocity):
+    planner = load("new_planner").Trot(Timing())
+    simulation = BatchSimulation(4, seed=3, threads=1)
+    walked = run_closed_loop(AsynchronousController(planner), simulation, np.tile(command, (4, 1)), 300)
+    assert walked.survived().all()
+    # A simple gait: near what it is told, not more.
+    np.testing.assert_allclose(walked.velocity[100:].mean(axis=(0, 1)), velocity, atol=0.1)
+
+
+def test_the_new_planner_walks_in_the_five_processes(ros_domain, free_domain, tmp_path):
+    report = tmp_path / "run.json"
+    arguments = ["run", "--planner", "new_planner:make", "--cmd-vel", "0.3", "0", "0", "--duration", "4", "--headless"]
+    arguments += ["--json", str(report), "--domain-id", str(free_domain())]
+    finished = subprocess.run(
+        [sys.executable, "-m", "diffusion_mpc_ros.cli", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, EXAMPLES)))},
+        capture_output=True,
+        text=True,
+        timeout=LIMIT,
+        check=False,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    result = json.loads(report.read_text())
+    assert result["fell"] is False and result["plan_followed"] > 0.9
+    assert 0.05 < result["mean_vx"] < 0.35
