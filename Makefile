@@ -35,8 +35,9 @@ run: setup  ## a simulated Go2 stands up and walks; ARGS="..." goes to `diffusio
 test: setup-test  ## run all tests; ARGS="..." goes to pytest
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: setup-test  ## check style and imports with ruff
+lint: setup-test  ## check style, imports and format with ruff
 	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
 
 train: setup-train  ## ARGS="..." goes to `diffusion-mpc train`
 	@$(BIN)/diffusion-mpc train $(or $(ARGS),--help)

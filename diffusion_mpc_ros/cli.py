@@ -66,9 +66,7 @@ COMMANDS = Group(
                 "specialist": _training("PPO for one objective: its ceiling", "specialist", "SpecialistConfig"),
                 "collect": _training("trajectories of the demonstrator", "collect", "CollectConfig"),
                 "pretrain": _training("the diffusion model", "pretrain", "PretrainConfig"),
-                "reward-model": _training(
-                    "what no row of a trajectory says", "reward_model", "RewardModelConfig"
-                ),
+                "reward-model": _training("what no row of a trajectory says", "reward_model", "RewardModelConfig"),
                 "export": _training("the ONNX artefact with its card", "export", "ExportConfig", module="release"),
                 "quantise": _training("an int8 copy of the artefact's graph", "quantise", "QuantiseConfig"),
             },
@@ -79,9 +77,7 @@ COMMANDS = Group(
                 "walk": Command("survival, velocity error, power", "evaluation.walk", config="WalkConfig"),
                 "demonstrator": Command("does it walk as it is told, in every gait", "evaluation.demonstrator"),
                 "adaptation": Command("Table II: rewards and constraints against none", "evaluation.adaptation.table"),
-                "constraints": Command(
-                    "does the walk keep to its constraints", "evaluation.adaptation.constraints"
-                ),
+                "constraints": Command("does the walk keep to its constraints", "evaluation.adaptation.constraints"),
                 "compose": Command("two presets at once: both penalties lower", "evaluation.adaptation.compose"),
                 "height": Command("Fig. 4: another base height on request", "evaluation.adaptation.height"),
                 "energy": Command("Fig. 2: energy per metre at 0.6 m/s", "evaluation.adaptation.energy"),

@@ -150,9 +150,7 @@ COMMAND_PUBLISHER = (
     Parameter("dry_run", False, "Send commands to rt/lowcmd_dry_run, where no robot listens.", owner="dry_run"),
     Parameter("release_robot_controller", False, "Make the robot's own controller lie down and let go at the start."),
     Parameter("restore_robot_controller", False, "Give the motors back to the released controller at the end."),
-    _velocity(
-        "stick_velocity", [1.0, 0.5, 1.0], "What a stick at its stop asks for: vx, vy [m/s], yaw rate [rad/s]."
-    ),
+    _velocity("stick_velocity", [1.0, 0.5, 1.0], "What a stick at its stop asks for: vx, vy [m/s], yaw rate [rad/s]."),
     Parameter("command_deadband", 0.08, "Part of a stick's range around its middle that counts as zero.", 0.0, 0.5),
     Parameter("cmd_vel_timeout", 0.5, "Age [s] from which cmd_vel, joy or the remote counts as silent.", 0.05, 5.0),
     Parameter("gamepad_layout", "auto", "Layout of the gamepad on joy.", choices=LAYOUT_NAMES),

@@ -111,8 +111,11 @@ def test_the_real_robots_topics_are_opened_by_whoever_asks_for_it(shell, name, v
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"), ("ROS_LOCALHOST_ONLY", "1"),
-     ("FASTDDS_DEFAULT_PROFILES_FILE", PROFILE)],
+    [
+        ("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST"),
+        ("ROS_LOCALHOST_ONLY", "1"),
+        ("FASTDDS_DEFAULT_PROFILES_FILE", PROFILE),
+    ],
 )
 def test_who_limits_the_topics_gets_the_profile_that_binds_them(shell, name, value):
     """ROS's own way to limit them leaves the sockets bound to every address."""

@@ -141,7 +141,7 @@ def refusal(function, *arguments: object) -> str:
     return message
 
 
-@pytest.mark.parametrize("name", ["it's", *(f"a{character}b" for character in "\"$;:()#\\%&*?[]{}<>|!`^\t\n\u00fc")])
+@pytest.mark.parametrize("name", ["it's", *(f"a{character}b" for character in '"$;:()#\\%&*?[]{}<>|!`^\t\n\u00fc')])
 def test_setup_refuses_paths_that_ament_does_not_stand(tmp_path: Path, name: str) -> None:
     message = refusal(setup_env.check_folders, tmp_path, tmp_path / name / "x")
     assert "move it" in message

@@ -26,9 +26,7 @@ def rows_between(heading: str) -> list[list[str]]:
 
 def test_every_transition_is_documented() -> None:
     documented = {
-        (mode, *change.split(" -> "))
-        for mode, changes in rows_between("States")[1:]
-        for change in changes.split(", ")
+        (mode, *change.split(" -> ")) for mode, changes in rows_between("States")[1:] for change in changes.split(", ")
     }
     real = {
         (mode.value, event.value, target.value)

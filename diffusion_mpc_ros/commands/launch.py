@@ -91,9 +91,7 @@ def main(config: Config) -> int:
     return run_processes(bringup.processes(options), bringup.environment(options.simulated), config.end_together)
 
 
-def run_processes(
-    specs: Sequence[bringup.ProcessSpec], environment: dict[str, str], end_together: bool = False
-) -> int:
+def run_processes(specs: Sequence[bringup.ProcessSpec], environment: dict[str, str], end_together: bool = False) -> int:
     """Run ``specs`` with one output, each line with its process's name; the exit status of the first that ended.
 
     ``end_together``: all end when any one does, else only for one that the others cannot do without.

@@ -40,9 +40,7 @@ class ProcessGroup:
     ends command_publisher.
     """
 
-    def __init__(
-        self, requests: EndRequests, kill_wait: float = KILL_WAIT, vital: Iterable[str] = VITAL
-    ) -> None:
+    def __init__(self, requests: EndRequests, kill_wait: float = KILL_WAIT, vital: Iterable[str] = VITAL) -> None:
         self._requests, self._kill_wait, self._vital = requests, kill_wait, frozenset(vital)
         self._words: dict[str, deque[str]] = {}
         self._events: queue.SimpleQueue[Message] = queue.SimpleQueue()

@@ -108,6 +108,4 @@ def project_torque(
     slopes = (-WALKING_KP, -WALKING_KD, WALKING_KP)
     directions = [slope * scale * scale for slope, scale in zip(slopes, scales)]
     step = excess / sum(slope * direction for slope, direction in zip(slopes, directions))
-    return tuple(
-        value - step * direction for value, direction in zip((joint_pos, joint_vel, action), directions)
-    )
+    return tuple(value - step * direction for value, direction in zip((joint_pos, joint_vel, action), directions))

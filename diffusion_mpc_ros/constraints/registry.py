@@ -27,11 +27,19 @@ class Constraint:
 
 
 JOINT_VELOCITY_MAX = Parameter(
-    "joint_velocity.max", tuple(JOINT_VEL_MAX.tolist()), 0.0, tuple(JOINT_VEL_MAX.tolist()), "rad/s",
+    "joint_velocity.max",
+    tuple(JOINT_VEL_MAX.tolist()),
+    0.0,
+    tuple(JOINT_VEL_MAX.tolist()),
+    "rad/s",
     "largest joint speed",
 )
 TORQUE_MAX = Parameter(
-    "torque.max", tuple(JOINT_TORQUE_MAX.tolist()), 1.0, tuple(JOINT_TORQUE_MAX.tolist()), "N m",
+    "torque.max",
+    tuple(JOINT_TORQUE_MAX.tolist()),
+    1.0,
+    tuple(JOINT_TORQUE_MAX.tolist()),
+    "N m",
     "largest joint torque by the PD law",
 )
 WAVE_AMPLITUDE = Parameter(
@@ -74,14 +82,23 @@ def joint_band(feasible: FeasibleSet, parameters: Parameters, ticks: np.ndarray)
 
 
 _ALL = (
-    Constraint("joint_range", joint_range, (JOINT_RANGE_MIN, JOINT_RANGE_MAX),
-               "joint positions within joint_range.min and joint_range.max"),
-    Constraint("joint_range_wave", joint_range_wave, (JOINT_RANGE_MIN, JOINT_RANGE_MAX, WAVE_AMPLITUDE, WAVE_PERIOD),
-               "that range moving to and fro in time"),
+    Constraint(
+        "joint_range",
+        joint_range,
+        (JOINT_RANGE_MIN, JOINT_RANGE_MAX),
+        "joint positions within joint_range.min and joint_range.max",
+    ),
+    Constraint(
+        "joint_range_wave",
+        joint_range_wave,
+        (JOINT_RANGE_MIN, JOINT_RANGE_MAX, WAVE_AMPLITUDE, WAVE_PERIOD),
+        "that range moving to and fro in time",
+    ),
     Constraint("joint_velocity", joint_velocity, (JOINT_VELOCITY_MAX,), "joint speeds up to joint_velocity.max"),
     Constraint("torque", torque, (TORQUE_MAX,), "joint torques by the PD law up to torque.max"),
-    Constraint("joint_band", joint_band, (BAND_MIN, BAND_MAX),
-               "joint positions not between joint_band.min and joint_band.max"),
+    Constraint(
+        "joint_band", joint_band, (BAND_MIN, BAND_MAX), "joint positions not between joint_band.min and joint_band.max"
+    ),
 )
 CONSTRAINTS: dict[str, Constraint] = {constraint.name: constraint for constraint in _ALL}
 

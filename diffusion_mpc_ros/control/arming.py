@@ -10,9 +10,7 @@ from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.core.types import LowState
 
 
-def obstacles(
-    lowstate: LowState | None, lowstate_age: float, link: LinkStatus, settings: SafetySettings
-) -> list[str]:
+def obstacles(lowstate: LowState | None, lowstate_age: float, link: LinkStatus, settings: SafetySettings) -> list[str]:
     """Everything that forbids standing up now, in words; empty when nothing does. ``lowstate_age`` [s]."""
     return [*_robot_obstacles(lowstate, lowstate_age, link, settings), *_link_obstacles(link)]
 

@@ -39,9 +39,7 @@ JOINT_TORQUE_MAX = _legs((23.7, 23.7, 45.43), (23.7, 23.7, 45.43))
 JOINT_VEL_MAX = _legs((30.1, 30.1, 15.7), (30.1, 30.1, 15.7))
 
 # (12,) [rad], the pose around which the demonstrator's actions are centred; also the standing pose.
-DEFAULT_JOINT_POS = _constant(
-    [-0.1, 0.8, -1.5, 0.1, 0.8, -1.5, -0.1, 1.0, -1.5, 0.1, 1.0, -1.5]
-)
+DEFAULT_JOINT_POS = _constant([-0.1, 0.8, -1.5, 0.1, 0.8, -1.5, -0.1, 1.0, -1.5, 0.1, 1.0, -1.5])
 # (12,) [rad], lying on the belly with folded legs.
 LYING_JOINT_POS = _constant([0.0, 1.36, -2.65] * 4)
 

@@ -59,6 +59,4 @@ def make_observation(
     previous_action: np.ndarray,
 ) -> np.ndarray:
     """Pack the fields, each ``(..., size)``, into an observation ``(..., 45)``."""
-    return np.concatenate(
-        [base_ang_vel, projected_gravity, command, joint_pos, joint_vel, previous_action], axis=-1
-    )
+    return np.concatenate([base_ang_vel, projected_gravity, command, joint_pos, joint_vel, previous_action], axis=-1)

@@ -102,15 +102,29 @@ class ModelDescription:
 
     def to_json(self) -> dict[str, Any]:
         """The card's ``model`` part."""
-        schedule = {"type": "cosine", "steps": self.schedule.steps, "offset": self.schedule.offset,
-                    "max_beta": self.schedule.max_beta}
+        schedule = {
+            "type": "cosine",
+            "steps": self.schedule.steps,
+            "offset": self.schedule.offset,
+            "max_beta": self.schedule.max_beta,
+        }
         return {
-            "horizon": self.horizon, "rows": self.rows, "replan_margin": self.replan_margin, "control_dt": CONTROL_DT,
-            "observation": dict(OBSERVATION_FIELDS), "action": ACTION_MEANING, "joint_order": list(JOINT_NAMES),
-            "gains": {"kp": WALKING_KP, "kd": WALKING_KD}, "schedule": schedule, "x0_clip": self.x0_clip,
-            "noise_scale": self.noise_scale, "reward_terms": list(self.reward_terms),
-            "parameters": dict(self.parameters), "normalizer": self.normalizer.to_json(),
-            "inputs": _as_json(self.inputs()), "outputs": _as_json(self.outputs()),
+            "horizon": self.horizon,
+            "rows": self.rows,
+            "replan_margin": self.replan_margin,
+            "control_dt": CONTROL_DT,
+            "observation": dict(OBSERVATION_FIELDS),
+            "action": ACTION_MEANING,
+            "joint_order": list(JOINT_NAMES),
+            "gains": {"kp": WALKING_KP, "kd": WALKING_KD},
+            "schedule": schedule,
+            "x0_clip": self.x0_clip,
+            "noise_scale": self.noise_scale,
+            "reward_terms": list(self.reward_terms),
+            "parameters": dict(self.parameters),
+            "normalizer": self.normalizer.to_json(),
+            "inputs": _as_json(self.inputs()),
+            "outputs": _as_json(self.outputs()),
         }
 
     @classmethod
@@ -124,11 +138,14 @@ class ModelDescription:
             if schedule.pop("type") != "cosine":
                 raise ArtefactError(f"noise schedule {data['schedule']['type']!r} is not supported; valid: cosine")
             description = cls(
-                horizon=int(data["horizon"]), replan_margin=int(data["replan_margin"]),
-                normalizer=Normalizer.from_json(data["normalizer"]), schedule=NoiseSchedule(**schedule),
+                horizon=int(data["horizon"]),
+                replan_margin=int(data["replan_margin"]),
+                normalizer=Normalizer.from_json(data["normalizer"]),
+                schedule=NoiseSchedule(**schedule),
                 reward_terms=tuple(data["reward_terms"]),
                 parameters={name: int(size) for name, size in data["parameters"].items()},
-                x0_clip=float(data["x0_clip"]), noise_scale=float(data["noise_scale"]),
+                x0_clip=float(data["x0_clip"]),
+                noise_scale=float(data["noise_scale"]),
             )
         except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ConfigurationError) as error:
             raise ArtefactError(f"the card's model part is not readable: {error!r}") from None

@@ -80,9 +80,9 @@ class BaseEstimator:
 
     def __init__(self, noise: EstimatorNoise | None = None, foot_sensors: bool = True) -> None:
         self._noise = noise or EstimatorNoise()
-        self._velocity_precision = np.array(
-            [self._noise.foot_velocity, self._noise.foot_velocity, self._noise.foot_velocity_vertical]
-        ) ** -2.0
+        self._velocity_precision = (
+            np.array([self._noise.foot_velocity, self._noise.foot_velocity, self._noise.foot_velocity_vertical]) ** -2.0
+        )
         self.restarts = 0
         self._tick_ms: int | None = None
         self._state = np.zeros((_STATES, 3))
@@ -109,9 +109,7 @@ class BaseEstimator:
         rotation = rotations.rotation_matrix(lowstate.base_quat_wxyz)
         vertical_force = kinematics.foot_forces(legs, lowstate.joint_torque) @ rotation[2]
         feet_w = (legs.foot_pos_b - IMU_POSITION_B) @ rotation.T
-        contact = self._contact.update(
-            lowstate.foot_force, vertical_force, feet_w[:, 2], legs.foot_pos_b[:, 2], dt
-        )
+        contact = self._contact.update(lowstate.foot_force, vertical_force, feet_w[:, 2], legs.foot_pos_b[:, 2], dt)
         self._contact_time = np.where(contact, self._contact_time + dt, 0.0)
         self._flight_time = 0.0 if contact.any() else self._flight_time + dt
         if self._initialized:

@@ -160,15 +160,11 @@ def evaluate_caching(config: Config) -> dict[str, Any]:
 
 def _run(config: Config, artefact: Artefact, timing: Timing, variant: Variant) -> dict[str, Any]:
     sampling = variant.sampling(artefact.description.schedule.steps, config.candidates, config.seed)
-    planner = DiffusionMpcPlanner(
-        artefact, DiffusionMpcConfig(timing, sampling, config.hold_committed, config.threads)
-    )
+    planner = DiffusionMpcPlanner(artefact, DiffusionMpcConfig(timing, sampling, config.hold_committed, config.threads))
     recorder = SeamRecorder(AsynchronousController(planner, latency_ticks=LATENCY_TICKS))
     commands = np.repeat(np.array(config.commands, dtype=float), config.robots, axis=0)
     randomization = Randomization() if config.randomized else None
-    simulation = BatchSimulation(
-        len(commands), seed=config.seed, threads=config.threads, randomization=randomization
-    )
+    simulation = BatchSimulation(len(commands), seed=config.seed, threads=config.threads, randomization=randomization)
     label = f"D={timing.replan_margin} R={timing.replan_interval} {describe(variant)}"
     scores = run_closed_loop(recorder, simulation, commands, config.ticks, label)
     of_command = np.repeat(np.arange(len(config.commands)), config.robots)

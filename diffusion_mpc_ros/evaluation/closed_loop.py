@@ -174,4 +174,3 @@ def _measure(state: BatchState, commands: np.ndarray) -> dict[str, np.ndarray]:
         "joint_vel_squared": np.mean(state.joint_vel**2, axis=1),
         "velocity": np.column_stack([state.base_lin_vel_b[:, :2], state.base_ang_vel_b[:, 2]]),
     }
-

@@ -188,9 +188,7 @@ def walk(config: Config, policy: DemonstratorPolicy, gait: GaitCommand, label: s
     of_command = np.repeat(np.arange(len(config.commands)), config.robots)
     walked = meter.walked()
     errors = {name: np.abs(walked[name] - getattr(gait, name)) for name in policy.gait_parameters}
-    return [
-        _command_row(command, scores, of_command == index, errors) for index, command in enumerate(config.commands)
-    ]
+    return [_command_row(command, scores, of_command == index, errors) for index, command in enumerate(config.commands)]
 
 
 def _command_row(

@@ -133,8 +133,13 @@ class ReferencePlanner:
     name = "reference"
 
     def __init__(
-        self, artefact: Artefact, networks: Mapping[str, nn.Module], timing: Timing, sampling: SamplingOptions,
-        randn: Randn = torch.randn, compiled: bool = False,
+        self,
+        artefact: Artefact,
+        networks: Mapping[str, nn.Module],
+        timing: Timing,
+        sampling: SamplingOptions,
+        randn: Randn = torch.randn,
+        compiled: bool = False,
     ) -> None:
         if sampling.cached_steps:
             raise ConfigurationError("the reference knows no cached steps: take cached_steps 0")
@@ -187,7 +192,15 @@ class ReferencePlanner:
             level, next_level = levels[step - 1], levels[step]
             noise = self._noise() if next_level > 0 and self.sampling.sampler == "ddpm" else torch.zeros_like(tau)
             tau, x0 = self._run_step(
-                tau, noise, alphas_cumprod[level], alphas_cumprod[next_level], flags, known, mask, weights, parameters,
+                tau,
+                noise,
+                alphas_cumprod[level],
+                alphas_cumprod[next_level],
+                flags,
+                known,
+                mask,
+                weights,
+                parameters,
                 feasible,
             )
             if weights is not None and step in resampled:
@@ -199,8 +212,15 @@ class ReferencePlanner:
         if request.committed_actions is not None:
             targets[: len(request.committed_actions)] = request.committed_actions[:, 0]
         return Plan(
-            request.tick, clip_joint_targets(targets)[:, None], float(reward[best]), request.rewards.revision,
-            time.perf_counter() - start, trajectory[None], request.command, self.name, self.timing.replan_margin,
+            request.tick,
+            clip_joint_targets(targets)[:, None],
+            float(reward[best]),
+            request.rewards.revision,
+            time.perf_counter() - start,
+            trajectory[None],
+            request.command,
+            self.name,
+            self.timing.replan_margin,
             {"denoising_steps": self.sampling.steps},
         )
 

@@ -55,9 +55,7 @@ WALKS_OR_STANDS = Expectation("keeps walking, or stands and waits", (Mode.WALKIN
 HALTS = Expectation("its velocity goes to zero, it stands still until somebody holds it", (Mode.WALKING,), moves=False,
                     reaction=Reaction.HALT)  # fmt: skip
 # Safe is not upright: a robot whose commands come when they can may fall.
-SAFE = Expectation(
-    "keeps walking, stands, or FAULT: damping", (Mode.WALKING, Mode.STANDING, Mode.FAULT), upright=False
-)
+SAFE = Expectation("keeps walking, stands, or FAULT: damping", (Mode.WALKING, Mode.STANDING, Mode.FAULT), upright=False)
 DAMPED_BY_WATCHDOG = Expectation(
     "the watchdog damps, walks after a restart", (), upright=False, reaction=Reaction.DAMPING
 )
@@ -78,6 +76,4 @@ def faults(cause: str, max_moving: int | None = None) -> Expectation:
 LET_DOWN = Expectation(
     "sits down, lies damped, then silence", (), upright=False, reaction=Reaction.DAMPING, lies=True, max_impact=IMPACT
 )
-STAYS_DOWN = Expectation(
-    "damped, not standing up", (Mode.DAMPING,), upright=False, lies=True
-)
+STAYS_DOWN = Expectation("damped, not standing up", (Mode.DAMPING,), upright=False, lies=True)

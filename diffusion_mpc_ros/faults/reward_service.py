@@ -68,8 +68,11 @@ def garbage() -> Iterator[tuple[str, SetRewardWeights.Request]]:
         yield f"weight {value}", reward_request(weights={TERM: value})
     yield "more names than weights", SetRewardWeights.Request(names=[TERM, "align"], weights=[0.1], ramp_duration=-1.0)
     yield "weights without names", SetRewardWeights.Request(names=[], weights=[0.1] * MANY, ramp_duration=-1.0)
-    yield "many names", SetRewardWeights.Request(
-        names=[f"term{number}" for number in range(MANY)], weights=[0.1] * MANY, ramp_duration=-1.0
+    yield (
+        "many names",
+        SetRewardWeights.Request(
+            names=[f"term{number}" for number in range(MANY)], weights=[0.1] * MANY, ramp_duration=-1.0
+        ),
     )
     yield "one name twice", SetRewardWeights.Request(names=[TERM, TERM], weights=[0.1, 0.2], ramp_duration=-1.0)
     yield "unknown preset", reward_request(preset="no_such_preset")

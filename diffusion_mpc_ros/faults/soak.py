@@ -213,7 +213,6 @@ class Soak:
                 self._harness.request("damp")
         self._restart()
 
-
     def _wire_speaks(self) -> bool:
         """Whether commands have left for the robot at half their rate or more within the last half second."""
         return self._harness.relay.report(time.monotonic() - 0.5)["commands"] >= 0.25 / CONTROL_DT

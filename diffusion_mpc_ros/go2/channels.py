@@ -50,9 +50,7 @@ class Channel(Generic[T]):
     decode: Callable[[bytes, float], T]  # (sample, receive_time [s])
 
 
-LOWSTATE: Channel[LowState] = Channel(
-    "rt/lowstate", sdk.LowState_, messages.encode_lowstate, messages.decode_lowstate
-)
+LOWSTATE: Channel[LowState] = Channel("rt/lowstate", sdk.LowState_, messages.encode_lowstate, messages.decode_lowstate)
 LOWCMD: Channel[JointCommand] = Channel(
     "rt/lowcmd", sdk.LowCmd_, messages.encode_lowcmd, lambda sample, _: messages.decode_lowcmd(sample)
 )

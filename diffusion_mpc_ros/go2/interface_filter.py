@@ -57,8 +57,12 @@ def _program(interfaces: set[int]) -> bytes:
         (_JUMP_IF_EQUAL, len(interfaces) - number, 0, interface)
         for number, interface in enumerate(sorted(interfaces))
     ]
-    instructions = [(_LOAD_WORD, 0, 0, _INTERFACE_INDEX), *comparisons, (_RETURN, 0, 0, _DROP),
-                    (_RETURN, 0, 0, _WHOLE_PACKET)]
+    instructions = [
+        (_LOAD_WORD, 0, 0, _INTERFACE_INDEX),
+        *comparisons,
+        (_RETURN, 0, 0, _DROP),
+        (_RETURN, 0, 0, _WHOLE_PACKET),
+    ]
     return b"".join(struct.pack("@HBBI", *instruction) for instruction in instructions)
 
 

@@ -146,9 +146,7 @@ class MotionSwitcher:
         """
         return parse_mode(self._switcher.call(CHECK_MODE))
 
-    def release(
-        self, attempts: int = 5, interval: float = 1.0, wait: Callable[[float], object] = time.sleep
-    ) -> str:
+    def release(self, attempts: int = 5, interval: float = 1.0, wait: Callable[[float], object] = time.sleep) -> str:
         """Make the robot lie down and its controller let go; the name of the mode that was active.
 
         Newer firmware needs several tries, ``interval`` [s] apart. Raises :class:`InterfaceError` when a mode is still

@@ -123,7 +123,7 @@ class Layout:
     def pack(self, record: np.ndarray) -> bytes:
         """The DDS sample of a message, the inverse of :meth:`unpack`."""
         sample = np.zeros(self._sample_size, dtype=np.uint8)
-        sample[: _ENCAPSULATION_BYTES] = np.frombuffer(_HEADER, dtype=np.uint8)
+        sample[:_ENCAPSULATION_BYTES] = np.frombuffer(_HEADER, dtype=np.uint8)
         sample[self._sample_index] = np.frombuffer(record.tobytes(), dtype=np.uint8)[self._c_index]
         return sample.tobytes()
 

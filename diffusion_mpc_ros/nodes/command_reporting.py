@@ -55,9 +55,7 @@ def _robot_warning(lowstate: LowState | None, link: LinkStatus) -> str:
     return "the battery's state of charge is not known" if lowstate.battery_soc is None else ""
 
 
-def diagnostics(
-    step: ControlStep, loop: ControlLoop, facts: Mapping[str, Any]
-) -> tuple[bytes, str, dict[str, Any]]:
+def diagnostics(step: ControlStep, loop: ControlLoop, facts: Mapping[str, Any]) -> tuple[bytes, str, dict[str, Any]]:
     """Level, text and values of the node's diagnostic status."""
     link = loop.link_status
     fault, mode = step.output.fault, step.output.mode

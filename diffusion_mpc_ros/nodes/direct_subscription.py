@@ -105,9 +105,7 @@ class DirectSubscription:
         for _ in range(limit):
             with self._subscription.handle:
                 pointer = ctypes.c_void_p(self._subscription.handle.pointer)
-                status = self._rcl.rcl_take_serialized_message(
-                    pointer, ctypes.byref(self._array), self._info, None
-                )
+                status = self._rcl.rcl_take_serialized_message(pointer, ctypes.byref(self._array), self._info, None)
             if status != _RET_OK:
                 if status != _RET_TAKE_FAILED:
                     self._rcutils.rcutils_reset_error()

@@ -99,9 +99,7 @@ class Operator(GraphClient):
         """
         self.advertise_velocity()
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._driving = self._node.create_timer(
-            CMD_VEL_PERIOD, lambda: self.send_velocity(self._command), clock=steady
-        )
+        self._driving = self._node.create_timer(CMD_VEL_PERIOD, lambda: self.send_velocity(self._command), clock=steady)
 
     def let_go(self) -> None:
         """Stop what :meth:`drive` has begun: leave cmd_vel without a word."""
@@ -175,9 +173,7 @@ class Operator(GraphClient):
     def _on_command(self, message: JointCommand) -> None:
         sent = conversions.stamp_ns(message.header.stamp) * 1e-9
         from_plan = message.plan_row >= 0
-        self.recording.commands.append(
-            CommandSample(time.monotonic(), sent, message.tick, message.lateness, from_plan)
-        )
+        self.recording.commands.append(CommandSample(time.monotonic(), sent, message.tick, message.lateness, from_plan))
         self._on_mode(message)
 
     def _on_state(self, state: RobotState) -> None:

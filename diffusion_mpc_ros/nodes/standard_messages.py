@@ -143,13 +143,13 @@ def controller_state_message(package: ModuleType, step: ControlStep, stamp: Time
     return message
 
 
-def diagnostic_status(
-    name: str, robot: str, level: bytes, text: str, values: Mapping[str, object]
-) -> DiagnosticStatus:
+def diagnostic_status(name: str, robot: str, level: bytes, text: str, values: Mapping[str, object]) -> DiagnosticStatus:
     """One diagnostic status of ``robot``; ``level`` is one of DiagnosticStatus's."""
     status = DiagnosticStatus(name=name, hardware_id=robot, level=level, message=text)
-    status.values = [KeyValue(key=key, value=f"{value:.6g}" if isinstance(value, float) else str(value))
-                     for key, value in values.items()]
+    status.values = [
+        KeyValue(key=key, value=f"{value:.6g}" if isinstance(value, float) else str(value))
+        for key, value in values.items()
+    ]
     return status
 
 

@@ -61,9 +61,7 @@ def first_level(costs: Sequence[float], limits: Sequence[float]) -> int:
     return next((level for level, cost in enumerate(costs) if cost <= limits[level]), len(costs) - 1)
 
 
-def choose_level(
-    measure: Callable[[int, float], np.ndarray], costs: Sequence[float], limits: Sequence[float]
-) -> Trial:
+def choose_level(measure: Callable[[int, float], np.ndarray], costs: Sequence[float], limits: Sequence[float]) -> Trial:
     """The best level whose p99 keeps within its limit, else the last; ``costs`` and ``limits`` as in first_level.
 
     ``measure(level, limit)`` gives plan times ``(n,)`` [s]. Levels that would be too slow by the ratio of the costs are

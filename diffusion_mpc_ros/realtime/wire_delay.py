@@ -123,9 +123,7 @@ def measure(wire: WireRecord, nodes: NodeRecord, timing: Timing, start: int, end
     ticks = range(commands[0].tick, commands[-1].tick - timing.horizon + 1) if commands else range(0)
     plans = sorted(tick for tick in {*nodes.plans, *first_of_plan} if tick in ticks)
     executed = [tick for tick in plans if tick in first_of_plan]
-    planned = [
-        _delay(wire, int(lowcmds[first_of_plan[tick]]), sent.get(nodes.states.get(tick))) for tick in executed
-    ]
+    planned = [_delay(wire, int(lowcmds[first_of_plan[tick]]), sent.get(nodes.states.get(tick))) for tick in executed]
     received = np.sort(wire.lowcmd_received)
     intervals = np.diff(received[(received >= start) & (received < end)]) * 1e-9
     return Delays(

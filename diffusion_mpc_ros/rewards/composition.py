@@ -40,7 +40,10 @@ class RewardComposer:
     """
 
     def __init__(
-        self, presets: Mapping[str, Preset], constraints: Mapping[str, NamedConstraint], ramp_time: float = 1.0,
+        self,
+        presets: Mapping[str, Preset],
+        constraints: Mapping[str, NamedConstraint],
+        ramp_time: float = 1.0,
         terms: Mapping[str, RewardTerm] = TERMS,
         check: Callable[[tuple[str, ...], Mapping[str, np.ndarray]], None] = lambda constraints, parameters: None,
     ) -> None:
@@ -86,8 +89,14 @@ class RewardComposer:
         return self._compose(self._defaults(), preset.weights, preset.parameters, preset.constraints)
 
     def apply(
-        self, now: float, weights: Mapping[str, float] | None = None, parameters: Mapping[str, Any] | None = None,
-        constraints: Iterable[str] | None = None, ramp_time: float | None = None, *, preset: str = "",
+        self,
+        now: float,
+        weights: Mapping[str, float] | None = None,
+        parameters: Mapping[str, Any] | None = None,
+        constraints: Iterable[str] | None = None,
+        ramp_time: float | None = None,
+        *,
+        preset: str = "",
     ) -> RewardSettings:
         """Change some weights and parameters, on top of what is in force, or of ``preset`` (one, or several with +).
 

@@ -45,23 +45,27 @@ def parse_presets(data: Any, path: str) -> dict[str, Preset]:
     presets = {}
     for name, entry in data["presets"].items():
         kinds = {"description": str, "weights": dict, "parameters": dict, "constraints": list}
-        if not isinstance(name, str) or SEPARATOR in name or not isinstance(entry, dict) or not all(
-            isinstance(value, kinds.get(key, ())) for key, value in entry.items()
+        if (
+            not isinstance(name, str)
+            or SEPARATOR in name
+            or not isinstance(entry, dict)
+            or not all(isinstance(value, kinds.get(key, ())) for key, value in entry.items())
         ):
             raise ConfigurationError(
                 f"preset {brief(name)} of {path} needs a name without {SEPARATOR!r} and may have a text description, "
                 f"mappings weights and parameters, a list constraints, got {brief(entry)}"
             )
         presets[name] = Preset(
-            name, entry.get("description", ""), dict(entry.get("weights", {})), dict(entry.get("parameters", {})),
+            name,
+            entry.get("description", ""),
+            dict(entry.get("weights", {})),
+            dict(entry.get("parameters", {})),
             tuple(entry.get("constraints", ())),
         )
     return presets
 
 
-def combine(
-    presets: Sequence[Preset], terms: Mapping[str, RewardTerm], parameters: Mapping[str, Parameter]
-) -> Preset:
+def combine(presets: Sequence[Preset], terms: Mapping[str, RewardTerm], parameters: Mapping[str, Parameter]) -> Preset:
     """The sum of the rewards of ``presets`` (arXiv 2510.04234, IV-B) over the root of their number; all constraints.
 
     A preset alone is tuned to pull about as hard as a walk stands. Pulls that know nothing of each other add up to a

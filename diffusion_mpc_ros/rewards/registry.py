@@ -41,16 +41,24 @@ class RewardTerm:
 
 
 POSTURE_TARGET = Parameter(
-    "posture.target", tuple(DEFAULT_JOINT_POS.tolist()), tuple(JOINT_POS_MIN.tolist()), tuple(JOINT_POS_MAX.tolist()),
-    "rad", "joint positions to be attracted to",
+    "posture.target",
+    tuple(DEFAULT_JOINT_POS.tolist()),
+    tuple(JOINT_POS_MIN.tolist()),
+    tuple(JOINT_POS_MAX.tolist()),
+    "rad",
+    "joint positions to be attracted to",
 )
 POSTURE_MASK = Parameter("posture.mask", (1.0,) * NUM_JOINTS, 0.0, 1.0, "-", "which joints are attracted, 0 to 1")
 ALIGN_DIRECTION = Parameter(
     "align.direction", (0.0, 0.0, -1.0), -1.0, 1.0, "-", "wanted direction of gravity in the base frame"
 )
 ENERGY_TORQUE_MAX = Parameter(
-    "energy.torque_max", tuple(JOINT_TORQUE_MAX.tolist()), 0.0, tuple(JOINT_TORQUE_MAX.tolist()),
-    "N m", "torque at which the motors saturate",
+    "energy.torque_max",
+    tuple(JOINT_TORQUE_MAX.tolist()),
+    0.0,
+    tuple(JOINT_TORQUE_MAX.tolist()),
+    "N m",
+    "torque at which the motors saturate",
 )
 
 BASE_HEIGHT_TARGET = Parameter("base_height.target", (0.27,), 0.15, 0.35, "m", "height of the base above the ground")
@@ -66,30 +74,60 @@ def _cost_to_go(name: str, max_weight: float, target: float, what: str) -> Rewar
     """The term of one prediction; ``target``, by default, is about what the most economical gaits in the data cost."""
     unit = PREDICTIONS[name]
     low_enough = Parameter(f"{name}.target", (target,), 0.0, 1e6, f"{unit} s/m", "low enough, for each m/s commanded")
-    return RewardTerm(name, partial(terms.cost_to_go, name=name), unit, max_weight,
-                      f"{what} in the second after the plan, above a target", (low_enough,), predicts=True)
+    return RewardTerm(
+        name,
+        partial(terms.cost_to_go, name=name),
+        unit,
+        max_weight,
+        f"{what} in the second after the plan, above a target",
+        (low_enough,),
+        predicts=True,
+    )
 
 
 _ALL = (
-    RewardTerm("posture", terms.posture, "rad^2", 1000.0, "attraction to a joint posture",
-               (POSTURE_TARGET, POSTURE_MASK)),
-    RewardTerm("joint_range", terms.joint_range, "rad^2", 150.0, "joint positions outside a range",
-               (JOINT_RANGE_MIN, JOINT_RANGE_MAX)),
+    RewardTerm(
+        "posture", terms.posture, "rad^2", 1000.0, "attraction to a joint posture", (POSTURE_TARGET, POSTURE_MASK)
+    ),
+    RewardTerm(
+        "joint_range",
+        terms.joint_range,
+        "rad^2",
+        150.0,
+        "joint positions outside a range",
+        (JOINT_RANGE_MIN, JOINT_RANGE_MAX),
+    ),
     RewardTerm("joint_velocity", terms.joint_velocity, "rad^2/s^2", 0.2, "joint speeds"),
     RewardTerm("joint_acceleration", terms.joint_acceleration, "rad^2/s^4", 2e-4, "joint accelerations"),
     RewardTerm("align", terms.align, "1", 20000.0, "base orientation away from the wanted one", (ALIGN_DIRECTION,)),
     RewardTerm("smooth", terms.smooth, "1", 20.0, "total variation of the base orientation"),
     RewardTerm("energy", terms.energy, "J", 3.0, "mechanical work of the joints", (ENERGY_TORQUE_MAX,)),
-    RewardTerm("base_height", terms.base_height, "m^2", 5e4, "base away from a height", (BASE_HEIGHT_TARGET,),
-               predicts=True),
-    RewardTerm("learned_energy", terms.learned_energy, "J", 1.0, "mechanical work as a network predicts it",
-               predicts=True),
-    RewardTerm("foot_lifting", terms.foot_lifting, "m^2", 1e4, "feet lifted too little", (FOOT_CLEARANCE,),
-               predicts=True),
-    RewardTerm("step_frequency", terms.step_frequency, "Hz^2", 50.0, "steps quicker or slower than a frequency",
-               (STEP_FREQUENCY_TARGET,), predicts=True),
-    RewardTerm("velocity_tracking", terms.velocity_tracking, "m^2/s^2", 1500.0, "base velocity away from the command",
-               predicts=True),
+    RewardTerm(
+        "base_height", terms.base_height, "m^2", 5e4, "base away from a height", (BASE_HEIGHT_TARGET,), predicts=True
+    ),
+    RewardTerm(
+        "learned_energy", terms.learned_energy, "J", 1.0, "mechanical work as a network predicts it", predicts=True
+    ),
+    RewardTerm(
+        "foot_lifting", terms.foot_lifting, "m^2", 1e4, "feet lifted too little", (FOOT_CLEARANCE,), predicts=True
+    ),
+    RewardTerm(
+        "step_frequency",
+        terms.step_frequency,
+        "Hz^2",
+        50.0,
+        "steps quicker or slower than a frequency",
+        (STEP_FREQUENCY_TARGET,),
+        predicts=True,
+    ),
+    RewardTerm(
+        "velocity_tracking",
+        terms.velocity_tracking,
+        "m^2/s^2",
+        1500.0,
+        "base velocity away from the command",
+        predicts=True,
+    ),
     _cost_to_go("joint_velocity_to_go", 0.5, 60.0, "squared joint speeds, summed,"),
     _cost_to_go("joint_acceleration_to_go", 1e-3, 5e4, "squared joint accelerations, summed,"),
     _cost_to_go("energy_to_go", 1.0, 80.0, "mechanical power"),

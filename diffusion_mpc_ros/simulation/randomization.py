@@ -43,9 +43,7 @@ def randomize_models(
     for robot in range(count):
         varied = copy.copy(model)
         if robot >= randomization.nominal_fraction * count:
-            position = [
-                rng.uniform(*getattr(randomization, f"mass_position_{axis}")) for axis in ("x", "y", "z")
-            ]
+            position = [rng.uniform(*getattr(randomization, f"mass_position_{axis}")) for axis in ("x", "y", "z")]
             add_payload(varied, indices.base, rng.uniform(*randomization.base_mass), np.array(position))
             varied.geom_friction[floor, 0] = rng.uniform(*randomization.friction)
             strength = rng.uniform(*randomization.motor_strength, size=model.nu)

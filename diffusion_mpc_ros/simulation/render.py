@@ -131,9 +131,7 @@ class Viewer:
 
         self._simulation = simulation
         self._next = 0.0
-        self._handle = viewer.launch_passive(
-            simulation.model, simulation.data, show_left_ui=False, show_right_ui=False
-        )
+        self._handle = viewer.launch_passive(simulation.model, simulation.data, show_left_ui=False, show_right_ui=False)
 
     def sync(self) -> None:
         """Show the present state, at most 60 times a simulated second."""

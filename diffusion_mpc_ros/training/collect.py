@@ -98,9 +98,7 @@ def gait_ranges(config: CollectConfig, policy: DemonstratorPolicy) -> dict[str, 
     return ranges
 
 
-def collect_part(
-    config: CollectConfig, policies: Sequence[DemonstratorPolicy], seed: int
-) -> dict[str, np.ndarray]:
+def collect_part(config: CollectConfig, policies: Sequence[DemonstratorPolicy], seed: int) -> dict[str, np.ndarray]:
     """One part: arrays as in :mod:`dataset`, ``E = robots`` trajectories of ``L = ticks``.
 
     Labels: what :func:`labels` says, at the tick of the observation, ``mechanical_power (E, L)`` [W], the mean over
@@ -109,9 +107,7 @@ def collect_part(
     :func:`variation`, its ``latency (E,)`` [s] at the start, the scale of its ``noise (E,)`` [action units], and
     whether its legs are ``folding (E,)``.
     """
-    simulation = BatchSimulation(
-        config.robots, seed=seed, randomization=config.randomization, threads=config.threads
-    )
+    simulation = BatchSimulation(config.robots, seed=seed, randomization=config.randomization, threads=config.threads)
     rng = np.random.default_rng(seed + 1)
     commands = CommandSampler(config.robots, config.commands, rng)
     noise = NoiseGenerator(config.robots, config.noise, rng)

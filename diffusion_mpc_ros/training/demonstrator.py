@@ -163,7 +163,11 @@ def make_runner(env: WalkingEnv, config: PpoConfig, run_dir: Path) -> Runner:
 
 
 def train(
-    runner: OnPolicyRunner, env: WalkingEnv, config: PpoConfig, done: int, label: str,
+    runner: OnPolicyRunner,
+    env: WalkingEnv,
+    config: PpoConfig,
+    done: int,
+    label: str,
     progress: Callable[[int], Mapping[str, str]],
 ) -> None:
     """What is left of the stages of ``config`` after ``done`` iterations.
@@ -181,7 +185,11 @@ def train(
 
 
 def _run_stage(
-    runner: OnPolicyRunner, env: WalkingEnv, stage: Stage, iterations: int, label: str,
+    runner: OnPolicyRunner,
+    env: WalkingEnv,
+    stage: Stage,
+    iterations: int,
+    label: str,
     progress: Callable[[int], Mapping[str, str]],
 ) -> None:
     runner.alg.entropy_coef = stage.entropy_coef

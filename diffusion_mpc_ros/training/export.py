@@ -100,9 +100,7 @@ def _let_broadcast(traced: torch.fx.GraphModule) -> None:
 
     def full_without(user: torch.fx.Node, expanded: torch.fx.Node) -> bool:
         others = [each for each in user.args if isinstance(each, torch.fx.Node) and each is not expanded]
-        return user.target in _BROADCASTING and any(
-            each.meta["val"].shape == user.meta["val"].shape for each in others
-        )
+        return user.target in _BROADCASTING and any(each.meta["val"].shape == user.meta["val"].shape for each in others)
 
     for node in [*traced.graph.nodes]:
         if node.target is torch.ops.aten.expand.default:
@@ -236,12 +234,17 @@ def export_onnx(step: GuidedStep, description: ModelDescription, path: Path) -> 
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations; the parity check judges the result
         program = torch.export.export(
-            _BranchedStep(step, _trace_rewards(step, inputs)), tuple(inputs.values()),
+            _BranchedStep(step, _trace_rewards(step, inputs)),
+            tuple(inputs.values()),
             dynamic_shapes=(*dynamic[:count], tuple(dynamic[count:])),
         )
         exported = torch.onnx.export(
-            program, dynamo=True, input_names=list(description.inputs()), output_names=list(description.outputs()),
-            optimize=True, verbose=False,
+            program,
+            dynamo=True,
+            input_names=list(description.inputs()),
+            output_names=list(description.outputs()),
+            optimize=True,
+            verbose=False,
         )
     model = exported.model_proto
     give_branches_their_constants(model)
@@ -264,8 +267,12 @@ def parity_error(
 
 
 def export_artefact(
-    denoiser: nn.Module, normalizer: Normalizer, schedule: NoiseSchedule, metadata: ArtefactMetadata,
-    out_dir: str | Path, reward_model: nn.Module | None = None,
+    denoiser: nn.Module,
+    normalizer: Normalizer,
+    schedule: NoiseSchedule,
+    metadata: ArtefactMetadata,
+    out_dir: str | Path,
+    reward_model: nn.Module | None = None,
 ) -> str:
     """Write ``model.onnx`` and ``card.json`` into ``out_dir`` (replaced as a whole); returns the artefact's identity.
 
@@ -278,9 +285,14 @@ def export_artefact(
         terms = [name for name, term in TERMS.items() if reward_model is not None or not term.predicts]
     parameters = term_parameters(terms)
     description = ModelDescription(
-        horizon=metadata.horizon, replan_margin=metadata.replan_margin, normalizer=normalizer, schedule=schedule,
-        reward_terms=tuple(terms), parameters={p.name: p.shape[0] for p in parameters},
-        x0_clip=metadata.x0_clip, noise_scale=metadata.noise_scale,
+        horizon=metadata.horizon,
+        replan_margin=metadata.replan_margin,
+        normalizer=normalizer,
+        schedule=schedule,
+        reward_terms=tuple(terms),
+        parameters={p.name: p.shape[0] for p in parameters},
+        x0_clip=metadata.x0_clip,
+        noise_scale=metadata.noise_scale,
     )
     step = GuidedStep(denoiser.eval(), normalizer, description.reward_terms, description.x0_clip, reward_model).eval()
     with replaced_folder(Path(out_dir)) as folder:
@@ -296,10 +308,17 @@ def export_artefact(
                 f"{out_dir} is left as it was"
             )
         identity = file_sha256(model_path)
-        write_card(folder, {
-            "schema_version": SCHEMA_VERSION, "name": metadata.name, "model": description.to_json(),
-            "training": {"configuration": dict(metadata.training), "commit": metadata.commit},
-            "scores": dict(metadata.scores), "seeds": dict(metadata.seeds), "parity_error": error,
-            "files": {MODEL_FILE: identity},
-        })
+        write_card(
+            folder,
+            {
+                "schema_version": SCHEMA_VERSION,
+                "name": metadata.name,
+                "model": description.to_json(),
+                "training": {"configuration": dict(metadata.training), "commit": metadata.commit},
+                "scores": dict(metadata.scores),
+                "seeds": dict(metadata.seeds),
+                "parity_error": error,
+                "files": {MODEL_FILE: identity},
+            },
+        )
     return identity

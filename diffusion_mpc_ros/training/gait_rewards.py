@@ -86,8 +86,13 @@ def off_schedule(state: BatchState, phase: np.ndarray, moving: np.ndarray) -> np
 
 
 def gait_rewards(
-    state: BatchState, command: np.ndarray, gait: GaitCommand, phase: np.ndarray, action: np.ndarray,
-    memory: GaitMemory, weights: GaitWeights,
+    state: BatchState,
+    command: np.ndarray,
+    gait: GaitCommand,
+    phase: np.ndarray,
+    action: np.ndarray,
+    memory: GaitMemory,
+    weights: GaitWeights,
 ) -> dict[str, np.ndarray]:
     """Unweighted terms ``name -> (B,)``; advances ``memory``.
 

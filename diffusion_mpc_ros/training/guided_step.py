@@ -34,7 +34,11 @@ class GuidedStep(nn.Module):
     """
 
     def __init__(
-        self, denoiser: nn.Module, normalizer: Normalizer, terms: Sequence[str], x0_clip: float = 5.0,
+        self,
+        denoiser: nn.Module,
+        normalizer: Normalizer,
+        terms: Sequence[str],
+        x0_clip: float = 5.0,
         reward_model: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -146,8 +150,23 @@ class GuidedStep(nn.Module):
         return project_box(torch.cat([before, position, speed, previous_action, action], dim=-1), lower, upper)
 
     def forward(
-        self, tau, row_features, next_row_features, transition, noise, known, known_mask, guidance_scale, ranked,
-        reward_weights, lower, upper, torque_max, band_lower, band_upper, *parameters,
+        self,
+        tau,
+        row_features,
+        next_row_features,
+        transition,
+        noise,
+        known,
+        known_mask,
+        guidance_scale,
+        ranked,
+        reward_weights,
+        lower,
+        upper,
+        torque_max,
+        band_lower,
+        band_upper,
+        *parameters,
     ):
         """-> ``tau_next (B, T, 57)`` normalised, ``trajectory (B, T, 57)`` physical, ``reward (B,)``.
 

@@ -147,7 +147,10 @@ class Corruption:
         return torch.where(torch.rand(batch, 1, generator=generator) < self._config.two_level, two, level)
 
     def __call__(
-        self, tau0: torch.Tensor, executed: torch.Tensor, generator: torch.Generator,
+        self,
+        tau0: torch.Tensor,
+        executed: torch.Tensor,
+        generator: torch.Generator,
         levels: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """``(noisy tau, row features, weight of each entry in the loss)``; ``levels (B, T)`` are drawn if not given."""

@@ -44,9 +44,7 @@ def relabel_commands(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     velocity = np.concatenate([arrays["base_lin_vel"][..., :2], observation[..., BASE_ANG_VEL][..., 2:]], axis=-1)
     episodes, ticks = _steady_blocks(observation[..., COMMAND], arrays["fresh"], policy)
     command = observation[episodes, ticks, COMMAND].astype(np.float64)
-    walked = np.stack(
-        [velocity[episode, tick : tick + BLOCK].mean(axis=0) for episode, tick in zip(episodes, ticks)]
-    )
+    walked = np.stack([velocity[episode, tick : tick + BLOCK].mean(axis=0) for episode, tick in zip(episodes, ticks)])
     of_blocks = np.concatenate([facts[episodes], policy[episodes, ticks]], axis=1)
     weights, *_ = np.linalg.lstsq(_features(command, of_blocks), walked, rcond=None)
     relabelled = observation.copy()

@@ -62,12 +62,22 @@ def _export_artefact(config: ExportConfig) -> None:
     networks = load_networks(artefact, build_network)
     scores = {name: score for name, score in artefact.card.get("scores", {}).items() if name != INT8_SCORES}
     metadata = ArtefactMetadata(
-        name=config.output.name, horizon=description.horizon, replan_margin=description.replan_margin,
-        noise_scale=config.noise_scale, x0_clip=description.x0_clip, training=training, commit=source_commit(),
-        scores=scores, seeds=artefact.card.get("seeds", {}),
+        name=config.output.name,
+        horizon=description.horizon,
+        replan_margin=description.replan_margin,
+        noise_scale=config.noise_scale,
+        x0_clip=description.x0_clip,
+        training=training,
+        commit=source_commit(),
+        scores=scores,
+        seeds=artefact.card.get("seeds", {}),
     )
     export_artefact(
-        networks[DENOISER], description.normalizer, description.schedule, metadata, config.output,
+        networks[DENOISER],
+        description.normalizer,
+        description.schedule,
+        metadata,
+        config.output,
         networks.get(REWARD_MODEL),
     )
 
@@ -78,7 +88,9 @@ def _export_run(config: ExportConfig) -> None:
     denoiser = build_denoiser(training.network, rows)
     denoiser.load_state_dict(checkpoint["ema"])
     description = {
-        **run, "iterations_done": checkpoint["iteration"], "loss": checkpoint["loss"],
+        **run,
+        "iterations_done": checkpoint["iteration"],
+        "loss": checkpoint["loss"],
         "cpu_seconds": checkpoint["cpu_seconds"],
     }
     seeds = {"pretrain": training.seed, "collect": [dataset["seed"] for dataset in run["datasets"]]}
@@ -97,8 +109,14 @@ def _export_run(config: ExportConfig) -> None:
         description["reward_model"] = reward_run
         seeds["reward_model"] = reward_run["config"]["seed"]
     metadata = ArtefactMetadata(
-        name=config.output.name, horizon=training.horizon, replan_margin=training.replan_margin,
-        noise_scale=config.noise_scale, training=description, commit=source_commit(), scores=scores, seeds=seeds,
+        name=config.output.name,
+        horizon=training.horizon,
+        replan_margin=training.replan_margin,
+        noise_scale=config.noise_scale,
+        training=description,
+        commit=source_commit(),
+        scores=scores,
+        seeds=seeds,
     )
     export_artefact(denoiser.eval(), normalizer, schedule, metadata, config.output, reward_model)
 

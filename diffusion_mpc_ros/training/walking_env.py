@@ -58,9 +58,7 @@ class WalkingEnv(VecEnv):
         self.max_episode_length = config.episode_ticks
         self.device = "cpu"
         self.episode_length_buf = torch.zeros(self.num_envs, dtype=torch.long)
-        self.simulation = BatchSimulation(
-            self.num_envs, seed=seed, randomization=config.randomization, threads=threads
-        )
+        self.simulation = BatchSimulation(self.num_envs, seed=seed, randomization=config.randomization, threads=threads)
         varied = variation(self.simulation.models, self.simulation.nominal)
         self._variation = np.column_stack([varied[name] for name in ("payload_mass", "payload_position", "friction")])
         self._rng = np.random.default_rng(seed + 1)
@@ -146,9 +144,7 @@ class WalkingEnv(VecEnv):
 
     def errors(self) -> dict[str, float]:
         """See :func:`gait_errors`, at this tick."""
-        return gait_errors(
-            self.simulation.state, self.commands.command, self.gait, self.clock.phase, self.memory
-        )
+        return gait_errors(self.simulation.state, self.commands.command, self.gait, self.clock.phase, self.memory)
 
     def _draw_gait(self, robots: int) -> GaitCommand:
         return GaitCommand.draw(robots, self._rng, default_share=self.cfg.default_gait_share)

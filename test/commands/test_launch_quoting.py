@@ -11,7 +11,12 @@ from diffusion_mpc_ros.commands import launch
 from diffusion_mpc_ros.core.errors import ConfigurationError
 
 INJECTIONS = [
-    "$(touch {0})", "`touch {0}`", "; touch {0};", "' ; touch {0} ; '", '" ; touch {0} ; "', "\n touch {0} \n",
+    "$(touch {0})",
+    "`touch {0}`",
+    "; touch {0};",
+    "' ; touch {0} ; '",
+    '" ; touch {0} ; "',
+    "\n touch {0} \n",
     "&& touch {0}",
 ]
 

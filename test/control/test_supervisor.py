@@ -51,8 +51,19 @@ def make_lowstate(**changes):
 
 
 def make_input(
-    tick=0, *, request=None, joint_targets=None, age=0.002, lowstate=..., e_stop="", link=SOUND, stall=CONTROL_DT,
-    took_over=False, held=True, jump=0.0, **changes,
+    tick=0,
+    *,
+    request=None,
+    joint_targets=None,
+    age=0.002,
+    lowstate=...,
+    e_stop="",
+    link=SOUND,
+    stall=CONTROL_DT,
+    took_over=False,
+    held=True,
+    jump=0.0,
+    **changes,
 ):
     """A supervisor input; keyword ``changes`` go to the LowState."""
     lowstate = make_lowstate(**changes) if lowstate is ... else lowstate
@@ -88,8 +99,11 @@ def walking():
 
 def is_damping(command):
     return (
-        not command.kp.any() and not command.torque.any() and not command.joint_vel.any()
-        and (command.kd == DAMPING_KD).all() and np.isfinite(command.joint_pos).all()
+        not command.kp.any()
+        and not command.torque.any()
+        and not command.joint_vel.any()
+        and (command.kd == DAMPING_KD).all()
+        and np.isfinite(command.joint_pos).all()
     )
 
 

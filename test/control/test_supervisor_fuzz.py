@@ -34,8 +34,15 @@ INPUTS, TICKS = 100_000, 250
 REGIMES = {"calm": 0.001, "rough": 0.02, "hostile": 0.3}
 SAFE = (Mode.DAMPING, Mode.FAULT)
 SOUND = LinkStatus(robot_controller="", watchdog_ready=True)
-FIELDS = ("base_quat_wxyz", "base_ang_vel", "base_lin_acc", "joint_pos", "joint_vel", "joint_torque",
-          "motor_temperature")
+FIELDS = (
+    "base_quat_wxyz",
+    "base_ang_vel",
+    "base_lin_acc",
+    "joint_pos",
+    "joint_vel",
+    "joint_torque",
+    "motor_temperature",
+)
 NUMBERS = (np.nan, np.inf, -np.inf, 1e300, -1e300, 1e9, -1e9, 300.0, -300.0, 12.0, -5.0, 1e-300, 0.0)
 SHAPES = ((11,), (13,), (), (0,), (12, 1), (1, 12), (4, 3))
 LINKS = (
@@ -210,8 +217,20 @@ def wrong_request(rng, given, values):
 
 
 WRONGS = (
-    wrong_number, wrong_numbers, wrong_shape, wrong_plan, wrong_age, wrong_stall, wrong_link, no_lowstate, wear, pushed,
-    e_stop, wrong_request, motors_off, clock_jump,
+    wrong_number,
+    wrong_numbers,
+    wrong_shape,
+    wrong_plan,
+    wrong_age,
+    wrong_stall,
+    wrong_link,
+    no_lowstate,
+    wear,
+    pushed,
+    e_stop,
+    wrong_request,
+    motors_off,
+    clock_jump,
 )
 
 
@@ -291,8 +310,7 @@ def same(first: SupervisorOutput, second: SupervisorOutput) -> bool:
     """Whether two outputs say the same, bit for bit."""
     commands = zip(dataclasses.astuple(first.command), dataclasses.astuple(second.command))
     rest = [
-        (output.mode, output.fault, output.message, output.following_plan, output.clamped)
-        for output in (first, second)
+        (output.mode, output.fault, output.message, output.following_plan, output.clamped) for output in (first, second)
     ]
     return rest[0] == rest[1] and all(np.array_equal(left, right) for left, right in commands)
 

@@ -126,8 +126,9 @@ def test_what_is_wrong_with_a_folder_that_stays_is_said_at_once(tmp_path):
 
 def test_a_file_is_no_folder(tmp_path):
     (tmp_path / "go2").write_text("mine")
-    with pytest.raises(ConfigurationError, match="go2 is a file: name another folder"), replaced_folder(
-        tmp_path / "go2"
+    with (
+        pytest.raises(ConfigurationError, match="go2 is a file: name another folder"),
+        replaced_folder(tmp_path / "go2"),
     ):
         pass
     assert (tmp_path / "go2").read_text() == "mine"
@@ -137,9 +138,10 @@ def test_a_file_system_that_cannot_exchange_is_named(tmp_path, monkeypatch):
     (tmp_path / "go2").mkdir()
     write(tmp_path / "go2", "old")
     monkeypatch.setattr(files, "RENAME_EXCHANGE", 1 << 30)  # refused by every kernel
-    with pytest.raises(ConfigurationError, match="file system of .*go2 cannot replace a folder"), replaced_folder(
-        tmp_path / "go2"
-    ) as folder:
+    with (
+        pytest.raises(ConfigurationError, match="file system of .*go2 cannot replace a folder"),
+        replaced_folder(tmp_path / "go2") as folder,
+    ):
         write(folder, "new")
     assert read(tmp_path / "go2") == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["go2"]

@@ -21,8 +21,13 @@ from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 RNG = np.random.default_rng(11)
 NORMALIZER = Normalizer(RNG.normal(scale=0.3, size=57), RNG.uniform(0.2, 2.0, size=57))
 DESCRIPTION = ModelDescription(
-    horizon=11, replan_margin=3, normalizer=NORMALIZER, schedule=NoiseSchedule(10), noise_scale=0.5,
-    reward_terms=("posture", "energy"), parameters={"posture.target": 12},
+    horizon=11,
+    replan_margin=3,
+    normalizer=NORMALIZER,
+    schedule=NoiseSchedule(10),
+    noise_scale=0.5,
+    reward_terms=("posture", "energy"),
+    parameters={"posture.target": 12},
 )
 GUIDANCE = Guidance(np.zeros(2), {"posture.target": np.zeros(12)}, FeasibleSet.free(12))
 OBSERVATIONS = RNG.normal(scale=0.2, size=(2, 45))
@@ -74,9 +79,7 @@ def test_a_perfect_denoiser_gives_the_clean_trajectory_with_the_known_entries():
         sample.trajectory[:, :, COMMAND], np.repeat(OBSERVATIONS[:, None, COMMAND], 12, axis=1), atol=1e-5
     )
     np.testing.assert_array_equal(sample.joint_targets[:3], committed)
-    np.testing.assert_allclose(
-        np.moveaxis(sample.trajectory[:, 1:4, PREVIOUS_ACTION], 1, 0), committed, atol=1e-5
-    )
+    np.testing.assert_allclose(np.moveaxis(sample.trajectory[:, 1:4, PREVIOUS_ACTION], 1, 0), committed, atol=1e-5)
     free = CLEAN * NORMALIZER.std + NORMALIZER.mean
     np.testing.assert_allclose(sample.trajectory[1, 1:, JOINT_POS], free[1:, JOINT_POS], atol=1e-5)
     np.testing.assert_allclose(

@@ -58,8 +58,13 @@ def test_ddim_keeps_the_noise_that_the_sample_holds(a, b, x0, noise):
 @pytest.mark.parametrize("num_steps", [10, 5])
 @pytest.mark.parametrize("sampler", ["ddpm", "ddim"])
 def test_a_run_equals_the_reference_scheduler(sampler, num_steps):
-    settings = {"num_train_timesteps": 10, "trained_betas": SCHEDULE.betas, "prediction_type": "sample",
-                "clip_sample": False, "timestep_spacing": "trailing"}
+    settings = {
+        "num_train_timesteps": 10,
+        "trained_betas": SCHEDULE.betas,
+        "prediction_type": "sample",
+        "clip_sample": False,
+        "timestep_spacing": "trailing",
+    }
     reference = DDPMScheduler(**settings) if sampler == "ddpm" else DDIMScheduler(**settings)
     reference.set_timesteps(num_steps)
     x0, tau = torch.randn(2, 4, 7, dtype=torch.float64, generator=torch.Generator().manual_seed(0))

@@ -158,7 +158,11 @@ def test_a_jump_of_the_clock_starts_over_a_short_gap_does_not():
 def test_a_lifted_robot_starts_over_and_its_velocity_does_not_run_away():
     estimator, tick_ms = started()
     estimate, tick_ms = feed(
-        estimator, tick_ms, FLIGHT_TIME + 0.1, foot_force=np.zeros(4), joint_torque=np.zeros(12),
+        estimator,
+        tick_ms,
+        FLIGHT_TIME + 0.1,
+        foot_force=np.zeros(4),
+        joint_torque=np.zeros(12),
         base_lin_acc=np.array([5.0, 0.0, 9.81]),
     )
     assert not estimate.initialized

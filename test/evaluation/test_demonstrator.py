@@ -21,9 +21,7 @@ COMMANDS = ((0.5, 0.0, 0.0), (0.0, 0.0, 0.0))
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("demonstrator")
-    return Config(
-        commands=COMMANDS, robots=2, ticks=150, threads=1, json=folder / "d.json", markdown=folder / "d.md"
-    )
+    return Config(commands=COMMANDS, robots=2, ticks=150, threads=1, json=folder / "d.json", markdown=folder / "d.md")
 
 
 @pytest.fixture(scope="module")

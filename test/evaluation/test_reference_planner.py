@@ -90,10 +90,13 @@ def test_they_agree_on_what_a_walking_robot_asks_for(shipped, networks):
 @pytest.mark.parametrize("constraints", [("joint_velocity",), ("torque", "joint_band")])
 def test_constraints_and_no_committed_actions_agree_too(shipped, networks, constraints):
     rewards = dataclasses.replace(
-        guided(shipped.description.reward_terms), constraints=constraints,
+        guided(shipped.description.reward_terms),
+        constraints=constraints,
         parameters={
-            "joint_velocity.max": np.full(12, 1.0), "torque.max": np.full(12, 4.0),
-            "joint_band.min": np.tile([0.0, 0.0, -1.6], 4), "joint_band.max": np.tile([0.0, 0.0, -1.4], 4),
+            "joint_velocity.max": np.full(12, 1.0),
+            "torque.max": np.full(12, 4.0),
+            "joint_band.min": np.tile([0.0, 0.0, -1.6], 4),
+            "joint_band.max": np.tile([0.0, 0.0, -1.4], 4),
         },
     )
     request = dataclasses.replace(standing_request(Timing(), rewards), committed_actions=None)
@@ -103,8 +106,13 @@ def test_constraints_and_no_committed_actions_agree_too(shipped, networks, const
     np.testing.assert_allclose(actual.trajectory, expected.trajectory, rtol=1e-4, atol=1e-4)
     assert actual.reward == pytest.approx(expected.reward, rel=1e-4)
     free = dataclasses.replace(request, rewards=dataclasses.replace(rewards, constraints=()))
-    assert np.abs(ReferencePlanner(shipped, networks, Timing(), sampling, numpy_randn(0)).plan(free).trajectory
-                  - expected.trajectory).max() > 0.1  # the constraint binds
+    assert (
+        np.abs(
+            ReferencePlanner(shipped, networks, Timing(), sampling, numpy_randn(0)).plan(free).trajectory
+            - expected.trajectory
+        ).max()
+        > 0.1
+    )  # the constraint binds
 
 
 def test_the_flops_of_a_plan_are_those_of_the_shipped_network_by_hand(shipped, networks):

@@ -119,9 +119,7 @@ def test_format(walking, bad):
 def test_position_outside_the_limits(walking):
     # The calf's upper limit is -0.83776 rad; half a radian below it the step is allowed, the position is not.
     state = lowstate(joint_pos=JOINT_POS_MAX)
-    assert walking.tick(lowcmd(moved(2, 0.7)), state) == [
-        "position: FR_calf_joint told -0.800 rad, outside its limits"
-    ]
+    assert walking.tick(lowcmd(moved(2, 0.7)), state) == ["position: FR_calf_joint told -0.800 rad, outside its limits"]
 
 
 def test_position_does_not_matter_without_stiffness(walking):

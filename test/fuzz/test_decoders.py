@@ -30,11 +30,39 @@ BYTES = st.one_of(
 SCALARS = st.one_of(
     st.none(), st.booleans(), st.floats(), st.text(max_size=8), st.integers(), st.sampled_from([10**400, -(10**400)])
 )
-NAMES = st.sampled_from([
-    "name", "presets", "none", "weights", "parameters", "constraints", "description", "posture", "posture.target",
-    "joint_range", "tilt_max", "value", "unit", "reason", "schedule", "steps", "horizon", "normalizer", "files",
-    "model", "schema_version", "model.onnx", "type", "mean", "std", "clamp", "replan_margin", "reward_terms", "x0_clip",
-])
+NAMES = st.sampled_from(
+    [
+        "name",
+        "presets",
+        "none",
+        "weights",
+        "parameters",
+        "constraints",
+        "description",
+        "posture",
+        "posture.target",
+        "joint_range",
+        "tilt_max",
+        "value",
+        "unit",
+        "reason",
+        "schedule",
+        "steps",
+        "horizon",
+        "normalizer",
+        "files",
+        "model",
+        "schema_version",
+        "model.onnx",
+        "type",
+        "mean",
+        "std",
+        "clamp",
+        "replan_margin",
+        "reward_terms",
+        "x0_clip",
+    ]
+)
 VALUES = st.recursive(
     SCALARS, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(NAMES | SCALARS, inner, max_size=6)
 )
@@ -87,10 +115,13 @@ def test_a_bomb_of_aliases_is_refused_without_being_written_out():
     assert not decoders.run("safety_settings", bomb.encode())
     thresholds = config_file("safety.yaml").read_text().replace("tilt_max:\n  value: 0.9", "tilt_max:\n  value: *a9")
     with pytest.raises(ConfigurationError, match="tilt_max must be a finite number") as refused:
-        decoders._yaml((bomb + "\n" + thresholds).encode(), lambda content, source: decoders.parse_safety_settings(
-            {name: entry for name, entry in content.items() if not name[1:].isdigit()},
-            source,
-        ))
+        decoders._yaml(
+            (bomb + "\n" + thresholds).encode(),
+            lambda content, source: decoders.parse_safety_settings(
+                {name: entry for name, entry in content.items() if not name[1:].isdigit()},
+                source,
+            ),
+        )
     assert len(str(refused.value)) < 500
     assert not decoders.run("reward_presets", f"{bomb}\npresets: {{bad: *a9}}".encode())
 
@@ -114,8 +145,6 @@ def test_only_a_text_tells_that_no_controller_is_active(answer):
 
 
 def test_the_coverage_guided_run_says_what_it_lacks():
-    code = (
-        f"import runpy, sys; sys.modules['atheris'] = None; runpy.run_path({str(TOOL)!r}, run_name='__main__')"
-    )
+    code = f"import runpy, sys; sys.modules['atheris'] = None; runpy.run_path({str(TOOL)!r}, run_name='__main__')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 2 and "pip install -r requirements/fuzz.txt" in done.stderr

@@ -25,8 +25,10 @@ def floats(size: int):
 
 
 def quaternions():
-    return arrays(np.float64, 4, elements=st.floats(-1.0, 1.0)).filter(lambda q: np.linalg.norm(q) > 0.1).map(
-        lambda q: q / np.linalg.norm(q)
+    return (
+        arrays(np.float64, 4, elements=st.floats(-1.0, 1.0))
+        .filter(lambda q: np.linalg.norm(q) > 0.1)
+        .map(lambda q: q / np.linalg.norm(q))
     )
 
 

@@ -30,8 +30,14 @@ WAIT = 30.0
 TIMING = Timing(horizon=11, replan_margin=3, replan_interval=1)
 # Wide enough for a busy machine, and motions as quick as the settings' bounds allow.
 QUICK = {
-    "lowstate_age_max": 0.5, "arming_lowstate_age_max": 0.5, "loop_stall_max": 0.5, "watchdog_timeout": 0.5,
-    "fold_time": 0.3, "stand_up_time": 0.5, "sit_down_time": 0.5, "settle_time": 0.1,
+    "lowstate_age_max": 0.5,
+    "arming_lowstate_age_max": 0.5,
+    "loop_stall_max": 0.5,
+    "watchdog_timeout": 0.5,
+    "fold_time": 0.3,
+    "stand_up_time": 0.5,
+    "sit_down_time": 0.5,
+    "settle_time": 0.1,
 }
 SETTINGS = dataclasses.replace(load_safety_settings(config_file("safety.yaml")), **QUICK)
 

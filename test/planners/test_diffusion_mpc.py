@@ -18,8 +18,12 @@ from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig,
 
 STANDING, COMMAND = RobotState.standing(5), np.array([[0.5, 0.0, 0.0]])
 OBSERVATION_STANDING = make_observation(
-    base_ang_vel=np.zeros(3), projected_gravity=np.array([0.0, 0.0, -1.0]), command=np.array([0.5, 0.0, 0.0]),
-    joint_pos=DEFAULT_JOINT_POS, joint_vel=np.zeros(12), previous_action=DEFAULT_JOINT_POS,
+    base_ang_vel=np.zeros(3),
+    projected_gravity=np.array([0.0, 0.0, -1.0]),
+    command=np.array([0.5, 0.0, 0.0]),
+    joint_pos=DEFAULT_JOINT_POS,
+    joint_vel=np.zeros(12),
+    previous_action=DEFAULT_JOINT_POS,
 )
 PAPER_TIMING, NO_REWARD = Timing(), RewardSettings()
 COMMITTED = np.tile(DEFAULT_JOINT_POS, (3, 1, 1)) + 0.05

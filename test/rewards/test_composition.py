@@ -110,9 +110,7 @@ def test_an_unknown_preset_lists_the_valid_ones(composer):
         composer.apply(0.0, preset="gallop")
 
 
-@given(
-    st.lists(st.tuples(st.floats(0.0, 5.0), st.sampled_from(sorted(PRESETS))), max_size=6), st.floats(0.0, 20.0)
-)
+@given(st.lists(st.tuples(st.floats(0.0, 5.0), st.sampled_from(sorted(PRESETS))), max_size=6), st.floats(0.0, 20.0))
 def test_what_is_in_effect_is_always_within_bounds(changes, later):
     composer, now = RewardComposer(PRESETS, CONSTRAINTS, ramp_time=2.0), 0.0
     for wait, preset in changes:

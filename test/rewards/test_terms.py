@@ -116,7 +116,7 @@ def test_energy_is_the_work_of_the_pd_law_with_saturated_motors():
 
 
 def test_base_height_is_the_squared_distance_of_the_predicted_height():
-    assert value("base_height", still(), predictions(base_height=0.25), target=[0.18]) == pytest.approx(-0.07**2)
+    assert value("base_height", still(), predictions(base_height=0.25), target=[0.18]) == pytest.approx(-(0.07**2))
 
 
 def test_learned_energy_is_the_predicted_power_over_the_plan():

@@ -12,8 +12,21 @@ FOLDERS = ("diffusion_mpc_ros", "tools", "launch")
 SOURCES = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
 # They run code that is in their input.
 MODULES = {"pickle", "cPickle", "_pickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
-CALLS = {"eval", "exec", "compile", "os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput",
-         "yaml.load", "yaml.load_all", "yaml.unsafe_load", "yaml.unsafe_load_all", "yaml.full_load", "pd.read_pickle"}
+CALLS = {
+    "eval",
+    "exec",
+    "compile",
+    "os.system",
+    "os.popen",
+    "subprocess.getoutput",
+    "subprocess.getstatusoutput",
+    "yaml.load",
+    "yaml.load_all",
+    "yaml.unsafe_load",
+    "yaml.unsafe_load_all",
+    "yaml.full_load",
+    "pd.read_pickle",
+}
 
 
 def forbidden(source: str) -> list[str]:
@@ -44,10 +57,20 @@ def test_nothing_executes_its_input(path):
 @pytest.mark.parametrize(
     "source",
     [
-        "import pickle", "from marshal import loads", "def f():\n    import dill.source", "eval('1')", "exec(text)",
-        "compile(text, '', 'exec')", "os.system('ls')", "subprocess.run('ls', shell=True)", "yaml.load(text)",
-        "yaml.unsafe_load(text)", "np.load(path, allow_pickle=True)", "torch.load(path)",
-        "torch.load(path, weights_only=False)", "subprocess.Popen('ls', shell=flag)",
+        "import pickle",
+        "from marshal import loads",
+        "def f():\n    import dill.source",
+        "eval('1')",
+        "exec(text)",
+        "compile(text, '', 'exec')",
+        "os.system('ls')",
+        "subprocess.run('ls', shell=True)",
+        "yaml.load(text)",
+        "yaml.unsafe_load(text)",
+        "np.load(path, allow_pickle=True)",
+        "torch.load(path)",
+        "torch.load(path, weights_only=False)",
+        "subprocess.Popen('ls', shell=flag)",
     ],
 )
 def test_the_rule_sees(source):
@@ -55,7 +78,10 @@ def test_the_rule_sees(source):
 
 
 def test_the_rule_lets_through_what_is_harmless():
-    assert forbidden(
-        "import json\nnp.load(path)\ntorch.load(path, weights_only=True)\nyaml.safe_load(text)\nre.compile('a')\n"
-        "subprocess.run(['ls'], shell=False)\ncore.compile_model(model)"
-    ) == []
+    assert (
+        forbidden(
+            "import json\nnp.load(path)\ntorch.load(path, weights_only=True)\nyaml.safe_load(text)\nre.compile('a')\n"
+            "subprocess.run(['ls'], shell=False)\ncore.compile_model(model)"
+        )
+        == []
+    )

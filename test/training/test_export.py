@@ -183,9 +183,20 @@ def test_one_step_by_hand():
     parameters = [torch.tensor(p.default_array) for p in term_parameters(["posture"])]
     features = torch.zeros(12, 3)
     tau_next, trajectory, _ = make_step()(
-        torch.ones(shape, dtype=torch.float64), features, features, transition, torch.full(shape, 2.0),
-        torch.full(shape, 7.0, dtype=torch.float64), mask, torch.tensor(1.0), torch.tensor(True),
-        torch.zeros(1), -bounds, bounds, *UNLIMITED, *parameters,
+        torch.ones(shape, dtype=torch.float64),
+        features,
+        features,
+        transition,
+        torch.full(shape, 2.0),
+        torch.full(shape, 7.0, dtype=torch.float64),
+        mask,
+        torch.tensor(1.0),
+        torch.tensor(True),
+        torch.zeros(1),
+        -bounds,
+        bounds,
+        *UNLIMITED,
+        *parameters,
     )
     # 0.6 * (0.5 * 1) + 0.3 * 1 + 0.1 * 2 = 0.8; row 0 is known, row 1 but for the joints clipped, row 2 free.
     np.testing.assert_allclose(tau_next[0, 0], 7.0)
@@ -279,8 +290,20 @@ def guided_step(step, tau, transition, guidance_scale, weights, parameters=()):
     """The last step; nothing known, no constraint, no noise."""
     features = torch.zeros(12, 3)
     return step(
-        tau, features, features, transition, torch.zeros_like(tau), tau, FREE, torch.tensor(guidance_scale),
-        torch.tensor(True), weights, -FAR, FAR, *UNLIMITED, *parameters,
+        tau,
+        features,
+        features,
+        transition,
+        torch.zeros_like(tau),
+        tau,
+        FREE,
+        torch.tensor(guidance_scale),
+        torch.tensor(True),
+        weights,
+        -FAR,
+        FAR,
+        *UNLIMITED,
+        *parameters,
     )
 
 
@@ -293,8 +316,19 @@ def test_before_the_last_step_candidates_are_ranked_by_what_the_denoiser_expects
     tau, known = torch.tensor(RNG.normal(size=(2, 12, 57))), torch.full((2, 12, 57), 0.25, dtype=torch.float64)
     for next_levels, last in ((levels, False), (clean, True)):
         tau_next, _, reward = step(
-            tau, levels, next_levels, transition, torch.zeros_like(tau), known, mask, torch.tensor(1.0),
-            torch.tensor(True), torch.ones(1), -FAR, FAR, *UNLIMITED,
+            tau,
+            levels,
+            next_levels,
+            transition,
+            torch.zeros_like(tau),
+            known,
+            mask,
+            torch.tensor(1.0),
+            torch.tensor(True),
+            torch.ones(1),
+            -FAR,
+            FAR,
+            *UNLIMITED,
         )
         # x0 = 0.5 tau, its first row known; the last step's reward is that of its result.
         judged = tau_next if last else torch.where(mask, known, 0.5 * tau)

@@ -57,11 +57,14 @@ def test_a_transposed_constant_becomes_one_of_its_own():
     value = helper.make_tensor_value_info("then_y", TensorProto.FLOAT, [1, 2])
     then = helper.make_graph(nodes, "then", [], [value], [numpy_helper.from_array(weight, "w")])
     other = helper.make_graph(
-        [helper.make_node("Transpose", ["x"], ["xt"]), helper.make_node("Transpose", ["xt"], ["else_y"])], "else", [],
+        [helper.make_node("Transpose", ["x"], ["xt"]), helper.make_node("Transpose", ["xt"], ["else_y"])],
+        "else",
+        [],
         [helper.make_tensor_value_info("else_y", TensorProto.FLOAT, [1, 2])],
     )
     graph = helper.make_graph(
-        [helper.make_node("If", ["positive"], ["y"], then_branch=then, else_branch=other)], "graph",
+        [helper.make_node("If", ["positive"], ["y"], then_branch=then, else_branch=other)],
+        "graph",
         [
             helper.make_tensor_value_info("positive", TensorProto.BOOL, []),
             helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2]),

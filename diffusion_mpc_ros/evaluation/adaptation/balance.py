@@ -126,15 +126,17 @@ def evaluate_balance(config: Config) -> dict[str, Any]:
         if not file.has(angle=angle, **case.labels):
             settings = case.settings(composer)
             row = summary(_run(config, artefact, case, settings, angle))
-            file.add({
-                **case.labels,
-                "angle": angle,
-                "difficulty": DIFFICULTIES[angle][0] if angle in DIFFICULTIES else None,
-                "free_swing_speed": config.pendulum.speed_at_bottom(np.deg2rad(angle)),
-                **row,
-                "settings": describe_settings(composer, settings),
-                "machine": describe_machine(),
-            })
+            file.add(
+                {
+                    **case.labels,
+                    "angle": angle,
+                    "difficulty": DIFFICULTIES[angle][0] if angle in DIFFICULTIES else None,
+                    "free_swing_speed": config.pendulum.speed_at_bottom(np.deg2rad(angle)),
+                    **row,
+                    "settings": describe_settings(composer, settings),
+                    "machine": describe_machine(),
+                }
+            )
     return file.report
 
 

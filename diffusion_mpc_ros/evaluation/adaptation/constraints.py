@@ -177,9 +177,7 @@ def evaluate_constraints(config: Config) -> dict[str, Any]:
     return file.report
 
 
-def _row(
-    name: str, settings: RewardSettings, scores: RobotScores, unplanned: RobotScores, seed: int
-) -> dict[str, Any]:
+def _row(name: str, settings: RewardSettings, scores: RobotScores, unplanned: RobotScores, seed: int) -> dict[str, Any]:
     compared = compare(scores, unplanned, [f"{name} excess", f"{name} share"], seed)
     excess, share = compared.pop("penalties").values()
     return {

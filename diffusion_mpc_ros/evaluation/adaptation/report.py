@@ -102,14 +102,16 @@ def _ceiling(rows: Sequence[Row]) -> list[Grid]:
         if SPECIALIST not in policies:
             continue
         share = None if best is None else reached(best, policies[SPECIALIST])
-        lines.append([
-            objective.label,
-            f"{objective.paper:.3f}",
-            _penalty(policies[DEMONSTRATOR]) if DEMONSTRATOR in policies else "",
-            *(("-", "-") if best is None else (column(best), _penalty(best))),
-            _penalty(policies[SPECIALIST]),
-            number(share, "{:.0%}"),
-        ])
+        lines.append(
+            [
+                objective.label,
+                f"{objective.paper:.3f}",
+                _penalty(policies[DEMONSTRATOR]) if DEMONSTRATOR in policies else "",
+                *(("-", "-") if best is None else (column(best), _penalty(best))),
+                _penalty(policies[SPECIALIST]),
+                number(share, "{:.0%}"),
+            ]
+        )
     headings = ("", UNPLANNED, DEMONSTRATOR, "best cell", "penalty", f"{SPECIALIST}: ceiling", "reached")
     return [Grid(f"The ceiling, and how much of it N = {TARGET_CANDIDATES} reached", headings, lines)] if lines else []
 

@@ -61,9 +61,7 @@ class TemporalUnet(nn.Module):
         self.down = nn.ModuleList(_ConvBlock(i, o, kernel) for i, o in pairs)
         self.downsample = nn.ModuleList(nn.Conv1d(o, o, 3, stride=2, padding=1) for _, o in pairs[:-1])
         self.middle = _ConvBlock(channels[-1], channels[-1], kernel)
-        self.upsample = nn.ModuleList(
-            nn.ConvTranspose1d(o, i, 4, stride=2, padding=1) for i, o in reversed(pairs[1:])
-        )
+        self.upsample = nn.ModuleList(nn.ConvTranspose1d(o, i, 4, stride=2, padding=1) for i, o in reversed(pairs[1:]))
         self.up = nn.ModuleList(_ConvBlock(2 * i, i, kernel) for i, _ in reversed(pairs[1:]))
         self.exit = nn.Conv1d(channels[1], ROW_DIM, 1)
 
