@@ -30,7 +30,7 @@ class Config:
 
 def main(config: Config) -> None:
     """Release, or select, and say what was or is active; raises InterfaceError when the robot does not do it."""
-    from diffusion_mpc_ros.go2.channels import open_domain
+    from diffusion_mpc_ros.go2.domain import open_domain
     from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher
 
     with open_domain(config.network_interface, config.domain_id) as domain, MotionSwitcher(domain) as switcher:

@@ -26,7 +26,7 @@ from diffusion_mpc_ros.faults.monitor import Monitor
 from diffusion_mpc_ros.faults.plan_faults import PlanFault, unchanged
 from diffusion_mpc_ros.faults.processes import RobotProcesses
 from diffusion_mpc_ros.faults.relay_process import RelayProcess
-from diffusion_mpc_ros.go2.channels import open_domain
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.nodes.graph_client import OperatorError
 from diffusion_mpc_ros.nodes.operator import Operator
 from diffusion_mpc_ros.nodes.qos import RELIABLE

@@ -17,7 +17,8 @@ from diffusion_mpc_msgs.msg import Plan as PlanMessage
 
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.types import Plan
-from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Go2Domain, Subscriber
+from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber
+from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.nodes import conversions
 from diffusion_mpc_ros.nodes.operator import Operator, truth_sample

@@ -21,7 +21,8 @@ from typing import Any
 from diffusion_mpc_ros.faults.audit import LowCmdAudit, Thresholds
 from diffusion_mpc_ros.faults.lowstate_faults import LowStateChannel, LowStateFault, shifted, tick_of
 from diffusion_mpc_ros.go2 import sdk
-from diffusion_mpc_ros.go2.channels import Channel, Go2Domain, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import Channel, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import Go2Domain, open_domain
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 # Above every node: what it adds must not depend on their load.

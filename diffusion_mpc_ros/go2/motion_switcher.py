@@ -17,7 +17,8 @@ from typing import TypeVar
 
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.go2 import sdk
-from diffusion_mpc_ros.go2.channels import Channel, Go2Domain, Publisher, Subscriber
+from diffusion_mpc_ros.go2.channels import Channel, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.wire import SampleError
 
 T = TypeVar("T")

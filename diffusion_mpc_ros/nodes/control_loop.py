@@ -22,7 +22,8 @@ from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, CONTROL_TICK_MS, DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand, LowState, Plan, Timing
-from diffusion_mpc_ros.go2.channels import Go2Domain, Subscriber, lowstate_of
+from diffusion_mpc_ros.go2.channels import Subscriber, lowstate_of
+from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.pacing import lowstate_pace
 from diffusion_mpc_ros.go2.profile import SENSOR_NOISE
 from diffusion_mpc_ros.go2.remote import decode_remote

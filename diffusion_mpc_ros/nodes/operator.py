@@ -22,7 +22,8 @@ from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import Plan, RobotState
-from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.nodes import conversions
 from diffusion_mpc_ros.nodes.graph_client import GraphClient, OperatorError

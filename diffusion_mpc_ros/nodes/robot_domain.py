@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from diffusion_mpc_ros.core.errors import InterfaceError
-from diffusion_mpc_ros.go2.channels import Go2Domain, open_domain
+from diffusion_mpc_ros.go2.domain import Go2Domain, open_domain
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.profile import RobotProfile, check_place, load_profile
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode

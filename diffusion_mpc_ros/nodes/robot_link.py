@@ -15,7 +15,8 @@ from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Go2Domain, Publisher, Subscriber
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher
 from diffusion_mpc_ros.go2.profile import BATTERY, GO2, MOTION_SWITCHER, RobotProfile
 from diffusion_mpc_ros.nodes.watchdog_process import WatchdogProcess

@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.types import JointCommand
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, SPORTMODESTATE, Go2Domain, Publisher, Subscriber
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, SPORTMODESTATE, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcherServer
 from diffusion_mpc_ros.realtime.periodic import Deadline, PeriodicLoop

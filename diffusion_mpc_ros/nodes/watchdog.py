@@ -24,7 +24,8 @@ from diffusion_mpc_ros.control.watchdog import LAST_DAMPING, Watchdog
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.types import JointCommand
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Publisher, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Publisher
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.realtime.memory import lock_memory
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 

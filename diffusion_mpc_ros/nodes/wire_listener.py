@@ -22,7 +22,8 @@ import numpy as np
 from diffusion_mpc_ros.core.errors import DiffusionMpcError, InterfaceError
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
 from diffusion_mpc_ros.go2 import wire
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Go2Domain, StampedSample, Tap, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, StampedSample, Tap
+from diffusion_mpc_ros.go2.domain import Go2Domain, open_domain
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 from diffusion_mpc_ros.realtime.wire_delay import WireRecord
 

@@ -14,7 +14,8 @@ from diffusion_mpc_ros.core.go2 import DAMPING_KD, DEFAULT_JOINT_POS, STANDING_K
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
 from diffusion_mpc_ros.faults.relay_process import RelayError, RelayProcess
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher, MotionSwitcherServer
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
 

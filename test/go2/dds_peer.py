@@ -13,6 +13,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2 import channels
+from diffusion_mpc_ros.go2.domain import open_domain
 
 PERIOD, LIMIT = 0.002, 20.0
 
@@ -35,7 +36,7 @@ def state(tick_ms: int) -> LowState:
 
 def main() -> int:
     commanded = threading.Event()
-    with channels.open_domain("lo", int(sys.argv[1])) as domain:
+    with open_domain("lo", int(sys.argv[1])) as domain:
         publisher = channels.Publisher(domain, channels.LOWSTATE, label=sys.argv[2])
         subscriber = channels.Subscriber(domain, channels.LOWCMD, lambda _: commanded.set())
         print("ready", flush=True)

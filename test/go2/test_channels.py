@@ -15,6 +15,7 @@ import pytest
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2 import channels, participants, sdk
+from diffusion_mpc_ros.go2.domain import open_domain
 
 WAIT = 20.0
 ROOT = Path(__file__).parents[2]
@@ -24,7 +25,7 @@ DOMAIN = 100 + os.getpid() % 100
 
 @pytest.fixture
 def domain():
-    with channels.open_domain("lo", DOMAIN) as opened:
+    with open_domain("lo", DOMAIN) as opened:
         yield opened
 
 
@@ -217,20 +218,20 @@ def test_nothing_is_received_after_closing(domain):
 
 def test_a_wrong_interface_is_named_with_the_valid_ones():
     with pytest.raises(InterfaceError, match=r"'eth99' does not exist.*'lo'"):
-        channels.open_domain("eth99", DOMAIN)
+        open_domain("eth99", DOMAIN)
 
 
 @pytest.mark.parametrize("domain_id", [-1, 231])
 def test_a_domain_id_out_of_range_is_refused(domain_id):
     with pytest.raises(InterfaceError, match=r"0\.\.230"):
-        channels.open_domain("lo", domain_id)
+        open_domain("lo", domain_id)
 
 
 def test_a_domain_is_joined_once_and_can_be_joined_again_after_closing():
-    with channels.open_domain("lo", DOMAIN):
+    with open_domain("lo", DOMAIN):
         with pytest.raises(InterfaceError, match="cannot join DDS domain"):
-            channels.open_domain("lo", DOMAIN)
-    with channels.open_domain("lo", DOMAIN) as again:
+            open_domain("lo", DOMAIN)
+    with open_domain("lo", DOMAIN) as again:
         assert again.participant is not None
     with pytest.raises(InterfaceError, match="closed"):
         channels.Publisher(again, channels.LOWCMD)

@@ -8,7 +8,8 @@ from contextlib import closing
 import pytest
 
 from diffusion_mpc_ros.core.errors import InterfaceError
-from diffusion_mpc_ros.go2 import channels, motion_switcher
+from diffusion_mpc_ros.go2 import motion_switcher
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.motion_switcher import CHECK_MODE, RELEASE_MODE, SELECT_MODE, STAND_DOWN, MotionSwitcher
 
 DOMAIN = 100 + (os.getpid() + 50) % 100
@@ -17,7 +18,7 @@ TIMEOUT = 10.0
 
 @pytest.fixture
 def domain():
-    with channels.open_domain("lo", DOMAIN) as opened:
+    with open_domain("lo", DOMAIN) as opened:
         yield opened
 
 

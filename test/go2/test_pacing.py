@@ -14,7 +14,8 @@ from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2 import messages
-from diffusion_mpc_ros.go2.channels import LOWSTATE, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWSTATE, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.pacing import LowStatePace, lowstate_pace
 from diffusion_mpc_ros.go2.profile import GO2, TICK, load_profile
 

@@ -9,7 +9,8 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.participants import TopicPublisher, topic_publishers
 
 PEER = Path(__file__).with_name("dds_peer.py")

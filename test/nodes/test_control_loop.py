@@ -18,7 +18,8 @@ from diffusion_mpc_ros.core.errors import InterfaceError, PlanError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, MOTOR_MODE_SERVO
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Plan, Timing
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, LOWSTATE, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, LOWSTATE, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher, MotionSwitcherServer
 from diffusion_mpc_ros.go2.profile import GO2, RobotProfile
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop

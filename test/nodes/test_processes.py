@@ -21,7 +21,8 @@ from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_NAMES
 from diffusion_mpc_ros.core.types import JointCommand
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, SPORTMODESTATE, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, SPORTMODESTATE, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.nodes.graph_client import OperatorError
 from diffusion_mpc_ros.nodes.operator import Operator
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM

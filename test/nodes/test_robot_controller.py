@@ -7,7 +7,7 @@ from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
 from rcl_interfaces.srv import SetParameters
 
 from diffusion_mpc_ros.commands import release
-from diffusion_mpc_ros.go2.channels import open_domain
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher
 
 WAIT = 60.0

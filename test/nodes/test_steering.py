@@ -13,7 +13,8 @@ from sensor_msgs.msg import Joy
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.remote import decode_remote, remote_present
 from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state, joy_message
 from diffusion_mpc_ros.nodes.operator import Operator

@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from diffusion_mpc_ros.core.go2 import DAMPING_KD
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Subscriber
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.nodes.watchdog_process import MAX_UNREAD, WatchdogProcess
 
 ROOT = Path(__file__).parents[2]

@@ -35,7 +35,8 @@ finally:
 # On the first host too: a node and a publisher of rt/lowcmd that are open to the network.
 OPEN = """
 import sys, rclpy
-from diffusion_mpc_ros.go2.channels import LOWCMD, Publisher, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, Publisher
+from diffusion_mpc_ros.go2.domain import open_domain
 rclpy.init()
 node = rclpy.create_node("open_node")
 with open_domain("office", int(sys.argv[1])) as domain:
@@ -48,7 +49,8 @@ with open_domain("office", int(sys.argv[1])) as domain:
 INTRUDER = """
 import sys, time, rclpy
 from diffusion_mpc_ros.go2 import sdk
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Go2Domain, Publisher, Subscriber
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import Go2Domain
 identifier, peer, timeout = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
 configuration = (
     '<CycloneDDS><Domain Id="any"><General><Interfaces><NetworkInterface name="office"/></Interfaces></General>'

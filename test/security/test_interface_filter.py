@@ -10,7 +10,7 @@ import pytest
 
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.go2 import interface_filter
-from diffusion_mpc_ros.go2.channels import open_domain
+from diffusion_mpc_ros.go2.domain import open_domain
 
 # Two sockets bound to all addresses, the first confined to the cable "robot"; what each received by the end.
 RECEIVER = """

@@ -12,7 +12,8 @@ import time
 from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2 import sdk
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Go2Domain, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import Go2Domain, open_domain
 from unitree_sdk2py.core.channel_config import ChannelConfigHasInterface
 kind, sent, heard = sys.argv[1], *((LOWCMD, LOWCMD_DRY_RUN) if sys.argv[2] == "first" else (LOWCMD_DRY_RUN, LOWCMD))
 if kind == "sdk":  # as its ChannelFactory does it

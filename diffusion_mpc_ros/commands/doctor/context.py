@@ -10,7 +10,7 @@ from diffusion_mpc_ros.go2.profile import GO2, RobotProfile
 if TYPE_CHECKING:
     from diffusion_mpc_ros.commands.doctor.listener import LowStateListener, Observation
     from diffusion_mpc_ros.control.settings import SafetySettings
-    from diffusion_mpc_ros.go2.channels import Go2Domain
+    from diffusion_mpc_ros.go2.domain import Go2Domain
 
 
 class Context:

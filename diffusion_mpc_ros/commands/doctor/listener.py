@@ -12,7 +12,7 @@ from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2.profile import RobotProfile
 
 if TYPE_CHECKING:
-    from diffusion_mpc_ros.go2.channels import Go2Domain
+    from diffusion_mpc_ros.go2.domain import Go2Domain
 
 # States that are kept: 2 s.
 RECENT = 1000

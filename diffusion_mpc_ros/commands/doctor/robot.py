@@ -44,7 +44,7 @@ def check_profile(context: Context) -> Finding:
 
 def check_domain(context: Context) -> Finding:
     """Can the robot's DDS domain be joined."""
-    from diffusion_mpc_ros.go2.channels import open_domain
+    from diffusion_mpc_ros.go2.domain import open_domain
 
     context.domain = open_domain(context.network_interface, context.domain_id)
     context.at_close(context.domain.close)

@@ -25,7 +25,8 @@ from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injec
 from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
 from diffusion_mpc_ros.faults.plan_faults import PlanFault, unchanged
 from diffusion_mpc_ros.faults.processes import bound
-from diffusion_mpc_ros.go2.channels import LOWCMD, Publisher, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, Publisher
+from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.remote import encode_remote
 from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
 from diffusion_mpc_ros.realtime.scheduling import schedule_thread_realtime

@@ -12,7 +12,8 @@ from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.faults.harness import Harness
 from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection, must_refuse, repeating
 from diffusion_mpc_ros.go2 import sdk
-from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher, Subscriber, open_domain
+from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher, Subscriber
+from diffusion_mpc_ros.go2.domain import open_domain
 
 # How long others may take to see a new writer [s].
 DISCOVERY = 5.0
