@@ -19,10 +19,9 @@ import yaml
 from diffusion_mpc_ros import node_parameters
 from diffusion_mpc_ros.core.errors import ConfigurationError, TimingError
 from diffusion_mpc_ros.core.resources import config_file
-from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.declared_parameter import read_file
 from diffusion_mpc_ros.go2.profile import GO2, RobotProfile, check_place, load_profile
-from diffusion_mpc_ros.planners.registry import PLANNERS, check_planner_name
+from diffusion_mpc_ros.planners.registry import PLANNERS, check_planner_name, configured_timing
 
 PACKAGE = "diffusion_mpc_ros"
 EXECUTABLES = tuple(node_parameters.NODES)
@@ -144,7 +143,7 @@ def processes(options: BringupOptions) -> list[ProcessSpec]:
     """The processes of ``options``; raises ConfigurationError for a value that does not fit."""
     planner = _parameters("planner", options)
     try:
-        Timing(planner["horizon"], planner["replan_margin"], planner["replan_interval"])
+        configured_timing(planner)
     except TimingError as error:
         raise TimingError(f"parameters of planner: {error}") from None
     executables = [name for name in EXECUTABLES if options.starts_simulator or name != "go2_simulator"]

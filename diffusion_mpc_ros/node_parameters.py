@@ -45,7 +45,14 @@ FRAME_PREFIX = Parameter(
     "frame_prefix", "auto", "Put before the names of frames; auto: <namespace>/, nothing without a namespace."
 )
 HORIZON = Parameter("horizon", 11, "Horizon H: rows of a plan [control ticks].", 1, 64)
-REPLAN_MARGIN = Parameter("replan_margin", 3, "Replan margin D: first executed row of a plan [control ticks].", 0, 63)
+REPLAN_MARGIN = Parameter(
+    "replan_margin",
+    3,
+    "Replan margin D: first executed row of a plan [control ticks]; -1: settled at start, D = 1 with a plan every tick "
+    "where this machine has the time, else D = 3.",
+    -1,
+    63,
+)
 ARTEFACT = Parameter("artefact", "go2", "Model artefact: its name in models/, or a path to its folder.")
 
 

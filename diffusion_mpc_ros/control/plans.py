@@ -6,20 +6,24 @@ import numpy as np
 
 from diffusion_mpc_ros.core.errors import PlanError
 from diffusion_mpc_ros.core.go2 import JOINT_NAMES, JOINT_POS_MAX, JOINT_POS_MIN
-from diffusion_mpc_ros.core.types import Plan, Timing
+from diffusion_mpc_ros.core.types import Plan
 
 
-def check_plan(plan: Plan, tick: int, timing: Timing, margin: float) -> None:
+def check_plan(plan: Plan, tick: int, replan_margin: int | None, margin: float) -> None:
     """Raise :class:`PlanError` unless ``plan`` has a row for ``tick`` or later, and no target far out of limits.
 
-    ``timing``: that of whoever executes it; a plan for another replan margin D takes other actions for granted.
+    ``replan_margin``: D of whoever executes it, None for the one that each plan says; a plan for another one takes
+    other actions for granted.
     ``margin`` [rad]: how far outside the position limits a joint target may be; it is clamped to them later.
     """
-    if plan.replan_margin not in (None, timing.replan_margin):
+    said = plan.replan_margin
+    if replan_margin is not None and said not in (None, replan_margin):
         raise PlanError(
-            f"the plan for tick {plan.start_tick} was made for a replan margin D = {plan.replan_margin}, executed is "
-            f"D = {timing.replan_margin}; give planner and command_publisher the same parameter replan_margin"
+            f"the plan for tick {plan.start_tick} was made for a replan margin D = {said}, executed is "
+            f"D = {replan_margin}; give planner and command_publisher the same parameter replan_margin"
         )
+    if said is not None and not 0 <= said < plan.horizon:
+        raise PlanError(f"the plan for tick {plan.start_tick} says D = {said}, that is none of its {plan.horizon} rows")
     last = plan.start_tick + plan.horizon - 1
     if last < tick:
         raise PlanError(f"the plan for ticks {plan.start_tick} .. {last} is too old, tick {tick} runs")

@@ -23,7 +23,7 @@ from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
-from diffusion_mpc_ros.core.types import Plan, Timing
+from diffusion_mpc_ros.core.types import Plan
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.profile import RobotProfile
 from diffusion_mpc_ros.node_parameters import COMMAND_PUBLISHER
@@ -37,6 +37,7 @@ from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.robot_domain import join, robot_profile
 from diffusion_mpc_ros.nodes.robot_link import LinkOptions, RobotLink
 from diffusion_mpc_ros.nodes.runtime import run
+from diffusion_mpc_ros.planners.registry import SETTLED, configured_timing
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 AUTOSTART_PERIOD, WAITING_PERIOD = 1.0, 5.0
@@ -55,7 +56,7 @@ class CommandPublisher(ManagedNode):
                 f"autostart needs sim true and network_interface {LOOPBACK!r}: a real robot waits for its operator"
             )
         profile = robot_profile(values)
-        timing = Timing(values["horizon"], values["replan_margin"], replan_interval=1)
+        timing = configured_timing({**values, "replan_interval": 1})
         settings = load_safety_settings(config_file("safety.yaml"))
         self._artefact, artefact_error = command_reporting.check_artefact(values["artefact"], timing)
         self._commands = self.create_publisher(JointCommand, "joint_command", STREAM)
@@ -89,6 +90,7 @@ class CommandPublisher(ManagedNode):
         self._loop = ControlLoop(
             self._domain, self._link, settings, timing, self._on_step, self.fail, artefact_error,
             inputs, self._operator.read, self._operator.read_stops,
+            margin_from_plans=values["replan_margin"] == SETTLED,
         )  # fmt: skip
         self.intake.subscribe(PlanMessage, "plan", self._decode, self._loop.add, RELIABLE)
         self.create_service(Trigger, "~/e_stop", self._on_stop_service)

@@ -64,7 +64,8 @@ class ControlLoop:
     """Owns the loop's thread. Whatever ends it, the last LowCmd on the wire is damping.
 
     Nothing is sent before the robot has said that its own controller has let go of the motors, and the watchdog is
-    there; ``waiting_for`` tells what is missing. ``artefact_error``: why the planner's model artefact must not be used,
+    there; ``waiting_for`` tells what is missing. ``margin_from_plans``: each plan says its replan margin D, else it has
+    to be that of ``timing``. ``artefact_error``: why the planner's model artefact must not be used,
     "" when it may. In the loop's thread run ``read_operator(lowstate, walking)``, at the beginning of each turn, which
     tells who holds the robot; ``read_stops`` right before the command is sent; ``on_step`` after it was sent. What the
     first and the last one raise is counted in ``operator_failures`` and ``report_failures`` and stops nothing.
@@ -83,6 +84,7 @@ class ControlLoop:
         inputs: OperatorInputs | None = None,
         read_operator: Callable[[LowState | None, bool], Holding] = lambda lowstate, walking: NOBODY,
         read_stops: Callable[[], None] = lambda: None,
+        margin_from_plans: bool = False,
     ) -> None:
         profile = link.profile
         self.inputs = OperatorInputs() if inputs is None else inputs
@@ -92,7 +94,8 @@ class ControlLoop:
         self.link_status = LinkStatus()  # of the last step
         self._link, self._settings, self._artefact_error = link, settings, artefact_error
         self._read_operator, self._read_stops = read_operator, read_stops
-        self._timing, self._buffer = timing, ActionBuffer(timing)
+        self._buffer = ActionBuffer(timing)
+        self._replan_margin = None if margin_from_plans else timing.replan_margin
         self._supervisor = Supervisor(settings)
         self._clock, self._freshness = TickClock(), Freshness(SENSOR_NOISE not in profile.missing)
         self._rest, self._ending = Rest(), Ending()
@@ -132,7 +135,7 @@ class ControlLoop:
 
     def add(self, plan: Plan) -> None:
         """Take a plan; raises PlanError when it cannot be executed."""
-        check_plan(plan, self._now_tick, self._timing, self._settings.plan_position_margin)
+        check_plan(plan, self._now_tick, self._replan_margin, self._settings.plan_position_margin)
         self._buffer.add(plan)
 
     def request(self, event: Event, timeout: float = 0.2) -> tuple[bool, str]:

@@ -139,7 +139,7 @@ class PlannerNode(ManagedNode):
             "failures": self._failures,
             **self._planner.facts(),
         }
-        degraded = self._planner.level > 0
+        degraded = self._planner.level > self._planner.configured
         level = DiagnosticStatus.WARN if late or degraded or self._failures else DiagnosticStatus.OK
         text = f"plans of up to {self._loop.latency.limit * 1e3:.0f} ms are in time"
         if degraded:

@@ -40,6 +40,8 @@ class PlanningLoop:
         if self._session.goes_back(state.tick):
             self._worker.discard()
             self._session.restart()
+        self._session.timing = timing = self._planner.timing
+        self.latency.limit = timing.plan_time_limit
         request = self._session.due(state.batched(), command[None], rewards, followed)
         if request is not None:
             self._worker.request(request)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings
+from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.planners.anytime import LevelController, Trial, choose_level, first_level
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.planners.latency import guided, plan_times
@@ -31,15 +31,22 @@ class Ladder:
 class AnytimePlanner:
     """A :class:`planners.base.Planner` that changes its level between two plans.
 
-    Without a ``budget`` [s] it stays at the first level.
+    ``budgets (L,)`` [s]: what a plan may take at each level, infinite for a planner that stays at the first one.
+    ``configured``: the level that was asked for; those before it are better than that.
     """
 
-    def __init__(self, ladder: Ladder, budget: float = math.inf) -> None:
-        self.levels, self.budget, self._description = ladder.levels, budget, ladder.description
+    def __init__(self, ladder: Ladder, budgets: Sequence[float] | None = None, configured: int = 0) -> None:
+        self.levels, self._description, self.configured = ladder.levels, ladder.description, configured
+        self.budgets = [math.inf] * len(self.levels) if budgets is None else list(budgets)
         best = self.levels[0]
-        self.name, self.identity, self.timing = best.name, best.identity, best.timing
-        self.reward_terms = best.reward_terms
-        self.controller = LevelController([1.0] * len(self.levels), budget)
+        self.name, self.identity, self.reward_terms = best.name, best.identity, best.reward_terms
+        # It counts in shares of the budget, which is another one at each level.
+        self.controller = LevelController([1.0] * len(self.levels), 1.0)
+
+    @property
+    def timing(self) -> Timing:
+        """That of the present level."""
+        return self.levels[self.level].timing
 
     @property
     def level(self) -> int:
@@ -48,10 +55,10 @@ class AnytimePlanner:
 
     def plan(self, request: PlanRequest) -> Plan:
         """Plan at the present level; its time decides on the next one's."""
-        start = time.perf_counter()
-        plan = self.levels[self.level].plan(request)
+        level, start = self.level, time.perf_counter()
+        plan = self.levels[level].plan(request)
         plan_time = time.perf_counter() - start
-        self.controller.add(plan_time)
+        self.controller.add(plan_time / self.budgets[level])
         return replace(plan, plan_time=plan_time)
 
     def reset(self) -> None:
@@ -79,7 +86,7 @@ class AnytimePlanner:
         costs = [self._cost(planner, rewards) for planner in self.levels]
         costs = np.maximum.accumulate(costs[::-1])[::-1].tolist()
         # What is longer than the budget at the last level may still be in time.
-        limits = [self.budget] * (len(costs) - 1) + [self.timing.plan_time_limit]
+        limits = [*self.budgets[:-1], self.levels[-1].timing.plan_time_limit]
         best_possible = first_level(costs, limits)
 
         def measure(level: int, limit: float) -> np.ndarray:
@@ -89,8 +96,9 @@ class AnytimePlanner:
         best = choose_level(measure, costs, limits)
         while (best.over or best.level > best_possible) and time.monotonic() < deadline:
             best = min(best, choose_level(measure, costs, limits))
-        self.timing.check_plan_time(best.p99)
-        self.controller = LevelController(costs, self.budget, best.level)
+        self.levels[best.level].timing.check_plan_time(best.p99)
+        shares = [cost / budget if math.isfinite(budget) else 1.0 for cost, budget in zip(costs, self.budgets)]
+        self.controller = LevelController(shares, 1.0, best.level)
         return best
 
     @staticmethod
@@ -99,22 +107,31 @@ class AnytimePlanner:
         return min(float(plan_times(planner, 1, rewards)[0]) for _ in range(COST_PLANS))
 
     def describe(self) -> str:
-        """What all levels have in common, and the time budget."""
-        budget = f"time budget {self.budget * 1e3:g} ms" if math.isfinite(self.budget) else "no time budget"
-        return ", ".join(part for part in (self._description, budget) if part)
+        """What all levels have in common, and the time budgets."""
+        known = sorted({budget for budget in self.budgets if math.isfinite(budget)})
+        budgets = (
+            f"time budget {' and '.join(f'{budget * 1e3:g}' for budget in known)} ms" if known else "no time budget"
+        )
+        return ", ".join(part for part in (self._description, budgets) if part)
 
     def describe_level(self) -> str:
         """The present level, for people."""
-        return f"level {self.level} of 0..{len(self.levels) - 1}: {self.levels[self.level].describe()}"
+        timing, text = self.timing, self.levels[self.level].describe()
+        place = f"level {self.level} of 0..{len(self.levels) - 1}"
+        return f"{place}: {text}, D = {timing.replan_margin}, R = {timing.replan_interval}"
 
     def facts(self) -> dict[str, object]:
         """The present level and how often it had to change; a budget of 0 is none."""
+        level, timing = self.level, self.timing
+        budget = self.budgets[level]
         return {
             "planner": self.name,
-            "time_budget_ms": self.budget * 1e3 if math.isfinite(self.budget) else 0.0,
-            "level": self.level,
+            "time_budget_ms": budget * 1e3 if math.isfinite(budget) else 0.0,
+            "level": level,
             "levels": len(self.levels),
-            **self.levels[self.level].facts(),
+            "replan_margin": timing.replan_margin,
+            "replan_interval": timing.replan_interval,
+            **self.levels[level].facts(),
             "degraded": self.controller.degraded,
             "over_budget": self.controller.overruns,
         }

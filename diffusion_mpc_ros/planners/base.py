@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Protocol
 
@@ -14,7 +15,7 @@ class Planner(Protocol):
     Who derives from it has to give ``name``, ``timing`` and :meth:`plan`; the rest then stands for a planner without
     model, rewards and memory.
 
-    ``name``: that of the registry; ``identity``: a hash of what it plans with, "" for a planner without a model;
+    ``timing``: of its plans; it may change between two plans, but for the horizon. ``name``: that of the registry; ``identity``: a hash of what it plans with, "" for a planner without a model;
     ``reward_terms``: names of the terms that it can follow.
     """
 
@@ -42,6 +43,12 @@ class Planner(Protocol):
     def describe(self) -> str:
         """How it plans, in a few words for people: what tells the levels of a ladder apart."""
         return self.name
+
+    def at(self, timing: Timing) -> Planner:
+        """The same planner, on the same weights, for plans by another ``timing``."""
+        planner = copy.copy(self)
+        planner.timing = timing
+        return planner
 
     def facts(self) -> Mapping[str, object]:
         """The same for diagnostics, by name."""

@@ -34,11 +34,11 @@ def plan_times(
 ) -> np.ndarray:
     """Wall times ``(plans,)`` [s] of planning from a standing robot told to walk, the ticks as the timing has them.
 
-    ``paced``: one plan every other control tick, with pauses as while walking; otherwise back to back. Ends with the
+    ``paced``: one plan every R control ticks, with pauses as while walking; otherwise back to back. Ends with the
     second plan that takes longer than ``limit`` [s]: of up to a hundred plans, the p99 is then over it. The planner is
     warmed up before and reset afterwards.
     """
-    interval = 2 * planner.timing.control_dt
+    interval = planner.timing.replan_interval * planner.timing.control_dt
     planner.warm_up()
     times: list[float] = []
     while len(times) < plans and sum(duration > limit for duration in times) < 2:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.planners.anytime import plan_time_budget
+from diffusion_mpc_ros.planners.anytime import AUTOMATIC, plan_time_budget
 from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner, Ladder
 
 # ``make(values, timing, budgeted)``: the ladder of a planner from flat settings (ROS parameters of the node planner);
@@ -20,6 +22,9 @@ Factory = Callable[[Mapping[str, Any], Timing, bool], Ladder]
 PLANNERS: dict[str, str] = {
     "diffusion_mpc": "diffusion_mpc_ros.planners.diffusion_mpc.settings:make",
 }
+# Stands for a replan margin D that is settled at start, and changed under load: (D, R) = QUICK where this machine has the
+# time for a plan every tick, else D = MARGIN with the configured R.
+SETTLED, QUICK, MARGIN = -1, (1, 1), Timing().replan_margin
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -38,10 +43,25 @@ def make_planner(name: str, values: Mapping[str, Any]) -> AnytimePlanner:
     Raises :class:`ConfigurationError` for one that cannot be imported, :class:`TimingError`, what its factory raises.
     """
     check_planner_name(name)
-    timing = Timing(values["horizon"], values["replan_margin"], values["replan_interval"])
+    timing = configured_timing(values)
     budget = plan_time_budget(values["time_budget_ms"], timing)
-    ladder = _factory(name)(values, timing, budget != float("inf"))
-    return AnytimePlanner(ladder, budget)
+    ladder = _factory(name)(values, timing, math.isfinite(budget))
+    levels, budgets = list(ladder.levels), [budget] * len(ladder.levels)
+    quick = values["replan_margin"] == SETTLED and math.isfinite(budget)
+    if quick:
+        at_once = Timing(timing.horizon, *QUICK)
+        levels.insert(0, levels[0].at(at_once))
+        budgets.insert(0, min(budget, plan_time_budget(AUTOMATIC, at_once)))
+    return AnytimePlanner(replace(ladder, levels=levels), budgets, configured=int(quick))
+
+
+def configured_timing(values: Mapping[str, Any]) -> Timing:
+    """The timing of ``values``; raises :class:`TimingError`.
+
+    For a replan margin of :data:`SETTLED` that of a machine without the time for :data:`QUICK`.
+    """
+    margin = values["replan_margin"]
+    return Timing(values["horizon"], MARGIN if margin == SETTLED else margin, values["replan_interval"])
 
 
 def _factory(name: str) -> Factory:

@@ -23,7 +23,8 @@ class ExecutedRow:
 class ActionBuffer:
     """A bounded queue of plans and the rule that picks the executed row.
 
-    At tick ``t`` row ``t - start_tick`` of the newest plan is executed for which ``D <= t - start_tick < H``. Plans
+    At tick ``t`` row ``t - start_tick`` of the newest plan is executed for which ``D <= t - start_tick < H``. D is the
+    replan margin that the plan says, and that of ``timing`` where it says none. Plans
     newer than that stay queued until their own row D is due, so a replan interval R <= D never starves the buffer.
     The publisher executes from one buffer, the planner keeps a mirror of it for :meth:`committed`, and the batch
     simulator uses plans ``(H, B, 12)``. One thread may add while another reads: readers work on an immutable tuple.
@@ -76,12 +77,14 @@ class ActionBuffer:
         self.advance(tick)
         return self._find(tick)
 
-    def committed(self, tick: int) -> np.ndarray | None:
+    def committed(self, tick: int, margin: int | None = None) -> np.ndarray | None:
         """Joint targets ``(D, ..., 12)`` [rad] of ticks ``tick .. tick + D - 1`` under the plans known now.
 
-        None when D = 0 or when one of these ticks has no row: then nothing is committed to.
+        D is ``margin``, that of the plan to be made; by default the timing's. None when D = 0 or when one of these
+        ticks has no row: then nothing is committed to.
         """
-        rows = [self._find(tick + offset) for offset in range(self._timing.replan_margin)]
+        ticks = self._timing.replan_margin if margin is None else margin
+        rows = [self._find(tick + offset) for offset in range(ticks)]
         if not rows or any(row is None for row in rows):
             return None
         return np.stack([row.joint_targets for row in rows])
@@ -95,6 +98,7 @@ class ActionBuffer:
     def _find(self, tick: int) -> ExecutedRow | None:
         for plan in self._plans:
             index = tick - plan.start_tick
-            if self._timing.replan_margin <= index < self._timing.horizon:
+            margin = self._timing.replan_margin if plan.replan_margin is None else plan.replan_margin
+            if margin <= index < self._timing.horizon:
                 return ExecutedRow(plan.joint_targets[index], plan, index)
         return None

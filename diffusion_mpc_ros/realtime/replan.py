@@ -9,7 +9,7 @@ class ReplanSchedule:
     """A plan is due R ticks after the last one was started; with R = H - D that is the paper's rule."""
 
     def __init__(self, timing: Timing) -> None:
-        self._interval = timing.replan_interval
+        self.interval = timing.replan_interval
         self._last_start: int | None = None
 
     def due(self, tick: int) -> bool:
@@ -17,7 +17,7 @@ class ReplanSchedule:
         if self._last_start is None:
             return True
         elapsed = tick - self._last_start
-        return elapsed < 0 or elapsed >= self._interval
+        return elapsed < 0 or elapsed >= self.interval
 
     def start(self, tick: int) -> None:
         """Note that a plan was started from the observation of ``tick``."""

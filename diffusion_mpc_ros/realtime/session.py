@@ -17,18 +17,24 @@ from diffusion_mpc_ros.realtime.replan import ReplanSchedule
 
 @dataclass(frozen=True)
 class DueRequest(PlanRequest):
-    """A request whose committed actions are not known yet; ``followed``: the robot followed the plans at its tick."""
+    """A request whose committed actions are not known yet.
+
+    ``followed``: the robot followed the plans at its tick. ``margin``: so many actions will be committed, the replan
+    margin D of the timing that it is planned by.
+    """
 
     followed: bool = True
+    margin: int = 0
 
 
 class PlanSession:
-    """One robot's, or one batch's, sequence of plans at ``timing``.
+    """One robot's, or one batch's, sequence of plans; :attr:`timing` may change between two, the horizon stays.
 
     :meth:`complete` and :meth:`add` may run in the planner's thread while another one calls the rest.
     """
 
     def __init__(self, timing: Timing) -> None:
+        self.timing = timing
         self._buffer = ActionBuffer(timing)
         self._schedule = ReplanSchedule(timing)
         self._tick = -1
@@ -52,9 +58,10 @@ class PlanSession:
         """
         self._tick = state.tick
         self._buffer.advance(state.tick)
+        self._schedule.interval = self.timing.replan_interval
         if not self._schedule.due(state.tick):
             return None
-        request = DueRequest(state, command, rewards, followed=followed)
+        request = DueRequest(state, command, rewards, followed=followed, margin=self.timing.replan_margin)
         self._schedule.start(state.tick)
         return request
 
@@ -63,7 +70,7 @@ class PlanSession:
 
         While somebody else moves the joints (the robot stands, sits, is damped) nothing is committed to.
         """
-        committed = self._buffer.committed(request.tick) if request.followed else None
+        committed = self._buffer.committed(request.tick, request.margin) if request.followed else None
         return dataclasses.replace(request, committed_actions=committed)
 
     def add(self, plan: Plan) -> None:

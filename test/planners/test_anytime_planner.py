@@ -37,7 +37,12 @@ def binds(monkeypatch):
 @pytest.fixture
 def make(random_artefact):
     loaded = artefact.load(random_artefact)
-    return lambda budget=0.03: AnytimePlanner(Ladder(make_ladder(loaded, CONFIG, math.isfinite(budget))), budget)
+
+    def make(budget=0.03):
+        levels = make_ladder(loaded, CONFIG, math.isfinite(budget))
+        return AnytimePlanner(Ladder(levels), [budget] * len(levels))
+
+    return make
 
 
 def plan(planner, tick):
@@ -50,10 +55,10 @@ def test_it_changes_its_level_between_plans_with_what_was_prepared(make, binds):
     facts = [level.facts() for level in planner.levels]
     assert [(level["candidates"], level["cached_steps"]) for level in facts] == LEVELS
     assert sorted(binds) == [1, 2, 4]  # one set of arrays for each number of candidates
-    planner.controller = LevelController([1.0] * 5, NEVER, calm=3)
+    planner.controller, planner.budgets = LevelController([1.0] * 5, 1.0, calm=3), [NEVER] * 5
     assert [plan(planner, tick).facts["denoising_steps"] for tick in range(0, 10, 2)] == [10, 10, 3, 3, 3]
     assert (planner.level, planner.facts()["degraded"], planner.facts()["cached_steps"]) == (4, 1, 7)
-    planner.controller.budget = ALWAYS
+    planner.budgets = [ALWAYS] * 5
     plans = [plan(planner, tick) for tick in range(10, 40, 2)]
     assert [each.facts["denoising_steps"] for each in plans] == [3] * 3 + [5] * 3 + [10] * 9
     assert [each.start_tick for each in plans] == list(range(10, 40, 2))
@@ -130,9 +135,10 @@ def test_measuring_ends_with_the_second_plan_over_the_limit(make):
 def test_the_shipped_parameters_make_a_planner_with_a_budget(random_artefact):
     values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1}
     planner = make_planner("diffusion_mpc", values)
-    assert planner.budget == pytest.approx(0.8 * 0.04) and len(planner.levels) == 6
+    assert planner.budgets == pytest.approx([0.8 * 0.04] * 6)
     assert planner.timing == Timing()
     assert planner.describe().endswith(" f32, 1 thread, time budget 32 ms")
+    assert planner.describe_level().endswith("D = 3, R = 2")
     unlimited = make_planner("diffusion_mpc", {**values, "time_budget_ms": 0.0})
     assert len(unlimited.levels) == 1 and unlimited.describe().endswith("no time budget")
     with pytest.raises(TimingError, match="time budget 61 ms does not fit"):
@@ -164,3 +170,50 @@ def test_one_core_is_left_to_the_other_executables(random_artefact, monkeypatch,
     monkeypatch.setattr(settings, "plan_times", times)
     assert measure_threads(artefact.load(random_artefact), CONFIG, cores) == max([1, *tried])
     assert threads == tried
+
+
+@pytest.fixture
+def settled(random_artefact):
+    """The planner of parameters that leave the replan margin to the start."""
+    values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1, "replan_margin": -1}
+    return make_planner("diffusion_mpc", {**values, "candidates": 4, "backend": "onnxruntime"})
+
+
+def test_a_margin_that_is_settled_adds_a_level_with_a_plan_every_tick(settled):
+    timings = [(level.timing.replan_margin, level.timing.replan_interval) for level in settled.levels]
+    assert timings == [(1, 1)] + [(3, 2)] * 5 and settled.configured == 1
+    assert settled.budgets == pytest.approx([0.016] + [0.032] * 5)
+    assert settled.describe().endswith("time budget 16 and 32 ms")
+    # On the same weights, and the same plan but for the margin that it says.
+    assert settled.levels[0].artefact is settled.levels[1].artefact
+    quick, configured = (level.plan(standing_request(Timing(), RewardSettings())) for level in settled.levels[:2])
+    np.testing.assert_array_equal(quick.joint_targets, configured.joint_targets)
+    assert (quick.replan_margin, configured.replan_margin) == (1, 3)
+
+
+@pytest.mark.parametrize(("milliseconds", "timing", "level"), [(4, (1, 1), 0), (5, (3, 2), 1), (9, (3, 2), 2)])
+def test_a_plan_every_tick_is_made_where_there_is_time(settled, machine, milliseconds, timing, level):
+    """The first two levels plan alike: N = 4 takes 4 * ``milliseconds``, and 16 and 32 ms are allowed."""
+    machine.milliseconds = lambda candidates, steps: candidates * milliseconds * steps / 10 * 0.999
+    assert settled.settle().level == settled.level == level
+    assert (settled.timing.replan_margin, settled.timing.replan_interval) == timing
+    assert (settled.facts()["replan_margin"], settled.facts()["replan_interval"]) == timing
+
+
+def test_under_load_it_plans_more_rarely_before_it_plans_worse(settled, machine):
+    machine.milliseconds = lambda candidates, steps: candidates * steps * 0.3  # 12 ms, at 10 steps
+    settled.settle()
+    levels = []
+    for share in (18.0, 18.0):  # [ms]: too long for 16, not for 32
+        settled.controller.add(share / 16.0)
+        levels.append(settled.level)
+    assert levels == [0, 1] and settled.timing == Timing()
+    for _ in range(2):
+        settled.controller.add(40.0 / 32.0)
+    assert settled.level == 2
+
+
+def test_without_a_time_budget_the_margin_is_the_configured_one(random_artefact):
+    values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1, "replan_margin": -1}
+    planner = make_planner("diffusion_mpc", {**values, "time_budget_ms": 0.0})
+    assert len(planner.levels) == 1 and planner.timing == Timing() and planner.configured == 0

@@ -1,5 +1,7 @@
 """The action buffer against hand-worked timetables and under late, lost, duplicated and reordered plans."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -217,3 +219,15 @@ def test_replan_schedule(interval, start):
     assert schedule.due(start - 1)  # the clock went backwards
     schedule.reset()
     assert schedule.due(start)
+
+
+def test_each_plan_is_executed_from_the_margin_that_it_says():
+    buffer = make_buffer(Timing(11, 3, 2))
+    late = dataclasses.replace(make_plan(0), replan_margin=3)
+    at_once = dataclasses.replace(make_plan(4), replan_margin=1)
+    for plan in (late, at_once):
+        assert buffer.add(plan)
+    starts = [row and row.plan.start_tick for row in (buffer.row(tick) for tick in range(7))]
+    assert starts == [None, None, None, 0, 0, 4, 4]
+    # What is committed is as long as the plan to be made asks for.
+    assert len(buffer.committed(5, 1)) == 1 and buffer.committed(5, 0) is None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -55,7 +55,12 @@ class DiffusionMpcPlanner:
         self.identity, self.reward_terms = artefact.identity, tuple(description.reward_terms)
         if backend is None:
             backend = make_backend(artefact, config.backend, config.threads, config.precision)
+        self._backend = backend
         self._sampler = DiffusionSampler(description, backend, config.sampling)
+
+    def at(self, timing: Timing) -> DiffusionMpcPlanner:
+        """The same planner, on the same weights, for plans by another ``timing``."""
+        return DiffusionMpcPlanner(self.artefact, replace(self.config, timing=timing), self._backend)
 
     def plan(self, request: PlanRequest) -> Plan:
         """Plan for B robots: the prior observes their states by :func:`core.observation.observe`.
