@@ -126,7 +126,9 @@ PLANNER = (
         1.0,
     ),
     Parameter("hold_committed", True, "Hold the actions that are already committed fixed while sampling."),
-    Parameter("backend", "auto", "Inference; auto: OpenVINO on an Intel CPU that has it.", choices=BACKENDS),
+    Parameter(
+        "backend", "auto", "Inference; auto: the quicker one of those installed, measured at start.", choices=BACKENDS
+    ),
     Parameter(
         "precision",
         "f32",

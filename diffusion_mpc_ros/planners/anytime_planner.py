@@ -108,10 +108,8 @@ class AnytimePlanner:
 
     def describe(self) -> str:
         """What all levels have in common, and the time budgets."""
-        known = sorted({budget for budget in self.budgets if math.isfinite(budget)})
-        budgets = (
-            f"time budget {' and '.join(f'{budget * 1e3:g}' for budget in known)} ms" if known else "no time budget"
-        )
+        known = [f"{budget * 1e3:g}" for budget in sorted(set(self.budgets)) if math.isfinite(budget)]
+        budgets = f"time budget {' and '.join(known)} ms" if known else "no time budget"
         return ", ".join(part for part in (self._description, budgets) if part)
 
     def describe_level(self) -> str:

@@ -15,8 +15,9 @@ class Planner(Protocol):
     Who derives from it has to give ``name``, ``timing`` and :meth:`plan`; the rest then stands for a planner without
     model, rewards and memory.
 
-    ``timing``: of its plans; it may change between two plans, but for the horizon. ``name``: that of the registry; ``identity``: a hash of what it plans with, "" for a planner without a model;
-    ``reward_terms``: names of the terms that it can follow.
+    ``name``: that of the registry; ``identity``: a hash of what it plans with, "" for a planner without a model;
+    ``timing``: of its plans, which may change between two, but for the horizon; ``reward_terms``: names of the terms
+    that it can follow.
     """
 
     name: str

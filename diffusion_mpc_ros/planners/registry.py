@@ -22,8 +22,8 @@ Factory = Callable[[Mapping[str, Any], Timing, bool], Ladder]
 PLANNERS: dict[str, str] = {
     "diffusion_mpc": "diffusion_mpc_ros.planners.diffusion_mpc.settings:make",
 }
-# Stands for a replan margin D that is settled at start, and changed under load: (D, R) = QUICK where this machine has the
-# time for a plan every tick, else D = MARGIN with the configured R.
+# SETTLED stands for a replan margin D that is settled at start and changed under load: (D, R) = QUICK where this
+# machine has the time for a plan every tick, else D = MARGIN with the configured R.
 SETTLED, QUICK, MARGIN = -1, (1, 1), Timing().replan_margin
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 

@@ -1,6 +1,8 @@
 """The planner that keeps to a time budget, on an exported artefact; plan times are made up, none is asserted."""
 
 import math
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner, Ladder
 from diffusion_mpc_ros.planners.diffusion_mpc import settings
 from diffusion_mpc_ros.planners.diffusion_mpc.ladder import make_ladder
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig
-from diffusion_mpc_ros.planners.diffusion_mpc.settings import choose_threads, measure_threads
+from diffusion_mpc_ros.planners.diffusion_mpc.settings import choose_threads, measure_backends, measure_threads
 from diffusion_mpc_ros.planners.latency import plan_times, standing_request
 from diffusion_mpc_ros.planners.registry import make_planner
 
@@ -217,3 +219,27 @@ def test_without_a_time_budget_the_margin_is_the_configured_one(random_artefact)
     values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1, "replan_margin": -1}
     planner = make_planner("diffusion_mpc", {**values, "time_budget_ms": 0.0})
     assert len(planner.levels) == 1 and planner.timing == Timing() and planner.configured == 0
+
+
+@pytest.mark.parametrize("quickest", ["onnxruntime", "openvino"])
+def test_the_quickest_backend_is_taken(random_artefact, monkeypatch, quickest):
+    measured = []
+
+    def times(planner, plans, rewards, *, paced):
+        assert paced and rewards.weights and planner.config.threads == 1
+        measured.append(planner.config.backend)
+        return np.full(plans, 1.0 if planner.config.backend == quickest else 2.0)
+
+    monkeypatch.setattr(settings, "plan_times", times)
+    monkeypatch.setattr(settings, "DiffusionMpcPlanner", lambda artefact, config: SimpleNamespace(config=config))
+    monkeypatch.setattr(settings, "has_openvino", lambda: True)
+    config = replace(CONFIG, backend="auto", threads=0)
+    assert measure_backends(artefact.load(random_artefact), config) == quickest
+    assert sorted(measured) == ["onnxruntime", "openvino"]
+
+
+def test_where_there_is_no_choice_of_a_backend_nothing_is_measured(random_artefact, monkeypatch):
+    loaded = artefact.load(random_artefact)
+    assert measure_backends(loaded, replace(CONFIG, precision="bf16")) == "openvino"
+    monkeypatch.setattr(settings, "has_openvino", lambda: False)
+    assert measure_backends(loaded, CONFIG) == "onnxruntime"

@@ -12,7 +12,7 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.artefact import Artefact
-from diffusion_mpc_ros.diffusion.inference import choose_backend
+from diffusion_mpc_ros.diffusion.inference import has_openvino
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.anytime_planner import Ladder
 from diffusion_mpc_ros.planners.diffusion_mpc.ladder import make_ladder
@@ -23,6 +23,8 @@ from diffusion_mpc_ros.realtime.scheduling import usable_cores
 SAMPLING = (
     "candidates", "sampler", "steps", "cached_steps", "refresh_ticks", "guidance_scale", "survivors", "seed",
 )  # fmt: skip
+# Stands for the backend that measurement finds quickest, of these.
+MEASURED_BACKEND, INSTALLABLE = "auto", ("onnxruntime", "openvino")
 # Stands for the number of threads that measurement finds best.
 MEASURED_THREADS = 0
 # Twice the threads have to make plans so much shorter: they take cores from everybody else.
@@ -44,11 +46,28 @@ def make(values: Mapping[str, Any], timing: Timing, budgeted: bool) -> Ladder:
         precision=values["precision"],
     )
     loaded = artefact.load(model_folder(values["artefact"]))
+    if config.backend == MEASURED_BACKEND:
+        config = replace(config, backend=measure_backends(loaded, config))
     if config.threads == MEASURED_THREADS:
         config = replace(config, threads=measure_threads(loaded, config, usable_cores()))
     threads = f"{config.threads} thread{'s' if config.threads > 1 else ''}"
-    description = f"{loaded.name}, {choose_backend(config.backend)} {config.precision}, {threads}"
+    description = f"{loaded.name}, {config.backend} {config.precision}, {threads}"
     return Ladder(make_ladder(loaded, config, budgeted), description)
+
+
+def measure_backends(loaded: Artefact, config: DiffusionMpcConfig) -> str:
+    """The backend that plans quickest on this machine, with one thread, of those that know the precision."""
+    names = [name for name in INSTALLABLE if name != "openvino" or has_openvino()]
+    if config.precision == "bf16":
+        return "openvino"
+    if len(names) == 1:
+        return names[0]
+    rewards = guided(loaded.description.reward_terms)
+    planners = {
+        name: DiffusionMpcPlanner(loaded, replace(config, backend=name, threads=config.threads or 1)) for name in names
+    }
+    times = {name: np.median(plan_times(each, THREAD_PLANS, rewards, paced=True)) for name, each in planners.items()}
+    return min(times, key=times.get)
 
 
 def measure_threads(loaded: Artefact, config: DiffusionMpcConfig, cores: int) -> int:
