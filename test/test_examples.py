@@ -57,3 +57,10 @@ def test_the_new_planner_walks_in_the_five_processes(ros_domain, free_domain, tm
     result = json.loads(report.read_text())
     assert result["fell"] is False and result["plan_followed"] > 0.9
     assert 0.05 < result["mean_vx"] < 0.35
+
+
+def test_walking_in_lockstep_follows_a_reward(capsys):
+    before, after = load("walk_in_lockstep").main()
+    distance = float(capsys.readouterr().out.split(" m in ")[0])
+    assert 3.0 < distance < 4.5  # 8 s at 0.5 m/s, from a stand
+    assert after < 0.9 * before
