@@ -1,6 +1,7 @@
 """``diffusion-mpc evaluate networks`` on two random networks: report, resumption, refusals; no time is asserted."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from torch import nn
 
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.commands import networks
+from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
+from diffusion_mpc_ros.evaluation.reference_planner import load_weights
 from diffusion_mpc_ros.training.export import ArtefactMetadata, export_artefact
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
 
@@ -33,6 +36,17 @@ def artefacts(tmp_path_factory):
         folders.append(str(tmp_path_factory.mktemp("models") / config.kind))
         export_artefact(network, Normalizer(np.zeros(57), np.full(57, 0.5)), NoiseSchedule(10), metadata, folders[-1])
     return folders
+
+
+@pytest.mark.parametrize("index", range(len(CONFIGS)))
+def test_each_network_was_exported_with_its_weights_by_name(artefacts, index):
+    torch.manual_seed(0)
+    network = build_denoiser(CONFIGS[index], 12)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.05)
+    restored = load_weights(build_denoiser(CONFIGS[index], 12), load(Path(artefacts[index])))
+    for name, value in network.state_dict().items():
+        torch.testing.assert_close(restored.state_dict()[name], value, rtol=0.0, atol=0.0)
 
 
 def compare(artefacts, folder, *more) -> int:
