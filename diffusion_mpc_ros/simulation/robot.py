@@ -103,7 +103,7 @@ class Go2Simulation:
         data.qpos[indices.qpos] = _POSES[pose]
         mujoco.mj_kinematics(self.model, data)
         data.qpos[2] = go2.FOOT_RADIUS + _CLEARANCE - data.geom_xpos[indices.feet, 2].min()
-        self._command, self._command_expires = _LIMP, np.inf
+        self._follow(_LIMP, np.inf)
         self._push_ends = 0.0
         self._remote, self._remote_expires = bytes(REMOTE_BYTES), 0.0
         self._motor_temperature = np.full(go2.NUM_JOINTS, motors.AMBIENT_TEMPERATURE)
@@ -115,17 +115,17 @@ class Go2Simulation:
         numbers = (command.joint_pos, command.joint_vel, command.kp, command.kd, command.torque)
         if not np.isfinite(np.concatenate(numbers)).all():
             raise ConfigurationError(f"a joint command holds numbers that are not finite: {command}")
-        self._command, self._command_expires = command, self.time + self._command_timeout
+        self._follow(command, self.time + self._command_timeout)
 
     def step_physics(self) -> None:
         """Advance by one physics timestep."""
         data = self.data
         if self.time >= self._command_expires:
-            self._command, self._command_expires = _LIMP, np.inf
+            self._follow(_LIMP, np.inf)
         if self._push_ends and self.time >= self._push_ends - 0.5 * self.timestep:
             data.xfrc_applied[self._indices.base] = 0.0
             self._push_ends = 0.0
-        self._drive(self._command)
+        self._limit_torques()
         mujoco.mj_step(self.model, data)
         torque, joint_vel = data.actuator_force[self._actuators], data.qvel[self._indices.qvel]
         self._motor_temperature = motors.heated(self._motor_temperature, torque, self.timestep)
@@ -224,20 +224,24 @@ class Go2Simulation:
         # Recomputes the constants that follow from the masses; a scratch state, as it overwrites the one it is given.
         mujoco.mj_setConst(self.model, mujoco.MjData(self.model))
 
-    def _drive(self, command: JointCommand) -> None:
-        """Hand the PD law and this instant's torque limits to MuJoCo, which evaluates it within the physics step.
+    def _follow(self, command: JointCommand, expires: float) -> None:
+        """Hand the PD law of ``command`` to MuJoCo, which evaluates it within the physics step, until ``expires`` [s].
 
         ``kp (q* - q) + kd (dq* - dq) + tau`` as an affine actuator: implicit in the joint velocity, hence stable with a
         high kd on the light hips, where an explicit PD at the same timestep is not.
         """
+        self._command, self._command_expires = command, expires
         model, actuators = self.model, self._actuators
         model.actuator_gainprm[actuators, 0] = 1.0
         model.actuator_biasprm[actuators, 1] = -command.kp
         model.actuator_biasprm[actuators, 2] = -command.kd
         self.data.ctrl[actuators] = command.kp * command.joint_pos + command.kd * command.joint_vel + command.torque
+
+    def _limit_torques(self) -> None:
+        """Hand this instant's torque limits to MuJoCo."""
         lower, upper = motors.torque_limits(self.data.qvel[self._indices.qvel])
-        model.actuator_forcerange[actuators, 0] = lower
-        model.actuator_forcerange[actuators, 1] = upper
+        self.model.actuator_forcerange[self._actuators, 0] = lower
+        self.model.actuator_forcerange[self._actuators, 1] = upper
 
 
 def _actuators_by_joint(model: mujoco.MjModel) -> np.ndarray:
