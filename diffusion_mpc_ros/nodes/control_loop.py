@@ -39,7 +39,7 @@ from diffusion_mpc_ros.realtime.tick_clock import TickClock
 # the clock cannot put the command into the tick before.
 PHASE = 1e-3
 # LowStates of this long [ms] before a tick are read as well, should its first one be lost.
-LEAD_MS = 5
+LEAD_MS = 3
 # How often it is looked whether commands may begin [s].
 WAIT_PERIOD = 0.05
 # Longer than a step of the loop, or than damping after it has failed [s].
