@@ -132,8 +132,9 @@ PLANNER = (
     Parameter(
         "precision",
         "f32",
-        "Arithmetic of the network: int8 needs VNNI, bf16 OpenVINO and AVX-512 BF16.",
-        choices=PRECISIONS,
+        "Arithmetic of the network: int8 needs VNNI, bf16 OpenVINO and AVX-512 BF16; auto, with replan_margin -1: f32, "
+        "and int8 where only that has the time for a plan every tick.",
+        choices=(*PRECISIONS, "auto"),
     ),
     Parameter("threads", 0, "Threads of the inference backend; 0: as many as measurement finds worth a core.", 0, 64),
     Parameter(

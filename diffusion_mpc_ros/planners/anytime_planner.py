@@ -22,10 +22,14 @@ SETTLING_TIME = 5.0
 
 @dataclass(frozen=True)
 class Ladder:
-    """One planner at several levels, the best and slowest first; ``description``: what they have in common."""
+    """One planner at several levels, the best and slowest first; ``description``: what they have in common.
+
+    ``quick``: levels that are to be tried with a plan every tick before all others; by default the first one.
+    """
 
     levels: Sequence[Planner]
     description: str = ""
+    quick: Sequence[Planner] = ()
 
 
 class AnytimePlanner:

@@ -13,6 +13,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.planners.anytime import AUTOMATIC, plan_time_budget
 from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner, Ladder
+from diffusion_mpc_ros.planners.base import Planner
 
 # ``make(values, timing, budgeted)``: the ladder of a planner from flat settings (ROS parameters of the node planner);
 # with its first level alone unless ``budgeted``.
@@ -46,13 +47,13 @@ def make_planner(name: str, values: Mapping[str, Any]) -> AnytimePlanner:
     timing = configured_timing(values)
     budget = plan_time_budget(values["time_budget_ms"], timing)
     ladder = _factory(name)(values, timing, math.isfinite(budget))
-    levels, budgets = list(ladder.levels), [budget] * len(ladder.levels)
-    quick = values["replan_margin"] == SETTLED and math.isfinite(budget)
-    if quick:
+    quick: list[Planner] = []
+    if values["replan_margin"] == SETTLED and math.isfinite(budget):
         at_once = Timing(timing.horizon, *QUICK)
-        levels.insert(0, levels[0].at(at_once))
-        budgets.insert(0, min(budget, plan_time_budget(AUTOMATIC, at_once)))
-    return AnytimePlanner(replace(ladder, levels=levels), budgets, configured=int(quick))
+        quick = [level.at(at_once) for level in ladder.quick or ladder.levels[:1]]
+    budgets = [min(budget, plan_time_budget(AUTOMATIC, level.timing)) for level in quick]
+    budgets += [budget] * len(ladder.levels)
+    return AnytimePlanner(replace(ladder, levels=[*quick, *ladder.levels]), budgets, configured=len(quick))
 
 
 def configured_timing(values: Mapping[str, Any]) -> Timing:

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros import bringup
-from diffusion_mpc_ros.core.errors import TimingError
+from diffusion_mpc_ros.core.errors import ConfigurationError, TimingError
 from diffusion_mpc_ros.core.types import RewardSettings, Timing
-from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.diffusion import artefact, inference
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners import anytime_planner
@@ -136,11 +136,12 @@ def test_measuring_ends_with_the_second_plan_over_the_limit(make):
 
 def test_the_shipped_parameters_make_a_planner_with_a_budget(random_artefact):
     values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1}
+    values["backend"] = "onnxruntime"
     planner = make_planner("diffusion_mpc", values)
     assert planner.budgets == pytest.approx([0.8 * 0.04] * 6)
     assert planner.timing == Timing()
-    assert planner.describe().endswith(" f32, 1 thread, time budget 32 ms")
-    assert planner.describe_level().endswith("D = 3, R = 2")
+    assert planner.describe().endswith("onnxruntime, 1 thread, time budget 32 ms")
+    assert planner.describe_level().endswith(", f32, D = 3, R = 2")
     unlimited = make_planner("diffusion_mpc", {**values, "time_budget_ms": 0.0})
     assert len(unlimited.levels) == 1 and unlimited.describe().endswith("no time budget")
     with pytest.raises(TimingError, match="time budget 61 ms does not fit"):
@@ -213,6 +214,25 @@ def test_under_load_it_plans_more_rarely_before_it_plans_worse(settled, machine)
     for _ in range(2):
         settled.controller.add(40.0 / 32.0)
     assert settled.level == 2
+
+
+@pytest.mark.parametrize(("graph", "rungs"), [(True, ["f32", "int8"]), (False, ["f32"])])
+def test_int8_is_tried_with_a_plan_every_tick_where_it_can_be(random_artefact, monkeypatch, graph, rungs):
+    def int8(artefact):
+        if not graph:
+            raise ConfigurationError("no int8 graph")
+        return artefact
+
+    monkeypatch.setattr(inference, "int8_artefact", int8)
+    values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1, "candidates": 1}
+    values |= {"backend": "onnxruntime", "precision": "auto"}
+    planner = make_planner("diffusion_mpc", {**values, "replan_margin": -1})
+    assert planner.configured == len(rungs)
+    facts = [(level.facts()["precision"], level.timing.replan_margin) for level in planner.levels]
+    assert facts == [*((rung, 1) for rung in rungs), *[("f32", 3)] * (len(facts) - len(rungs))]
+    # A margin that is given leaves nothing to settle.
+    fixed = make_planner("diffusion_mpc", values)
+    assert {level.facts()["precision"] for level in fixed.levels} == {"f32"} and fixed.configured == 0
 
 
 def test_without_a_time_budget_the_margin_is_the_configured_one(random_artefact):

@@ -100,13 +100,14 @@ class DiffusionMpcPlanner:
         self.reset()
 
     def describe(self) -> str:
-        """Candidates and steps."""
+        """Candidates, steps and precision."""
         options = self.config.sampling
         cached = f", {options.cached_steps} of them cached" if options.cached_steps else ""
-        return f"N = {options.candidates}, {options.steps} {options.sampler.upper()} steps{cached}"
+        steps = f"{options.steps} {options.sampler.upper()} steps{cached}"
+        return f"N = {options.candidates}, {steps}, {self.config.precision}"
 
     def facts(self) -> dict[str, object]:
-        """Candidates and steps, by name."""
+        """Candidates, steps and precision, by name."""
         options = self.config.sampling
         names = ("candidates", "sampler", "steps", "cached_steps")
-        return {name: getattr(options, name) for name in names}
+        return {**{name: getattr(options, name) for name in names}, "precision": self.config.precision}

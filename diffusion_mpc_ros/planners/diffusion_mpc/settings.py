@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion import artefact
@@ -23,6 +24,8 @@ from diffusion_mpc_ros.realtime.scheduling import usable_cores
 SAMPLING = (
     "candidates", "sampler", "steps", "cached_steps", "refresh_ticks", "guidance_scale", "survivors", "seed",
 )  # fmt: skip
+# Stands for the best precision, and int8 where only that has the time for a plan every tick.
+SETTLED_PRECISION, BEST_PRECISION = "auto", "f32"
 # Stands for the backend that measurement finds quickest, of these.
 MEASURED_BACKEND, INSTALLABLE = "auto", ("onnxruntime", "openvino")
 # Stands for the number of threads that measurement finds best.
@@ -43,7 +46,7 @@ def make(values: Mapping[str, Any], timing: Timing, budgeted: bool) -> Ladder:
         hold_committed=values["hold_committed"],
         threads=values["threads"],
         backend=values["backend"],
-        precision=values["precision"],
+        precision=BEST_PRECISION if values["precision"] == SETTLED_PRECISION else values["precision"],
     )
     loaded = artefact.load(model_folder(values["artefact"]))
     if config.backend == MEASURED_BACKEND:
@@ -51,8 +54,17 @@ def make(values: Mapping[str, Any], timing: Timing, budgeted: bool) -> Ladder:
     if config.threads == MEASURED_THREADS:
         config = replace(config, threads=measure_threads(loaded, config, usable_cores()))
     threads = f"{config.threads} thread{'s' if config.threads > 1 else ''}"
-    description = f"{loaded.name}, {config.backend} {config.precision}, {threads}"
-    return Ladder(make_ladder(loaded, config, budgeted), description)
+    levels = make_ladder(loaded, config, budgeted)
+    quick = levels[:1] + (in_int8(loaded, config) if values["precision"] == SETTLED_PRECISION and budgeted else [])
+    return Ladder(levels, f"{loaded.name}, {config.backend}, {threads}", quick)
+
+
+def in_int8(loaded: Artefact, config: DiffusionMpcConfig) -> list[DiffusionMpcPlanner]:
+    """The planner of ``config`` in int8; none where the artefact has no int8 graph, or the processor is too old."""
+    try:
+        return [DiffusionMpcPlanner(loaded, replace(config, precision="int8"))]
+    except ConfigurationError:
+        return []
 
 
 def measure_backends(loaded: Artefact, config: DiffusionMpcConfig) -> str:
