@@ -87,8 +87,11 @@ class AnytimePlanner:
         where something disturbs. Raises :class:`TimingError` when even the last level is too slow for the timing.
         """
         rewards = guided(self.reward_terms)
-        costs = [self._cost(planner, rewards) for planner in self.levels]
-        costs = np.maximum.accumulate(costs[::-1])[::-1].tolist()
+        costs = np.array([self._cost(planner, rewards) for planner in self.levels])
+        # As shares of the budgets, in which every further level costs less: one that does not is as good as none.
+        budgets = np.where(np.isfinite(self.budgets), self.budgets, 1.0)
+        shares = np.maximum.accumulate((costs / budgets)[::-1])[::-1]
+        costs = (shares * budgets).tolist()
         # What is longer than the budget at the last level may still be in time.
         limits = [*self.budgets[:-1], self.levels[-1].timing.plan_time_limit]
         best_possible = first_level(costs, limits)
@@ -101,8 +104,7 @@ class AnytimePlanner:
         while (best.over or best.level > best_possible) and time.monotonic() < deadline:
             best = min(best, choose_level(measure, costs, limits))
         self.levels[best.level].timing.check_plan_time(best.p99)
-        shares = [cost / budget if math.isfinite(budget) else 1.0 for cost, budget in zip(costs, self.budgets)]
-        self.controller = LevelController(shares, 1.0, best.level)
+        self.controller = LevelController(shares.tolist(), 1.0, best.level)
         return best
 
     @staticmethod

@@ -203,6 +203,16 @@ def test_a_plan_every_tick_is_made_where_there_is_time(settled, machine, millise
     assert (settled.facts()["replan_margin"], settled.facts()["replan_interval"]) == timing
 
 
+def test_a_quick_level_may_take_less_time_than_a_later_one_with_more_budget(settled, machine):
+    """As int8 with a plan every tick does before f32 with one every other: 14 of 16 ms, then 20 of 32."""
+    machine.milliseconds = lambda candidates, steps: 20.0 * candidates * steps / 40
+    sampling = SamplingOptions(candidates=4, steps=7)
+    quick = SimpleNamespace(config=SimpleNamespace(sampling=sampling), timing=Timing(11, 1, 1))
+    settled.levels = [quick, *settled.levels[1:]]
+    assert settled.settle().level == settled.level == 0
+    np.testing.assert_allclose(settled.controller.costs[:2], [14 / 16, 20 / 32])
+
+
 def test_under_load_it_plans_more_rarely_before_it_plans_worse(settled, machine):
     machine.milliseconds = lambda candidates, steps: candidates * steps * 0.3  # 12 ms, at 10 steps
     settled.settle()
