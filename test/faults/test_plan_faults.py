@@ -23,7 +23,7 @@ def plan(start_tick: int = TICK) -> Plan:
 
 
 def test_unchanged_plans_are_executed():
-    check_plan(conversions.plan(plan_faults.unchanged(plan())), TICK, MARGIN)
+    check_plan(conversions.plan(plan_faults.unchanged(plan())), TICK, None, MARGIN)
 
 
 @pytest.mark.parametrize("start_tick", range(TICK, TICK + 12))
@@ -39,7 +39,7 @@ def test_unchanged_plans_are_executed():
 )
 def test_changed_plans_are_refused(fault, start_tick):
     with pytest.raises(PlanError):
-        check_plan(conversions.plan(fault(plan(start_tick))), TICK, MARGIN)
+        check_plan(conversions.plan(fault(plan(start_tick))), TICK, None, MARGIN)
 
 
 def test_wrong_shapes_in_turn():

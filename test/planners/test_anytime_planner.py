@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros import bringup
-from diffusion_mpc_ros.core.errors import ConfigurationError, TimingError
+from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError, TimingError
 from diffusion_mpc_ros.core.types import RewardSettings, Timing
 from diffusion_mpc_ros.diffusion import artefact, inference
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
@@ -266,6 +266,22 @@ def test_the_quickest_backend_is_taken(random_artefact, monkeypatch, quickest):
     config = replace(CONFIG, backend="auto", threads=0)
     assert measure_backends(artefact.load(random_artefact), config) == quickest
     assert sorted(measured) == ["onnxruntime", "openvino"]
+
+
+def test_a_backend_that_computes_wrongly_here_is_left_out(random_artefact, monkeypatch):
+    def times(planner, plans, rewards, *, paced):
+        if planner.config.backend == "openvino" or broken:
+            raise ArtefactError(f"{planner.config.backend} differs by 40 %")
+        return np.full(plans, 1.0)
+
+    monkeypatch.setattr(settings, "plan_times", times)
+    monkeypatch.setattr(settings, "DiffusionMpcPlanner", lambda artefact, config: SimpleNamespace(config=config))
+    monkeypatch.setattr(settings, "has_openvino", lambda: True)
+    loaded, config, broken = artefact.load(random_artefact), replace(CONFIG, backend="auto"), False
+    assert measure_backends(loaded, config) == "onnxruntime"
+    broken = True
+    with pytest.raises(ArtefactError, match="openvino differs by 40 %"):
+        measure_backends(loaded, config)
 
 
 def test_where_there_is_no_choice_of_a_backend_nothing_is_measured(random_artefact, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError, DiffusionMpcError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion import artefact
@@ -68,18 +68,27 @@ def in_int8(loaded: Artefact, config: DiffusionMpcConfig) -> list[DiffusionMpcPl
 
 
 def measure_backends(loaded: Artefact, config: DiffusionMpcConfig) -> str:
-    """The backend that plans quickest on this machine, with one thread, of those that know the precision."""
+    """The backend that plans quickest on this machine, of those that know the precision and compute rightly here.
+
+    Raises what :class:`DiffusionMpcPlanner` raises where none does.
+    """
     names = [name for name in INSTALLABLE if name != "openvino" or has_openvino()]
     if config.precision == "bf16":
         return "openvino"
     if len(names) == 1:
         return names[0]
     rewards = guided(loaded.description.reward_terms)
-    planners = {
-        name: DiffusionMpcPlanner(loaded, replace(config, backend=name, threads=config.threads or 1)) for name in names
-    }
-    times = {name: np.median(plan_times(each, THREAD_PLANS, rewards, paced=True)) for name, each in planners.items()}
-    return min(times, key=times.get)
+    times: dict[str, float] = {}
+    failure: DiffusionMpcError | None = None
+    for name in names:
+        try:
+            planner = DiffusionMpcPlanner(loaded, replace(config, backend=name, threads=config.threads or 1))
+            times[name] = float(np.median(plan_times(planner, THREAD_PLANS, rewards, paced=True)))
+        except (ArtefactError, ConfigurationError) as error:
+            failure = error
+    if not times and failure is not None:
+        raise failure
+    return min(times, key=lambda name: times[name])
 
 
 def measure_threads(loaded: Artefact, config: DiffusionMpcConfig, cores: int) -> int:
