@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
@@ -57,6 +58,16 @@ def test_the_new_planner_walks_in_the_five_processes(ros_domain, free_domain, tm
     result = json.loads(report.read_text())
     assert result["fell"] is False and result["plan_followed"] > 0.9
     assert 0.05 < result["mean_vx"] < 0.35
+
+
+def test_the_new_planner_is_evaluated_as_any(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    report = tmp_path / "walk.json"
+    small = "--robots 2 --ticks 150 --delays 3 --replans 2 --threads 1 --no-with-demonstrator".split()
+    assert not cli.main(["evaluate", "walk", "--planner", "new_planner:make", *small, "--json", str(report)])
+    rows = json.loads(report.read_text())["rows"]
+    assert {(row["controller"], row["delay"], row["replan"]) for row in rows} == {("trot", 3, 2)}
+    assert rows[0]["survival"] == 1.0
 
 
 def test_walking_in_lockstep_follows_a_reward(capsys):

@@ -11,13 +11,12 @@ from typing import Any
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.inference import choose_backend
 from diffusion_mpc_ros.evaluation.closed_loop import SETTLING_TICKS, WalkScores
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planner_bench import Case, in_own_process, measure_planner
-from diffusion_mpc_ros.evaluation.walk import COMMANDS, WalkConfig, command_rows, walk_under_planner
+from diffusion_mpc_ros.evaluation.walk import COMMANDS, WalkConfig, command_rows, make_planner, walk_under_planner
 
 # Candidates N and denoising steps K of the plan that is timed: the paper's.
 CANDIDATES, STEPS = 10, 10
@@ -83,9 +82,14 @@ def walk_quality(loaded: Artefact, settings: Settings, delay: int, replan: int, 
     What no robot lived long enough for is None.
     """
     config = WalkConfig(
-        commands=settings.commands, robots=settings.robots, ticks=settings.ticks, seed=settings.seed, threads=threads
+        artefact=str(loaded.path),
+        commands=settings.commands,
+        robots=settings.robots,
+        ticks=settings.ticks,
+        seed=settings.seed,
+        threads=threads,
     )
-    scores = walk_under_planner(config, loaded, Timing(loaded.description.horizon, delay, replan))
+    scores = walk_under_planner(config, make_planner(config, delay, replan))
     errors = robot_errors(scores).reshape(len(settings.commands), settings.robots)
     rows = command_rows(config, scores)
     names = ("command", "survival", "velocity_error", "yaw_rate_error", "tracking_score")

@@ -11,15 +11,19 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion.artefact import Artefact, add_scores, load
+from diffusion_mpc_ros.diffusion.artefact import add_scores, load
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, WalkScores, run_closed_loop
 from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.evaluation.gait import GaitCommand
 from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.planners.base import Planner
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import NAME as DIFFUSION_MPC
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.planners.registry import best_level
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
 # (vx, vy) [m/s], yaw rate [rad/s].
@@ -40,9 +44,12 @@ class WalkConfig:
     """Which loops are evaluated: every pair of ``delays`` (D) and ``replans`` (R; 0 stands for the paper's H - D).
 
     ``robots`` robots per command for ``ticks`` control ticks; all commands run side by side in one batch. ``record``
-    writes the rows into the artefact's card as well.
+    writes the rows into the artefact's card as well. ``planner``: a name of planners/registry.py, or MODULE:FUNCTION of
+    one's own, which has its settings from config/planner.yaml; what follows here of sampling and inference is that of
+    diffusion_mpc.
     """
 
+    planner: str = DIFFUSION_MPC
     artefact: str = "go2"
     demonstrator: str = "demonstrator"
     commands: tuple[tuple[float, float, float], ...] = COMMANDS
@@ -63,19 +70,18 @@ class WalkConfig:
 
 def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
     """The report as a dictionary: ``artefact`` (SHA-256), ``machine``, ``config`` and ``rows``."""
-    artefact = load(model_folder(config.artefact))
-    rows = []
+    rows, identity = [], ""
     if config.with_demonstrator:
         policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
         walker = DemonstratorWalker(policy, GaitCommand.default(config.robots * len(config.commands)))
         rows += command_rows(config, _run(config, walker, "demonstrator"), controller="demonstrator")
     for delay, replan in zip(config.delays, config.replans, strict=True):
-        horizon = artefact.description.horizon
-        timing = Timing(horizon, delay, replan or horizon - delay)
-        scores = walk_under_planner(config, artefact, timing)
-        rows += command_rows(config, scores, controller="diffusion_mpc", delay=delay, replan=timing.replan_interval)
+        planner = make_planner(config, delay, replan)
+        scores, interval = walk_under_planner(config, planner), planner.timing.replan_interval
+        rows += command_rows(config, scores, controller=planner.name, delay=delay, replan=interval)
+        identity = planner.identity
     return {
-        "artefact": artefact.identity,
+        "artefact": identity,
         "machine": describe_machine(),
         "config": {
             "robots": config.robots,
@@ -92,13 +98,24 @@ def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
     }
 
 
-def walk_under_planner(config: WalkConfig, artefact: Artefact, timing: Timing) -> WalkScores:
-    """The asynchronous loop of ``timing``; robots in the order of ``config.commands``, ``robots`` for each."""
+def make_planner(config: WalkConfig, delay: int, replan: int) -> Planner:
+    """The planner of ``config`` at D = ``delay`` and R = ``replan``, 0 for H - D."""
+    if config.planner != DIFFUSION_MPC:
+        values = bringup.load_parameters("planner")
+        timing = Timing(values["horizon"], delay, replan or values["horizon"] - delay)
+        return best_level(config.planner, values, timing)
+    artefact = load(model_folder(config.artefact))
+    horizon = artefact.description.horizon
+    timing = Timing(horizon, delay, replan or horizon - delay)
     options = DiffusionMpcConfig(
         timing, config.sampling, config.hold_committed, config.threads, config.backend, config.precision
     )
-    planner = DiffusionMpcPlanner(artefact, options)
-    label = f"D={timing.replan_margin} R={timing.replan_interval}"
+    return DiffusionMpcPlanner(artefact, options)
+
+
+def walk_under_planner(config: WalkConfig, planner: Planner) -> WalkScores:
+    """The asynchronous loop of ``planner``; robots in the order of ``config.commands``, ``robots`` for each."""
+    label = f"D={planner.timing.replan_margin} R={planner.timing.replan_interval}"
     return _run(config, AsynchronousController(planner), label)
 
 

@@ -56,6 +56,12 @@ def make_planner(name: str, values: Mapping[str, Any]) -> AnytimePlanner:
     return AnytimePlanner(replace(ladder, levels=[*quick, *ladder.levels]), budgets, configured=len(quick))
 
 
+def best_level(name: str, values: Mapping[str, Any], timing: Timing) -> Planner:
+    """The planner ``name`` at its best level, for whoever waits for its plans; raises as :func:`make_planner`."""
+    check_planner_name(name)
+    return _factory(name)(values, timing, False).levels[0]
+
+
 def configured_timing(values: Mapping[str, Any]) -> Timing:
     """The timing of ``values``; raises :class:`TimingError`.
 
