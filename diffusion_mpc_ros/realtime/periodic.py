@@ -79,7 +79,18 @@ class PeriodicLoop:
                     return True
                 if self._monotonic() - due < part:
                     self._between()
-        return self._wait(max(0.0, deadline - self._monotonic()))
+        return self._wait_until(deadline)
+
+    def _wait_until(self, due: float) -> bool:
+        """Wait until ``due`` by the loop's own clock; whether the loop shall end.
+
+        A wait may end too soon by that clock: after a pause of the whole computer the step has to leave the time that
+        was left to whoever reads what the robot says by now.
+        """
+        while not self._wait(max(0.0, due - self._monotonic())):
+            if self._monotonic() >= due:
+                return False
+        return True
 
     def _next(self, deadline: float) -> float:
         overdue = self._monotonic() - (deadline + self._period)

@@ -143,3 +143,19 @@ def test_stop_from_another_thread_ends_the_wait():
     loop.stop()
     thread.join(5.0)
     assert not thread.is_alive()
+
+
+def test_a_wait_that_ends_too_soon_by_the_loops_clock_is_gone_on_with():
+    """As after a pause of the whole computer, whose timers have run on and whose clock has not."""
+    now, steps, waits = [0.0], [], []
+
+    def wait(seconds):
+        waits.append(seconds)
+        now[0] += seconds / 2 if len(waits) % 2 else seconds
+        return len(steps) == 3
+
+    loop = PeriodicLoop(
+        0.02, lambda deadline: steps.append((deadline.time, now[0])), monotonic=lambda: now[0], wait=wait
+    )
+    loop.run()
+    assert len(steps) == 3 and all(started >= due for due, started in steps)
