@@ -89,7 +89,7 @@ def walk_quality(loaded: Artefact, settings: Settings, delay: int, replan: int, 
         seed=settings.seed,
         threads=threads,
     )
-    scores = walk_under_planner(config, make_planner(config, delay, replan))
+    scores = walk_under_planner(config, make_planner(config), delay, replan)
     errors = robot_errors(scores).reshape(len(settings.commands), settings.robots)
     rows = command_rows(config, scores)
     names = ("command", "survival", "velocity_error", "yaw_rate_error", "tracking_score")

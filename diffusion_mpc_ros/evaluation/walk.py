@@ -70,18 +70,17 @@ class WalkConfig:
 
 def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
     """The report as a dictionary: ``artefact`` (SHA-256), ``machine``, ``config`` and ``rows``."""
-    rows, identity = [], ""
+    planner, rows = make_planner(config), []
     if config.with_demonstrator:
         policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
         walker = DemonstratorWalker(policy, GaitCommand.default(config.robots * len(config.commands)))
         rows += command_rows(config, _run(config, walker, "demonstrator"), controller="demonstrator")
     for delay, replan in zip(config.delays, config.replans, strict=True):
-        planner = make_planner(config, delay, replan)
-        scores, interval = walk_under_planner(config, planner), planner.timing.replan_interval
+        interval = replan or planner.timing.horizon - delay
+        scores = walk_under_planner(config, planner, delay, interval)
         rows += command_rows(config, scores, controller=planner.name, delay=delay, replan=interval)
-        identity = planner.identity
     return {
-        "artefact": identity,
+        "artefact": planner.identity,
         "machine": describe_machine(),
         "config": {
             "robots": config.robots,
@@ -98,25 +97,26 @@ def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
     }
 
 
-def make_planner(config: WalkConfig, delay: int, replan: int) -> Planner:
-    """The planner of ``config`` at D = ``delay`` and R = ``replan``, 0 for H - D."""
+def make_planner(config: WalkConfig) -> Planner:
+    """The planner of ``config``, loaded once; each loop takes it :meth:`at <planners.base.Planner.at>` its timing."""
     if config.planner != DIFFUSION_MPC:
         values = bringup.load_parameters("planner")
-        timing = Timing(values["horizon"], delay, replan or values["horizon"] - delay)
-        return best_level(config.planner, values, timing)
+        return best_level(config.planner, values, Timing(values["horizon"], 0, 1))
     artefact = load(model_folder(config.artefact))
-    horizon = artefact.description.horizon
-    timing = Timing(horizon, delay, replan or horizon - delay)
+    timing = Timing(artefact.description.horizon, 0, 1)
     options = DiffusionMpcConfig(
         timing, config.sampling, config.hold_committed, config.threads, config.backend, config.precision
     )
     return DiffusionMpcPlanner(artefact, options)
 
 
-def walk_under_planner(config: WalkConfig, planner: Planner) -> WalkScores:
-    """The asynchronous loop of ``planner``; robots in the order of ``config.commands``, ``robots`` for each."""
-    label = f"D={planner.timing.replan_margin} R={planner.timing.replan_interval}"
-    return _run(config, AsynchronousController(planner), label)
+def walk_under_planner(config: WalkConfig, planner: Planner, delay: int, interval: int) -> WalkScores:
+    """The asynchronous loop of ``planner`` at D = ``delay`` and R = ``interval``.
+
+    Robots in the order of ``config.commands``, ``robots`` for each.
+    """
+    timing = Timing(planner.timing.horizon, delay, interval)
+    return _run(config, AsynchronousController(planner.at(timing)), f"D={delay} R={interval}")
 
 
 def _run(config: WalkConfig, controller: Any, label: str) -> WalkScores:
