@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command_line import run_to_the_end
 
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.types import Timing
@@ -46,15 +44,7 @@ def test_the_new_planner_walks_in_the_five_processes(ros_domain, free_domain, tm
     report = tmp_path / "run.json"
     arguments = ["run", "--planner", "new_planner:make", "--cmd-vel", "0.3", "0", "0", "--duration", "4", "--headless"]
     arguments += ["--json", str(report), "--domain-id", str(free_domain())]
-    finished = subprocess.run(
-        [sys.executable, "-m", "diffusion_mpc_ros.cli", *arguments],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (ROOT, EXAMPLES)))},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    run_to_the_end(arguments, EXAMPLES, timeout=LIMIT)
     result = json.loads(report.read_text())
     assert result["fell"] is False and result["plan_followed"] > 0.9
     assert 0.05 < result["mean_vx"] < 0.35

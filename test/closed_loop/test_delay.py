@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
+from command_line import run_to_the_end
 
-ROOT = Path(__file__).parents[2]
 LIMIT = 180.0
 
 
@@ -21,15 +17,7 @@ def test_delays_are_measured_while_the_robot_walks(tmp_path):
     arguments = ["bench", "delay", "--duration", "5", "--json", str(file), "--plot", str(picture)]
     arguments += ["--replan-margin", "2", "--replan-interval", "1", "--parameters", "planner.candidates=1"]
     arguments += ["planner.steps=5", "planner.sampler=ddim"]
-    finished = subprocess.run(
-        [sys.executable, "-m", "diffusion_mpc_ros.cli", *arguments],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    run_to_the_end(arguments, timeout=LIMIT)
     result = json.loads(file.read_text())
     assert len(result["artefact"]) == 64 and result["settings"]["replan_margin"] == 2
     commands, plans = result["commands"], result["plans"]

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from command_line import run_to_the_end
+
 LIMIT = 180.0
 REPORTED = {"fell", "duration", "command_rate_hz", "late_ticks", "ticks", "velocity_error", "plan_ms"}
 
@@ -20,15 +17,7 @@ def test_five_processes_walk(ros_domain, free_domain, tmp_path):
     arguments += ["--domain-id", str(free_domain()), "--parameters", "planner.candidates=1"]
     arguments += ["planner.steps=5", "planner.sampler=ddim"]
     arguments += ["--reward-preset", "joint_velocity", "--reward-at", "2"]
-    finished = subprocess.run(
-        [sys.executable, "-m", "diffusion_mpc_ros.cli", *arguments],
-        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout + finished.stderr
+    run_to_the_end(arguments, timeout=LIMIT)
     result = json.loads(report.read_text())
     assert set(result) >= REPORTED
     assert result["fell"] is False

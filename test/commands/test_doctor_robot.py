@@ -6,6 +6,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from lowstates import STANDING
 
 from diffusion_mpc_ros.commands.doctor import hardware, lowstates, robot
 from diffusion_mpc_ros.commands.doctor.context import Context
@@ -15,7 +16,6 @@ from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_POS_MAX
 from diffusion_mpc_ros.core.resources import config_file
-from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.estimation import kinematics
 from diffusion_mpc_ros.go2.participants import TopicPublisher
 from diffusion_mpc_ros.go2.remote import encode_remote
@@ -24,19 +24,7 @@ SETTINGS = load_safety_settings(config_file("safety.yaml"))
 PUBLISHER = "diffusion_mpc_ros command_publisher"
 OWN, OWN_WATCHDOG = TopicPublisher(f"{PUBLISHER} 1f"), TopicPublisher(f"{PUBLISHER} 1f watchdog")
 HERE, THERE = TopicPublisher("", "laptop", "go2_ctrl", "42"), TopicPublisher("another", "go2", "sport", "7")
-STATE = LowState(
-    tick_ms=0,
-    receive_time=0.0,
-    base_quat_wxyz=np.array([1.0, 0.0, 0.0, 0.0]),
-    base_ang_vel=np.zeros(3),
-    base_lin_acc=np.array([0.0, 0.0, 9.81]),
-    joint_pos=DEFAULT_JOINT_POS,
-    joint_vel=np.zeros(12),
-    joint_torque=np.zeros(12),
-    foot_force=np.full(4, 37.0),
-    motor_temperature=np.full(12, 40.0),
-    battery_soc=80.0,
-)
+STATE = dataclasses.replace(STANDING, motor_temperature=np.full(12, 40.0))
 
 
 def observation(period: float = 0.002, duration: float = 1.5, refused: int = 0, clock: float = 1.0) -> Observation:

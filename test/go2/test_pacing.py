@@ -5,37 +5,21 @@ from __future__ import annotations
 import dataclasses
 import time
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from lowstates import STANDING
 
 from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES
-from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
-from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2 import messages
 from diffusion_mpc_ros.go2.channels import LOWSTATE, Publisher, Subscriber
 from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.pacing import LowStatePace, lowstate_pace
 from diffusion_mpc_ros.go2.profile import GO2, TICK, load_profile
 
-STATE = LowState(
-    tick_ms=0,
-    receive_time=0.0,
-    base_quat_wxyz=np.array([1.0, 0.0, 0.0, 0.0]),
-    base_ang_vel=np.zeros(3),
-    base_lin_acc=np.array([0.0, 0.0, 9.81]),
-    joint_pos=DEFAULT_JOINT_POS,
-    joint_vel=np.zeros(12),
-    joint_torque=np.zeros(12),
-    foot_force=np.full(4, 37.0),
-    motor_temperature=np.full(12, 30.0),
-    battery_soc=80.0,
-)
-
 
 def sample(tick_ms: int, remote: bytes = b"") -> bytes:
-    return messages.encode_lowstate(dataclasses.replace(STATE, tick_ms=tick_ms, wireless_remote=remote))
+    return messages.encode_lowstate(dataclasses.replace(STANDING, tick_ms=tick_ms, wireless_remote=remote))
 
 
 def needed(pace: LowStatePace, ticks) -> list[int]:
@@ -117,7 +101,7 @@ def test_a_subscriber_decodes_only_what_is_needed(free_domain):
         assert publisher.wait_for_subscriber(30.0)
         time.sleep(0.5)
         for tick in range(1000, 1202, 2):
-            publisher.publish(dataclasses.replace(STATE, tick_ms=tick))
+            publisher.publish(dataclasses.replace(STANDING, tick_ms=tick))
             time.sleep(0.002)
         assert subscriber.wait(30.0, received=21) is not None
         time.sleep(0.1)

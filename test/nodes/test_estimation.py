@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import threading
 
 import numpy as np
+from lowstates import STANDING
 
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.types import JointCommand, LowState
@@ -15,17 +17,10 @@ START = 100.0
 
 
 def lowstate(tick_ms: int, receive_time: float | None = None) -> LowState:
-    return LowState(
+    return dataclasses.replace(
+        STANDING,
         tick_ms=tick_ms,
         receive_time=START + tick_ms * 1e-3 if receive_time is None else receive_time,
-        base_quat_wxyz=np.array([1.0, 0.0, 0.0, 0.0]),
-        base_ang_vel=np.zeros(3),
-        base_lin_acc=np.array([0.0, 0.0, 9.81]),
-        joint_pos=DEFAULT_JOINT_POS,
-        joint_vel=np.zeros(12),
-        joint_torque=np.zeros(12),
-        foot_force=np.full(4, 37.0),
-        motor_temperature=np.full(12, 30.0),
         battery_soc=90.0,
     )
 
