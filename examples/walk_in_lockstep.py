@@ -14,8 +14,8 @@ from diffusion_mpc_ros.core.go2 import CONTROL_DT, DEFAULT_JOINT_POS, WALKING_KD
 from diffusion_mpc_ros.core.resources import config_file, model_folder
 from diffusion_mpc_ros.core.types import JointCommand, RewardSettings
 from diffusion_mpc_ros.diffusion.artefact import load
-from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 from diffusion_mpc_ros.rewards.presets import load_presets
 from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose

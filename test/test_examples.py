@@ -12,7 +12,7 @@ from command_line import run_to_the_end
 
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, run_closed_loop
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
 ROOT = Path(__file__).parents[1]

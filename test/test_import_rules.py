@@ -21,7 +21,10 @@ LAYERS: dict[str, set[str]] = {
     "planners": {"core", *ALGORITHMS},
     "go2": {"core"},
     "simulation": {"core"},
+    "policies": {"core", *ALGORITHMS, "planners", "simulation"},
     "nodes": {"core", *ALGORITHMS, "planners", "go2", "simulation"},
+    "training": {"core", *ALGORITHMS, "planners", "simulation", "policies"},
+    "evaluation": {"core", *ALGORITHMS, "planners", "simulation", "policies"},
 }
 # Library -> the only sub-packages in which it may be imported.
 OWNERS: dict[str, set[str]] = {
@@ -33,7 +36,7 @@ OWNERS: dict[str, set[str]] = {
     "unitree_sdk2py": {"go2"},
     "cyclonedds": {"go2"},
     "fastcrc": {"go2"},
-    "onnxruntime": {"diffusion", "evaluation", "training"},
+    "onnxruntime": {"diffusion", "policies", "training"},
     "openvino": {"diffusion"},
     "array_api_compat": {"rewards", "constraints"},
 }

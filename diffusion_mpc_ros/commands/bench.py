@@ -178,10 +178,10 @@ def _measure_references(case: Case, compiled: bool, skipped: list[str]) -> dict[
 def _reference(name: str, case: Case) -> dict[str, Any]:
     """In the case's own process: the only one that loads torch."""
     from diffusion_mpc_ros.evaluation import reference_bench
-    from diffusion_mpc_ros.training.networks import build_network
+    from diffusion_mpc_ros.training.weights import load_networks
 
     measure_one: Callable[..., dict[str, Any]] = getattr(reference_bench, name)
-    return measure_one(case, build_network)
+    return measure_one(case, load_networks)
 
 
 def _labels(case: Case, backend: str, precision: str) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from tqdm import tqdm
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.diffusion.artefact import Artefact, load, write_text_atomically
+from diffusion_mpc_ros.diffusion.artefact import DENOISER, Artefact, load, network_settings, write_text_atomically
 from diffusion_mpc_ros.evaluation.networks import Settings, mark_pareto, plan_times, walk_quality
 from diffusion_mpc_ros.evaluation.planner_bench import in_own_process
 from diffusion_mpc_ros.evaluation.scatter import Point, scatter
@@ -91,7 +91,6 @@ def measure(name: str, loaded: Artefact, config: Config) -> dict[str, Any]:
 def _describe_network(name: str) -> dict[str, Any]:
     """``network`` (settings), ``parameters``, ``step_flops``; in a process of its own: the only one to load torch."""
     from diffusion_mpc_ros.evaluation.matrix_products import network_size
-    from diffusion_mpc_ros.evaluation.reference_planner import DENOISER, network_settings
     from diffusion_mpc_ros.training.networks import build_network
 
     loaded = load(model_folder(name))

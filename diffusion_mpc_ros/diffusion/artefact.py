@@ -30,6 +30,8 @@ METADATA_KEY = "diffusion_mpc_ros.model"
 MAX_SIZE = 10_000
 # What ONNX calls the path of another file that holds a tensor's numbers.
 EXTERNAL_DATA = b"location"
+# The networks of a guided step; the exporter names their parameters `<network>.<parameter>`.
+DENOISER, REWARD_MODEL = "denoiser", "reward_model"
 ACTION_MEANING = "absolute joint position target [rad]"
 
 # Inputs of the guided step before the reward parameters; "batch" is the number of trajectories.
@@ -239,6 +241,21 @@ def _read(folder: Path, name: str, sha256: str) -> bytes:
     if EXTERNAL_DATA in content:
         raise ArtefactError(f"{folder / name} takes numbers from other files (ONNX external data); store them in it")
     return content
+
+
+def network_settings(artefact: Artefact) -> dict[str, dict[str, Any]]:
+    """How the artefact's networks were built, by name, from its card: the denoiser, and the reward model if it has one.
+
+    Raises :class:`ArtefactError` when that is not there.
+    """
+    try:
+        training = artefact.card["training"]["configuration"]
+        settings = {DENOISER: dict(training["config"]["network"])}
+        if REWARD_MODEL in training:
+            settings[REWARD_MODEL] = dict(training[REWARD_MODEL]["config"]["network"])
+    except (KeyError, TypeError):
+        raise ArtefactError(f"the card of {artefact.path} does not say what network was trained") from None
+    return settings
 
 
 def write_text_atomically(path: Path, text: str) -> None:

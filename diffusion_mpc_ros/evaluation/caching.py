@@ -31,15 +31,14 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.artefact import Artefact, load, write_text_atomically
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
-from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.evaluation.execution import NO_REFRESH
 from diffusion_mpc_ros.evaluation.execution_report import jump_text
-from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
 from diffusion_mpc_ros.evaluation.seams import SeamRecorder
-from diffusion_mpc_ros.evaluation.walk import COMMANDS
+from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.policies.closed_loop import COMMANDS, AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.randomization import Randomization
 

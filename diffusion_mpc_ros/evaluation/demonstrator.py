@@ -28,12 +28,12 @@ from tqdm import tqdm
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
-from diffusion_mpc_ros.evaluation.closed_loop import SETTLING_TICKS, WalkScores, mean_of_finite, run_closed_loop
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
-from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS, GaitCommand, SwingMeter, is_moving
-from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
+from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, WalkScores, mean_of_finite, run_closed_loop
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
+from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, GaitCommand, SwingMeter, is_moving
 from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
 from diffusion_mpc_ros.simulation.randomization import Randomization
 

@@ -17,8 +17,8 @@ from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.estimation.base_estimator import BaseEstimator
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
-from diffusion_mpc_ros.evaluation.gait import GaitCommand
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
+from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose
 
 # (vx, vy) [m/s] and yaw rate [rad/s], each walked for an equal share of the time.

@@ -40,18 +40,18 @@ from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.artefact import Artefact, load, write_text_atomically
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation import execution_report
-from diffusion_mpc_ros.evaluation.closed_loop import (
-    AsynchronousController,
-    WalkScores,
-    mean_of_finite,
-    run_closed_loop,
-)
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planner_bench import in_own_process
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
 from diffusion_mpc_ros.evaluation.seams import SeamRecorder
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided, plan_times
+from diffusion_mpc_ros.policies.closed_loop import (
+    AsynchronousController,
+    WalkScores,
+    mean_of_finite,
+    run_closed_loop,
+)
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
 COMMAND = "evaluate execution"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from diffusion_mpc_ros.evaluation.grid import Grid
+from diffusion_mpc_ros.grid import Grid
 
 # "measured" and the others in words, for headings.
 LATENCY_TEXTS = {"measured": "latency measured here (p99)", "paper": "the paper's latency", "zero": "no latency"}

@@ -13,10 +13,10 @@ import numpy as np
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.inference import choose_backend
-from diffusion_mpc_ros.evaluation.closed_loop import SETTLING_TICKS, WalkScores
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planner_bench import Case, in_own_process, measure_planner
-from diffusion_mpc_ros.evaluation.walk import COMMANDS, WalkConfig, command_rows, make_planner, walk_under_planner
+from diffusion_mpc_ros.evaluation.walk import WalkConfig, command_rows, make_planner, walk_under_planner
+from diffusion_mpc_ros.policies.closed_loop import COMMANDS, SETTLING_TICKS, WalkScores
 
 # Candidates N and denoising steps K of the plan that is timed: the paper's.
 CANDIDATES, STEPS = 10, 10

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
+from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.evaluation.matrix_products import count_flops, gemm_rate, matrix_products, products_time
 from diffusion_mpc_ros.evaluation.planner_bench import Case, compared_plans
-from diffusion_mpc_ros.evaluation.reference_planner import (
-    Build,
-    ReferencePlanner,
-    load_networks,
-    missing_compiler,
-    numpy_randn,
-)
+from diffusion_mpc_ros.evaluation.reference_planner import ReferencePlanner, missing_compiler, numpy_randn
 from diffusion_mpc_ros.planners.latency import plan_times, standing_request
+
+# The networks of an artefact, by name.
+Load = Callable[[Artefact], Mapping[str, nn.Module]]
 
 
 class _Repeatable(ReferencePlanner):
@@ -28,10 +28,10 @@ class _Repeatable(ReferencePlanner):
         self.randn = numpy_randn(self.sampling.seed)
 
 
-def measure_reference(case: Case, build: Build) -> dict[str, Any]:
+def measure_reference(case: Case, load_networks: Load) -> dict[str, Any]:
     """Eager torch and the matrix products: medians [ms], FLOPs of a plan, and the plans to compare."""
     torch.set_num_threads(case.threads)
-    loaded, networks = _load(case, build)
+    loaded, networks = _load(case, load_networks)
     timing, rewards = case.timing(loaded), case.rewards(loaded)
     planner = ReferencePlanner(loaded, networks, timing, case.sampling)
     products = matrix_products(lambda: planner.plan(standing_request(timing, rewards)))
@@ -47,13 +47,13 @@ def measure_reference(case: Case, build: Build) -> dict[str, Any]:
     }
 
 
-def measure_compiled(case: Case, build: Build) -> dict[str, Any]:
+def measure_compiled(case: Case, load_networks: Load) -> dict[str, Any]:
     """The same under ``torch.compile``: the median [ms] and the time to compile [s], or ``skipped``: why not."""
     reason = missing_compiler()
     if reason:
         return {"skipped": reason}
     torch.set_num_threads(case.threads)
-    loaded, networks = _load(case, build)
+    loaded, networks = _load(case, load_networks)
     planner = ReferencePlanner(loaded, networks, case.timing(loaded), case.sampling, compiled=True)
     start = time.perf_counter()
     try:
@@ -68,6 +68,6 @@ def measure_compiled(case: Case, build: Build) -> dict[str, Any]:
     }
 
 
-def _load(case: Case, build: Build):
+def _load(case: Case, load_networks: Load):
     loaded = case.load()
-    return loaded, load_networks(loaded, build)
+    return loaded, load_networks(loaded)

@@ -11,17 +11,14 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
-import onnx
 import torch
-from onnx import numpy_helper
 from torch import nn
 
 from diffusion_mpc_ros.constraints.feasible_set import project_box, project_out_of_band, project_torque
-from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import WALKING_KD, WALKING_KP, clip_joint_targets
 from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.trajectory import (
@@ -34,74 +31,20 @@ from diffusion_mpc_ros.core.trajectory import (
     ROW_DIM,
 )
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
-from diffusion_mpc_ros.diffusion.artefact import Artefact
+from diffusion_mpc_ros.diffusion.artefact import DENOISER, REWARD_MODEL, Artefact
 from diffusion_mpc_ros.diffusion.sampler import RESAMPLED, SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc.guidance import make_guidance
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import composed_reward, get_term
 from diffusion_mpc_ros.rewards.terms import Segment
 
-# The networks of a guided step; the exporter names their parameters `step.<network>.<parameter>`.
-DENOISER, REWARD_MODEL = "denoiser", "reward_model"
-
 Randn = Callable[[tuple[int, ...]], torch.Tensor]
-# ``build(name of the network, its settings from the card, rows T) -> network``.
-Build = Callable[[str, Mapping[str, Any], int], nn.Module]
 
 
 def numpy_randn(seed: int) -> Randn:
     """The product's random numbers, drawn in its order."""
     generator = np.random.Generator(np.random.SFC64(seed))
     return lambda shape: torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
-
-
-def network_settings(artefact: Artefact) -> dict[str, dict[str, Any]]:
-    """How the artefact's networks were built, by name, from its card: the denoiser, and the reward model if it has one.
-
-    Raises :class:`ArtefactError` when that is not there.
-    """
-    try:
-        training = artefact.card["training"]["configuration"]
-        settings = {DENOISER: dict(training["config"]["network"])}
-        if REWARD_MODEL in training:
-            settings[REWARD_MODEL] = dict(training[REWARD_MODEL]["config"]["network"])
-    except (KeyError, TypeError):
-        raise ArtefactError(f"the card of {artefact.path} does not say what network was trained") from None
-    return settings
-
-
-def load_weights(network: nn.Module, artefact: Artefact, name: str = DENOISER) -> nn.Module:
-    """``network`` with the weights that the artefact's graph has for the one called ``name``.
-
-    Raises :class:`ArtefactError` when they do not fit.
-    """
-    prefix, weights = f"{name}.", {}
-    for tensor in _constants(onnx.load_model_from_string(artefact.model).graph):
-        if tensor.name.startswith(prefix):
-            weights[tensor.name.removeprefix(prefix)] = torch.from_numpy(numpy_helper.to_array(tensor).copy())
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise ArtefactError(f"the weights of {artefact.model_path} are not those of the network: {error}") from None
-    return network.eval()
-
-
-def load_networks(artefact: Artefact, build: Build) -> dict[str, nn.Module]:
-    """The artefact's networks by name, with its weights; raises what the functions above raise."""
-    rows = artefact.description.rows
-    return {
-        name: load_weights(build(name, settings, rows), artefact, name)
-        for name, settings in network_settings(artefact).items()
-    }
-
-
-def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Those of the graph and of its branches."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _constants(attribute.g)
 
 
 def missing_compiler() -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.types import RobotState
-from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.realtime.action_buffer import ExecutedRow
 
 NO_PLAN = -1

@@ -16,27 +16,15 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.artefact import add_scores, load
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
-from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, WalkScores, run_closed_loop
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
-from diffusion_mpc_ros.evaluation.gait import GaitCommand
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import NAME as DIFFUSION_MPC
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.registry import best_level
+from diffusion_mpc_ros.policies.closed_loop import COMMANDS, AsynchronousController, WalkScores, run_closed_loop
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
+from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
-
-# (vx, vy) [m/s], yaw rate [rad/s].
-COMMANDS = (
-    (0.5, 0.0, 0.0),
-    (0.7, 0.0, 0.0),
-    (1.0, 0.0, 0.0),
-    (-0.5, 0.0, 0.0),
-    (0.0, 0.4, 0.0),
-    (0.0, 0.0, 0.8),
-    (0.0, 0.0, 0.0),
-    (-0.5, 0.2, 0.5),
-)
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diffusion_mpc_ros.evaluation.demonstrator_policy import GaitPolicy
-from diffusion_mpc_ros.evaluation.gait import GaitCommand
+from diffusion_mpc_ros.policies.demonstrator import GaitPolicy
+from diffusion_mpc_ros.policies.gait import GaitCommand
 
 
 class AlternatingPolicy:

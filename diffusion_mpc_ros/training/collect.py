@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
-from diffusion_mpc_ros.evaluation.gait import GaitCommand, GaitParameter
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
+from diffusion_mpc_ros.policies.gait import GaitCommand, GaitParameter
 from diffusion_mpc_ros.simulation.batch import BATCH_TIMESTEP, BatchSimulation, BatchState
 from diffusion_mpc_ros.simulation.randomization import Randomization, variation
 from diffusion_mpc_ros.training import data_sheet

@@ -12,8 +12,8 @@ from tqdm import tqdm
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND, PROJECTED_GRAVITY
 from diffusion_mpc_ros.diffusion.artefact import file_sha256, write_text_atomically
-from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS, SwingMeter, is_moving
-from diffusion_mpc_ros.evaluation.grid import Grid
+from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, SwingMeter, is_moving
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls
 from diffusion_mpc_ros.training.provenance import source_commit
 

@@ -25,8 +25,8 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.files import replaced_folder
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
 from diffusion_mpc_ros.diffusion.artefact import file_sha256
-from diffusion_mpc_ros.evaluation.demonstrator_policy import CARD_FILE, CARD_VERSION, MODEL_FILE
-from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS
+from diffusion_mpc_ros.policies.demonstrator import CARD_FILE, CARD_VERSION, MODEL_FILE
+from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS
 from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.gait_rewards import GaitWeights
 from diffusion_mpc_ros.training.onnx_files import strip_debug_information

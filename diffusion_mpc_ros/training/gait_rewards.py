@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from diffusion_mpc_ros.core import go2
-from diffusion_mpc_ros.evaluation.gait import GaitCommand, is_moving, stance_schedule, swing_progress
+from diffusion_mpc_ros.policies.gait import GaitCommand, is_moving, stance_schedule, swing_progress
 from diffusion_mpc_ros.simulation.batch import BatchState
 
 CONTACT_FORCE = 1.0  # [N]

@@ -17,11 +17,10 @@ from torch import nn
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
-from diffusion_mpc_ros.diffusion.artefact import Artefact, load
+from diffusion_mpc_ros.diffusion.artefact import DENOISER, Artefact, load, network_settings
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.evaluation.gait import is_moving
-from diffusion_mpc_ros.evaluation.reference_planner import DENOISER, load_weights, network_settings
+from diffusion_mpc_ros.policies.gait import is_moving
 from diffusion_mpc_ros.training import relabelling
 from diffusion_mpc_ros.training.dataset import ROWS, TrajectoryDataset, window_starts
 from diffusion_mpc_ros.training.device import pick_device
@@ -29,6 +28,7 @@ from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, check_res
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
 from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.runs import configuration_json, made_of
+from diffusion_mpc_ros.training.weights import load_weights
 
 # What config/training/collect*.yaml write.
 DATASETS = tuple(map(Path, ("runs/dataset", "runs/dataset_specialists", "runs/dataset_low")))

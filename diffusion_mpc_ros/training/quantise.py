@@ -31,10 +31,9 @@ from diffusion_mpc_ros.diffusion.bound_step import Arrays, BoundStep, StepBacken
 from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend, session_options
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
-from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, run_closed_loop
-from diffusion_mpc_ros.evaluation.walk import COMMANDS
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided
+from diffusion_mpc_ros.policies.closed_loop import COMMANDS, AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.randomization import Randomization
 

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND
-from diffusion_mpc_ros.evaluation.gait import is_moving
+from diffusion_mpc_ros.policies.gait import is_moving
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, interruptions
 
 DISTURBANCES = ("noise", "folding")

@@ -14,16 +14,16 @@ from torch import nn
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.diffusion.artefact import CARD_FILE, load
+from diffusion_mpc_ros.diffusion.artefact import CARD_FILE, DENOISER, REWARD_MODEL, load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.evaluation.reference_planner import DENOISER, REWARD_MODEL, load_networks
 from diffusion_mpc_ros.training.export import ArtefactMetadata, export_artefact
 from diffusion_mpc_ros.training.loop import read_run
 from diffusion_mpc_ros.training.networks import build_denoiser, build_network
 from diffusion_mpc_ros.training.pretrain import read_prior
 from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.quantise import INT8_SCORES
+from diffusion_mpc_ros.training.weights import load_networks
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def _export_artefact(config: ExportConfig) -> None:
     """The networks of an artefact in a new graph; what is known of them goes along, an int8 graph does not."""
     artefact = load(model_folder(config.artefact))
     description, training = artefact.description, artefact.card["training"]["configuration"]
-    networks = load_networks(artefact, build_network)
+    networks = load_networks(artefact)
     scores = {name: score for name, score in artefact.card.get("scores", {}).items() if name != INT8_SCORES}
     metadata = ArtefactMetadata(
         name=config.output.name,
@@ -139,7 +139,7 @@ def _reward_model_of_run(run_dir: Path, rows: int) -> tuple[nn.Module, Normalize
 def _reward_model_of_artefact(name: Path, rows: int) -> tuple[nn.Module, Normalizer, dict[str, Any]]:
     """As :func:`_reward_model_of_run`."""
     artefact = load(model_folder(str(name)))
-    networks = load_networks(artefact, build_network)
+    networks = load_networks(artefact)
     if REWARD_MODEL not in networks or artefact.description.rows != rows:
         raise ConfigurationError(
             f"the artefact {name} has no reward model of {rows} rows; it has {sorted(networks)} of "

@@ -12,7 +12,7 @@ from onnx import numpy_helper
 from rsl_rl.models import MLPModel
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.evaluation.demonstrator_policy import MODEL_FILE, DemonstratorPolicy
+from diffusion_mpc_ros.policies.demonstrator import MODEL_FILE, DemonstratorPolicy
 
 # In action units, of 0.25 rad: the file has no exploration noise. Within what the demonstrations are disturbed by
 # (0.1 to 0.8), so that the demonstrator stays on its feet, and a third of what it began to learn with.

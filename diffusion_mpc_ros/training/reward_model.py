@@ -17,8 +17,8 @@ from diffusion_mpc_ros.core.go2 import FOOT_RADIUS
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.evaluation.gait import is_moving
-from diffusion_mpc_ros.evaluation.grid import Grid
+from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.gait import is_moving
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.training.costs_to_go import FEWEST, costs_to_go, tick_costs
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, prefix_sums

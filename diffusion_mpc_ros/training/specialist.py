@@ -35,19 +35,17 @@ import torch
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import file_sha256, write_text_atomically
-from diffusion_mpc_ros.evaluation.adaptation.comparison import TRACKING_KEPT, RobotScores, compare
-from diffusion_mpc_ros.evaluation.adaptation.objectives import (
+from diffusion_mpc_ros.policies.comparison import TARGET_SURVIVAL, TRACKING_KEPT, RobotScores, compare
+from diffusion_mpc_ros.policies.demonstrator import MODEL_FILE, SPECIALIST, DemonstratorWalker, specialist_folder
+from diffusion_mpc_ros.policies.gait import GaitCommand
+from diffusion_mpc_ros.policies.objectives import (
     Objective,
     TickPenalty,
     get_objective,
     make_composer,
     tick_penalties,
 )
-from diffusion_mpc_ros.evaluation.adaptation.policies import SPECIALIST, specialist_folder
-from diffusion_mpc_ros.evaluation.adaptation.report import TARGET_SURVIVAL
-from diffusion_mpc_ros.evaluation.adaptation.walks import score_walk
-from diffusion_mpc_ros.evaluation.demonstrator_policy import MODEL_FILE, DemonstratorWalker
-from diffusion_mpc_ros.evaluation.gait import GaitCommand
+from diffusion_mpc_ros.policies.scoring import score_walk
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.training.commands import CommandRanges
 from diffusion_mpc_ros.training.demonstrator import (

@@ -12,7 +12,7 @@ import torch
 from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
-from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS
+from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS
 
 
 @dataclass(frozen=True)

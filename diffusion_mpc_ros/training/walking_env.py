@@ -10,7 +10,7 @@ from rsl_rl.env import VecEnv
 from tensordict import TensorDict
 
 from diffusion_mpc_ros.core import go2
-from diffusion_mpc_ros.evaluation.gait import GaitClock, GaitCommand
+from diffusion_mpc_ros.policies.gait import GaitClock, GaitCommand
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.randomization import Randomization, variation
 from diffusion_mpc_ros.training.commands import CommandRanges, CommandSampler

@@ -13,9 +13,9 @@ from diffusion_mpc_ros.commands import networks
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.evaluation.reference_planner import load_weights
 from diffusion_mpc_ros.training.export import ArtefactMetadata, export_artefact
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
+from diffusion_mpc_ros.training.weights import load_weights
 
 CONFIGS = (NetworkConfig("residual_mlp", 16, 1), NetworkConfig("mixer", 16, 1))
 

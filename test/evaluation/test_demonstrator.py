@@ -11,8 +11,8 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.evaluation import demonstrator
 from diffusion_mpc_ros.evaluation.demonstrator import RANDOM_GAIT, Config, GaitMeter
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
-from diffusion_mpc_ros.evaluation.gait import swing_progress
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
+from diffusion_mpc_ros.policies.gait import swing_progress
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
 COMMANDS = ((0.5, 0.0, 0.0), (0.0, 0.0, 0.0))

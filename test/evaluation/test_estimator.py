@@ -8,8 +8,8 @@ import pytest
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
 from diffusion_mpc_ros.evaluation.estimator import FootSensors, SensorNoise, demonstrator_walker, score_walk
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
 
 COMMANDS = ((0.5, 0.0, 0.0), (0.0, 0.4, 0.0), (-0.5, 0.2, 0.5))

@@ -9,8 +9,8 @@ from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation import caching, execution
-from diffusion_mpc_ros.evaluation.closed_loop import WalkScores
 from diffusion_mpc_ros.evaluation.execution import LOOPS, Segment, fixed_latency, score_segment, ticks_of
+from diffusion_mpc_ros.policies.closed_loop import WalkScores
 
 SEGMENT = Segment("turning", (0.5, 0.0, 1.0), 150)
 LOOP = {loop.name: loop for loop in LOOPS}

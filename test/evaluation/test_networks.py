@@ -8,10 +8,10 @@ from PIL import Image
 from torch import nn
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.evaluation.closed_loop import SETTLING_TICKS
 from diffusion_mpc_ros.evaluation.matrix_products import network_size
 from diffusion_mpc_ros.evaluation.networks import Settings, bootstrap_interval, mark_pareto, pareto, robot_errors
 from diffusion_mpc_ros.evaluation.scatter import COLOUR, HEIGHT, MARGIN, WIDTH, Point, scatter
+from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
 
 POINTS = st.lists(st.lists(st.integers(0, 3), min_size=2, max_size=2), min_size=1, max_size=8)

@@ -11,22 +11,16 @@ from diffusion_mpc_ros.core.types import RewardSettings, Timing
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.inference import has_openvino
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
-from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.evaluation.matrix_products import count_flops, matrix_products
 from diffusion_mpc_ros.evaluation.planner_bench import Case, compared_plans
-from diffusion_mpc_ros.evaluation.reference_planner import (
-    ReferencePlanner,
-    load_networks,
-    load_weights,
-    missing_compiler,
-    network_settings,
-    numpy_randn,
-)
+from diffusion_mpc_ros.evaluation.reference_planner import ReferencePlanner, missing_compiler, numpy_randn
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided, standing_request
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
-from diffusion_mpc_ros.training.networks import ResidualMLP, build_network
+from diffusion_mpc_ros.training.networks import ResidualMLP
+from diffusion_mpc_ros.training.weights import load_networks, load_weights
 
 BACKENDS = ["onnxruntime", "openvino"] if has_openvino() else ["onnxruntime"]
 
@@ -38,7 +32,7 @@ def shipped():
 
 @pytest.fixture(scope="module")
 def networks(shipped):
-    return load_networks(shipped, build_network)
+    return load_networks(shipped)
 
 
 class Repeated(ReferencePlanner):
@@ -116,7 +110,7 @@ def test_constraints_and_no_committed_actions_agree_too(shipped, networks, const
 
 
 def test_the_flops_of_a_plan_are_those_of_the_shipped_network_by_hand(shipped, networks):
-    assert network_settings(shipped)["denoiser"] == {"kind": "residual_mlp", "width": 512, "blocks": 3}
+    assert artefact.network_settings(shipped)["denoiser"] == {"kind": "residual_mlp", "width": 512, "blocks": 3}
     planner = ReferencePlanner(shipped, networks, Timing(), SamplingOptions(candidates=10, sampler="ddim", steps=3))
     rewards = guided([name for name in shipped.description.reward_terms if not TERMS[name].predicts])
     products = matrix_products(lambda: planner.plan(standing_request(Timing(), rewards)))
@@ -131,7 +125,7 @@ def test_weights_of_another_network_are_refused(shipped):
         load_weights(ResidualMLP(12, width=256), shipped)
     card = {**shipped.card, "training": {}}
     with pytest.raises(ArtefactError, match="does not say what network"):
-        network_settings(dataclasses.replace(shipped, card=card))
+        artefact.network_settings(dataclasses.replace(shipped, card=card))
 
 
 def test_cached_steps_are_not_part_of_the_algorithm(shipped, networks):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.types import Plan, RobotState, Timing
-from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController
 from diffusion_mpc_ros.evaluation.seams import SeamRecorder, seam_jump
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.realtime.action_buffer import ExecutedRow
 
 

@@ -9,7 +9,7 @@ import pytest
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import PREVIOUS_ACTION
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.training import collect
 from diffusion_mpc_ros.training.action_noise import ActionNoise

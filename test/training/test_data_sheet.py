@@ -7,7 +7,7 @@ import pytest
 
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, FOOT_RADIUS
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND, OBSERVATION_DIM, PROJECTED_GRAVITY
-from diffusion_mpc_ros.evaluation.gait import swing_progress
+from diffusion_mpc_ros.policies.gait import swing_progress
 from diffusion_mpc_ros.training import data_sheet
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 

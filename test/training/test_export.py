@@ -16,12 +16,12 @@ from diffusion_mpc_ros.diffusion.bound_step import FREE_BOUND
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.evaluation.reference_planner import load_weights
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
 from diffusion_mpc_ros.training import export
 from diffusion_mpc_ros.training.export import ArtefactMetadata, example_inputs, export_artefact
 from diffusion_mpc_ros.training.guided_step import GuidedStep
 from diffusion_mpc_ros.training.networks import NetworkConfig, RewardModel, build_denoiser
+from diffusion_mpc_ros.training.weights import load_weights
 
 RNG = np.random.default_rng(2)
 NORMALIZER = Normalizer(RNG.normal(scale=0.3, size=57), RNG.uniform(0.2, 2.0, size=57))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core import go2
-from diffusion_mpc_ros.evaluation.gait import GaitCommand
+from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.simulation.batch import BatchState
 from diffusion_mpc_ros.training.gait_rewards import GaitMemory, GaitWeights, gait_errors, gait_rewards
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND
-from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS
+from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 from diffusion_mpc_ros.training.relabelling import LABELS, labels_of, relabel_commands
 

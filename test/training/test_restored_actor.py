@@ -11,8 +11,8 @@ import torch
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import file_sha256
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
-from diffusion_mpc_ros.evaluation.gait import GaitCommand
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
+from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.training.demonstrator import PpoConfig, export_demonstrator, make_runner
 from diffusion_mpc_ros.training.restored_actor import EXPLORATION_STD, keep_normaliser, restore_actor
 from diffusion_mpc_ros.training.walking_env import WalkingEnv, WalkingEnvConfig, action_to_joint_targets

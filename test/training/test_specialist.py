@@ -13,10 +13,10 @@ from rsl_rl.runners import OnPolicyRunner
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.diffusion.artefact import file_sha256
-from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores
-from diffusion_mpc_ros.evaluation.adaptation.objectives import OBJECTIVES, make_composer, tick_penalties
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
-from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS, GaitCommand
+from diffusion_mpc_ros.policies.comparison import RobotScores
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
+from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, GaitCommand
+from diffusion_mpc_ros.policies.objectives import OBJECTIVES, make_composer, tick_penalties
 from diffusion_mpc_ros.training import specialist
 from diffusion_mpc_ros.training.demonstrator import (
     PpoConfig,

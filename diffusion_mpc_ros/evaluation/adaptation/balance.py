@@ -40,7 +40,6 @@ from diffusion_mpc_ros.diffusion.artefact import Artefact, load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated
 from diffusion_mpc_ros.evaluation.adaptation.intervals import wilson_interval
-from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings, make_composer
 from diffusion_mpc_ros.evaluation.adaptation.page import publish
 from diffusion_mpc_ros.evaluation.adaptation.strikes import (
     RELEASE_TICKS,
@@ -52,11 +51,12 @@ from diffusion_mpc_ros.evaluation.adaptation.strikes import (
     outcomes,
 )
 from diffusion_mpc_ros.evaluation.adaptation.walks import GROUP, planning_controller
-from diffusion_mpc_ros.evaluation.closed_loop import SETTLING_TICKS, run_closed_loop
-from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
 from diffusion_mpc_ros.evaluation.scatter import Point, scatter
+from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, run_closed_loop
+from diffusion_mpc_ros.policies.objectives import describe_settings, make_composer
 from diffusion_mpc_ros.simulation.pendulum import Pendulum, PendulumSimulation
 
 COMMAND = "evaluate balance"

@@ -25,18 +25,18 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
-from diffusion_mpc_ros.evaluation.adaptation.comparison import compare
-from diffusion_mpc_ros.evaluation.adaptation.objectives import (
+from diffusion_mpc_ros.evaluation.adaptation.page import publish
+from diffusion_mpc_ros.evaluation.adaptation.walks import TableConfig, Walks
+from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.evaluation.report_file import ReportFile
+from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.comparison import compare
+from diffusion_mpc_ros.policies.objectives import (
     OBJECTIVES,
     describe_settings,
     make_composer,
     tick_penalties,
 )
-from diffusion_mpc_ros.evaluation.adaptation.page import publish
-from diffusion_mpc_ros.evaluation.adaptation.walks import TableConfig, Walks
-from diffusion_mpc_ros.evaluation.grid import Grid
-from diffusion_mpc_ros.evaluation.machine import describe_machine
-from diffusion_mpc_ros.evaluation.report_file import ReportFile
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 from diffusion_mpc_ros.rewards.presets import SEPARATOR
 

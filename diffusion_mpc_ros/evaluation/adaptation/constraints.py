@@ -30,13 +30,13 @@ from diffusion_mpc_ros.core.trajectory import JOINT_POS, JOINT_VEL
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
-from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores, compare
-from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings, make_composer
 from diffusion_mpc_ros.evaluation.adaptation.page import publish
 from diffusion_mpc_ros.evaluation.adaptation.walks import TableConfig, Walks
-from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
+from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.comparison import RobotScores, compare
+from diffusion_mpc_ros.policies.objectives import describe_settings, make_composer
 from diffusion_mpc_ros.simulation.batch import BatchState
 
 COMMAND = "evaluate constraints"

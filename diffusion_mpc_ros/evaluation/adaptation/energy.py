@@ -30,15 +30,15 @@ from diffusion_mpc_ros.core import go2, rotations
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
-from diffusion_mpc_ros.evaluation.adaptation.comparison import INTERVAL, RESAMPLES, RobotScores, compare
 from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated
-from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings, make_composer
 from diffusion_mpc_ros.evaluation.adaptation.page import publish
 from diffusion_mpc_ros.evaluation.adaptation.walks import Walks
-from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
 from diffusion_mpc_ros.evaluation.scatter import Point, scatter
+from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.comparison import INTERVAL, RESAMPLES, RobotScores, compare
+from diffusion_mpc_ros.policies.objectives import describe_settings, make_composer
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 from diffusion_mpc_ros.simulation.batch import BatchState
 from diffusion_mpc_ros.simulation.model import build_model

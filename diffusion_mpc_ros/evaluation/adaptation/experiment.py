@@ -10,9 +10,9 @@ from typing import Any
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
-from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings
 from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
+from diffusion_mpc_ros.policies.objectives import describe_settings
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 
 

@@ -36,17 +36,18 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.diffusion.artefact import Artefact, load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
-from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores, compare
 from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated
-from diffusion_mpc_ros.evaluation.adaptation.objectives import describe_settings, make_composer
 from diffusion_mpc_ros.evaluation.adaptation.page import publish
 from diffusion_mpc_ros.evaluation.adaptation.transition import TOLERANCE, Request, band, summary, transitions
-from diffusion_mpc_ros.evaluation.adaptation.walks import GROUP, planning_controller, tracking_scores
-from diffusion_mpc_ros.evaluation.closed_loop import SETTLING_TICKS, run_closed_loop
-from diffusion_mpc_ros.evaluation.grid import Grid
+from diffusion_mpc_ros.evaluation.adaptation.walks import GROUP, planning_controller
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
 from diffusion_mpc_ros.evaluation.timeline import Series, timeline
+from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, run_closed_loop
+from diffusion_mpc_ros.policies.comparison import RobotScores, compare
+from diffusion_mpc_ros.policies.objectives import describe_settings, make_composer
+from diffusion_mpc_ros.policies.scoring import tracking_scores
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 

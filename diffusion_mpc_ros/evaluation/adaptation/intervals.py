@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from diffusion_mpc_ros.evaluation.adaptation.comparison import INTERVAL, RESAMPLES
+from diffusion_mpc_ros.policies.comparison import INTERVAL, RESAMPLES
 
 NORMAL_QUANTILE = 1.96
 

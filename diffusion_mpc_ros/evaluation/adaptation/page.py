@@ -10,7 +10,7 @@ from rich.console import Console
 
 from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
-from diffusion_mpc_ros.evaluation.grid import Grid
+from diffusion_mpc_ros.grid import Grid
 
 Draw = Callable[[Path, Mapping[str, Any]], None]
 

@@ -9,18 +9,11 @@ from typing import Any
 
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores
-from diffusion_mpc_ros.evaluation.adaptation.objectives import Objective
 from diffusion_mpc_ros.evaluation.adaptation.walks import Walks
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy
+from diffusion_mpc_ros.policies.comparison import RobotScores
+from diffusion_mpc_ros.policies.demonstrator import DEMONSTRATOR, SPECIALIST, DemonstratorPolicy, specialist_folder
+from diffusion_mpc_ros.policies.objectives import Objective
 from diffusion_mpc_ros.rewards.composition import RewardComposer
-
-DEMONSTRATOR, SPECIALIST = "demonstrator", "specialist"
-
-
-def specialist_folder(models: Path, objective: str) -> Path:
-    """Where the specialist for ``objective`` is."""
-    return models / f"{SPECIALIST}_{objective}"
 
 
 def measuring_settings(composer: RewardComposer, objective: Objective) -> RewardSettings:

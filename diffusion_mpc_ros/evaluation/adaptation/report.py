@@ -6,16 +6,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffusion_mpc_ros.evaluation.adaptation.objectives import OBJECTIVES, Objective
-from diffusion_mpc_ros.evaluation.adaptation.policies import DEMONSTRATOR, SPECIALIST
-from diffusion_mpc_ros.evaluation.grid import Grid
 from diffusion_mpc_ros.evaluation.scatter import Point, scatter
+from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.comparison import TARGET_SURVIVAL
+from diffusion_mpc_ros.policies.demonstrator import DEMONSTRATOR, SPECIALIST
+from diffusion_mpc_ros.policies.objectives import OBJECTIVES, Objective
 
 Row = Mapping[str, Any]
 
 UNPLANNED = "no planning"
 # The candidates of the targets, and the survival asked for.
-TARGET_CANDIDATES, TARGET_SURVIVAL = 10, 0.99
+TARGET_CANDIDATES = 10
 TITLE = "Adaptation: Table II"
 EXPLANATION = (
     "N candidates; R: the reward guides the sampling, without it the reward only chooses among the candidates; C: "

@@ -11,7 +11,7 @@ import numpy as np
 from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.evaluation.adaptation.transition import sliding_mean
-from diffusion_mpc_ros.evaluation.closed_loop import SETTLING_TICKS, WalkScores
+from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, WalkScores
 from diffusion_mpc_ros.simulation.batch import BatchState
 from diffusion_mpc_ros.simulation.pendulum import TRUNK_HALF_WIDTH, PendulumSimulation
 

@@ -35,8 +35,13 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
-from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores, compare
-from diffusion_mpc_ros.evaluation.adaptation.objectives import (
+from diffusion_mpc_ros.evaluation.adaptation.page import publish
+from diffusion_mpc_ros.evaluation.adaptation.policies import PolicyCell, measuring_settings, policy_cells
+from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
+from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.evaluation.report_file import ReportFile
+from diffusion_mpc_ros.policies.comparison import RobotScores, compare
+from diffusion_mpc_ros.policies.objectives import (
     OBJECTIVES,
     Objective,
     describe_settings,
@@ -45,11 +50,6 @@ from diffusion_mpc_ros.evaluation.adaptation.objectives import (
     reward_settings,
     tick_penalties,
 )
-from diffusion_mpc_ros.evaluation.adaptation.page import publish
-from diffusion_mpc_ros.evaluation.adaptation.policies import PolicyCell, measuring_settings, policy_cells
-from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
-from diffusion_mpc_ros.evaluation.machine import describe_machine
-from diffusion_mpc_ros.evaluation.report_file import ReportFile
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 
 COMMAND = "evaluate adaptation"

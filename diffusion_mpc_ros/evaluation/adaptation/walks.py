@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -15,20 +15,13 @@ from diffusion_mpc_ros.core.types import RewardSettings, Timing
 from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.inference import choose_backend
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
-from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores
-from diffusion_mpc_ros.evaluation.adaptation.objectives import TickPenalty
-from diffusion_mpc_ros.evaluation.closed_loop import (
-    SETTLING_TICKS,
-    AsynchronousController,
-    BatchController,
-    WalkScores,
-    run_closed_loop,
-)
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorWalker, GaitPolicy
-from diffusion_mpc_ros.evaluation.gait import GaitCommand
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
-from diffusion_mpc_ros.realtime.measurement import TRACKING_WIDTH
-from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, BatchController
+from diffusion_mpc_ros.policies.comparison import RobotScores
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorWalker, GaitPolicy
+from diffusion_mpc_ros.policies.gait import GaitCommand
+from diffusion_mpc_ros.policies.scoring import MakeMeter, PenaltyMeter, score_walk
+from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
 # So many robots walk side by side: a hundred candidates for each still fit into memory. The robots of a group and their
 # noise depend on it.
@@ -98,60 +91,6 @@ class TableConfig(LoopConfig):
         super().__post_init__()
         if self.candidates < 1:
             raise ConfigurationError(f"candidates must be at least 1, got {self.candidates}")
-
-
-class Meter(Protocol):
-    """Measures one run; made from what is to be measured, the initial state and the first tick that counts."""
-
-    def add(self, now: BatchState) -> None:
-        """Count the tick that led to the state ``now``."""
-
-    def means(self) -> dict[str, np.ndarray]:
-        """Each robot's means by name, ``(B,)``."""
-
-
-MakeMeter = Callable[[Mapping[str, Any], BatchState, int], Meter]
-
-
-class PenaltyMeter:
-    """Each robot's mean penalties from control tick ``first`` on."""
-
-    def __init__(self, penalties: Mapping[str, TickPenalty], initial: BatchState, first: int) -> None:
-        self._penalties, self._before, self._first, self._ticks = penalties, initial, first, 0
-        self._sums = {name: np.zeros(len(initial.joint_pos)) for name in penalties}
-
-    def add(self, now: BatchState) -> None:
-        """Count the tick that led to the state ``now``."""
-        if self._ticks >= self._first:
-            for name, penalty in self._penalties.items():
-                self._sums[name] += penalty(self._before, now)
-        self._before, self._ticks = now, self._ticks + 1
-
-    def means(self) -> dict[str, np.ndarray]:
-        """By objective, ``(B,)``."""
-        return {name: total / (self._ticks - self._first) for name, total in self._sums.items()}
-
-
-def score_walk(
-    controller: BatchController,
-    simulation: BatchSimulation,
-    commands: np.ndarray,
-    ticks: int,
-    measures: Mapping[str, Any],
-    label: str,
-    make_meter: MakeMeter = PenaltyMeter,
-) -> RobotScores:
-    """Walk ``simulation`` under ``controller`` with commands ``(B, 3)``; means over the ticks after settling."""
-    first = min(SETTLING_TICKS, ticks - 1)
-    meter = make_meter(measures, simulation.state, first)
-    walked = run_closed_loop(controller, simulation, commands, ticks, label, watch=meter.add)
-    return RobotScores(walked.survived(), tracking_scores(walked, first), meter.means())
-
-
-def tracking_scores(walked: WalkScores, first: int) -> dict[str, np.ndarray]:
-    """``linear``, ``angular``: mean of ``exp(-e^2 / width)`` from tick ``first`` on, ``(B,)``; NaN after a fall."""
-    errors = {"linear": walked.planar_error, "angular": walked.yaw_rate_error}
-    return {name: np.exp(-(error[first:] ** 2) / TRACKING_WIDTH).mean(axis=0) for name, error in errors.items()}
 
 
 def planning_controller(

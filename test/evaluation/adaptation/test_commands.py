@@ -11,13 +11,13 @@ from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import compose, report, table, walks
-from diffusion_mpc_ros.evaluation.adaptation.objectives import (
+from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
+from diffusion_mpc_ros.policies.objectives import (
     OBJECTIVES,
     describe_settings,
     make_composer,
     tick_penalties,
 )
-from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
 
 # An untrained denoiser does not walk, but it does not fall over within so few ticks either.
 SMALL = ["--robots", "2", "--ticks", "8", "--threads", "1", "--backend", "onnxruntime"]

@@ -14,7 +14,7 @@ from diffusion_mpc_ros.core.parameters import Parameter
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import balance, energy, height
 from diffusion_mpc_ros.evaluation.adaptation.experiment import Case
-from diffusion_mpc_ros.evaluation.adaptation.objectives import make_composer
+from diffusion_mpc_ros.policies.objectives import make_composer
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 from diffusion_mpc_ros.rewards.presets import Preset
 from diffusion_mpc_ros.rewards.registry import TERMS, RewardTerm

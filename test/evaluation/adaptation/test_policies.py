@@ -16,10 +16,10 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import COMMAND, PREVIOUS_ACTION
 from diffusion_mpc_ros.diffusion.artefact import file_sha256, load
 from diffusion_mpc_ros.evaluation.adaptation import report
-from diffusion_mpc_ros.evaluation.adaptation.objectives import OBJECTIVES, make_composer, tick_penalties
 from diffusion_mpc_ros.evaluation.adaptation.policies import policy_cells
 from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
-from diffusion_mpc_ros.evaluation.gait import START_PHASE
+from diffusion_mpc_ros.policies.gait import START_PHASE
+from diffusion_mpc_ros.policies.objectives import OBJECTIVES, make_composer, tick_penalties
 
 ENERGY, VELOCITY = OBJECTIVES["energy"], OBJECTIVES["joint_velocity"]
 

@@ -17,7 +17,7 @@ from diffusion_mpc_ros.evaluation.adaptation.strikes import (
     is_stuck,
     outcomes,
 )
-from diffusion_mpc_ros.evaluation.closed_loop import SETTLING_TICKS, run_closed_loop
+from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, run_closed_loop
 from diffusion_mpc_ros.simulation.pendulum import Pendulum, PendulumSimulation
 
 RIGHT_ANGLE = np.pi / 2.0

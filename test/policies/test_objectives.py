@@ -9,7 +9,7 @@ import pytest
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_POS_MAX, JOINT_POS_MIN
-from diffusion_mpc_ros.evaluation.adaptation.objectives import (
+from diffusion_mpc_ros.policies.objectives import (
     OBJECTIVES,
     describe_settings,
     get_objective,
@@ -19,7 +19,7 @@ from diffusion_mpc_ros.evaluation.adaptation.objectives import (
     reward_settings,
     tick_penalties,
 )
-from diffusion_mpc_ros.evaluation.adaptation.walks import PenaltyMeter
+from diffusion_mpc_ros.policies.scoring import PenaltyMeter
 
 LEVEL = np.array([[0.0, 0.0, -1.0]])
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_mpc_ros.evaluation.adaptation.comparison import RobotScores, compare, relative_change
+from diffusion_mpc_ros.policies.comparison import RobotScores, compare, relative_change
 
 
 def scores(survived, linear, angular, energy):

@@ -16,13 +16,20 @@ from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.trajectory import COMMAND
 from diffusion_mpc_ros.core.types import RobotState
-from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS, GaitClock, GaitCommand, GaitParameter
+from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, GaitClock, GaitCommand, GaitParameter
 
+# Kinds of them: one that walks as it is told, and one trained further for an objective.
+DEMONSTRATOR, SPECIALIST = "demonstrator", "specialist"
 CARD_VERSION = 2
 CARD_FILE, MODEL_FILE = "card.json", "demonstrator.onnx"
 
 # (observation (B, 45), gait, clock (B, 2)) -> joint targets (B, 12) [rad]
 GaitPolicy = Callable[[np.ndarray, GaitCommand, np.ndarray], np.ndarray]
+
+
+def specialist_folder(models: Path, objective: str) -> Path:
+    """Return where the specialist for ``objective`` is, among ``models`` or among runs."""
+    return models / f"{SPECIALIST}_{objective}"
 
 
 class DemonstratorPolicy:

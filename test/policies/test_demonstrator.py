@@ -10,8 +10,8 @@ from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import COMMAND
-from diffusion_mpc_ros.evaluation.demonstrator_policy import DemonstratorPolicy, DemonstratorWalker
-from diffusion_mpc_ros.evaluation.gait import GAIT_PARAMETERS, GaitCommand
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
+from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, GaitCommand
 
 
 @pytest.fixture

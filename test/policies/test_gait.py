@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_mpc_ros.core import go2
-from diffusion_mpc_ros.evaluation.gait import (
+from diffusion_mpc_ros.policies.gait import (
     GAIT_PARAMETERS,
     STANCE_SHARE,
     GaitClock,

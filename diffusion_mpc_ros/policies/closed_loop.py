@@ -23,6 +23,17 @@ from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
 
 # Ticks that the robots have to get up to speed before errors count.
 SETTLING_TICKS = 100
+# What a walk is measured at: (vx, vy) [m/s], yaw rate [rad/s].
+COMMANDS = (
+    (0.5, 0.0, 0.0),
+    (0.7, 0.0, 0.0),
+    (1.0, 0.0, 0.0),
+    (-0.5, 0.0, 0.0),
+    (0.0, 0.4, 0.0),
+    (0.0, 0.0, 0.8),
+    (0.0, 0.0, 0.0),
+    (-0.5, 0.2, 0.5),
+)
 
 
 class BatchController(Protocol):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.types import Plan, RobotState, Timing
-from diffusion_mpc_ros.evaluation.closed_loop import AsynchronousController, WalkScores, run_closed_loop
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, WalkScores, run_closed_loop
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
 

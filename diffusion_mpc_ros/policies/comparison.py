@@ -10,6 +10,8 @@ import numpy as np
 
 # Tracking below this share of the unplanned walk's makes a row void (arXiv 2510.04234, VI-A.1).
 TRACKING_KEPT = 0.97
+# So many of the robots have to stay on their feet.
+TARGET_SURVIVAL = 0.99
 # Of the bootstrap, and the interval [%] that is taken from them.
 RESAMPLES, INTERVAL = 2000, (2.5, 97.5)
 
