@@ -28,9 +28,9 @@ from diffusion_mpc_ros import bringup, node_parameters, shell
 from diffusion_mpc_ros.commands.process_group import VITAL, ProcessGroup
 from diffusion_mpc_ros.core.errors import ConfigurationError, brief
 from diffusion_mpc_ros.go2.profile import GO2
-from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
 from diffusion_mpc_ros.nodes.launcher import lease_environment
+from diffusion_mpc_ros.realtime import output
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from diffusion_mpc_ros.commands.child import Child, ProcessDied, interrupt_on_si
 from diffusion_mpc_ros.commands.keyboard import emergency_stop_key
 from diffusion_mpc_ros.commands.report import Progress, print_report
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.nodes import output
+from diffusion_mpc_ros.realtime import output
 from diffusion_mpc_ros.realtime.measurement import Window, gait, report
 
 if TYPE_CHECKING:

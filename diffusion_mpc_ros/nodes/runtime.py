@@ -20,10 +20,10 @@ from rclpy.signals import SignalHandlerOptions
 
 from diffusion_mpc_ros import shell
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
-from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
 from diffusion_mpc_ros.nodes.executor import TolerantExecutor
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
+from diffusion_mpc_ros.realtime import output
 
 # How long a request to end may wait for the executor [s].
 SPIN_TIMEOUT = 0.1

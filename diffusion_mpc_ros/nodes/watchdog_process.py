@@ -12,8 +12,8 @@ import termios
 from diffusion_mpc_ros.control.watchdog import ARMED, DISARMED, END
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.go2 import DAMPING_KD
-from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.nodes.watchdog import READY, TOOK_OVER
+from diffusion_mpc_ros.realtime import output
 
 # More heartbeats than these unread (0.2 s): the process hangs and would not see that they stop.
 MAX_UNREAD = 10

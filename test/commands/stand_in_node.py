@@ -8,8 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-from diffusion_mpc_ros.nodes import output
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
+from diffusion_mpc_ros.realtime import output
 
 NAME = Path(sys.argv[0]).stem
 SECONDS = 60.0 if NAME == "state_estimator" else 0.5

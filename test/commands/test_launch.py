@@ -22,7 +22,7 @@ LAUNCH = """
 import sys
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands import launch
-from diffusion_mpc_ros.nodes import output
+from diffusion_mpc_ros.realtime import output
 bringup.PACKAGE = "stand_in"
 output.never_block()
 sys.exit(launch.run_processes([bringup.ProcessSpec(name, name, {}) for name in sys.argv[1:]], {}))

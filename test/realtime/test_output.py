@@ -18,15 +18,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_mpc_ros.nodes import output
-from diffusion_mpc_ros.nodes.output import CAPACITY, PIPE_SIZE, Relay
+from diffusion_mpc_ros.realtime import output
+from diffusion_mpc_ros.realtime.output import CAPACITY, PIPE_SIZE, Relay
 
 WAIT = 30.0
 LINE = b"x" * 99 + b"\n"
 # Writes 3 MB in Python and in C to each stream, then a file: whoever waits for a reader never gets there.
 WRITER = """
 import ctypes, os, sys
-from diffusion_mpc_ros.nodes import output
+from diffusion_mpc_ros.realtime import output
 output.never_block()
 line = "x" * 999
 for _ in range(1500):
@@ -103,7 +103,7 @@ def test_no_streams_at_all(done):
 
 def test_what_is_printed_last_arrives():
     program = (
-        "import sys; from diffusion_mpc_ros.nodes import output; output.never_block()\n"
+        "import sys; from diffusion_mpc_ros.realtime import output; output.never_block()\n"
         "print('to stdout'); print('to stderr', file=sys.stderr); sys.stdout.write('no newline')\n"
         "assert output.original_stderr() > 2 and not sys.stdout.isatty() and sys.stdout.fileno() == 1\n"
         "raise ValueError('last words')"
@@ -115,7 +115,9 @@ def test_what_is_printed_last_arrives():
 
 def test_a_terminal_is_still_one():
     master, terminal = pty.openpty()
-    program = "import sys; from diffusion_mpc_ros.nodes import output; output.never_block(); print(sys.stdout.isatty())"
+    program = (
+        "import sys; from diffusion_mpc_ros.realtime import output; output.never_block(); print(sys.stdout.isatty())"
+    )
     subprocess.run([sys.executable, "-c", program], stdout=terminal, timeout=WAIT, check=True)
     assert os.read(master, 100).strip() == b"True"
     for end in (master, terminal):
