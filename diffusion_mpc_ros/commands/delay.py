@@ -117,8 +117,8 @@ def _walk(
     config: run.Config, processes: launch.Config, timing: Timing, console: Console
 ) -> tuple[Delays, dict[str, Any]] | None:
     """Walk with a listener on the wire: the delays and their report; None when a process died or nothing was heard."""
+    from diffusion_mpc_ros.commands.wire_listener import WireListener
     from diffusion_mpc_ros.nodes import delay_recorder
-    from diffusion_mpc_ros.nodes.wire_listener import WireListener
 
     recorded: list[NodeRecord] = []
     options = processes.options()

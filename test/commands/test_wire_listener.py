@@ -8,11 +8,11 @@ import time
 import numpy as np
 import pytest
 
+from diffusion_mpc_ros.commands.wire_listener import ListenerError, WireListener
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher
 from diffusion_mpc_ros.go2.domain import open_domain
-from diffusion_mpc_ros.nodes.wire_listener import ListenerError, WireListener
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
 
 WAIT = 20.0

@@ -40,7 +40,7 @@ class ListenerError(DiffusionMpcError):
 
 
 class WireListener:
-    """``python -m diffusion_mpc_ros.nodes.wire_listener`` while a ``with`` statement lasts.
+    """``python -m diffusion_mpc_ros.commands.wire_listener`` while a ``with`` statement lasts.
 
     ``realtime``: whether real-time scheduling was granted. Raises :class:`ListenerError` with its last words when it
     cannot join the domain.
@@ -53,7 +53,7 @@ class WireListener:
         with self._log.open("wb") as errors:
             self._process = subprocess.Popen(
                 [
-                    sys.executable, "-m", "diffusion_mpc_ros.nodes.wire_listener",
+                    sys.executable, "-m", "diffusion_mpc_ros.commands.wire_listener",
                     network_interface, str(domain_id), str(self._file),
                 ],
                 stdin=subprocess.PIPE,
