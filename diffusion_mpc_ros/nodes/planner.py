@@ -26,11 +26,11 @@ from diffusion_mpc_ros.node_parameters import PLANNER
 from diffusion_mpc_ros.nodes import conversions, standard_messages
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
 from diffusion_mpc_ros.nodes.parameters import declare, frame_prefix
-from diffusion_mpc_ros.nodes.planning import PlanningLoop
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
 from diffusion_mpc_ros.nodes.runtime import freeze_garbage, run
 from diffusion_mpc_ros.planners.registry import make_planner
 from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
+from diffusion_mpc_ros.realtime.planning_loop import PlanningLoop
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime, usable_cores
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 

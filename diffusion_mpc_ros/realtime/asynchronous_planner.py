@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from diffusion_mpc_ros.core.types import Plan, PlanRequest
 from diffusion_mpc_ros.realtime.latency import LatencyStatistics
@@ -15,10 +15,14 @@ from diffusion_mpc_ros.realtime.latency import LatencyStatistics
 logger = logging.getLogger(__name__)
 
 
-class Plans(Protocol):
+Request = TypeVar("Request", bound=PlanRequest)
+Request_contra = TypeVar("Request_contra", bound=PlanRequest, contravariant=True)
+
+
+class Plans(Protocol[Request_contra]):
     """Anything that turns a request into a plan."""
 
-    def plan(self, request: PlanRequest) -> Plan:
+    def plan(self, request: Request_contra) -> Plan:
         """Plan from ``request``; may raise."""
         ...
 
@@ -32,7 +36,7 @@ class PlannerFailure:
     consecutive: int
 
 
-class AsynchronousPlanner:
+class AsynchronousPlanner(Generic[Request]):
     """Runs ``planner.plan`` in a thread; a newer request replaces one that waits; results go to ``on_plan``.
 
     An exception of the planner or of ``on_plan`` is handed to ``on_failure`` and the thread lives on: the request is
@@ -42,7 +46,7 @@ class AsynchronousPlanner:
 
     def __init__(
         self,
-        planner: Plans,
+        planner: Plans[Request],
         on_plan: Callable[[Plan], None],
         on_failure: Callable[[PlannerFailure], None],
         latency: LatencyStatistics,
@@ -55,7 +59,7 @@ class AsynchronousPlanner:
         self._latency = latency
         self._retries = retries
         self._changed = threading.Condition()
-        self._pending: PlanRequest | None = None
+        self._pending: Request | None = None
         self._busy = False
         self._delivering = False
         self._closed = False
@@ -70,7 +74,7 @@ class AsynchronousPlanner:
         with self._changed:
             return self._busy or self._pending is not None
 
-    def request(self, request: PlanRequest) -> None:
+    def request(self, request: Request) -> None:
         """Plan from ``request`` as soon as the running plan is done; never blocks on planning."""
         with self._changed:
             self._pending = request
@@ -104,18 +108,18 @@ class AsynchronousPlanner:
             with self._changed:
                 self._busy = False
                 self._changed.wait_for(lambda: self._closed or self._pending is not None)
-                if self._closed:
+                if self._closed or self._pending is None:
                     return
                 request, self._pending, self._busy = self._pending, None, True
                 generation = self._generation
             self._plan_with_retries(request, generation)
 
-    def _plan_with_retries(self, request: PlanRequest, generation: int) -> None:
+    def _plan_with_retries(self, request: Request, generation: int) -> None:
         for _ in range(1 + self._retries):
             if self._plan_once(request, generation) or self._superseded(generation):
                 return
 
-    def _plan_once(self, request: PlanRequest, generation: int) -> bool:
+    def _plan_once(self, request: Request, generation: int) -> bool:
         start = time.monotonic()
         try:
             plan = self._planner.plan(request)

@@ -10,7 +10,7 @@ import pytest
 
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState, Timing
-from diffusion_mpc_ros.nodes.planning import PlanningLoop
+from diffusion_mpc_ros.realtime.planning_loop import PlanningLoop
 
 TIMING = Timing(horizon=11, replan_margin=3, replan_interval=2)
 WAIT = 10.0

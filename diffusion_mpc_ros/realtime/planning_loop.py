@@ -1,16 +1,29 @@
-"""The planning of a node: a :class:`PlanSession` with a thread that plans. No ROS here."""
+"""Plan for one robot as it lives: a :class:`PlanSession` with a thread that plans. No ROS here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 
-from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState
-from diffusion_mpc_ros.planners.base import Planner
+from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState, Timing
 from diffusion_mpc_ros.realtime.asynchronous_planner import AsynchronousPlanner, PlannerFailure
 from diffusion_mpc_ros.realtime.latency import LatencyStatistics
 from diffusion_mpc_ros.realtime.session import DueRequest, PlanSession
+
+
+class TimedPlanner(Protocol):
+    """What is needed of a planner here; ``timing`` may change between two plans."""
+
+    @property
+    def timing(self) -> Timing:
+        """That of the next plan."""
+        ...
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """Plan from ``request``; may raise."""
+        ...
 
 
 class PlanningLoop:
@@ -22,7 +35,7 @@ class PlanningLoop:
 
     def __init__(
         self,
-        planner: Planner,
+        planner: TimedPlanner,
         publish: Callable[[Plan], None],
         on_failure: Callable[[PlannerFailure], None],
         show: Callable[[Plan], None] = lambda plan: None,
