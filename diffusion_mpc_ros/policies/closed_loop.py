@@ -47,9 +47,9 @@ class AsynchronousController:
     """The planner behind the plan session of the real nodes, with the same delays.
 
     A plan is known ``latency_ticks`` after the planner began with it, however fast this machine computes it. It plans
-    one at a time: meanwhile the newest request waits, with the state of its own tick (realtime/planning_loop.py). What is
-    executed is the row that the :class:`PlanSession` picks among the plans known so far; without one the robot settles
-    into the default pose, as ``command_publisher`` lets it. Latency 0: a plan is known at its own tick.
+    one at a time: meanwhile the newest request waits, with the state of its own tick (realtime/planning_loop.py). What
+    is executed is the row that the :class:`PlanSession` picks among the plans known so far; without one the robot
+    settles into the default pose, as ``command_publisher`` lets it. Latency 0: a plan is known at its own tick.
     """
 
     def __init__(
