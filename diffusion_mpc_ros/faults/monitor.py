@@ -20,7 +20,9 @@ from diffusion_mpc_ros.core.types import Plan
 from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber
 from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.messages import SportModeState
-from diffusion_mpc_ros.nodes import conversions
+from diffusion_mpc_ros.nodes.conversions.fields import stamp_ns
+from diffusion_mpc_ros.nodes.conversions.joint_commands import MODES, read_joint_command
+from diffusion_mpc_ros.nodes.conversions.plans import read_plan
 from diffusion_mpc_ros.nodes.operator import Operator, truth_sample
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.realtime.measurement import TruthSample
@@ -53,8 +55,8 @@ class Monitor:
         self.on_plan: Callable[[float], object] = lambda _: None
         self.on_truth: Callable[[TruthSample], object] = lambda _: None
         self._changed = threading.Condition()
-        operator.intake.subscribe(JointCommand, "joint_command", conversions.joint_command, self._on_command, STREAM)
-        operator.intake.subscribe(PlanMessage, "plan", conversions.plan, self._on_plan, RELIABLE)
+        operator.intake.subscribe(JointCommand, "joint_command", read_joint_command, self._on_command, STREAM)
+        operator.intake.subscribe(PlanMessage, "plan", read_plan, self._on_plan, RELIABLE)
         self._truths = Subscriber(robot, SPORTMODESTATE, self._on_truth)
 
     def close(self) -> None:
@@ -122,9 +124,9 @@ class Monitor:
 
     def _on_command(self, message: JointCommand) -> None:
         # The stamp is of the system's clock, everything here is of the monotonic one.
-        age = time.time() - conversions.stamp_ns(message.header.stamp) * 1e-9
+        age = time.time() - stamp_ns(message.header.stamp) * 1e-9
         sent = Sent(
-            time.monotonic() - age, message.tick, conversions.MODES[message.mode], message.fault, message.plan_row >= 0,
+            time.monotonic() - age, message.tick, MODES[message.mode], message.fault, message.plan_row >= 0,
             message.lateness,
         )  # fmt: skip
         self._keep(self.commands, sent)

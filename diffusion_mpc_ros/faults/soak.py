@@ -29,7 +29,7 @@ from diffusion_mpc_ros.faults.harness import Harness
 from diffusion_mpc_ros.faults.processes import memory
 from diffusion_mpc_ros.faults.recovery import walk_again
 from diffusion_mpc_ros.faults.soak_statistics import SoakStatistics
-from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
+from diffusion_mpc_ros.nodes.conversions.gamepads import joy_message
 from diffusion_mpc_ros.nodes.graph_client import OperatorError
 from diffusion_mpc_ros.realtime.measurement import TruthSample
 

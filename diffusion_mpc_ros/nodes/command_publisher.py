@@ -27,8 +27,12 @@ from diffusion_mpc_ros.core.types import Plan
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.profile import RobotProfile
 from diffusion_mpc_ros.node_parameters import COMMAND_PUBLISHER
-from diffusion_mpc_ros.nodes import command_reporting, conversions, standard_messages
-from diffusion_mpc_ros.nodes.control_loop import ControlLoop, ControlStep
+from diffusion_mpc_ros.nodes import command_reporting
+from diffusion_mpc_ros.nodes.control_loop import ControlLoop
+from diffusion_mpc_ros.nodes.control_step import ControlStep
+from diffusion_mpc_ros.nodes.conversions.joint_commands import controller_state_message, joint_command_message
+from diffusion_mpc_ros.nodes.conversions.optional import optional_module
+from diffusion_mpc_ros.nodes.conversions.plans import read_plan
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
 from diffusion_mpc_ros.nodes.operator_topics import OperatorTopics
@@ -60,7 +64,7 @@ class CommandPublisher(ManagedNode):
         settings = load_safety_settings(config_file("safety.yaml"))
         self._artefact, artefact_error = command_reporting.check_artefact(values["artefact"], timing)
         self._commands = self.create_publisher(JointCommand, "joint_command", STREAM)
-        self._control_msgs = standard_messages.optional_module("control_msgs.msg")
+        self._control_msgs = optional_module("control_msgs.msg")
         if self._control_msgs is not None:
             state_type = self._control_msgs.JointTrajectoryControllerState
             self._controller_states = self.create_publisher(state_type, "~/controller_state", STREAM)
@@ -135,7 +139,7 @@ class CommandPublisher(ManagedNode):
 
     def _decode(self, message: PlanMessage) -> Plan:
         command_reporting.check_identity(message, self._artefact)
-        return conversions.plan(message)
+        return read_plan(message)
 
     def _on_stop_service(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._loop.inputs.stops.stop("service")
@@ -160,9 +164,9 @@ class CommandPublisher(ManagedNode):
         if step.output.message:
             self._messages.append(step.output.message)
         stamp = self.stamp()
-        self._commands.publish(conversions.joint_command_message(step, stamp))
+        self._commands.publish(joint_command_message(step, stamp))
         if self._control_msgs is not None:
-            message = standard_messages.controller_state_message(self._control_msgs, step, stamp)
+            message = controller_state_message(self._control_msgs, step, stamp)
             self._controller_states.publish(message)
 
     def log_lines(self) -> None:

@@ -15,7 +15,8 @@ from diffusion_mpc_ros.core.errors import ArtefactError, PlanError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import LowState, Timing
 from diffusion_mpc_ros.diffusion import artefact
-from diffusion_mpc_ros.nodes.control_loop import ControlLoop, ControlStep
+from diffusion_mpc_ros.nodes.control_loop import ControlLoop
+from diffusion_mpc_ros.nodes.control_step import ControlStep
 
 
 def check_artefact(name: str, timing: Timing) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,6 +27,7 @@ from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.pacing import lowstate_pace
 from diffusion_mpc_ros.go2.profile import SENSOR_NOISE
 from diffusion_mpc_ros.go2.remote import decode_remote
+from diffusion_mpc_ros.nodes.control_step import ControlStep
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs, Request
 from diffusion_mpc_ros.nodes.robot_link import RobotLink
 from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer, ExecutedRow
@@ -46,18 +47,6 @@ WAIT_PERIOD = 0.05
 STOP_TIMEOUT = RESTS_WITHIN + 2.0
 PASSIVE = (Mode.DAMPING, Mode.FAULT)
 NOBODY = Holding("", False, np.zeros(3))
-
-
-@dataclass(frozen=True)
-class ControlStep:
-    """One turn of the loop: what was sent for ``tick``, from which row, ``lateness`` [s] after the deadline."""
-
-    tick: int
-    output: SupervisorOutput
-    row: ExecutedRow | None
-    lowstate: LowState | None
-    holding: Holding
-    lateness: float
 
 
 class ControlLoop:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from diffusion_mpc_msgs.msg import JointCommand, Plan, RobotState
 
-from diffusion_mpc_ros.nodes import conversions
+from diffusion_mpc_ros.nodes.conversions.fields import stamp_ns
 from diffusion_mpc_ros.nodes.operator import Operator
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.realtime.wire_delay import NodeRecord, ReportedCommand
@@ -33,7 +33,7 @@ def record(operator: Operator) -> NodeRecord:
 def reported_command(message: JointCommand) -> ReportedCommand:
     """The part of a ``joint_command`` that tells where the LowCmd came from."""
     return ReportedCommand(
-        stamp=conversions.stamp_ns(message.header.stamp),
+        stamp=stamp_ns(message.header.stamp),
         tick=message.tick,
         lowstate_tick_ms=message.lowstate_tick_ms,
         plan_start_tick=message.plan_start_tick,

@@ -20,8 +20,8 @@ from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.go2.motion_switcher import MODES
 from diffusion_mpc_ros.go2.remote import encode_remote
 from diffusion_mpc_ros.node_parameters import GO2_SIMULATOR
-from diffusion_mpc_ros.nodes import conversions
-from diffusion_mpc_ros.nodes.gamepad_messages import xbox_state
+from diffusion_mpc_ros.nodes.conversions.gamepads import read_xbox
+from diffusion_mpc_ros.nodes.conversions.inputs import read_push_force
 from diffusion_mpc_ros.nodes.managed_node import END_TIMEOUT, ManagedNode
 from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE
@@ -56,8 +56,8 @@ class Go2SimulatorNode(ManagedNode):
         schedule_realtime(values["realtime_priority"])
         self._domain = join(self, values)
         self._loop = SimulationLoop(self._domain, simulation, viewer, self.fail, controller, values["releases_needed"])
-        self.intake.subscribe(WrenchStamped, "external_wrench", conversions.push_force, self._on_push, RELIABLE)
-        self.intake.subscribe(Joy, "remote_input", xbox_state, self._on_remote, RELIABLE)
+        self.intake.subscribe(WrenchStamped, "external_wrench", read_push_force, self._on_push, RELIABLE)
+        self.intake.subscribe(Joy, "remote_input", read_xbox, self._on_remote, RELIABLE)
         self.create_service(Trigger, "~/reset", self._on_reset)
         self.add_on_set_parameters_callback(self._on_parameters)
 

@@ -17,7 +17,7 @@ from rclpy.service import Service
 from rclpy.timer import Timer
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.nodes import standard_messages
+from diffusion_mpc_ros.nodes.conversions.diagnostics import diagnostic_status
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
 from diffusion_mpc_ros.nodes.intake import Intake
 from diffusion_mpc_ros.nodes.parameters import describe_unusable
@@ -134,8 +134,8 @@ class ManagedNode(Node):
     def _diagnose(self) -> None:
         name, robot = self.get_fully_qualified_name(), self.get_namespace().strip("/") or "go2"
         own = self.status()
-        statuses = [] if own is None else [standard_messages.diagnostic_status(name, robot, *own)]
-        statuses.append(standard_messages.diagnostic_status(f"{name}: inputs", robot, *self._inputs_status()))
+        statuses = [] if own is None else [diagnostic_status(name, robot, *own)]
+        statuses.append(diagnostic_status(f"{name}: inputs", robot, *self._inputs_status()))
         message = DiagnosticArray(status=statuses)
         message.header.stamp = self.stamp()
         self._diagnostics.publish(message)

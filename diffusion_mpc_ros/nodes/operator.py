@@ -25,7 +25,10 @@ from diffusion_mpc_ros.core.types import Plan, RobotState
 from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber
 from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.messages import SportModeState
-from diffusion_mpc_ros.nodes import conversions
+from diffusion_mpc_ros.nodes.conversions.fields import stamp_ns
+from diffusion_mpc_ros.nodes.conversions.joint_commands import MODES, read_joint_command
+from diffusion_mpc_ros.nodes.conversions.plans import read_plan
+from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.graph_client import GraphClient, OperatorError
 from diffusion_mpc_ros.nodes.qos import RELIABLE, SETTINGS, STREAM
 from diffusion_mpc_ros.realtime.measurement import CommandSample, Recording, TruthSample
@@ -75,13 +78,13 @@ class Operator(GraphClient):
 
     def follow(self) -> None:
         """Begin to follow mode and fault, recording nothing."""
-        self.intake.subscribe(JointCommand, "joint_command", conversions.joint_command, self._on_mode, STREAM)
+        self.intake.subscribe(JointCommand, "joint_command", read_joint_command, self._on_mode, STREAM)
 
     def record(self) -> None:
         """Begin to record commands, plans and robot states."""
-        self.intake.subscribe(JointCommand, "joint_command", conversions.joint_command, self._on_command, STREAM)
-        self.intake.subscribe(messages.RobotState, "robot_state", conversions.robot_state, self._on_state, STREAM)
-        self.intake.subscribe(messages.Plan, "plan", conversions.plan, self._on_plan, RELIABLE)
+        self.intake.subscribe(JointCommand, "joint_command", read_joint_command, self._on_command, STREAM)
+        self.intake.subscribe(messages.RobotState, "robot_state", read_robot_state, self._on_state, STREAM)
+        self.intake.subscribe(messages.Plan, "plan", read_plan, self._on_plan, RELIABLE)
 
     @contextmanager
     def record_truth(self, network_interface: str, domain_id: int):
@@ -168,11 +171,11 @@ class Operator(GraphClient):
         return self.call(GetRewardWeights, "get_reward_weights", GetRewardWeights.Request())
 
     def _on_mode(self, message: JointCommand) -> None:
-        self.mode, self.fault, self.last_heard = conversions.MODES[message.mode], message.fault, time.monotonic()
+        self.mode, self.fault, self.last_heard = MODES[message.mode], message.fault, time.monotonic()
         self.notify()
 
     def _on_command(self, message: JointCommand) -> None:
-        sent = conversions.stamp_ns(message.header.stamp) * 1e-9
+        sent = stamp_ns(message.header.stamp) * 1e-9
         from_plan = message.plan_row >= 0
         self.recording.commands.append(CommandSample(time.monotonic(), sent, message.tick, message.lateness, from_plan))
         self._on_mode(message)

@@ -21,9 +21,9 @@ from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import GamepadError
 from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2.remote import decode_remote, remote_present
-from diffusion_mpc_ros.nodes import conversions
+from diffusion_mpc_ros.nodes.conversions.gamepads import read_gamepad
+from diffusion_mpc_ros.nodes.conversions.inputs import read_velocity
 from diffusion_mpc_ros.nodes.direct_subscription import DirectSubscription, Received, SecondParticipant, publishers
-from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state
 from diffusion_mpc_ros.nodes.intake import Intake
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
 from diffusion_mpc_ros.nodes.qos import ANY_STOP, EARLIER_STOP, RELIABLE_STOP, STREAM
@@ -112,7 +112,7 @@ class OperatorTopics:
     def _take_velocity(self, received: Received, now: float) -> None:
         """Its age is counted from now: a stamp is of a clock that this machine need not share."""
         message = received.message
-        velocity = conversions.velocity(message.twist if isinstance(message, TwistStamped) else message)
+        velocity = read_velocity(message.twist if isinstance(message, TwistStamped) else message)
         self._authority.hear_velocity(f"{CMD_VEL} {received.sender}", velocity, now)
         if not np.isfinite(velocity).all():
             self._intake.refuse(CMD_VEL, f"it counts as zero: {velocity} is not finite")
@@ -123,7 +123,7 @@ class OperatorTopics:
         if self._news and now - self._told >= TELLING_PERIOD:
             self.messages.append(self._news)
             self._news, self._told = "", now
-        state = gamepad_state(message, layout) if layout is not None else None
+        state = read_gamepad(message, layout) if layout is not None else None
         if state is None:
             self._authority.rejected[JOY] += 1
             self._intake.refuse(JOY, "not the gamepad's buttons and axes")

@@ -23,7 +23,11 @@ from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState
 from diffusion_mpc_ros.node_parameters import PLANNER
-from diffusion_mpc_ros.nodes import conversions, standard_messages
+from diffusion_mpc_ros.nodes.conversions.joint_commands import read_joint_command
+from diffusion_mpc_ros.nodes.conversions.plans import plan_message
+from diffusion_mpc_ros.nodes.conversions.predictions import joint_trajectory_message, predicted_feet_message
+from diffusion_mpc_ros.nodes.conversions.rewards import read_reward_settings
+from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
 from diffusion_mpc_ros.nodes.parameters import declare, frame_prefix
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
@@ -61,9 +65,9 @@ class PlannerNode(ManagedNode):
         # Before the first of them, which may come at once.
         self._composer = RewardComposer({}, CONSTRAINTS, check=check_feasible)
         take = self.intake.subscribe
-        take(messages.RobotState, "robot_state", conversions.robot_state, self._on_state, LATEST)
-        take(messages.RewardWeights, "reward_weights", conversions.reward_settings, self._on_rewards, SETTINGS)
-        take(messages.JointCommand, "joint_command", conversions.joint_command, self._on_command, LATEST)
+        take(messages.RobotState, "robot_state", read_robot_state, self._on_state, LATEST)
+        take(messages.RewardWeights, "reward_weights", read_reward_settings, self._on_rewards, SETTINGS)
+        take(messages.JointCommand, "joint_command", read_joint_command, self._on_command, LATEST)
 
     def close(self) -> None:
         """Stop planning."""
@@ -102,15 +106,15 @@ class PlannerNode(ManagedNode):
     def _publish(self, plan: Plan) -> None:
         """In the planner's thread."""
         stamp = self.stamp()
-        self._plans.publish(conversions.plan_message(plan, self._planner.identity, stamp))
+        self._plans.publish(plan_message(plan, self._planner.identity, stamp))
 
     def _show(self, plan: Plan) -> None:
         """In the planner's thread."""
         stamp = self.stamp()
         if self._predictions.get_subscription_count():
-            self._predictions.publish(standard_messages.joint_trajectory_message(plan, stamp))
+            self._predictions.publish(joint_trajectory_message(plan, stamp))
         if self._feet.get_subscription_count():
-            self._feet.publish(standard_messages.predicted_feet_message(plan, stamp, self._base_frame))
+            self._feet.publish(predicted_feet_message(plan, stamp, self._base_frame))
         self._tell_change_of_level()
 
     def _tell_change_of_level(self) -> None:

@@ -20,7 +20,8 @@ from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.node_parameters import REWARD_COMPOSER, WEIGHTS
-from diffusion_mpc_ros.nodes import conversions, reward_requests
+from diffusion_mpc_ros.nodes import reward_requests
+from diffusion_mpc_ros.nodes.conversions.rewards import reward_weights_message
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
 from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import SETTINGS
@@ -50,7 +51,7 @@ class RewardComposerNode(ManagedNode):
     def _publish(self) -> None:
         """The settings in force now; the timer rests once a ramp has ended."""
         settings = self._composer.at(time.monotonic())
-        self._publisher.publish(conversions.reward_weights_message(settings, self.stamp()))
+        self._publisher.publish(reward_weights_message(settings, self.stamp()))
         if settings is self._composer.target:
             self._ramp.cancel()
 
@@ -73,7 +74,7 @@ class RewardComposerNode(ManagedNode):
 
     def _on_get(self, _: GetRewardWeights.Request, response: GetRewardWeights.Response):
         stamp = self.stamp()
-        current = conversions.reward_weights_message(self._composer.at(time.monotonic()), stamp)
+        current = reward_weights_message(self._composer.at(time.monotonic()), stamp)
         return reward_requests.fill(response, current, self._composer)
 
     def _mirror(self, settings: RewardSettings) -> None:

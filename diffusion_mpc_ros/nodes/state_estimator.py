@@ -20,9 +20,16 @@ from diffusion_mpc_ros.go2.pacing import lowstate_pace
 from diffusion_mpc_ros.go2.profile import FOOT_FORCE
 from diffusion_mpc_ros.go2.remote import decode_remote
 from diffusion_mpc_ros.node_parameters import STATE_ESTIMATOR
-from diffusion_mpc_ros.nodes import conversions, standard_messages
+from diffusion_mpc_ros.nodes.conversions.gamepads import joy_message
+from diffusion_mpc_ros.nodes.conversions.measurements import (
+    imu_message,
+    joint_state_message,
+    odometry_message,
+    transform_message,
+)
+from diffusion_mpc_ros.nodes.conversions.optional import optional_module
+from diffusion_mpc_ros.nodes.conversions.robot_states import robot_state_message
 from diffusion_mpc_ros.nodes.estimation import StateSampler, TickSnapshot, describe_foot_sensors
-from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
 from diffusion_mpc_ros.nodes.parameters import declare, frame_prefix
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
@@ -49,7 +56,7 @@ class StateEstimator(ManagedNode):
         self._imu = self.create_publisher(Imu, "imu/data", RELIABLE)
         self._odometry = self.create_publisher(Odometry, "odom", RELIABLE)
         self._remote = self.create_publisher(Joy, "remote", RELIABLE)
-        self._tf2_msgs, self._transforms = standard_messages.optional_module("tf2_msgs.msg"), None
+        self._tf2_msgs, self._transforms = optional_module("tf2_msgs.msg"), None
         if self._tf2_msgs is None:
             self.get_logger().info("tf2_msgs is not installed: no /tf")
         else:
@@ -84,19 +91,19 @@ class StateEstimator(ManagedNode):
     def _publish(self, snapshot: TickSnapshot) -> None:
         stamp = self.stamp()
         state, lowstate = snapshot.state, snapshot.lowstate
-        self._states.publish(conversions.robot_state_message(state, lowstate, stamp, self._base_frame))
+        self._states.publish(robot_state_message(state, lowstate, stamp, self._base_frame))
         if _heard(self._joint_states):
-            self._joint_states.publish(standard_messages.joint_state_message(state, stamp))
+            self._joint_states.publish(joint_state_message(state, stamp))
         if _heard(self._imu):
-            self._imu.publish(standard_messages.imu_message(lowstate, stamp, self._base_frame))
+            self._imu.publish(imu_message(lowstate, stamp, self._base_frame))
         if _heard(self._remote) and (remote := decode_remote(lowstate.wireless_remote)) is not None:
             self._remote.publish(joy_message(remote, stamp))
         if _heard(self._odometry) or _heard(self._transforms):
             frames = (self._odom_frame, self._base_frame)
-            odometry = standard_messages.odometry_message(state, snapshot.position, stamp, frames)
+            odometry = odometry_message(state, snapshot.position, stamp, frames)
             self._odometry.publish(odometry)
             if self._transforms is not None:
-                transform = standard_messages.transform_message(odometry)
+                transform = transform_message(odometry)
                 self._transforms.publish(self._tf2_msgs.TFMessage(transforms=[transform]))
 
     def status(self) -> Status:

@@ -12,7 +12,7 @@ from diffusion_mpc_ros.control.plans import check_plan
 from diffusion_mpc_ros.core.errors import PlanError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.faults import plan_faults
-from diffusion_mpc_ros.nodes import conversions
+from diffusion_mpc_ros.nodes.conversions.plans import read_plan
 
 TICK, MARGIN = 100, 0.5
 
@@ -23,7 +23,7 @@ def plan(start_tick: int = TICK) -> Plan:
 
 
 def test_unchanged_plans_are_executed():
-    check_plan(conversions.plan(plan_faults.unchanged(plan())), TICK, None, MARGIN)
+    check_plan(read_plan(plan_faults.unchanged(plan())), TICK, None, MARGIN)
 
 
 @pytest.mark.parametrize("start_tick", range(TICK, TICK + 12))
@@ -39,7 +39,7 @@ def test_unchanged_plans_are_executed():
 )
 def test_changed_plans_are_refused(fault, start_tick):
     with pytest.raises(PlanError):
-        check_plan(conversions.plan(fault(plan(start_tick))), TICK, None, MARGIN)
+        check_plan(read_plan(fault(plan(start_tick))), TICK, None, MARGIN)
 
 
 def test_wrong_shapes_in_turn():

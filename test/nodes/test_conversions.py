@@ -15,8 +15,15 @@ from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.control.supervisor import SupervisorOutput
 from diffusion_mpc_ros.core.errors import PlanError
 from diffusion_mpc_ros.core.types import JointCommand, LowState, Plan, RewardSettings, RobotState
-from diffusion_mpc_ros.nodes import conversions, delay_recorder, standard_messages
-from diffusion_mpc_ros.nodes.control_loop import ControlStep
+from diffusion_mpc_ros.nodes import delay_recorder
+from diffusion_mpc_ros.nodes.control_step import ControlStep
+from diffusion_mpc_ros.nodes.conversions.inputs import read_velocity
+from diffusion_mpc_ros.nodes.conversions.joint_commands import MODE_VALUES, MODES, joint_command_message
+from diffusion_mpc_ros.nodes.conversions.measurements import imu_message, joint_state_message, odometry_message
+from diffusion_mpc_ros.nodes.conversions.plans import plan_message, read_plan
+from diffusion_mpc_ros.nodes.conversions.predictions import joint_trajectory_message, predicted_feet_message
+from diffusion_mpc_ros.nodes.conversions.rewards import read_reward_settings, reward_weights_message
+from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state, robot_state_message
 from diffusion_mpc_ros.realtime.action_buffer import ExecutedRow
 
 STAMP = Time(sec=12, nanosec=34)
@@ -63,8 +70,8 @@ def state(lowstate):
 
 
 def test_robot_state_round_trip(state, lowstate):
-    message = conversions.robot_state_message(state, lowstate, STAMP, "base")
-    assert fields_equal(conversions.robot_state(message), state)
+    message = robot_state_message(state, lowstate, STAMP, "base")
+    assert fields_equal(read_robot_state(message), state)
     assert message.lowstate_tick_ms == 1234 and message.header.frame_id == "base"
     assert message.foot_force.tolist() == [1.0, 2.0, 3.0, 4.0]
 
@@ -74,34 +81,34 @@ def test_plan_round_trip():
         17, np.arange(11 * 12.0).reshape(11, 12), -2.5, 4, 0.011, command=np.array([0.5, -0.1, 0.2]),
         planner="diffusion_mpc", replan_margin=3, facts={"denoising_steps": 10.0},
     )  # fmt: skip
-    message = conversions.plan_message(plan, "abc", STAMP)
-    assert fields_equal(conversions.plan(message), plan)
+    message = plan_message(plan, "abc", STAMP)
+    assert fields_equal(read_plan(message), plan)
     assert message.artefact == "abc"
 
 
 @pytest.mark.parametrize("targets", [[0.0] * 131, [0.0] * 131 + [float("nan")]])
 def test_a_plan_that_is_too_short_or_not_finite_is_refused(targets):
-    message = conversions.plan_message(Plan(3, np.zeros((11, 12))), "", STAMP)
+    message = plan_message(Plan(3, np.zeros((11, 12))), "", STAMP)
     message.joint_targets = targets
     with pytest.raises(PlanError, match="tick 3"):
-        conversions.plan(message)
+        read_plan(message)
 
 
 def test_facts_need_a_value_each_and_finite_ones():
-    message = conversions.plan_message(Plan(3, np.zeros((11, 12)), facts={"cost": 1.5}), "", STAMP)
-    assert message.replan_margin == -1 and conversions.plan(message).replan_margin is None
+    message = plan_message(Plan(3, np.zeros((11, 12)), facts={"cost": 1.5}), "", STAMP)
+    assert message.replan_margin == -1 and read_plan(message).replan_margin is None
     message.fact_names = ["cost", "steps"]
     with pytest.raises(PlanError, match="2 names of facts and 1 values"):
-        conversions.plan(message)
+        read_plan(message)
     message.fact_names, message.fact_values = ["cost"], [float("nan")]
     with pytest.raises(PlanError, match="facts of the plan for tick 3 are not finite"):
-        conversions.plan(message)
+        read_plan(message)
 
 
 def test_reward_settings_round_trip():
     direction = {"align.direction": np.array([0.0, 0.0, -1.0])}
     settings = RewardSettings(3, {"energy": 0.5, "align": 2.0}, direction, ("range",))
-    back = conversions.reward_settings(conversions.reward_weights_message(settings, STAMP))
+    back = read_reward_settings(reward_weights_message(settings, STAMP))
     assert (back.revision, back.weights, back.constraints) == (3, settings.weights, ("range",))
     assert back.parameters["align.direction"].tolist() == [0.0, 0.0, -1.0]
 
@@ -109,7 +116,7 @@ def test_reward_settings_round_trip():
 def test_a_velocity_command():
     twist = Twist()
     twist.linear.x, twist.linear.y, twist.angular.z = 3.0, -0.2, float("inf")
-    assert conversions.velocity(twist).tolist() == [3.0, -0.2, np.inf]
+    assert read_velocity(twist).tolist() == [3.0, -0.2, np.inf]
 
 
 HOLDING = Holding("joy", True, np.array([0.5, 0.0, -0.2]))
@@ -118,7 +125,7 @@ HOLDING = Holding("joy", True, np.array([0.5, 0.0, -0.2]))
 def test_only_a_walking_robot_is_told_a_velocity(lowstate):
     command = JointCommand.position(np.zeros(12), 60.0, 5.0)
     step = ControlStep(1, SupervisorOutput(Mode.STANDING, command, None, "", False, 0), None, lowstate, HOLDING, 0.0)
-    message = conversions.joint_command_message(step, STAMP)
+    message = joint_command_message(step, STAMP)
     assert message.holder == "joy" and not message.velocity.any()
 
 
@@ -127,7 +134,7 @@ def test_a_joint_command_says_where_it_came_from(lowstate):
     command = JointCommand.position(np.linspace(0.0, 1.1, 12), 40.0, 1.0)
     output = SupervisorOutput(Mode.WALKING, command, None, "", True, 0)
     step = ControlStep(21, output, ExecutedRow(plan.joint_targets[4], plan, 4), lowstate, HOLDING, 0.002)
-    message = conversions.joint_command_message(step, STAMP)
+    message = joint_command_message(step, STAMP)
     assert (message.tick, message.lowstate_tick_ms, message.plan_start_tick, message.plan_row) == (21, 1234, 17, 4)
     assert message.holder == "joy" and message.velocity.tolist() == [0.5, 0.0, -0.2]
     reported = delay_recorder.reported_command(message)
@@ -135,20 +142,20 @@ def test_a_joint_command_says_where_it_came_from(lowstate):
     assert (reported.plan_start_tick, reported.plan_row) == (17, 4)
     assert np.array_equal(reported.joint_pos, command.joint_pos)
     without = dataclasses.replace(step, row=None, lowstate=None)
-    message = conversions.joint_command_message(without, STAMP)
+    message = joint_command_message(without, STAMP)
     assert (message.lowstate_tick_ms, message.plan_start_tick, message.plan_row) == (0, -1, -1)
 
 
 def test_every_mode_has_its_constant():
-    assert {conversions.MODES[value] for value in conversions.MODE_VALUES.values()} == set(Mode)
+    assert {MODES[value] for value in MODE_VALUES.values()} == set(Mode)
 
 
 def test_standard_messages_name_their_joints_and_frames(state, lowstate):
-    joints = standard_messages.joint_state_message(state, STAMP)
+    joints = joint_state_message(state, STAMP)
     assert joints.name[0] == "FR_hip_joint" and joints.position.tolist() == state.joint_pos.tolist()
-    imu = standard_messages.imu_message(lowstate, STAMP, "base")
+    imu = imu_message(lowstate, STAMP, "base")
     assert (imu.orientation.w, imu.orientation.z) == (0.5, -0.5) and imu.header.frame_id == "base"
-    odometry = standard_messages.odometry_message(state, np.array([1.0, 2.0, 0.3]), STAMP, ("odom", "base"))
+    odometry = odometry_message(state, np.array([1.0, 2.0, 0.3]), STAMP, ("odom", "base"))
     assert (odometry.header.frame_id, odometry.child_frame_id) == ("odom", "base")
     assert odometry.pose.pose.position.y == 2.0 and odometry.twist.twist.linear.x == 0.5
     # What an EKF weighs them by: variances, and no correlation.
@@ -161,11 +168,18 @@ def test_standard_messages_name_their_joints_and_frames(state, lowstate):
 def test_a_plan_is_shown_as_trajectory_and_paths_of_the_feet():
     predicted = np.zeros((12, 57))
     plan = Plan(0, np.zeros((11, 12)), trajectory=predicted)
-    trajectory = standard_messages.joint_trajectory_message(plan, STAMP)
+    trajectory = joint_trajectory_message(plan, STAMP)
     assert len(trajectory.points) == 12
     assert trajectory.points[3].time_from_start.nanosec == 60_000_000
-    markers = standard_messages.predicted_feet_message(plan, STAMP, "base").markers
+    markers = predicted_feet_message(plan, STAMP, "base").markers
     # Straight legs of 0.426 m below hips at (.1934, -.0465 - .0955).
     foot = markers[0].points[0]
     assert (markers[0].ns, len(markers)) == ("FR", 4)
+    assert (foot.x, foot.y, foot.z) == pytest.approx((0.1934, -0.142, -0.426))
+
+
+def test_of_a_plan_without_a_prediction_the_targets_are_shown():
+    plan = Plan(0, np.zeros((11, 12)))
+    assert len(joint_trajectory_message(plan, STAMP).points) == 11
+    foot = predicted_feet_message(plan, STAMP, "base").markers[0].points[10]
     assert (foot.x, foot.y, foot.z) == pytest.approx((0.1934, -0.142, -0.426))

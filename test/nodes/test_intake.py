@@ -26,7 +26,14 @@ from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
 from diffusion_mpc_ros.core.errors import MessageError, PlanError, RewardError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings
-from diffusion_mpc_ros.nodes import conversions, gamepad_messages, parameters, reward_requests
+from diffusion_mpc_ros.nodes import parameters, reward_requests
+from diffusion_mpc_ros.nodes.conversions.fields import stamp_ns
+from diffusion_mpc_ros.nodes.conversions.gamepads import read_gamepad, read_xbox
+from diffusion_mpc_ros.nodes.conversions.inputs import read_push_force, read_velocity
+from diffusion_mpc_ros.nodes.conversions.joint_commands import MODES, read_joint_command
+from diffusion_mpc_ros.nodes.conversions.plans import read_plan
+from diffusion_mpc_ros.nodes.conversions.rewards import read_reward_settings, reward_weights_message
+from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.executor import TolerantExecutor
 from diffusion_mpc_ros.nodes.intake import TOLD_EVERY, Intake, read_message
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS, STREAM
@@ -98,7 +105,7 @@ def valid_plan() -> messages.Plan:
 
 def valid_rewards() -> messages.RewardWeights:
     settings = RewardSettings(1, {"energy": 0.5, "align": 1.0}, {"align.direction": np.array([0.0, 0.0, -1.0])})
-    return conversions.reward_weights_message(settings, messages.RewardWeights().header.stamp)
+    return reward_weights_message(settings, messages.RewardWeights().header.stamp)
 
 
 def joy() -> Joy:
@@ -106,12 +113,12 @@ def joy() -> Joy:
 
 
 def plan_from(message: messages.RobotState) -> PlanRequest:
-    state = conversions.robot_state(message)
+    state = read_robot_state(message)
     return PlanRequest(state.batched(), np.zeros((1, 3)), RewardSettings())
 
 
 def validated_rewards(message: messages.RewardWeights) -> RewardSettings:
-    settings = conversions.reward_settings(message)
+    settings = read_reward_settings(message)
     COMPOSER.validate(settings)
     return settings
 
@@ -130,21 +137,21 @@ DECODED = {
     "planner": [
         (valid_state, plan_from),
         (valid_rewards, validated_rewards),
-        (messages.JointCommand, conversions.joint_command),
+        (messages.JointCommand, read_joint_command),
     ],
     "command_publisher": [
-        (valid_plan, conversions.plan),
-        (Twist, conversions.velocity),
-        (lambda: TwistStamped(), lambda message: conversions.velocity(message.twist)),
-        (joy, gamepad_messages.gamepad_state),
+        (valid_plan, read_plan),
+        (Twist, read_velocity),
+        (lambda: TwistStamped(), lambda message: read_velocity(message.twist)),
+        (joy, read_gamepad),
     ],
-    "go2_simulator": [(WrenchStamped, conversions.push_force), (joy, gamepad_messages.xbox_state)],
+    "go2_simulator": [(WrenchStamped, read_push_force), (joy, read_xbox)],
     "reward_composer": [(SetRewardWeights.Request, requested), (SetParameters.Request, set_parameters)],
     "operator": [
-        (messages.JointCommand, lambda message: conversions.MODES[conversions.joint_command(message).mode]),
-        (messages.JointCommand, lambda message: conversions.stamp_ns(message.header.stamp)),
-        (valid_plan, conversions.plan),
-        (valid_state, conversions.robot_state),
+        (messages.JointCommand, lambda message: MODES[read_joint_command(message).mode]),
+        (messages.JointCommand, lambda message: stamp_ns(message.header.stamp)),
+        (valid_plan, read_plan),
+        (valid_state, read_robot_state),
     ],
 }
 
@@ -185,18 +192,18 @@ def test_a_plan_before_the_first_tick_and_a_state_of_no_robot():
     plan = valid_plan()
     plan.start_tick = -1
     with pytest.raises(PlanError, match="-1"):
-        conversions.plan(plan)
+        read_plan(plan)
     state = valid_state()
     state.orientation.w = 0.0
     with pytest.raises(MessageError, match="unit quaternion"):
-        conversions.robot_state(state)
+        read_robot_state(state)
 
 
 def test_bytes_that_are_no_message():
     data = serialize_message(valid_rewards())
     for length in range(len(data)):
         try:
-            conversions.reward_settings(read_message(data[:length], messages.RewardWeights))
+            read_reward_settings(read_message(data[:length], messages.RewardWeights))
         except REFUSALS:
             continue
     with pytest.raises(MessageError, match="diffusion_mpc_msgs/msg/RewardWeights"):
@@ -206,7 +213,7 @@ def test_bytes_that_are_no_message():
 
 def test_a_refused_message_is_counted_told_of_once_and_the_next_one_handled(probe):
     intake, handled = Intake(probe), []
-    intake.subscribe(messages.RobotState, "robot_state", conversions.robot_state, handled.append, RELIABLE)
+    intake.subscribe(messages.RobotState, "robot_state", read_robot_state, handled.append, RELIABLE)
     publisher = probe.create_publisher(messages.RobotState, "robot_state", RELIABLE)
     probe.until(lambda: publisher.get_subscription_count() > 0)
     begun = time.monotonic()

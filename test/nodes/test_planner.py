@@ -7,7 +7,7 @@ from diffusion_mpc_msgs.msg import Plan, RewardWeights, RobotState
 
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.nodes import conversions
+from diffusion_mpc_ros.nodes.conversions.rewards import reward_weights_message
 from diffusion_mpc_ros.nodes.qos import RELIABLE, SETTINGS, STREAM
 
 
@@ -21,7 +21,7 @@ def test_settings_that_no_plan_can_follow_are_refused_and_planning_goes_on(start
     message.orientation.w = 1.0
 
     def ask(revision: int, weights: dict[str, float]) -> None:
-        rewards.publish(conversions.reward_weights_message(RewardSettings(revision, weights), Time()))
+        rewards.publish(reward_weights_message(RewardSettings(revision, weights), Time()))
 
     def planned(revision: int) -> bool:
         assert node.process.poll() is None, node.output
@@ -59,6 +59,6 @@ def test_a_planner_that_starts_under_latched_weights_that_are_none_plans(start_n
         return bool(plans) and plans[-1].reward_revision == revision
 
     probe.until(lambda: planned(0) and "reward_weights refused (1 so far)" in node.output)
-    rewards.publish(conversions.reward_weights_message(RewardSettings(8, {"energy": 1.0}), Time()))
+    rewards.publish(reward_weights_message(RewardSettings(8, {"energy": 1.0}), Time()))
     probe.until(lambda: planned(8))
     assert node.terminate() == 0 and "Traceback" not in node.output

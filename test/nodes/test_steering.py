@@ -16,7 +16,7 @@ from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Subscriber
 from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.remote import decode_remote, remote_present
-from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state, joy_message
+from diffusion_mpc_ros.nodes.conversions.gamepads import joy_message, read_gamepad
 from diffusion_mpc_ros.nodes.operator import Operator
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 
@@ -37,7 +37,7 @@ def test_the_simulated_remote_reaches_lowstate_and_the_topic_remote(start_node, 
         def seen(state: GamepadState) -> bool:
             lowstate = wire.latest()
             on_wire = lowstate is not None and decode_remote(lowstate.wireless_remote) == state
-            return on_wire and bool(topic) and gamepad_state(topic[-1]) == state
+            return on_wire and bool(topic) and read_gamepad(topic[-1]) == state
 
         def seen_while_pressed() -> bool:
             hand.publish(Joy(buttons=[1, 1]))  # not a gamepad: changes nothing

@@ -13,7 +13,7 @@ from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.faults.harness import Harness
 from diffusion_mpc_ros.faults.injections.basic import JOY_PERIOD, PUSH_PERIOD, drive_by_joystick
 from diffusion_mpc_ros.faults.injections.injection import injection, repeating
-from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
+from diffusion_mpc_ros.nodes.conversions.gamepads import joy_message
 
 
 @injection

@@ -28,7 +28,7 @@ from diffusion_mpc_ros.faults.processes import bound
 from diffusion_mpc_ros.go2.channels import LOWCMD, Publisher
 from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.remote import encode_remote
-from diffusion_mpc_ros.nodes.gamepad_messages import joy_message
+from diffusion_mpc_ros.nodes.conversions.gamepads import joy_message
 from diffusion_mpc_ros.realtime.scheduling import schedule_thread_realtime
 
 # Whoever stops and continues a process must itself be in time; below every node with a deadline.

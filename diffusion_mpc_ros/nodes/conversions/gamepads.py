@@ -10,7 +10,7 @@ from diffusion_mpc_ros.core.errors import MessageError
 from diffusion_mpc_ros.core.gamepad import GamepadState
 
 
-def gamepad_state(message: Joy, layout: GamepadLayout = XBOX) -> GamepadState | None:
+def read_gamepad(message: Joy, layout: GamepadLayout = XBOX) -> GamepadState | None:
     """The gamepad's state; None when the message has other numbers of buttons and axes than ``layout``."""
     if (len(message.buttons), len(message.axes)) not in layout.counts:
         return None
@@ -18,9 +18,9 @@ def gamepad_state(message: Joy, layout: GamepadLayout = XBOX) -> GamepadState | 
     return GamepadState.from_raw(pressed, (axis.sign * message.axes[axis.index] for axis in layout.axes))
 
 
-def xbox_state(message: Joy) -> GamepadState:
+def read_xbox(message: Joy) -> GamepadState:
     """The gamepad's state in the layout ``xbox``; raises MessageError for other numbers of buttons and axes."""
-    state = gamepad_state(message)
+    state = read_gamepad(message)
     if state is None:
         counts = " or ".join(f"{buttons} buttons and {axes} axes" for buttons, axes in XBOX.counts)
         raise MessageError(f"{len(message.buttons)} buttons and {len(message.axes)} axes, layout xbox has {counts}")
@@ -28,7 +28,7 @@ def xbox_state(message: Joy) -> GamepadState:
 
 
 def joy_message(state: GamepadState, stamp: Time) -> Joy:
-    """The inverse of :func:`gamepad_state` in the layout ``xbox``; buttons that this does not have are left out."""
+    """The inverse of :func:`read_gamepad` in the layout ``xbox``; buttons that this does not have are left out."""
     buttons, axes = XBOX.counts[0]
     message = Joy(buttons=[0] * buttons, axes=[0.0] * axes)
     message.header.stamp = stamp

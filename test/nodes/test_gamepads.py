@@ -12,7 +12,7 @@ from sensor_msgs.msg import Joy
 
 from diffusion_mpc_ros.control.gamepad_layouts import AUTO, LAYOUTS, XBOX, GamepadLayout, find_layout
 from diffusion_mpc_ros.core.gamepad import GamepadState
-from diffusion_mpc_ros.nodes.gamepad_messages import gamepad_state, joy_message
+from diffusion_mpc_ros.nodes.conversions.gamepads import joy_message, read_gamepad
 
 ALL = pytest.mark.parametrize("layout", LAYOUTS.values(), ids=LAYOUTS)
 STICK = st.floats(-1.0, 1.0, width=32)
@@ -38,20 +38,20 @@ def joy(layout: GamepadLayout, *, buttons: dict[int, int] | None = None, axes: d
     [(0, "A"), (1, "B"), (2, "X"), (3, "Y"), (4, "L1"), (5, "R1"), (6, "select"), (7, "start")],
 )
 def test_each_button_by_its_index(index, name):
-    assert gamepad_state(joy(XBOX, buttons={index: 1})).pressed == {name}
+    assert read_gamepad(joy(XBOX, buttons={index: 1})).pressed == {name}
 
 
 @ALL
 def test_each_button_of_each_layout(layout):
     for name, index in layout.buttons.items():
-        assert gamepad_state(joy(layout, buttons={index: 1}), layout).pressed == {name}
+        assert read_gamepad(joy(layout, buttons={index: 1}), layout).pressed == {name}
 
 
 @ALL
 def test_each_stick_of_each_layout(layout):
     # ROS: left and up positive.
     pushed = zip(layout.axes, (0.25, 0.5, -0.75, -1.0))
-    state = gamepad_state(joy(layout, axes={axis.index: value for axis, value in pushed}), layout)
+    state = read_gamepad(joy(layout, axes={axis.index: value for axis, value in pushed}), layout)
     assert state.sticks == (-0.25, 0.5, 0.75, -1.0)
 
 
@@ -61,33 +61,33 @@ def test_what_no_stick_is_does_not_matter(layout, rest):
     sticks = {axis.index for axis in layout.axes}
     axes = {index: rest for index in range(layout.counts[0][1]) if index not in sticks}
     others = {index: 1 for index in range(layout.counts[0][0]) if index not in layout.buttons.values()}
-    assert gamepad_state(joy(layout, buttons=others, axes=axes), layout) == GamepadState()
+    assert read_gamepad(joy(layout, buttons=others, axes=axes), layout) == GamepadState()
 
 
 def test_a_logitech_gamepad_switched_to_d():
     layout = find_layout(AUTO, 12, 6)
     # By the index printed on it less one: X, A, B, Y; then the triggers, which are buttons.
     for index, name in enumerate(("X", "A", "B", "Y", "L1", "R1", "L2", "R2", "select", "start")):
-        assert gamepad_state(joy(layout, buttons={index: 1}), layout).pressed == {name}
+        assert read_gamepad(joy(layout, buttons={index: 1}), layout).pressed == {name}
     # In the default layout it is no gamepad at all, rather than one whose A stops and whose trigger walks.
-    assert gamepad_state(joy(layout, buttons={1: 1})) is None
+    assert read_gamepad(joy(layout, buttons={1: 1})) is None
 
 
 @pytest.mark.parametrize(("buttons", "axes"), [(0, 0), (7, 8), (8, 5), (11, 0), (11, 7), (11, 9), (13, 8)])
 def test_another_number_of_anything_is_no_gamepad(buttons, axes):
-    assert gamepad_state(Joy(buttons=[1] * buttons, axes=[0.0] * axes)) is None
+    assert read_gamepad(Joy(buttons=[1] * buttons, axes=[0.0] * axes)) is None
 
 
 @ALL
 @pytest.mark.parametrize("value", [math.nan, math.inf, -1.06])
 def test_the_stop_does_not_depend_on_sticks(layout, value):
     for axis in layout.axes:
-        state = gamepad_state(joy(layout, buttons={layout.buttons["B"]: 1}, axes={axis.index: value}), layout)
+        state = read_gamepad(joy(layout, buttons={layout.buttons["B"]: 1}, axes={axis.index: value}), layout)
         assert state == GamepadState(frozenset("B"), sticks_valid=False)
 
 
 def test_eight_axes_of_one_hold_no_dead_man():
-    state = gamepad_state(Joy(buttons=[0] * 11, axes=[1.0] * 8))
+    state = read_gamepad(Joy(buttons=[0] * 11, axes=[1.0] * 8))
     assert state.sticks == (-1.0, 1.0, -1.0, 1.0)
     assert XBOX.enable not in state.pressed
 
@@ -96,7 +96,7 @@ def test_eight_axes_of_one_hold_no_dead_man():
 @given(STATES)
 def test_there_and_back(state):
     message = joy_message(state, Time(sec=3, nanosec=4))
-    assert gamepad_state(message) == state
+    assert read_gamepad(message) == state
     assert message.header.stamp == Time(sec=3, nanosec=4)
     assert find_layout(AUTO, len(message.buttons), len(message.axes)) is XBOX
 
@@ -109,4 +109,4 @@ def test_an_own_message_is_that_of_a_whole_gamepad():
 
 def test_buttons_that_the_layout_does_not_have_are_left_out():
     state = GamepadState(frozenset({"F1", "L2", "start"}), left_y=0.5)
-    assert gamepad_state(joy_message(state, Time())) == GamepadState(frozenset({"start"}), left_y=0.5)
+    assert read_gamepad(joy_message(state, Time())) == GamepadState(frozenset({"start"}), left_y=0.5)
