@@ -37,7 +37,7 @@ from diffusion_mpc_ros.realtime import output
 from diffusion_mpc_ros.realtime.measurement import Window, gait, report
 
 if TYPE_CHECKING:
-    from diffusion_mpc_ros.nodes.operator import Operator
+    from diffusion_mpc_ros.nodes.recording_operator import RecordingOperator
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class Walk:
         options: bringup.BringupOptions,
         child: Child,
         console: Console,
-        observe: Callable[[Operator], object] = lambda _: None,
+        observe: Callable[[RecordingOperator], object] = lambda _: None,
     ) -> None:
         self._config, self._child, self._console, self._observe = config, child, console, observe
         self._cmd_vel = np.array(config.cmd_vel)
@@ -155,9 +155,9 @@ class Walk:
 
     def run(self) -> dict[str, Any]:
         """The report; raises ProcessDied, OperatorError or MeasurementError."""
-        from diffusion_mpc_ros.nodes.operator import Operator
+        from diffusion_mpc_ros.nodes.recording_operator import RecordingOperator
 
-        with Operator(self._namespace) as operator, operator.record_truth(self._interface, self._domain):
+        with RecordingOperator(self._namespace) as operator, operator.record_truth(self._interface, self._domain):
             self._operator, self._recording = operator, operator.recording
             self._observe(operator)
             with emergency_stop_key(self._emergency_stop) as has_key:

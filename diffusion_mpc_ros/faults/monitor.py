@@ -23,8 +23,9 @@ from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.nodes.conversions.fields import stamp_ns
 from diffusion_mpc_ros.nodes.conversions.joint_commands import MODES, read_joint_command
 from diffusion_mpc_ros.nodes.conversions.plans import read_plan
-from diffusion_mpc_ros.nodes.operator import Operator, truth_sample
+from diffusion_mpc_ros.nodes.operator import Operator
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+from diffusion_mpc_ros.nodes.recording_operator import truth_sample
 from diffusion_mpc_ros.realtime.measurement import TruthSample
 
 KEPT = 3000  # a minute of samples at 50 Hz

@@ -1,13 +1,11 @@
-"""The operator's side of the ROS graph: service calls, velocity commands, recording what is measured."""
+"""The operator's side of the ROS graph: service calls, velocity commands, emergency stops."""
 
 from __future__ import annotations
 
 import math
 import time
-from contextlib import contextmanager
 
 import numpy as np
-from diffusion_mpc_msgs import msg as messages
 from diffusion_mpc_msgs.msg import JointCommand
 from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
 from geometry_msgs.msg import Twist
@@ -19,43 +17,21 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.control.modes import Mode
-from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.errors import RewardError
-from diffusion_mpc_ros.core.types import Plan, RobotState
-from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber
-from diffusion_mpc_ros.go2.domain import open_domain
-from diffusion_mpc_ros.go2.messages import SportModeState
-from diffusion_mpc_ros.nodes.conversions.fields import stamp_ns
 from diffusion_mpc_ros.nodes.conversions.joint_commands import MODES, read_joint_command
-from diffusion_mpc_ros.nodes.conversions.plans import read_plan
-from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.graph_client import GraphClient, OperatorError
 from diffusion_mpc_ros.nodes.qos import RELIABLE, SETTINGS, STREAM
-from diffusion_mpc_ros.realtime.measurement import CommandSample, Recording, TruthSample
 
 CMD_VEL_PERIOD = 0.05
 # How long a message that must not get lost is waited for to arrive.
 LAST_WORD_TIMEOUT = Duration(seconds=1.0)
 
 
-def truth_sample(state: SportModeState) -> TruthSample:
-    """The simulator's true base state as received now, the velocity turned into the base frame."""
-    return TruthSample(
-        time=time.monotonic(),
-        lin_vel_b=rotations.rotate_inverse(state.base_quat_wxyz, state.velocity),
-        yaw_rate=float(state.base_ang_vel[2]),
-        height=float(state.position[2]),
-        tilt=float(rotations.tilt(rotations.projected_gravity(state.base_quat_wxyz))),
-        climb=float(state.velocity[2]),
-    )
-
-
 class Operator(GraphClient):
-    """Asks the five nodes for things and records their topics."""
+    """Asks the five nodes for things, and follows what the robot does."""
 
     def __init__(self, namespace: str = "") -> None:
         super().__init__("operator", namespace)
-        self.recording = Recording()
         self.mode: Mode | None = None
         self.fault = ""
         self.last_heard = -math.inf  # [s, monotonic], when mode and fault were
@@ -72,29 +48,12 @@ class Operator(GraphClient):
         self.command(np.zeros(3))
         # Who has let go already says nothing more: somebody else may drive by now.
         if self._sent.any():
-            self.send_velocity(np.zeros(3))
-            self._cmd_vel.wait_for_all_acked(LAST_WORD_TIMEOUT)
+            self.send_velocity(np.zeros(3)).wait_for_all_acked(LAST_WORD_TIMEOUT)
         super().close()
 
     def follow(self) -> None:
         """Begin to follow mode and fault, recording nothing."""
         self.intake.subscribe(JointCommand, "joint_command", read_joint_command, self._on_mode, STREAM)
-
-    def record(self) -> None:
-        """Begin to record commands, plans and robot states."""
-        self.intake.subscribe(JointCommand, "joint_command", read_joint_command, self._on_command, STREAM)
-        self.intake.subscribe(messages.RobotState, "robot_state", read_robot_state, self._on_state, STREAM)
-        self.intake.subscribe(messages.Plan, "plan", read_plan, self._on_plan, RELIABLE)
-
-    @contextmanager
-    def record_truth(self, network_interface: str, domain_id: int):
-        """Record the simulator's true base state while the context lasts; raises InterfaceError."""
-        with open_domain(network_interface, domain_id) as domain:
-            subscriber = Subscriber(domain, SPORTMODESTATE, self._on_truth)
-            try:
-                yield
-            finally:
-                subscriber.close()
 
     def drive(self) -> None:
         """Begin to publish the velocity command of :meth:`command`, 20 times a second, whoever is there or not.
@@ -109,7 +68,7 @@ class Operator(GraphClient):
         """Stop what :meth:`drive` has begun: leave cmd_vel without a word."""
         if self._driving is not None:
             self._node.destroy_timer(self._driving)
-            self._node.destroy_publisher(self._cmd_vel)
+            self._node.destroy_publisher(self.advertise_velocity())
             self._driving = self._cmd_vel = None
             self._sent = np.zeros(3)
 
@@ -117,16 +76,20 @@ class Operator(GraphClient):
         """Ask for ``cmd_vel (3,)``: vx, vy [m/s], yaw rate [rad/s], from now on."""
         self._command = np.asarray(cmd_vel, dtype=np.float64)
 
-    def advertise_velocity(self) -> None:
-        """Become a publisher of cmd_vel that is silent until :meth:`send_velocity`."""
-        self._cmd_vel = self._node.create_publisher(Twist, "cmd_vel", RELIABLE)
+    def advertise_velocity(self) -> Publisher:
+        """Become a publisher of cmd_vel that is silent until :meth:`send_velocity`; return it."""
+        if self._cmd_vel is None:
+            self._cmd_vel = self._node.create_publisher(Twist, "cmd_vel", RELIABLE)
+        return self._cmd_vel
 
-    def send_velocity(self, cmd_vel: np.ndarray) -> None:
-        """Publish ``cmd_vel (3,)``: vx, vy [m/s], yaw rate [rad/s], once; nothing repeats it."""
+    def send_velocity(self, cmd_vel: np.ndarray) -> Publisher:
+        """Publish ``cmd_vel (3,)``: vx, vy [m/s], yaw rate [rad/s], once; nothing repeats it. Return its publisher."""
         message = Twist()
         message.linear.x, message.linear.y, message.angular.z = (float(value) for value in cmd_vel)
         self._sent = cmd_vel
-        self._cmd_vel.publish(message)
+        publisher = self.advertise_velocity()
+        publisher.publish(message)
+        return publisher
 
     def request(self, name: str, node: str = "command_publisher") -> None:
         """Call one of a node's services (``stand_up``, ``walk``, ...); raises OperatorError when refused."""
@@ -167,26 +130,9 @@ class Operator(GraphClient):
         return answer
 
     def get_rewards(self) -> GetRewardWeights.Response:
-        """The reward weights in force and what can be set."""
+        """Return the reward weights in force and what can be set."""
         return self.call(GetRewardWeights, "get_reward_weights", GetRewardWeights.Request())
 
     def _on_mode(self, message: JointCommand) -> None:
         self.mode, self.fault, self.last_heard = MODES[message.mode], message.fault, time.monotonic()
-        self.notify()
-
-    def _on_command(self, message: JointCommand) -> None:
-        sent = stamp_ns(message.header.stamp) * 1e-9
-        from_plan = message.plan_row >= 0
-        self.recording.commands.append(CommandSample(time.monotonic(), sent, message.tick, message.lateness, from_plan))
-        self._on_mode(message)
-
-    def _on_state(self, state: RobotState) -> None:
-        self.recording.joint_vel.append((time.monotonic(), float(np.mean(np.square(state.joint_vel)))))
-
-    def _on_plan(self, plan: Plan) -> None:
-        self.recording.plan_times.append((time.monotonic(), plan.plan_time))
-        self.notify()
-
-    def _on_truth(self, state: SportModeState) -> None:
-        self.recording.truth.append(truth_sample(state))
         self.notify()

@@ -32,7 +32,7 @@ class Robot:
         self.processes = RobotProcesses(bringup.processes(options), environment, folder)
         self.holders: set[str] = set()
         self.operator = Operator(name)
-        self.operator.record()
+        self.operator.follow()
         self.operator.node.create_subscription(
             JointCommand, "joint_command", lambda message: self.holders.add(message.holder), STREAM
         )

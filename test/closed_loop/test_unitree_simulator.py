@@ -16,7 +16,7 @@ from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.faults.processes import RobotProcesses
 from diffusion_mpc_ros.nodes.graph_client import OperatorError
-from diffusion_mpc_ros.nodes.operator import Operator
+from diffusion_mpc_ros.nodes.recording_operator import RecordingOperator
 # A planner that no busy machine is too slow for.
 quick = {"candidates": 1, "steps": 5, "sampler": "ddim"}
 options = bringup.BringupOptions(robot="unitree_mujoco", parameters={"planner": quick})
@@ -34,7 +34,7 @@ def until(request, mode, deadline):
 
 try:
     processes.start_missing()
-    with Operator() as operator:
+    with RecordingOperator() as operator:
         operator.record()
         operator.drive()
         operator.command(np.array([0.5, 0.0, 0.0]))

@@ -106,7 +106,7 @@ def test_command_publisher_obeys_and_damps_at_the_end(start_node, ros_domain, si
     wire = Subscriber(simulated_robot, LOWCMD)
     node = start_node("command_publisher", network_interface="lo", domain_id=link)
     with Operator() as operator:
-        operator.record()
+        operator.follow()
         assert operator.wait(lambda: operator.mode is Mode.DAMPING, WAIT), node.output
         with pytest.raises(OperatorError, match="stand_up"):
             operator.request("walk")

@@ -23,7 +23,7 @@ processes = RobotProcesses(bringup.processes(options), {}, Path(tempfile.mkdtemp
 try:
     processes.start_missing()
     with Operator() as operator:
-        operator.record()
+        operator.follow()
         operator.wait(lambda: operator.mode is not None, 60.0)
         nodes = {*bringup.EXECUTABLES, "command_publisher_second"}
         operator.wait(lambda: nodes <= set(operator.node.get_node_names()), 60.0)

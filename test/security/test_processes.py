@@ -43,7 +43,7 @@ def robot(ros_domain, unitree_domain, monkeypatch, tmp_path) -> Iterator[RobotPr
     try:
         processes.start_missing()
         with Operator() as operator:
-            operator.record()
+            operator.follow()
             assert operator.wait(lambda: operator.mode is not None, WAIT), processes.tail("command_publisher")
             nodes = set(bringup.EXECUTABLES)
             assert operator.wait(lambda: nodes <= set(operator.node.get_node_names()), WAIT)
@@ -160,7 +160,7 @@ def offered(graph, node: str) -> tuple[set[str], set[str], set[str]]:
 
 def test_the_policies_allow_what_the_nodes_do_and_no_more(robot):
     with Operator() as operator:
-        operator.record()  # what wakes the waiting
+        operator.follow()  # what wakes the waiting
         for node in (*bringup.EXECUTABLES, "command_publisher_second"):
             expected = (
                 allowed(node, "topic", "publish") - OPTIONAL,
