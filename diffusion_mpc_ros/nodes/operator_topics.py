@@ -23,10 +23,11 @@ from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2.remote import decode_remote, remote_present
 from diffusion_mpc_ros.nodes.conversions.gamepads import read_gamepad
 from diffusion_mpc_ros.nodes.conversions.inputs import read_velocity
-from diffusion_mpc_ros.nodes.direct_subscription import DirectSubscription, Received, SecondParticipant, publishers
+from diffusion_mpc_ros.nodes.direct_subscription import DirectSubscription, Received, publishers
 from diffusion_mpc_ros.nodes.intake import Intake
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
 from diffusion_mpc_ros.nodes.qos import ANY_STOP, EARLIER_STOP, RELIABLE_STOP, STREAM
+from diffusion_mpc_ros.nodes.second_participant import SecondParticipant
 
 E_STOP, CMD_VEL = "e_stop", "cmd_vel"
 # At most so many messages of a subscription are read in a tick; more come at more than 2,000 a second.
