@@ -9,37 +9,31 @@ when this machine plans too slowly for the timing.
 from __future__ import annotations
 
 import gc
-import math
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from diffusion_mpc_msgs import msg as messages
-from trajectory_msgs.msg import JointTrajectory
-from visualization_msgs.msg import MarkerArray
 
 from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
 from diffusion_mpc_ros.control.command_ramp import CommandRamp
+from diffusion_mpc_ros.control.heard_command import HeardCommand
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState
 from diffusion_mpc_ros.node_parameters import PLANNER
 from diffusion_mpc_ros.nodes.conversions.joint_commands import read_joint_command
-from diffusion_mpc_ros.nodes.conversions.plans import plan_message
-from diffusion_mpc_ros.nodes.conversions.predictions import joint_trajectory_message, predicted_feet_message
 from diffusion_mpc_ros.nodes.conversions.rewards import read_reward_settings
 from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
 from diffusion_mpc_ros.nodes.parameters import declare, frame_prefix
-from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS
+from diffusion_mpc_ros.nodes.plan_publisher import PlanPublisher
+from diffusion_mpc_ros.nodes.qos import LATEST, SETTINGS
 from diffusion_mpc_ros.nodes.runtime import freeze_garbage, run
 from diffusion_mpc_ros.planners.registry import make_planner
 from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
 from diffusion_mpc_ros.realtime.planning_loop import PlanningLoop
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime, usable_cores
 from diffusion_mpc_ros.rewards.composition import RewardComposer
-
-# A command_publisher that says nothing for longer than this [s] moves nothing: its velocity counts as zero.
-HEARD_WITHIN = 0.2
 
 
 class PlannerNode(ManagedNode):
@@ -50,17 +44,13 @@ class PlannerNode(ManagedNode):
         values = declare(self, *PLANNER)
         # Threads made from here on, the planner's among them, inherit it.
         realtime = schedule_realtime(values["realtime_priority"])
-        self._ramp = CommandRamp(values["max_command"], values["max_command_rate"])
-        self._velocity, self._heard, self._followed = np.zeros(3), -math.inf, False
+        self._command = HeardCommand(CommandRamp(values["max_command"], values["max_command_rate"]))
         self._planner = make_planner(values["planner"], values)
         self._settle(f"SCHED_FIFO {values['realtime_priority']}" if realtime else "no real-time priority")
         self._level = self._planner.level
-        self._base_frame = frame_prefix(self, values["frame_prefix"]) + values["base_frame"]
         self._rewards = RewardSettings()
         self._failures = 0
-        self._plans = self.create_publisher(messages.Plan, "plan", RELIABLE)
-        self._predictions = self.create_publisher(JointTrajectory, "predicted_trajectory", LATEST)
-        self._feet = self.create_publisher(MarkerArray, "predicted_feet", LATEST)
+        self._plans = PlanPublisher(self, frame_prefix(self, values["frame_prefix"]) + values["base_frame"])
         self._loop = PlanningLoop(self._planner, self._publish, self._on_failure, self._show)
         # Before the first of them, which may come at once.
         self._composer = RewardComposer({}, CONSTRAINTS, check=check_feasible)
@@ -85,14 +75,11 @@ class PlannerNode(ManagedNode):
         log.info(f"{planner.name}: {planner.describe_level()}; {times}")
 
     def _on_state(self, state: RobotState) -> None:
-        now = clock.now()
-        heard = now - self._heard <= HEARD_WITHIN
-        asked = self._velocity if heard else np.zeros(3)
-        self._loop.update(state, self._ramp.get(asked, now), self._rewards, heard and self._followed)
+        velocity, followed = self._command.at(clock.now())
+        self._loop.update(state, velocity, self._rewards, followed)
 
     def _on_command(self, message: messages.JointCommand) -> None:
-        self._velocity, self._heard = np.array(message.velocity), clock.now()
-        self._followed = message.plan_row >= 0
+        self._command.hear(np.array(message.velocity), message.plan_row >= 0, clock.now())
 
     def _on_rewards(self, rewards: RewardSettings) -> None:
         try:
@@ -105,16 +92,11 @@ class PlannerNode(ManagedNode):
 
     def _publish(self, plan: Plan) -> None:
         """In the planner's thread."""
-        stamp = self.stamp()
-        self._plans.publish(plan_message(plan, self._planner.identity, stamp))
+        self._plans.publish(plan, self._planner.identity)
 
     def _show(self, plan: Plan) -> None:
         """In the planner's thread."""
-        stamp = self.stamp()
-        if self._predictions.get_subscription_count():
-            self._predictions.publish(joint_trajectory_message(plan, stamp))
-        if self._feet.get_subscription_count():
-            self._feet.publish(predicted_feet_message(plan, stamp, self._base_frame))
+        self._plans.show(plan)
         self._tell_change_of_level()
 
     def _tell_change_of_level(self) -> None:
