@@ -11,6 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+import numpy as np
+
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.types import JointCommand, LowState
@@ -59,6 +61,17 @@ def lowstate_of(profile: RobotProfile) -> Channel[LowState]:
 
 # Where a dry run sends its commands: the motors do not listen.
 LOWCMD_DRY_RUN: Channel[JointCommand] = dataclasses.replace(LOWCMD, topic="rt/lowcmd_dry_run")
+
+
+def lowcmd_of(profile: RobotProfile, dry_run: bool = False) -> Channel[JointCommand]:
+    """Return :data:`LOWCMD`, or that of a dry run, for a robot that bears no more damping than ``profile`` says."""
+
+    def encode(command: JointCommand) -> bytes:
+        return messages.encode_lowcmd(dataclasses.replace(command, kd=np.minimum(command.kd, profile.kd_max)))
+
+    return dataclasses.replace(LOWCMD_DRY_RUN if dry_run else LOWCMD, encode=encode)
+
+
 SPORTMODESTATE: Channel[SportModeState] = Channel(
     "rt/sportmodestate",
     sdk.SportModeState_,

@@ -25,6 +25,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Plan
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
+from diffusion_mpc_ros.go2.link_options import LinkOptions
 from diffusion_mpc_ros.go2.profile import RobotProfile
 from diffusion_mpc_ros.node_parameters import COMMAND_PUBLISHER
 from diffusion_mpc_ros.nodes import command_reporting
@@ -39,7 +40,7 @@ from diffusion_mpc_ros.nodes.operator_topics import OperatorTopics
 from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.robot_domain import join, robot_profile
-from diffusion_mpc_ros.nodes.robot_link import LinkOptions, RobotLink
+from diffusion_mpc_ros.nodes.robot_link import RobotLink
 from diffusion_mpc_ros.nodes.runtime import run
 from diffusion_mpc_ros.planners.registry import SETTLED, configured_timing
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime

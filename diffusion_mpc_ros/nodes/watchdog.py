@@ -1,6 +1,6 @@
 """The process that damps the robot when ``command_publisher`` cannot: killed, hung, or starved of the processor.
 
-``command_publisher`` starts it (:mod:`watchdog_process`) in a session of its own, which neither a Ctrl-C nor a SIGKILL
+``command_publisher`` starts it (:mod:`watchdog_handle`) in a session of its own, which neither a Ctrl-C nor a SIGKILL
 to its process group reaches. Heartbeats come on the standard input; bytes on the standard output say that the DDS
 writer is there, and each time that it has begun to damp: a robot that was damped must not walk on unasked.
 
@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import os
 import select
 import signal
 import sys
 from collections.abc import Callable
 
-from diffusion_mpc_ros.control.watchdog import LAST_DAMPING, Watchdog
+from diffusion_mpc_ros.control.heartbeats import LAST_DAMPING, Heartbeats
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.types import JointCommand
@@ -34,7 +33,7 @@ READY, TOOK_OVER = b"R", b"T"
 STDIN, STDOUT, STDERR = 0, 1, 2
 
 
-def watch(watchdog: Watchdog, send_damping: Callable[[], None]) -> None:
+def watch(watchdog: Heartbeats, send_damping: Callable[[], None]) -> None:
     """Read heartbeats and send damping while it is due, until nothing is left to watch."""
     damping, now = False, clock.now()
     while not watchdog.finished(now):
@@ -52,7 +51,7 @@ def watch(watchdog: Watchdog, send_damping: Callable[[], None]) -> None:
             say(describe(watchdog, damping, now))
 
 
-def describe(watchdog: Watchdog, damping: bool, now: float) -> str:
+def describe(watchdog: Heartbeats, damping: bool, now: float) -> str:
     """What has just changed, for whoever reads the log."""
     if not damping:
         return "damping ends" if watchdog.gone else "command_publisher is back: damping ends"
@@ -92,17 +91,17 @@ def main() -> None:
         say(str(error))
         sys.exit(2)
     with domain:
-        publisher = Publisher(domain, dataclasses.replace(channel, encode=bytes), arguments.label)
+        publisher = Publisher(domain, channel, arguments.label)
 
         def send_damping() -> None:
             try:
-                publisher.publish(sample)
+                publisher.write(sample)
             except InterfaceError as error:  # the next turn tries again
                 say(f"damping was not sent: {error}")
 
         with contextlib.suppress(BrokenPipeError):  # already gone: the input says so as well
             os.write(STDOUT, READY)
-        watch(Watchdog(arguments.timeout), send_damping)
+        watch(Heartbeats(arguments.timeout), send_damping)
         publisher.close()
 
 

@@ -22,8 +22,8 @@ from diffusion_mpc_ros.commands.doctor.table import CHECKS
 from diffusion_mpc_ros.core.errors import ConfigurationError, InterfaceError
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher
 from diffusion_mpc_ros.go2.domain import open_domain
+from diffusion_mpc_ros.go2.link_options import COMMAND_PUBLISHER
 from diffusion_mpc_ros.nodes import simulation_loop
-from diffusion_mpc_ros.nodes.robot_link import COMMAND_PUBLISHER
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
 

@@ -20,10 +20,11 @@ from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Plan, Timing
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, LOWSTATE, Publisher, Subscriber
 from diffusion_mpc_ros.go2.domain import open_domain
+from diffusion_mpc_ros.go2.link_options import LinkOptions
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher, MotionSwitcherServer
 from diffusion_mpc_ros.go2.profile import GO2, RobotProfile
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop
-from diffusion_mpc_ros.nodes.robot_link import LinkOptions, RobotLink
+from diffusion_mpc_ros.nodes.robot_link import RobotLink
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
 

@@ -18,7 +18,8 @@ import pytest
 from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Subscriber
 from diffusion_mpc_ros.go2.domain import open_domain
-from diffusion_mpc_ros.nodes.watchdog_process import MAX_UNREAD, WatchdogProcess
+from diffusion_mpc_ros.go2.link_options import LinkOptions
+from diffusion_mpc_ros.nodes.watchdog_handle import MAX_UNREAD, WatchdogHandle
 
 ROOT = Path(__file__).parents[2]
 WAIT = 30.0
@@ -81,7 +82,7 @@ def start_parent(domain, tmp_path):
 @contextmanager
 def watchdog_in(domain_id: int, network_interface: str = "lo"):
     """A watchdog of this process, once it is ready; killed afterwards whatever has become of it."""
-    watchdog = WatchdogProcess(network_interface, domain_id, LABEL, TIMEOUT)
+    watchdog = WatchdogHandle(LinkOptions(network_interface, domain_id, TIMEOUT), LABEL)
     try:
         yield watchdog
     finally:

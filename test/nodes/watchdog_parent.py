@@ -11,14 +11,15 @@ import sys
 import threading
 
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
-from diffusion_mpc_ros.nodes.watchdog_process import WatchdogProcess
+from diffusion_mpc_ros.go2.link_options import LinkOptions
+from diffusion_mpc_ros.nodes.watchdog_handle import WatchdogHandle
 
 
 def main() -> None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     domain_id, label, timeout, armed = sys.argv[1:5]
-    watchdog = WatchdogProcess("lo", int(domain_id), label, float(timeout), dry_run="--dry-run" in sys.argv)
+    watchdog = WatchdogHandle(LinkOptions("lo", int(domain_id), float(timeout), dry_run="--dry-run" in sys.argv), label)
     told = False
     while not stop.wait(CONTROL_DT):
         ready = watchdog.ready

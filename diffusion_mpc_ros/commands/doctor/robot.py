@@ -166,7 +166,7 @@ def check_publishers(context: Context) -> Finding:
 
 def judge_publishers(publishers: Sequence[TopicPublisher], host: str) -> Finding:
     """All that publish rt/lowcmd; ``host``: name of this machine."""
-    from diffusion_mpc_ros.nodes.robot_link import COMMAND_PUBLISHER, WATCHDOG
+    from diffusion_mpc_ros.go2.link_options import COMMAND_PUBLISHER, WATCHDOG
 
     labels = [publisher.label for publisher in publishers]
     own = {label.removesuffix(WATCHDOG) for label in labels if label.startswith(COMMAND_PUBLISHER)}

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import termios
 
-from diffusion_mpc_ros.control.watchdog import ARMED, DISARMED, END
+from diffusion_mpc_ros.control.heartbeats import ARMED, DISARMED, END
 from diffusion_mpc_ros.core import clock
-from diffusion_mpc_ros.core.go2 import DAMPING_KD
+from diffusion_mpc_ros.go2.link_options import LinkOptions
 from diffusion_mpc_ros.nodes.watchdog import READY, TOOK_OVER
 from diffusion_mpc_ros.realtime import output
 
@@ -25,30 +25,22 @@ CLOSE_TIMEOUT = 2.0
 MAX_REPLIES = 64
 
 
-class WatchdogProcess:
-    """The process :mod:`watchdog` as a child; it damps when armed heartbeats stop for ``timeout`` [s].
+class WatchdogHandle:
+    """The process :mod:`watchdog` as a child; it damps when armed heartbeats stop for ``options.watchdog_timeout``.
 
-    ``label`` is that of its publisher, ``dry_run`` as of command_publisher, ``kd`` [N m s/rad] of damping. Nothing here
-    waits but :meth:`close`; a process that cannot be started raises OSError, one that fails later says why on the
-    standard error and is not ``ready``.
+    ``label`` is that of its publisher. Nothing here waits but :meth:`close`; a process that cannot be started raises
+    OSError, one that fails later says why on the standard error and is not ``ready``.
     """
 
-    def __init__(
-        self,
-        network_interface: str,
-        domain_id: int,
-        label: str,
-        timeout: float,
-        dry_run: bool = False,
-        realtime_priority: int = 0,
-        kd: float = DAMPING_KD,
-    ) -> None:
-        self.label = label
+    def __init__(self, options: LinkOptions, label: str) -> None:
         self._joined = False
         self._took_over = False
         self._dead = False
         self._started = clock.now()
-        arguments = [network_interface, domain_id, label, timeout, realtime_priority, kd, *(["--dry-run"] * dry_run)]
+        arguments = (
+            options.network_interface, options.domain_id, label, options.watchdog_timeout, options.watchdog_priority,
+            options.damping_kd, *(["--dry-run"] * options.dry_run),
+        )  # fmt: skip
         self._process = subprocess.Popen(
             [sys.executable, "-m", "diffusion_mpc_ros.nodes.watchdog", *map(str, arguments)],
             stdin=subprocess.PIPE,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_mpc_ros.control.watchdog import ARMED, DISARMED, END, LAST_DAMPING, Watchdog
+from diffusion_mpc_ros.control.heartbeats import ARMED, DISARMED, END, LAST_DAMPING, Heartbeats
 
 TIMEOUT = 0.06
 # Times are whole milliseconds and compared as such, but for rounding in the last place.
@@ -17,7 +17,7 @@ sequences = st.lists(st.tuples(st.integers(0, 300), beats), min_size=1, max_size
 
 
 def test_it_damps_from_the_timeout_until_a_beat_comes_back():
-    watchdog = Watchdog(TIMEOUT)
+    watchdog = Heartbeats(TIMEOUT)
     watchdog.heard(ARMED, 1.0)
     assert not watchdog.damping(1.059)
     assert watchdog.wait(1.050) == pytest.approx(0.010)
@@ -29,7 +29,7 @@ def test_it_damps_from_the_timeout_until_a_beat_comes_back():
 
 
 def test_the_newest_of_several_beats_counts():
-    watchdog = Watchdog(TIMEOUT)
+    watchdog = Heartbeats(TIMEOUT)
     watchdog.heard(DISARMED + ARMED, 1.0)
     assert watchdog.damping(2.0)
     watchdog.heard(ARMED + DISARMED, 2.0)
@@ -38,7 +38,7 @@ def test_the_newest_of_several_beats_counts():
 
 
 def test_death_while_armed_is_damped_at_once_and_for_a_while():
-    watchdog = Watchdog(TIMEOUT)
+    watchdog = Heartbeats(TIMEOUT)
     watchdog.heard(ARMED, 1.0)
     watchdog.heard(b"", 1.01)
     assert watchdog.gone and watchdog.damping(1.01) and not watchdog.finished(1.01)
@@ -48,20 +48,20 @@ def test_death_while_armed_is_damped_at_once_and_for_a_while():
 
 @pytest.mark.parametrize("last", [DISARMED, END, ARMED + END])
 def test_death_while_not_armed_and_the_orderly_end_damp_nothing(last):
-    watchdog = Watchdog(TIMEOUT)
+    watchdog = Heartbeats(TIMEOUT)
     watchdog.heard(last, 1.0)
     watchdog.heard(b"", 1.01)
     assert watchdog.finished(1.01) and not watchdog.damping(1.01) and not watchdog.damping(9.0)
 
 
 def test_nothing_is_damped_before_the_first_beat():
-    watchdog = Watchdog(TIMEOUT)
+    watchdog = Heartbeats(TIMEOUT)
     assert not watchdog.damping(1e6) and not watchdog.finished(1e6) and watchdog.wait(1e6) is None
 
 
 @given(sequences)
 def test_it_never_damps_while_beats_come_in_time_nor_while_not_armed(sequence):
-    watchdog, now, armed = Watchdog(TIMEOUT), 1.0, False
+    watchdog, now, armed = Heartbeats(TIMEOUT), 1.0, False
     for gap, beat in sequence:
         in_time = gap / 1e3 < TIMEOUT - ROUNDING
         for part in range(11):
@@ -75,7 +75,7 @@ def test_it_never_damps_while_beats_come_in_time_nor_while_not_armed(sequence):
 @given(sequences, st.booleans())
 def test_it_always_damps_within_the_timeout_after_the_last_armed_beat(sequence, dies):
     """As the process does: it wakes when a beat comes, or after ``wait``."""
-    watchdog, now = Watchdog(TIMEOUT), 1.0
+    watchdog, now = Heartbeats(TIMEOUT), 1.0
     for gap, beat in sequence:
         now += gap / 1e3
         watchdog.heard(beat, now)
@@ -94,7 +94,7 @@ def test_it_always_damps_within_the_timeout_after_the_last_armed_beat(sequence, 
 @given(st.lists(st.tuples(st.integers(0, 300), st.sampled_from([ARMED, DISARMED, END, b""])), max_size=40))
 def test_it_watches_or_damps_or_has_finished(sequence):
     """Never finished and damping, never waiting without an end while damping is due later."""
-    watchdog, now, gone = Watchdog(TIMEOUT), 1.0, False
+    watchdog, now, gone = Heartbeats(TIMEOUT), 1.0, False
     for gap, data in sequence:
         now += gap / 1e3
         if not gone:

@@ -10,7 +10,7 @@ ARMED, DISARMED, END = b"A", b"D", b"Q"
 LAST_DAMPING = 5.0
 
 
-class Watchdog:
+class Heartbeats:
     """Damping is due while armed and silent for ``timeout`` [s], or gone while armed; see :meth:`damping`.
 
     Beats that come back end it. All times are of one monotonic clock [s].
