@@ -117,6 +117,7 @@ COMMANDS = Group(
             "measure the parts on this machine",
             {
                 "planner": Command("plan latency beside torch and the matrix products", "commands.bench"),
+                "rollouts": Command("physics steps a second of rollouts", "commands.bench_rollouts"),
                 "delay": Command(
                     "from LowState to LowCmd on the wire, the robot walking", "commands.delay", joins=SIMULATION
                 ),

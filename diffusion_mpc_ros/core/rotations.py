@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 
+def rotate(quat_wxyz: np.ndarray, vector_b: np.ndarray) -> np.ndarray:
+    """Base vectors ``(..., 3)`` expressed in the world frame, by the orientation ``quat_wxyz (..., 4)`` of the base."""
+    return rotate_inverse(quat_wxyz * np.array([1.0, -1.0, -1.0, -1.0]), vector_b)
+
+
 def rotate_inverse(quat_wxyz: np.ndarray, vector_w: np.ndarray) -> np.ndarray:
     """World vectors ``(..., 3)`` expressed in the base frame whose orientation is ``quat_wxyz (..., 4)``."""
     w, xyz = quat_wxyz[..., :1], quat_wxyz[..., 1:]

@@ -11,6 +11,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.simulation import motors
 
 BASE_BODY = "base"
 FOOT_GEOMS = go2.LEGS
@@ -51,7 +52,7 @@ def go2_mjcf() -> Path:
 
 
 def build_spec(options: ModelOptions) -> mujoco.MjSpec:
-    """The Go2 on a floor, with position servos at the walking gains, joints in any order (map by name)."""
+    """The Go2 on a floor, its motors at the walking gains, joints in any order (map by name)."""
     spec = mujoco.MjSpec.from_file(str(go2_mjcf()))
     spec.option.timestep = options.timestep
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
@@ -68,7 +69,7 @@ def build_spec(options: ModelOptions) -> mujoco.MjSpec:
     # The floor's friction decides alone, so that one number randomises the ground.
     floor.priority = 1
     for actuator in spec.actuators:
-        _make_servo(actuator)
+        motors.make_motor(actuator, go2.JOINT_NAMES.index(actuator.target))
     for joint in go2.JOINT_NAMES:
         spec.add_sensor(
             name=f"{joint}_torque",
@@ -87,20 +88,6 @@ def build_spec(options: ModelOptions) -> mujoco.MjSpec:
     return spec
 
 
-def _make_servo(actuator: mujoco.MjsActuator) -> None:
-    """Turn a torque motor into ``kp (ctrl - q) - kd dq``, limited to the motor's torque."""
-    joint = actuator.target
-    index = go2.JOINT_NAMES.index(joint)
-    limit = go2.JOINT_TORQUE_MAX[index]
-    actuator.gaintype = mujoco.mjtGain.mjGAIN_FIXED
-    actuator.biastype = mujoco.mjtBias.mjBIAS_AFFINE
-    actuator.gainprm[0] = go2.WALKING_KP
-    actuator.biasprm[:3] = [0.0, -go2.WALKING_KP, -go2.WALKING_KD]
-    actuator.forcelimited = True
-    actuator.forcerange = [-limit, limit]
-    actuator.ctrllimited = False
-
-
 def build_model(options: ModelOptions | None = None) -> mujoco.MjModel:
     """Compile the Go2; see :class:`ModelOptions`."""
     return build_spec(options or ModelOptions()).compile()
@@ -113,6 +100,7 @@ class ModelIndices:
     qpos: np.ndarray  # (12,) addresses of joint positions in qpos
     qvel: np.ndarray  # (12,) addresses of joint velocities in qvel
     actuators: np.ndarray  # (12,) actuator ids
+    inputs: np.ndarray  # (12, 3) addresses in ctrl: what motors.INPUTS names
     base: int  # body id
     torque: np.ndarray  # (12,) addresses in sensordata: what the motors gave in the step [N m]
     feet: np.ndarray  # (4,) geom ids, FR FL RR RL
@@ -127,10 +115,12 @@ class ModelIndices:
         """Find every part; a model without one raises KeyError naming it."""
         joints = [model.joint(name) for name in go2.JOINT_NAMES]
         gyro, accelerometer = model.sensor("imu_gyro").adr[0], model.sensor("imu_acc").adr[0]
+        actuators = np.array([model.actuator(name.removesuffix("_joint")).id for name in go2.JOINT_NAMES])
         return cls(
             qpos=np.array([joint.qposadr[0] for joint in joints]),
             qvel=np.array([joint.dofadr[0] for joint in joints]),
-            actuators=np.array([model.actuator(name.removesuffix("_joint")).id for name in go2.JOINT_NAMES]),
+            actuators=actuators,
+            inputs=model.actuator_ctrladr[actuators][:, None] + np.arange(len(motors.INPUTS)),
             base=model.body(BASE_BODY).id,
             torque=np.array([model.sensor(f"{name}_torque").adr[0] for name in go2.JOINT_NAMES]),
             feet=np.array([model.geom(leg).id for leg in FOOT_GEOMS]),

@@ -1,7 +1,13 @@
-"""What the Go2's motors and battery can do: torque-speed limit, heating, discharge."""
+"""What the Go2's motors and battery do: PD law, torque-speed limit, heating, discharge.
+
+The one model of a motor, for a batch and for the simulated robot, is MuJoCo's own: a DC motor under the PD law
+``tau = kp (q* - q) + kd (dq* - dq) + tau*``, whose supply voltage and current are limited. MuJoCo finds the torque in
+every physics step and takes the damping into its implicit integration, so that a high kd on a light joint is stable.
+"""
 
 from __future__ import annotations
 
+import mujoco
 import numpy as np
 
 from diffusion_mpc_ros.core import go2
@@ -21,18 +27,40 @@ BATTERY_ENERGY = 8.0 * 28.8 * 3600.0
 ELECTRONICS_POWER = 30.0
 
 
-def torque_limits(joint_vel: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lowest and highest torque ``(12,)`` [N m] that the motors give at ``joint_vel (12,)`` [rad/s].
+# Where MuJoCo keeps the gains of a motor's PD law, columns of actuator_gainprm, and what its controls are, in order.
+_KP, _KD = 4, 6
+_INPUTS = mujoco.mjtCtrlInput.mjINPUT_POS | mujoco.mjtCtrlInput.mjINPUT_VEL | mujoco.mjtCtrlInput.mjINPUT_FF
+INPUTS = ("position", "velocity", "torque")
 
-    In the direction of motion the torque falls linearly from its maximum at the full-torque speed to zero at the
-    maximum speed and stays zero beyond; against the motion the full torque is there at any speed.
+
+def make_motor(actuator: mujoco.MjsActuator, joint: int) -> None:
+    """Make ``actuator`` the motor of ``joint`` (index in project order) at the walking gains.
+
+    In the direction of motion its torque falls linearly from its maximum at the full-torque speed to zero at the
+    maximum speed, and it brakes beyond; against the motion the full torque is there. Controls: :data:`INPUTS`.
     """
-    full_torque_speed = FULL_TORQUE_SPEED_SHARE * go2.JOINT_VEL_MAX
-    share = (go2.JOINT_VEL_MAX - np.abs(joint_vel)) / (go2.JOINT_VEL_MAX - full_torque_speed)
-    driving = go2.JOINT_TORQUE_MAX * np.minimum(np.maximum(share, 0.0), 1.0)
-    upper = np.where(joint_vel > 0.0, driving, go2.JOINT_TORQUE_MAX)
-    lower = np.where(joint_vel < 0.0, driving, go2.JOINT_TORQUE_MAX)
-    return -lower, upper
+    torque_max, vel_max = float(go2.JOINT_TORQUE_MAX[joint]), float(go2.JOINT_VEL_MAX[joint])
+    # With a motor constant of 1 the supply voltage is the no-load speed; the line goes on to standstill.
+    stall_torque = torque_max / (1.0 - FULL_TORQUE_SPEED_SHARE)
+    actuator.gainprm[:], actuator.biasprm[:] = 0.0, 0.0
+    actuator.ctrllimited = False
+    actuator.set_to_dcmotor(
+        motorconst=[1.0, 1.0],
+        resistance=vel_max / stall_torque,
+        saturation=[torque_max, 0.0, 0.0],
+        controller=[go2.WALKING_KP, 0.0, go2.WALKING_KD, 0.0, 0.0, vel_max],
+        ctrlspec=int(_INPUTS),
+    )
+
+
+def set_gains(model: mujoco.MjModel, actuators: np.ndarray, kp: np.ndarray, kd: np.ndarray) -> None:
+    """Give the motors ``actuators (n,)`` stiffness ``kp (n,)`` [N m/rad] and damping ``kd (n,)`` [N m s/rad]."""
+    model.actuator_gainprm[actuators, _KP], model.actuator_gainprm[actuators, _KD] = kp, kd
+
+
+def gains(model: mujoco.MjModel, actuators: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return kp ``(n,)`` [N m/rad] and kd ``(n,)`` [N m s/rad] of the motors ``actuators (n,)``."""
+    return model.actuator_gainprm[actuators, _KP].copy(), model.actuator_gainprm[actuators, _KD].copy()
 
 
 def heated(temperature: np.ndarray, torque: np.ndarray, duration: float) -> np.ndarray:

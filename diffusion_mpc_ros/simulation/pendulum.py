@@ -76,7 +76,7 @@ class PendulumSimulation(BatchSimulation):
         add_pendulum(spec, self.pendulum)
         model = spec.compile()
         self._body = model.body(NAME).id
-        self._angle, self._rate = 1 + model.joint(NAME).qposadr[0], 1 + model.nq + model.joint(NAME).dofadr[0]
+        self._angle, self._rate = model.joint(NAME).qposadr[0], model.joint(NAME).dofadr[0]
         self._sensors = [model.sensor(name).adr[0] for name in (TRUNK_SENSOR, ROBOT_SENSOR)]
         # Of the first contact since the release: speed of the ball just before it, NaN without a contact; on the trunk?
         self.impact_speed = np.full(robots, np.nan)  # (B,) [m/s]
@@ -86,7 +86,7 @@ class PendulumSimulation(BatchSimulation):
     @property
     def swing(self) -> tuple[np.ndarray, np.ndarray]:
         """Angles ``(B,)`` [rad] and rates ``(B,)`` [rad/s] of the pendulums."""
-        return self._state[:, self._angle].copy(), self._state[:, self._rate].copy()
+        return self._full.qpos[:, self._angle].copy(), self._full.qvel[:, self._rate].copy()
 
     def release(self, robots: np.ndarray, pivot: np.ndarray, heading: np.ndarray, angle: np.ndarray) -> None:
         """Let the pendulums of ``robots (n,)`` go from rest at ``angle (n,)`` [rad].
@@ -100,15 +100,14 @@ class PendulumSimulation(BatchSimulation):
             model.body_pos[self._body] = position
             model.body_quat[self._body] = [np.cos(yaw / 2.0), 0.0, 0.0, np.sin(yaw / 2.0)]
             model.body_gravcomp[self._body] = 0.0
-        self._state[robots, self._angle], self._state[robots, self._rate] = angle, 0.0
+        self._full.qpos[robots, self._angle], self._full.qvel[robots, self._rate] = angle, 0.0
         self.impact_speed[robots], self.on_trunk[robots] = np.nan, False
 
-    def _measure(self, states: np.ndarray, sensors: np.ndarray) -> None:
-        super()._measure(states, sensors)
+    def _watch(self, robots: slice, states: np.ndarray, sensors: np.ndarray) -> None:
         # MuJoCo finds the contacts of a step in the state before it.
-        rates = np.concatenate([self._state[:, None], states[:, :-1]], axis=1)[:, :, self._rate]
+        rates = states[:, :-1, 1 + self.nominal.nq + self._rate]
         on_trunk, on_robot = (sensors[:, :, address] > 0.0 for address in self._sensors)
-        struck = on_robot.any(axis=1) & np.isnan(self.impact_speed)
+        struck = on_robot.any(axis=1) & np.isnan(self.impact_speed[robots])
         first = on_robot.argmax(axis=1)[struck], np.flatnonzero(struck)
-        self.impact_speed[struck] = np.abs(rates[first[1], first[0]]) * self.pendulum.length
-        self.on_trunk[struck] = on_trunk[first[1], first[0]]
+        self.impact_speed[robots][struck] = np.abs(rates[first[1], first[0]]) * self.pendulum.length
+        self.on_trunk[robots][struck] = on_trunk[first[1], first[0]]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from diffusion_mpc_ros.simulation import motors
 from diffusion_mpc_ros.simulation.model import ModelIndices
 
 
@@ -39,6 +40,9 @@ def randomize_models(
     """``count`` copies of ``model`` with own payload, friction and motor strength; the first share is nominal."""
     indices = ModelIndices.of(model)
     floor = model.geom("floor").id
+    # In the model's own order.
+    actuators = np.sort(indices.actuators)
+    kp, kd = motors.gains(model, actuators)
     models = []
     for robot in range(count):
         varied = copy.copy(model)
@@ -46,9 +50,8 @@ def randomize_models(
             position = [rng.uniform(*getattr(randomization, f"mass_position_{axis}")) for axis in ("x", "y", "z")]
             add_payload(varied, indices.base, rng.uniform(*randomization.base_mass), np.array(position))
             varied.geom_friction[floor, 0] = rng.uniform(*randomization.friction)
-            strength = rng.uniform(*randomization.motor_strength, size=model.nu)
-            varied.actuator_gainprm[:, 0] *= strength
-            varied.actuator_biasprm[:, 1:3] *= strength[:, None]
+            strength = rng.uniform(*randomization.motor_strength, size=len(actuators))
+            motors.set_gains(varied, actuators, kp * strength, kd * strength)
         models.append(varied)
     return models
 
@@ -65,12 +68,12 @@ def variation(models: Sequence[mujoco.MjModel], nominal: mujoco.MjModel) -> dict
     moments = np.array([model.body_mass[body] * model.body_ipos[body] for model in models])
     payload = masses - nominal.body_mass[body]
     moment = moments - nominal.body_mass[body] * nominal.body_ipos[body]
-    gains = np.array([model.actuator_gainprm[indices.actuators, 0] for model in models])
+    kp = np.array([motors.gains(model, indices.actuators)[0] for model in models])
     return {
         "payload_mass": payload,
         "payload_position": moment / np.where(payload > 0.0, payload, np.inf)[:, None],
         "friction": np.array([model.geom_friction[floor, 0] for model in models]),
-        "motor_strength": gains / nominal.actuator_gainprm[indices.actuators, 0],
+        "motor_strength": kp / motors.gains(nominal, indices.actuators)[0],
     }
 
 

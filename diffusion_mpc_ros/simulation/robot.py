@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -16,11 +17,14 @@ from diffusion_mpc_ros.core.types import JointCommand, LowState, RobotState
 from diffusion_mpc_ros.simulation import motors
 from diffusion_mpc_ros.simulation.model import ModelIndices, ModelOptions, build_spec
 from diffusion_mpc_ros.simulation.scenery import add_scenery
+from diffusion_mpc_ros.simulation.state import HISTORY, MAX_LATENCY, State
 
 # A robot that has not heard a LowCmd for this long [s] goes limp.
 COMMAND_TIMEOUT = 0.5
 # A remote that has not been heard for this long [s] is out of reach: its bytes in LowState are zero.
 REMOTE_TIMEOUT = 0.5
+# Commands that are remembered: as many as may be in force within the history, and one more, at one a physics step.
+_COMMANDS = 64
 _PAYLOAD_BODY = "payload"
 # A massless payload still needs a positive mass for the compiler [kg].
 _NO_PAYLOAD = 1e-6
@@ -62,15 +66,24 @@ class Go2Simulation:
     """One Go2 on flat ground, its motors under the PD law of the last command, evaluated at every physics step.
 
     Joints in project order throughout. Without a command, or ``command_timeout`` [s] after the last one, it is limp.
+    ``latency`` [s]: how long after a command the motors follow it, at most :data:`state.MAX_LATENCY`.
     """
 
-    def __init__(self, options: ModelOptions | None = None, *, command_timeout: float = COMMAND_TIMEOUT) -> None:
+    def __init__(
+        self,
+        options: ModelOptions | None = None,
+        *,
+        command_timeout: float = COMMAND_TIMEOUT,
+        latency: float = 0.0,
+    ) -> None:
         options = options or ModelOptions()
         self._steps_per_tick = round(go2.CONTROL_DT / options.timestep)
         if abs(self._steps_per_tick * options.timestep - go2.CONTROL_DT) > 1e-9:
             raise ConfigurationError(
                 f"physics timestep {options.timestep} s does not divide the control tick of {go2.CONTROL_DT} s"
             )
+        if not 0.0 <= latency <= MAX_LATENCY:
+            raise ConfigurationError(f"latency must be 0 .. {MAX_LATENCY} s, got {latency}")
         spec = build_spec(options)
         spec.body("base").add_body(name=_PAYLOAD_BODY, mass=_NO_PAYLOAD, inertia=[1e-9] * 3, explicitinertial=True)
         if options.visual:
@@ -79,7 +92,7 @@ class Go2Simulation:
         self.data = mujoco.MjData(self.model)
         self._indices = ModelIndices.of(self.model)
         self._actuators = _actuators_by_joint(self.model)
-        self._command_timeout = command_timeout
+        self._command_timeout, self._latency = command_timeout, latency
         self.reset(Pose.LYING)
 
     @property
@@ -103,7 +116,9 @@ class Go2Simulation:
         data.qpos[indices.qpos] = _POSES[pose]
         mujoco.mj_kinematics(self.model, data)
         data.qpos[2] = go2.FOOT_RADIUS + _CLEARANCE - data.geom_xpos[indices.feet, 2].min()
-        self._follow(_LIMP, np.inf)
+        self._given: deque[tuple[float, JointCommand]] = deque(maxlen=_COMMANDS)
+        self._command_expires = np.inf
+        self._follow(_LIMP)
         self._push_ends = 0.0
         self._remote, self._remote_expires = bytes(REMOTE_BYTES), 0.0
         self._motor_temperature = np.full(go2.NUM_JOINTS, motors.AMBIENT_TEMPERATURE)
@@ -111,21 +126,22 @@ class Go2Simulation:
         mujoco.mj_forward(self.model, data)
 
     def set_command(self, command: JointCommand) -> None:
-        """The command that the motors follow from the next physics step on; raises ConfigurationError if not finite."""
+        """Have the motors follow ``command``, late by the latency; raises ConfigurationError if it is not finite."""
         numbers = (command.joint_pos, command.joint_vel, command.kp, command.kd, command.torque)
         if not np.isfinite(np.concatenate(numbers)).all():
             raise ConfigurationError(f"a joint command holds numbers that are not finite: {command}")
-        self._follow(command, self.time + self._command_timeout)
+        self._given.append((self.time, command))
+        self._command_expires = self.time + self._command_timeout
 
     def step_physics(self) -> None:
         """Advance by one physics timestep."""
         data = self.data
-        if self.time >= self._command_expires:
-            self._follow(_LIMP, np.inf)
+        command = self._command_in_force()
+        if command is not self._command:
+            self._follow(command)
         if self._push_ends and self.time >= self._push_ends - 0.5 * self.timestep:
             data.xfrc_applied[self._indices.base] = 0.0
             self._push_ends = 0.0
-        self._limit_torques()
         mujoco.mj_step(self.model, data)
         torque, joint_vel = data.actuator_force[self._actuators], data.qvel[self._indices.qvel]
         self._motor_temperature = motors.heated(self._motor_temperature, torque, self.timestep)
@@ -173,6 +189,46 @@ class Go2Simulation:
             base_lin_vel=truth.lin_vel_b,
             base_height=truth.height,
         )
+
+    @property
+    def full_state(self) -> State:
+        """Everything that its physics goes on from; a rollout from it does what the robot does under the same targets.
+
+        Of the commands only the joint targets are in it; a running push, the remote, and the wear of motors and battery
+        are not.
+        """
+        data = self.data
+        return State(
+            time=np.array(self.time),
+            qpos=data.qpos.copy(),
+            qvel=data.qvel.copy(),
+            act=data.act.copy(),
+            warmstart=data.qacc_warmstart.copy(),
+            joint_targets=np.stack([self._target_before(ticks * go2.CONTROL_DT) for ticks in range(HISTORY)]),
+            latency=np.array(self._latency),
+        )
+
+    @full_state.setter
+    def full_state(self, state: State) -> None:
+        """Go on from ``state ()``; until a command comes the robot follows its joint targets at the walking gains."""
+        state.check(self.model, ())
+        data = self.data
+        data.time, self._latency = float(state.time), float(state.latency)
+        data.qpos[:], data.qvel[:], data.act[:] = state.qpos, state.qvel, state.act
+        mujoco.mj_forward(self.model, data)
+        # Finding the forces has overwritten it.
+        data.qacc_warmstart[:] = state.warmstart
+        self._given.clear()
+        for ticks in reversed(range(HISTORY)):
+            command = JointCommand.position(state.joint_targets[ticks], go2.WALKING_KP, go2.WALKING_KD)
+            self._given.append((self.time - (ticks + 1) * go2.CONTROL_DT, command))
+        self._command_expires = self.time + self._command_timeout
+
+    def _target_before(self, age: float) -> np.ndarray:
+        """The joint target ``(12,)`` [rad] given before ``age`` [s] ago; where there was none, where the joints are."""
+        older = (command for given, command in reversed(self._given) if self.time - given - 0.5 * self.timestep > age)
+        command = next(older, None)
+        return self.data.qpos[self._indices.qpos].copy() if command is None else command.joint_pos
 
     def truth(self) -> BaseTruth:
         """The true state of the base now."""
@@ -224,30 +280,27 @@ class Go2Simulation:
         # Recomputes the constants that follow from the masses; a scratch state, as it overwrites the one it is given.
         mujoco.mj_setConst(self.model, mujoco.MjData(self.model))
 
-    def _follow(self, command: JointCommand, expires: float) -> None:
-        """Hand the PD law of ``command`` to MuJoCo, which evaluates it within the physics step, until ``expires`` [s].
+    def _command_in_force(self) -> JointCommand:
+        """The newest command that is as old as the latency, or none at all."""
+        if self.time >= self._command_expires:
+            return _LIMP
+        return next((command for given, command in reversed(self._given) if self._age(given) >= self._latency), _LIMP)
 
-        ``kp (q* - q) + kd (dq* - dq) + tau`` as an affine actuator: implicit in the joint velocity, hence stable with a
-        high kd on the light hips, where an explicit PD at the same timestep is not.
-        """
-        self._command, self._command_expires = command, expires
-        model, actuators = self.model, self._actuators
-        model.actuator_gainprm[actuators, 0] = 1.0
-        model.actuator_biasprm[actuators, 1] = -command.kp
-        model.actuator_biasprm[actuators, 2] = -command.kd
-        self.data.ctrl[actuators] = command.kp * command.joint_pos + command.kd * command.joint_vel + command.torque
+    def _age(self, given: float) -> float:
+        """How long ago ``given`` [s] is; half a physics step more, against rounding."""
+        return self.time - given + 0.5 * self.timestep
 
-    def _limit_torques(self) -> None:
-        """Hand this instant's torque limits to MuJoCo."""
-        lower, upper = motors.torque_limits(self.data.qvel[self._indices.qvel])
-        self.model.actuator_forcerange[self._actuators, 0] = lower
-        self.model.actuator_forcerange[self._actuators, 1] = upper
+    def _follow(self, command: JointCommand) -> None:
+        """Hand the PD law of ``command`` to the motors of the model (:mod:`motors`)."""
+        self._command = command
+        motors.set_gains(self.model, self._actuators, command.kp, command.kd)
+        self.data.ctrl[self._indices.inputs] = np.column_stack([command.joint_pos, command.joint_vel, command.torque])
 
 
 def _actuators_by_joint(model: mujoco.MjModel) -> np.ndarray:
     """Actuator ids ``(12,)`` in project order, from the names of the joints that they drive."""
-    joints = [model.joint(model.actuator_trnid[actuator, 0]).name for actuator in range(model.nu)]
+    joints = [model.joint(driven).name for driven in model.actuator_trnid[:, 0]]
     actuators = go2.joint_permutation(joints)
-    if model.nu != go2.NUM_JOINTS:
-        raise JointOrderError(f"the model drives {model.nu} joints {joints}, the Go2 has {go2.NUM_JOINTS} motors")
+    if len(joints) != go2.NUM_JOINTS:
+        raise JointOrderError(f"the model drives {len(joints)} joints {joints}, the Go2 has {go2.NUM_JOINTS} motors")
     return actuators

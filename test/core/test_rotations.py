@@ -49,3 +49,9 @@ def test_projected_gravity_is_the_rotated_vertical(quat):
     expected = rotations.rotate_inverse(quat, np.array([0.0, 0.0, -1.0]))
     np.testing.assert_allclose(rotations.projected_gravity(quat), expected, atol=1e-9)
     assert rotations.tilt(expected) == pytest.approx(np.arccos(np.clip(-expected[2], -1.0, 1.0)))
+
+
+@given(quaternions, vectors)
+def test_there_and_back_again(quat, vector):
+    np.testing.assert_allclose(rotations.rotate(quat, rotations.rotate_inverse(quat, vector)), vector, atol=1e-9)
+    np.testing.assert_allclose(rotations.rotate(quat, vector), rotations.rotation_matrix(quat) @ vector, atol=1e-9)

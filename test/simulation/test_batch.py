@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core import go2, trajectory
-from diffusion_mpc_ros.simulation.batch import PHYSICS_STEPS, BatchSimulation
+from diffusion_mpc_ros.simulation import motors
+from diffusion_mpc_ros.simulation.batch import BATCH_TIMESTEP, PHYSICS_STEPS, BatchSimulation
 from diffusion_mpc_ros.simulation.model import ModelIndices, build_model
 from diffusion_mpc_ros.simulation.randomization import Randomization, add_payload, randomize_models, variation
 
@@ -42,22 +43,23 @@ def test_targets_are_clipped_to_the_joint_limits():
 
 def test_latency_delays_the_targets_by_physics_steps():
     simulation = BatchSimulation(3, seed=0, threads=1)
-    simulation.latency_steps[:] = (0, 5, 7)
-    before = simulation.state.joint_pos.copy()
+    start = simulation.full_state
+    start.latency[:] = np.array([0, 5, 7]) * BATCH_TIMESTEP
+    simulation.full_state = start
     moved = go2.DEFAULT_JOINT_POS.copy()
     moved[2] += 0.3
-    commands = []
-    original = simulation._rollout.rollout
+    targets, indices, calf = [], ModelIndices.of(simulation.nominal), 2
 
-    def spy(models, datas, state, control):
-        commands.append(control[:, :, simulation._indices.actuators[2]].copy())
-        return original(models, datas, state, control)
+    def watch(robots, states, sensors):
+        # tau = kp (target - q) - kd dq, in the state before the step.
+        position, velocity = states[:, :-1, 1 + indices.qpos[calf]], states[:, :-1, 20 + indices.qvel[calf]]
+        torque = sensors[:, :, indices.torque[calf]]
+        targets.append(position + (torque + go2.WALKING_KD * velocity) / go2.WALKING_KP)
 
-    simulation._rollout.rollout = spy
+    simulation._watch = watch
     for _ in range(2):
         simulation.step(np.tile(moved, (3, 1)))
-    assert before.shape == (3, 12)
-    seen = np.concatenate(commands, axis=1) == moved[2]
+    seen = np.abs(np.concatenate(targets, axis=1) - moved[calf]) < 1e-9
     # 5 physics steps a tick: the new target is there from physics step 0, 5 and 7 on.
     np.testing.assert_array_equal(seen.argmax(axis=1), [0, 5, 7])
     assert all(row[start:].all() for row, start in zip(seen, (0, 5, 7), strict=True))
@@ -72,12 +74,14 @@ def test_push_adds_velocity():
 
 def test_torque_and_power_are_those_of_a_robot_stepped_by_hand():
     simulation = BatchSimulation(3, seed=0, randomization=Randomization(nominal_fraction=0.0), threads=1)
-    simulation.latency_steps[:] = 0
+    start = simulation.full_state
+    start.latency[:] = 0.0
+    simulation.full_state = start
     rng = np.random.default_rng(1)
     peak = 0.0
     for _ in range(20):
         targets = go2.DEFAULT_JOINT_POS + rng.uniform(-0.6, 0.6, size=(3, go2.NUM_JOINTS))
-        before, state = simulation._state.copy(), simulation.step(targets)
+        before, state = simulation.full_state.rows(), simulation.step(targets)
         for robot, model in enumerate(simulation.models):
             torques, powers = step_by_hand(model, before[robot], go2.clip_joint_targets(targets[robot]))
             np.testing.assert_allclose(state.joint_torque[robot], np.mean(torques, axis=0), rtol=1e-6, atol=1e-6)
@@ -90,7 +94,7 @@ def step_by_hand(model, state, targets):
     """Torques (steps, 12) [N m] of the motors and the sum of |torque * velocity| (steps,) [W] in one tick."""
     data, indices = mujoco.MjData(model), ModelIndices.of(model)
     mujoco.mj_setState(model, data, state, mujoco.mjtState.mjSTATE_FULLPHYSICS)
-    data.ctrl[indices.actuators] = targets
+    data.ctrl[indices.inputs[:, 0]] = targets
     torques, powers = [], []
     for _ in range(PHYSICS_STEPS):
         velocity = data.qvel[indices.qvel].copy()
@@ -134,9 +138,9 @@ def test_observation_packs_the_state_by_name():
 
 def test_upside_down_robot_has_fallen():
     simulation = BatchSimulation(2, seed=0, threads=1)
-    simulation._state[1, 4:8] = (0.0, 1.0, 0.0, 0.0)
-    simulation._state[1, 3] = 0.5
-    simulation.reset(np.zeros(2, dtype=bool))
+    start = simulation.full_state
+    start.qpos[1, 2:7] = (0.5, 0.0, 1.0, 0.0, 0.0)
+    simulation.full_state = start
     np.testing.assert_array_equal(simulation.state.fallen(), [False, True])
 
 
@@ -164,8 +168,9 @@ def test_randomised_models_stay_in_their_ranges():
     assert np.all(added[:4] == 0.0) and np.all((added[4:] >= 1.0) & (added[4:] <= 3.0))
     friction = np.array([m.geom_friction[floor, 0] for m in models[4:]])
     assert np.all((friction >= ranges.friction[0]) & (friction <= ranges.friction[1]))
-    strength = np.array([m.actuator_gainprm[:, 0] / go2.WALKING_KP for m in models[4:]])
-    assert np.all((strength >= 0.9) & (strength <= 1.1))
+    kp, kd = np.swapaxes([motors.gains(m, np.arange(12)) for m in models[4:]], 0, 1)
+    assert np.all((kp >= 0.9 * go2.WALKING_KP) & (kp <= 1.1 * go2.WALKING_KP)) and np.ptp(kp) > 1.0
+    np.testing.assert_allclose(kd / go2.WALKING_KD, kp / go2.WALKING_KP)
     assert isinstance(models[0], mujoco.MjModel)
 
 
@@ -183,7 +188,8 @@ def test_variation_reads_back_what_was_made_by_hand():
     indices = ModelIndices.of(nominal)
     add_payload(changed, indices.base, 2.0, np.array([0.1, -0.05, 0.02]))
     changed.geom_friction[changed.geom("floor").id, 0] = 1.5
-    changed.actuator_gainprm[indices.actuators[3], 0] *= 0.9
+    third = indices.actuators[3:4]
+    motors.set_gains(changed, third, 0.9 * go2.WALKING_KP, 0.9 * go2.WALKING_KD)
     found = variation([nominal, changed], nominal)
     np.testing.assert_allclose(found["payload_mass"], [0.0, 2.0])
     np.testing.assert_allclose(found["payload_position"], [[0.0] * 3, [0.1, -0.05, 0.02]], atol=1e-9)

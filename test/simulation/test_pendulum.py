@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core import go2, rotations
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.simulation.batch import BATCH_TIMESTEP, BatchSimulation
 from diffusion_mpc_ros.simulation.model import ModelIndices, ModelOptions, build_model, build_spec
 from diffusion_mpc_ros.simulation.pendulum import TRUNK_HALF_WIDTH, Pendulum, PendulumSimulation, add_pendulum
@@ -147,10 +148,10 @@ def test_the_pendulum_comes_after_the_robot():
 
 
 def test_a_scene_that_does_not_begin_with_the_robot_is_refused():
-    with pytest.raises(ValueError, match=r"steps of 0.004 s.*0.002 s"):
-        BatchSimulation(1, seed=0, threads=1, model=build_model())
+    with pytest.raises(ConfigurationError, match=r"divides 0.02 s.*steps of 0.003 s"):
+        BatchSimulation(1, seed=0, threads=1, model=build_model(ModelOptions(timestep=0.003)))
     moving = '<body name="{}"><freejoint/><geom size="0.1"/></body>'
     bodies = moving.format("ball") + moving.format("base")
     text = f'<mujoco><option timestep="0.004"/><worldbody>{bodies}</worldbody></mujoco>'
-    with pytest.raises(ValueError, match=r"has it at \(7, 6\)"):
+    with pytest.raises(ConfigurationError, match=r"has it at \(7, 6\)"):
         BatchSimulation(1, seed=0, threads=1, model=mujoco.MjModel.from_xml_string(text))

@@ -9,6 +9,7 @@ from tensordict import TensorDict
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.simulation.model import ModelIndices
 from diffusion_mpc_ros.training import symmetry
 from diffusion_mpc_ros.training.walking_env import WalkingEnv, WalkingEnvConfig
 
@@ -73,10 +74,11 @@ def test_samples_come_twice_and_fit_the_environment():
 
 def test_the_simulated_robot_and_its_mirror_image_move_alike():
     simulation = BatchSimulation(2, seed=0, threads=1)
-    simulation._state[:] = simulation._state[0]
-    simulation._state[:, 4:8] = [1.0, 0.0, 0.0, 0.0]
-    simulation._state[:, 8:] = 0.0
-    simulation._state[:, 1 + simulation._indices.qpos] = go2.DEFAULT_JOINT_POS
+    start = simulation.full_state
+    start.qpos[:] = start.qpos[0]
+    start.qpos[:, 3:7], start.qpos[:, 7:], start.qvel[:] = [1.0, 0.0, 0.0, 0.0], 0.0, 0.0
+    start.qpos[:, ModelIndices.of(simulation.nominal).qpos] = go2.DEFAULT_JOINT_POS
+    simulation.full_state = start
     rng = np.random.default_rng(0)
     for _ in range(8):
         targets = go2.DEFAULT_JOINT_POS + rng.uniform(-0.3, 0.3, size=12)
