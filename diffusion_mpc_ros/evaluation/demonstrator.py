@@ -148,8 +148,8 @@ class GaitMeter:
         self._alive &= ~state.fallen()
         if self._ticks <= SETTLING_TICKS:
             return
-        self._swings.update(state.foot_pos[..., 2], self._alive & self._moving)
-        self._height.append(state.base_pos[:, 2])
+        self._swings.update(state.foot_height, self._alive & self._moving)
+        self._height.append(state.base_height)
         self._pitch.append(np.arcsin(np.clip(state.projected_gravity_b[:, 0], -1.0, 1.0)))
 
     def walked(self) -> dict[str, np.ndarray]:

@@ -30,7 +30,7 @@ def truth_sample(state: SportModeState) -> TruthSample:
         time=time.monotonic(),
         lin_vel_b=rotations.rotate_inverse(state.base_quat_wxyz, state.velocity),
         yaw_rate=float(state.base_ang_vel[2]),
-        height=float(state.position[2]),
+        height=float(state.body_height),
         tilt=float(rotations.tilt(rotations.projected_gravity(state.base_quat_wxyz))),
         climb=float(state.velocity[2]),
     )

@@ -179,7 +179,7 @@ def _measure(state: BatchState, commands: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "planar_error": np.linalg.norm(state.base_lin_vel_b[:, :2] - commands[:, :2], axis=1),
         "yaw_rate_error": np.abs(state.base_ang_vel_b[:, 2] - commands[:, 2]),
-        "base_height": state.base_pos[:, 2],
+        "base_height": state.base_height,
         "torque": np.sqrt(np.mean(state.joint_torque**2, axis=1)),
         "power": state.mechanical_power,
         "joint_vel_squared": np.mean(state.joint_vel**2, axis=1),

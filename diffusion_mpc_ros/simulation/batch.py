@@ -7,6 +7,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.simulation.batch_state import MEASURED, BatchState
+from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
 from diffusion_mpc_ros.simulation.model import ModelOptions, build_model
 from diffusion_mpc_ros.simulation.randomization import Randomization, randomize_models
 from diffusion_mpc_ros.simulation.rollout import Rollouts
@@ -20,7 +21,8 @@ BATCH_TIMESTEP = go2.CONTROL_DT / PHYSICS_STEPS
 class BatchSimulation:
     """B Go2s, each with its own model, stepped together one control tick at a time.
 
-    ``model``: the scene, default the Go2 on a floor; what else is in it comes after the Go2.
+    ``ground``: what they stand on. ``model``: a scene of one's own on that ground; what else is in it comes after the
+    Go2.
     """
 
     def __init__(
@@ -30,13 +32,15 @@ class BatchSimulation:
         seed: int,
         randomization: Randomization | None = None,
         threads: int = 2,
+        ground: Ground = FLAT,
         model: mujoco.MjModel | None = None,
     ) -> None:
         self.robots = robots
         self.rng = np.random.default_rng(seed)
         self._randomization = randomization
-        self.nominal = build_model(ModelOptions(timestep=BATCH_TIMESTEP)) if model is None else model
-        self._rollouts = Rollouts(self.nominal, threads=threads)
+        self.ground = ground
+        self.nominal = build_model(ModelOptions(timestep=BATCH_TIMESTEP, ground=ground)) if model is None else model
+        self._rollouts = Rollouts(self.nominal, threads=threads, ground=ground.height)
         self.models = (
             [self.nominal] * robots
             if randomization is None
@@ -75,7 +79,7 @@ class BatchSimulation:
         self.state = self._read(self._measured())
 
     def reset(self, mask: np.ndarray) -> None:
-        """Put the robots of ``mask (B,)`` back on their feet at the origin, with small random deviations."""
+        """Put the robots of ``mask (B,)`` back on their feet where they start, with small random deviations."""
         count = int(mask.sum())
         if count:
             self._draw_start(mask, count)
@@ -89,8 +93,8 @@ class BatchSimulation:
             latency = rng.uniform(*self._randomization.latency, size=count) * self._varied[mask]
             timestep = self.nominal.opt.timestep
             start.latency[:] = latency_steps(latency, timestep) * timestep
-        heading = rng.uniform(-np.pi, np.pi, size=count)
-        start.qpos[:, 3], start.qpos[:, 6] = np.cos(heading / 2), np.sin(heading / 2)
+        points, heading = self.ground.starts(count, rng)
+        start.qpos[:, :2], start.qpos[:, 3:7] = points, self.ground.orientation(points, heading)
         joint_pos = go2.DEFAULT_JOINT_POS * rng.uniform(*scale, size=(count, go2.NUM_JOINTS))
         start.qpos[:, indices.qpos] = go2.clip_joint_targets(joint_pos)
         start.qvel[:, :6] = rng.uniform(-0.05, 0.05, size=(count, 6))
@@ -108,7 +112,7 @@ class BatchSimulation:
         data.qpos[:] = qpos
         mujoco.mj_kinematics(self.nominal, data)
         feet = data.geom_xpos[self._rollouts.indices.feet].copy()
-        rise = go2.FOOT_RADIUS - feet[:, 2].min()
+        rise = go2.FOOT_RADIUS - (feet[:, 2] - self.ground.height(feet[:, :2])).min()
         qpos[2] += rise
         feet[:, 2] += rise
         return feet

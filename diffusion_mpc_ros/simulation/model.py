@@ -12,11 +12,12 @@ import numpy as np
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.simulation import motors
+from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
+from diffusion_mpc_ros.simulation.ground.kinds import NOMINAL_FRICTION
+from diffusion_mpc_ros.simulation.ground.surfaces import GEOM_PREFIX
 
 BASE_BODY = "base"
 FOOT_GEOMS = go2.LEGS
-# Friction of the floor in the nominal world; the pair takes the larger of floor and foot.
-NOMINAL_FRICTION = 0.8
 # Bounds of the contact solver, so that no step takes for ever.
 SOLVER_ITERATIONS, LINE_SEARCH_ITERATIONS = 50, 20
 FOOT_SENSORS = {
@@ -30,7 +31,8 @@ FOOT_SENSORS = {
 class ModelOptions:
     """How the model is compiled.
 
-    ``timestep`` [s]; ``friction`` of the floor; ``visual`` keeps the meshes that only rendering needs.
+    ``timestep`` [s]; ``friction`` of the ground where it is not slippery; ``visual`` keeps the meshes that only
+    rendering needs; ``ground``: what the robot stands on.
     The contact solver is the same for all, training included: a cheaper one (pyramidal cone, five iterations) makes the
     same policy walk 0.1 m/s faster or slower.
     """
@@ -38,6 +40,7 @@ class ModelOptions:
     timestep: float = 0.002
     friction: float = NOMINAL_FRICTION
     visual: bool = False
+    ground: Ground = FLAT
 
 
 def go2_mjcf() -> Path:
@@ -52,7 +55,7 @@ def go2_mjcf() -> Path:
 
 
 def build_spec(options: ModelOptions) -> mujoco.MjSpec:
-    """The Go2 on a floor, its motors at the walking gains, joints in any order (map by name)."""
+    """The Go2 on its ground, its motors at the walking gains, joints in any order (map by name)."""
     spec = mujoco.MjSpec.from_file(str(go2_mjcf()))
     spec.option.timestep = options.timestep
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
@@ -63,11 +66,7 @@ def build_spec(options: ModelOptions) -> mujoco.MjSpec:
                 spec.delete(geom)
         for mesh in list(spec.meshes):
             spec.delete(mesh)
-    floor = spec.worldbody.add_geom(
-        name="floor", type=mujoco.mjtGeom.mjGEOM_PLANE, size=[0, 0, 0.05], friction=[options.friction, 0.005, 0.0001]
-    )
-    # The floor's friction decides alone, so that one number randomises the ground.
-    floor.priority = 1
+    options.ground.add_to(spec, options.friction)
     for actuator in spec.actuators:
         motors.make_motor(actuator, go2.JOINT_NAMES.index(actuator.target))
     for joint in go2.JOINT_NAMES:
@@ -104,6 +103,7 @@ class ModelIndices:
     base: int  # body id
     torque: np.ndarray  # (12,) addresses in sensordata: what the motors gave in the step [N m]
     feet: np.ndarray  # (4,) geom ids, FR FL RR RL
+    ground: np.ndarray  # geom ids
     touch: np.ndarray  # (4,) addresses in sensordata: normal force [N]
     foot_position: np.ndarray  # (4, 3) addresses in sensordata, world frame
     foot_velocity: np.ndarray  # (4, 3) addresses in sensordata, world frame
@@ -123,6 +123,7 @@ class ModelIndices:
             inputs=model.actuator_ctrladr[actuators][:, None] + np.arange(len(motors.INPUTS)),
             base=model.body(BASE_BODY).id,
             torque=np.array([model.sensor(f"{name}_torque").adr[0] for name in go2.JOINT_NAMES]),
+            ground=np.array([i for i in range(model.ngeom) if model.geom(i).name.startswith(GEOM_PREFIX)]),
             feet=np.array([model.geom(leg).id for leg in FOOT_GEOMS]),
             touch=np.array([model.sensor(f"{leg}_touch").adr[0] for leg in FOOT_GEOMS]),
             foot_position=np.array([model.sensor(f"{leg}_position").adr[0] + np.arange(3) for leg in FOOT_GEOMS]),

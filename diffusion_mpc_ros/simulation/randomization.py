@@ -10,6 +10,7 @@ import mujoco
 import numpy as np
 
 from diffusion_mpc_ros.simulation import motors
+from diffusion_mpc_ros.simulation.ground.kinds import NOMINAL_FRICTION
 from diffusion_mpc_ros.simulation.model import ModelIndices
 
 
@@ -17,7 +18,7 @@ from diffusion_mpc_ros.simulation.model import ModelIndices
 class Randomization:
     """Ranges ``(low, high)``, uniform; the defaults are Table I of the paper, friction from 0.2.
 
-    Friction here is what foot and floor have together; on less than 0.2 nobody trots. In the paper's simulator it is
+    Friction here is what foot and floor have together where the ground is not slippery; on less than 0.2 nobody trots. In the paper's simulator it is
     one of two that are averaged. A payload of ``base_mass`` sits at ``mass_position``; ``latency`` delays what the
     policy does (the paper delays what it sees: for a controller in closed loop the two add up alike). Nominal robots
     have the model as it is and no latency; they too start from ``initial_joint_pos``.
@@ -39,7 +40,6 @@ def randomize_models(
 ) -> list[mujoco.MjModel]:
     """``count`` copies of ``model`` with own payload, friction and motor strength; the first share is nominal."""
     indices = ModelIndices.of(model)
-    floor = model.geom("floor").id
     # In the model's own order.
     actuators = np.sort(indices.actuators)
     kp, kd = motors.gains(model, actuators)
@@ -49,7 +49,7 @@ def randomize_models(
         if robot >= randomization.nominal_fraction * count:
             position = [rng.uniform(*getattr(randomization, f"mass_position_{axis}")) for axis in ("x", "y", "z")]
             add_payload(varied, indices.base, rng.uniform(*randomization.base_mass), np.array(position))
-            varied.geom_friction[floor, 0] = rng.uniform(*randomization.friction)
+            varied.geom_friction[indices.ground, 0] *= rng.uniform(*randomization.friction) / NOMINAL_FRICTION
             strength = rng.uniform(*randomization.motor_strength, size=len(actuators))
             motors.set_gains(varied, actuators, kp * strength, kd * strength)
         models.append(varied)
@@ -63,7 +63,7 @@ def variation(models: Sequence[mujoco.MjModel], nominal: mujoco.MjModel) -> dict
     (B,)``, ``motor_strength (B, 12)`` as a factor, project order.
     """
     indices = ModelIndices.of(nominal)
-    body, floor = indices.base, nominal.geom("floor").id
+    body, floor = indices.base, indices.ground[0]
     masses = np.array([model.body_mass[body] for model in models])
     moments = np.array([model.body_mass[body] * model.body_ipos[body] for model in models])
     payload = masses - nominal.body_mass[body]

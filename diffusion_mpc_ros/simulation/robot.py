@@ -55,15 +55,11 @@ class BaseTruth:
     lin_vel_w: np.ndarray  # (3,) [m/s], world
     lin_vel_b: np.ndarray  # (3,) [m/s], base frame
     ang_vel_b: np.ndarray  # (3,) [rad/s], base frame
-
-    @property
-    def height(self) -> float:
-        """Height of the base above the flat ground [m]."""
-        return float(self.position[2])
+    height: float  # [m], of the base above the mean of the ground under the four feet
 
 
 class Go2Simulation:
-    """One Go2 on flat ground, its motors under the PD law of the last command, evaluated at every physics step.
+    """One Go2 on its ground, its motors under the PD law of the last command, evaluated at every physics step.
 
     Joints in project order throughout. Without a command, or ``command_timeout`` [s] after the last one, it is limp.
     ``latency`` [s]: how long after a command the motors follow it, at most :data:`state.MAX_LATENCY`.
@@ -92,6 +88,7 @@ class Go2Simulation:
         self.data = mujoco.MjData(self.model)
         self._indices = ModelIndices.of(self.model)
         self._actuators = _actuators_by_joint(self.model)
+        self.ground, self._grip = options.ground, self.model.geom_friction[self._indices.ground, 0] / options.friction
         self._command_timeout, self._latency = command_timeout, latency
         self.reset(Pose.LYING)
 
@@ -105,17 +102,19 @@ class Go2Simulation:
         """Simulated time since the last reset [s]."""
         return self.data.time
 
-    def reset(self, pose: Pose = Pose.LYING, *, yaw: float = 0.0) -> None:
+    def reset(self, pose: Pose = Pose.LYING, *, yaw: float | None = None) -> None:
         """Put the robot at the origin, at rest, feet on the ground, battery full, motors cold.
 
-        Neither a command nor a push nor a remote's message from before lasts.
+        ``yaw`` [rad]: its heading, by default the one of its ground, or 0. Neither a command nor a push nor a remote's message from before lasts.
         """
         data, indices = self.data, self._indices
         mujoco.mj_resetData(self.model, data)
-        data.qpos[:7] = [0.0, 0.0, 0.0, np.cos(yaw / 2), 0.0, 0.0, np.sin(yaw / 2)]
+        heading = np.array((self.ground.kind.heading or 0.0) if yaw is None else yaw)
+        data.qpos[:3], data.qpos[3:7] = 0.0, self.ground.orientation(np.zeros(2), heading)
         data.qpos[indices.qpos] = _POSES[pose]
         mujoco.mj_kinematics(self.model, data)
-        data.qpos[2] = go2.FOOT_RADIUS + _CLEARANCE - data.geom_xpos[indices.feet, 2].min()
+        feet = data.geom_xpos[indices.feet]
+        data.qpos[2] = go2.FOOT_RADIUS + _CLEARANCE - (feet[:, 2] - self.ground.height(feet[:, :2])).min()
         self._given: deque[tuple[float, JointCommand]] = deque(maxlen=_COMMANDS)
         self._command_expires = np.inf
         self._follow(_LIMP)
@@ -240,12 +239,17 @@ class Go2Simulation:
             lin_vel_w=lin_vel_w,
             lin_vel_b=rotations.rotate_inverse(quat, lin_vel_w),
             ang_vel_b=self.data.qvel[3:6].copy(),
+            height=self._height(),
         )
+
+    def _height(self) -> float:
+        feet = self.data.geom_xpos[self._indices.feet, :2]
+        return float(self.data.qpos[2] - self.ground.height(feet).mean())
 
     def fallen(self) -> bool:
         """Whether the base is past the fall criterion of :mod:`core.go2`: tilt or height."""
         tilt = rotations.tilt(rotations.projected_gravity(self.data.qpos[3:7]))
-        return bool(go2.has_fallen(tilt, self.data.qpos[2]))
+        return bool(go2.has_fallen(tilt, self._height()))
 
     def push(self, force_w: np.ndarray, duration: float) -> None:
         """Push the base's centre of mass with ``force_w (3,)`` [N, world] for ``duration`` [s]; ends a running push."""
@@ -262,10 +266,10 @@ class Go2Simulation:
         self._remote, self._remote_expires = data, self.time + REMOTE_TIMEOUT
 
     def set_friction(self, friction: float) -> None:
-        """Sliding friction coefficient of the ground, from now on."""
+        """Sliding friction coefficient of the ground, from now on; slippery parts keep their share of it."""
         if not 0.0 < friction < np.inf:
             raise ConfigurationError(f"friction must be a positive number, got {friction}")
-        self.model.geom("floor").friction[0] = friction
+        self.model.geom_friction[self._indices.ground, 0] = friction * self._grip
 
     def set_payload(self, mass: float, position_b: Sequence[float] = (0.0, 0.0, 0.0)) -> None:
         """Fix a payload of ``mass`` [kg] to the base at ``position_b (3,)`` [m]; zero takes it off."""

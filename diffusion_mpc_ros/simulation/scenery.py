@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mujoco
 
+from diffusion_mpc_ros.simulation.ground.surfaces import GEOM_PREFIX
 from diffusion_mpc_ros.simulation.model import BASE_BODY
 
 
@@ -31,7 +32,9 @@ def add_scenery(spec: mujoco.MjSpec) -> None:
     )
     material = spec.add_material(name="floor", texrepeat=[2, 2], texuniform=True, reflectance=0.0)
     material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = "floor"
-    spec.geom("floor").material = "floor"
+    for geom in spec.geoms:
+        if geom.name.startswith(GEOM_PREFIX):
+            geom.material = "floor"
     spec.visual.headlight.ambient = [0.4, 0.4, 0.4]
     spec.visual.headlight.diffuse = [0.2, 0.2, 0.2]
     spec.worldbody.add_light(

@@ -162,8 +162,8 @@ def labels(state: BatchState) -> dict[str, np.ndarray]:
     ``base_lin_vel (B, 3)`` [m/s] in the base frame.
     """
     return {
-        "base_height": state.base_pos[:, 2],
-        "foot_height": state.foot_pos[..., 2],
+        "base_height": state.base_height,
+        "foot_height": state.foot_height,
         "base_lin_vel": state.base_lin_vel_b,
     }
 

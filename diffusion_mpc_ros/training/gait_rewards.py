@@ -114,7 +114,7 @@ def gait_rewards(
         "yaw_rate": np.exp(-(error[:, 2] ** 2) / weights.yaw_rate_width),
         # A yaw rate of 1 rad/s moves the feet, 0.2 m from the centre, at 0.2 m/s: it counts for half of a speed.
         "mean_velocity": np.exp(-np.sum((mean_error * [1.0, 1.0, 0.5]) ** 2, axis=1) / weights.mean_velocity_width),
-        "base_height": np.exp(-((state.base_pos[:, 2] - gait.base_height) ** 2) / weights.base_height_width),
+        "base_height": np.exp(-((state.base_height - gait.base_height) ** 2) / weights.base_height_width),
         "orientation": np.exp(-np.sum(lean**2, axis=1) / weights.orientation_width),
         "contact_schedule": 1.0 - 2.0 * off_schedule(state, phase, moving).mean(axis=1),
         "swing_height": moving * swing_error(state, gait, phase).mean(axis=1),
@@ -145,7 +145,7 @@ def gait_errors(
         "planar_velocity": float(np.linalg.norm(velocity_error(state, command)[:, :2], axis=1).mean()),
         "mean_planar_velocity": float(np.linalg.norm(memory.velocity_error[:, :2], axis=1).mean()),
         "yaw_rate": float(np.abs(velocity_error(state, command)[:, 2]).mean()),
-        "base_height": float(np.abs(state.base_pos[:, 2] - gait.base_height).mean()),
+        "base_height": float(np.abs(state.base_height - gait.base_height).mean()),
         "pitch": float(np.abs(pitch - gait.pitch).mean()),
         "swing_height": float(swing_error(state, gait, phase)[in_swing].mean()) if in_swing.any() else 0.0,
         "contact_schedule": float(off_schedule(state, phase, moving).mean()),

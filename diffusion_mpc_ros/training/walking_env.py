@@ -88,9 +88,9 @@ class WalkingEnv(VecEnv):
         privileged = np.concatenate(
             [
                 state.base_lin_vel_b,
-                state.base_pos[:, 2:],
+                state.base_height[:, None],
                 state.foot_force / 100.0,
-                state.foot_pos[..., 2],
+                state.foot_height,
                 self.memory.velocity_error,
                 self.simulation.latency_steps[:, None],
                 np.full((self.num_envs, 1), self.penalty_scale),

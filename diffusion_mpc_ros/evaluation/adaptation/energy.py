@@ -73,7 +73,7 @@ def progress_rate(before: BatchState, now: BatchState) -> np.ndarray:
 
 def foot_lift(before: BatchState, now: BatchState) -> np.ndarray:
     """Mean height of the four feet above where they stand ``(B,)`` [m]."""
-    return np.mean(now.foot_pos[:, :, 2] - go2.FOOT_RADIUS, axis=1)
+    return np.mean(now.foot_height - go2.FOOT_RADIUS, axis=1)
 
 
 MEASURES = {"power": power, "speed": progress_rate, "foot_lift": foot_lift}
