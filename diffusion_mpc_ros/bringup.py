@@ -1,8 +1,8 @@
 """The one list of processes: ``launch/go2.launch.py`` and the ROS-less runner both start what :func:`processes` says.
 
 Names of nodes are ROS names; parameters come from ``config/<node>.yaml`` (ROS parameter files), then from what the
-options imply (interface, domain, viewer), then from the options' own overrides. All of them have the types that
-``node_parameters`` declares, and are checked before any process starts. No ROS here.
+options imply (interface, domain, viewer), then from the options' own overrides. All of them are what
+``nodes/settings.py`` declares, and are checked before any process starts. No ROS here.
 """
 
 from __future__ import annotations
@@ -12,19 +12,30 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from diffusion_mpc_ros import node_parameters
+from diffusion_mpc_ros.core import config_files
 from diffusion_mpc_ros.core.errors import ConfigurationError, TimingError
 from diffusion_mpc_ros.core.resources import config_file
-from diffusion_mpc_ros.declared_parameter import read_file
-from diffusion_mpc_ros.go2.profile import GO2, RobotProfile, check_place, load_profile
-from diffusion_mpc_ros.planners.registry import PLANNERS, check_planner_name, configured_timing
+from diffusion_mpc_ros.core.settings import Declaration, Settings, declarations, same, setting, values_of, written
+from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.go2.profile import RobotProfile, check_place, load_profile
+from diffusion_mpc_ros.nodes.settings import (
+    NODES,
+    CommandPublisherSettings,
+    RobotSettings,
+    declarations_of_node,
+    find,
+    settings_of_node,
+)
+from diffusion_mpc_ros.planners.registry import PLANNERS, check_planner_name, settings_of
+from diffusion_mpc_ros.planners.settings import PlanningSettings
 
 PACKAGE = "diffusion_mpc_ros"
-EXECUTABLES = tuple(node_parameters.NODES)
+EXECUTABLES = tuple(NODES)
 # The nodes that speak to the robot over the Unitree SDK's own DDS domain.
 ROBOT_LINK_NODES = ("go2_simulator", "state_estimator", "command_publisher")
 
@@ -47,30 +58,41 @@ _NAMESPACE = re.compile(r"/?[A-Za-z][A-Za-z0-9_]*(/[A-Za-z][A-Za-z0-9_]*)*")
 
 
 @dataclass(frozen=True)
-class BringupOptions:
+class Options(Settings):
+    """The start: options of `diffusion-mpc launch` and of `go2.launch.py`, of some also of other commands."""
+
+    sim: bool = setting("The simulated Go2 instead of the real one.", True)
+    robot: str = same(RobotSettings, "robot")
+    simulator_on_network: bool = same(RobotSettings, "simulator_on_network")
+    network_interface: str = setting(
+        "Network card of the Unitree topics; empty: lo in simulation, must be named for the real robot.", ""
+    )
+    domain_id: int | None = setting(
+        "DDS domain of the Unitree topics; by default 1 in simulation, 0 for a real robot.",
+        None,
+        low=0,
+        high=MAX_DOMAIN,
+    )
+    namespace: str = setting("ROS namespace of this robot; empty: none.", "")
+    planner: str = same(PlanningSettings, "planner")
+    viewer: bool = setting("Open MuJoCo's viewer (simulation only).", False)
+    autostart: bool = setting(
+        "Stand up and walk without being asked (simulation only; the real robot waits for its operator).", False
+    )
+    dry_run: bool = same(CommandPublisherSettings, "dry_run")
+    wait_for_interface: float = same(RobotSettings, "wait_for_interface")
+
+
+@dataclass(frozen=True)
+class BringupOptions(Options):
     """What to start; validated here, in words.
 
-    ``robot`` names a profile in ``config/robots``: what it says of itself and how it is commanded. A profile of another
-    simulator takes the place of go2_simulator; away from the loopback only with ``simulator_on_network``.
-    ``network_interface`` and ``domain_id`` are those of the Unitree topics: by default ``lo`` and 1 in simulation; the
-    real robot's interface must be named and its domain is 0. ``viewer`` opens MuJoCo's. ``autostart`` stands the
-    simulated robot up without being asked. ``dry_run`` does everything but writes to another topic than the robot's.
-    ``wait_for_interface`` [s]: how long a card may take to appear. ``simulator_domain_id``: that of go2_simulator where
-    something stands between it and the controller. ``parameters`` overrides node parameters, by node, then by name;
-    what an option sets has no other override.
+    ``robot``: what it says of itself and how it is commanded. A profile of another simulator takes the place of
+    go2_simulator; away from the loopback only with ``simulator_on_network``. ``simulator_domain_id``: that of
+    go2_simulator where something stands between it and the controller. ``parameters`` overrides settings of nodes, by
+    node, then by name; what an option sets has no other override.
     """
 
-    sim: bool = True
-    robot: str = GO2.name
-    simulator_on_network: bool = False
-    planner: str = "diffusion_mpc"
-    namespace: str = ""
-    network_interface: str = ""
-    domain_id: int | None = None
-    viewer: bool = False
-    autostart: bool = False
-    dry_run: bool = False
-    wait_for_interface: float = 0.0
     simulator_domain_id: int | None = None
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -90,6 +112,7 @@ class BringupOptions:
         return self.sim and not self.profile.simulated
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_place(self.profile, self.network_interface in ("", SIMULATION_INTERFACE), self.simulator_on_network)
         check_planner_name(self.planner)
         if self.namespace and not _NAMESPACE.fullmatch(self.namespace):
@@ -108,24 +131,23 @@ class BringupOptions:
             raise ConfigurationError(
                 f"autostart is for simulation on {SIMULATION_INTERFACE!r}: on {self.network_interface!r} may be a robot"
             )
-        for domain_id in (self.domain_id, self.simulator_domain_id):
-            if domain_id is not None and not 0 <= domain_id <= MAX_DOMAIN:
-                raise ConfigurationError(f"domain_id {domain_id} is no DDS domain: 0 .. {MAX_DOMAIN}")
         for node, overrides in self.parameters.items():
             for name, value in overrides.items():
                 self._check_override(node, name, value)
 
     def _check_override(self, node: str, name: str, value: Any) -> None:
-        owner = node_parameters.find(node, name).owner
-        if owner:
-            raise ConfigurationError(
-                f"{node}.{name} is set by the option --{owner.replace('_', '-')} (ros2 launch: {owner}:=...), for "
-                f"every node and nowhere else; got {value!r}"
-            )
-        if node == "command_publisher" and name in node_parameters.PLANNER_OWNS:
+        option = find(node, name, self.planner).setting.option
+        if option:
+            raise ConfigurationError(f"{_set_by_option(node, name, option)}; got {value!r}")
+        if node == "command_publisher" and name in CommandPublisherSettings.OWNED_BY_PLANNER:
             raise ConfigurationError(
                 f"{node}.{name} is the planner's: give planner.{name}, it holds for both nodes; got {value!r}"
             )
+
+
+def _set_by_option(node: str, name: str, option: str) -> str:
+    words = f"--{option.replace('_', '-')} (ros2 launch: {option}:=...)"
+    return f"{node}.{name} is set by the option {words}, for every node and nowhere else"
 
 
 @dataclass(frozen=True)
@@ -141,16 +163,24 @@ class ProcessSpec:
 
 def processes(options: BringupOptions) -> list[ProcessSpec]:
     """The processes of ``options``; raises ConfigurationError for a value that does not fit."""
-    planner = _parameters("planner", options)
+    planning, own = _settings("planner", options)
+    _check_timing(planning)
+    parameters = {name: _parameters(name, options) for name in EXECUTABLES}
+    shared = values_of(planning) | values_of(own)
+    # A planner without a model has none to check.
+    parameters["command_publisher"] |= {
+        name: shared.get(name, "") for name in CommandPublisherSettings.OWNED_BY_PLANNER
+    }
+    if not options.starts_simulator:
+        del parameters["go2_simulator"]
+    return [ProcessSpec(name, name, values, options.namespace) for name, values in parameters.items()]
+
+
+def _check_timing(planning: PlanningSettings) -> Timing:
     try:
-        configured_timing(planner)
+        return planning.timing
     except TimingError as error:
         raise TimingError(f"parameters of planner: {error}") from None
-    executables = [name for name in EXECUTABLES if options.starts_simulator or name != "go2_simulator"]
-    return [
-        ProcessSpec(name=name, executable=name, parameters=_parameters(name, options), namespace=options.namespace)
-        for name in executables
-    ]
 
 
 def ros_arguments(spec: ProcessSpec) -> list[str]:
@@ -166,6 +196,12 @@ def ros_arguments(spec: ProcessSpec) -> list[str]:
 def parameter_arguments(spec: ProcessSpec) -> list[str]:
     """The arguments that give a node its parameters, in the types that they have here."""
     return [part for name, value in spec.parameters.items() for part in ("-p", f"{name}:={_yaml(value)}")]
+
+
+def text(value: Any) -> str:
+    """Return a value as people write it on a command line."""
+    value = written(value)
+    return value if isinstance(value, str) else _yaml(value)
 
 
 def _yaml(value: Any) -> str:
@@ -207,46 +243,88 @@ def _this_machine_only() -> dict[str, str]:
     return variables | ({"ROS_LOCALHOST_ONLY": "0"} if os.environ.get("ROS_LOCALHOST_ONLY") else {})
 
 
-def load_parameters(name: str) -> dict[str, Any]:
-    """Parameters of a node: those of ``config/<name>.yaml``, else the declared defaults; raises ConfigurationError."""
-    path = config_file(f"{name}.yaml")
-    values = {parameter.name: parameter.default for parameter in node_parameters.NODES[name].values()}
-    for parameter, node in read_file(path).items():
-        try:
-            values[parameter] = node_parameters.find(name, parameter).read(node)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{path}: {error}") from None
-    return values
+def load_parameters(node: str, planner: str = PlanningSettings.planner) -> dict[str, Any]:
+    """Return the values of :func:`load_settings` by name."""
+    return {name: value for part in load_settings(node, planner) for name, value in values_of(part).items()}
 
 
-def _parameters(name: str, options: BringupOptions) -> dict[str, Any]:
-    parameters = load_parameters(name)
-    if options.profile.simulated and name == "planner":
+def load_settings(node: str, planner: str = PlanningSettings.planner) -> tuple[Any, ...]:
+    """Return the settings of a node that ``config/<node>.yaml`` gives, and those of ``planner`` where it plans.
+
+    What the file does not name has its default. What an option or another node's file says may stand there, as long as
+    it says the same. Raises ConfigurationError.
+    """
+    path = config_file(f"{node}.yaml")
+    values = read_parameters(path)
+    # The file may hold settings of any planner that there is.
+    others = {name for other in PLANNERS for name in declarations(settings_of(other))} if node == "planner" else set()
+    known = declarations_of_node(node, planner)
+    values = {name: value for name, value in values.items() if name in known or name not in others}
+    settings = _build(node, planner, values, str(path))
+    given = {name: value for part in settings for name, value in values_of(part).items() if name in values}
+    shared = load_parameters("planner", planner) if node == "command_publisher" else {}
+    for name, value in given.items():
+        if known[name].setting.option and value != written(known[name].default):
+            raise ConfigurationError(f"{path}: {_set_by_option(node, name, known[name].setting.option)}; got {value!r}")
+        if name in CommandPublisherSettings.OWNED_BY_PLANNER and value != shared.get(name, value):
+            raise ConfigurationError(
+                f"{path}: {name} = {value!r}, but planner.yaml says {shared[name]!r} for both nodes"
+            )
+    return settings
+
+
+def read_parameters(path: Path) -> dict[str, Any]:
+    """Return what a ROS parameter file says below ``/**: ros__parameters:``, by dotted names; ConfigurationError."""
+    content = config_files.read(path)
+    for key in ("/**", "ros__parameters"):
+        content = content.get(key) if isinstance(content, dict) else None
+    if content is None:
+        raise ConfigurationError(f"{path} is no ROS parameter file: '/**: ros__parameters:' is missing")
+    return config_files.flat(content or {}, str(path))
+
+
+def overridable(planner: str = PlanningSettings.planner) -> dict[str, tuple[Declaration, Any]]:
+    """Return what may be overridden, by ``NODE.NAME``: its declaration, and its value in the files."""
+    found = {}
+    for node in EXECUTABLES:
+        values = load_parameters(node, planner)
+        for name, entry in declarations_of_node(node, planner).items():
+            shared = node == "command_publisher" and name in CommandPublisherSettings.OWNED_BY_PLANNER
+            if not entry.setting.option and not shared:
+                found[f"{node}.{name}"] = entry, values[name]
+    return found
+
+
+def _build(node: str, planner: str, values: Mapping[str, Any], where: str) -> tuple[Any, ...]:
+    known = declarations_of_node(node, planner)
+    for name in values:
+        if name not in known:
+            raise config_files.unknown(f"{where}: {node}", name, known)
+    kinds = settings_of_node(node, planner)
+    parts = [{name: value for name, value in values.items() if name in declarations(kind)} for kind in kinds]
+    return tuple(config_files.build(kind, config_files.nested(part), where) for kind, part in zip(kinds, parts))
+
+
+def _settings(node: str, options: BringupOptions) -> tuple[Any, ...]:
+    """What the files, then the overrides say."""
+    values = load_parameters(node, options.planner)
+    if options.profile.simulated and node == "planner":
         # Another simulator has no priority: of few cores it would get only the time that the planner leaves it.
-        parameters["realtime_priority"] = 0
-    for parameter, value in options.parameters.get(name, {}).items():
-        try:
-            parameters[parameter] = node_parameters.find(name, parameter).convert(value)
-        except ConfigurationError as error:
-            raise ConfigurationError(f"{name}: {error}") from None
-    if name in ROBOT_LINK_NODES:
-        parameters["network_interface"] = options.network_interface or SIMULATION_INTERFACE
-        parameters["domain_id"] = _domain_id(name, options)
-        wait = node_parameters.WAIT_FOR_INTERFACE.convert(options.wait_for_interface)
-        parameters["wait_for_interface"] = wait
-    if name == "planner":
-        parameters["planner"] = options.planner
-    if name in ("state_estimator", "command_publisher"):
-        parameters |= {"robot": options.robot, "simulator_on_network": options.simulator_on_network}
-    if name == "go2_simulator":
-        parameters["viewer"] = options.viewer
-    if name == "command_publisher":
-        parameters |= {"sim": options.simulated, "autostart": options.autostart, "dry_run": options.dry_run}
-        planner = _parameters("planner", options)
-        parameters |= {shared: planner[shared] for shared in node_parameters.PLANNER_OWNS}
-        if options.planner not in PLANNERS:
-            parameters["artefact"] = ""  # one's own planner has none to check
-    return parameters
+        values["realtime_priority"] = 0
+    return _build(node, options.planner, values | options.parameters.get(node, {}), node)
+
+
+def _parameters(node: str, options: BringupOptions) -> dict[str, Any]:
+    """All parameters of a node: the options last."""
+    values = {name: value for part in _settings(node, options) for name, value in values_of(part).items()}
+    said = {
+        **{name: getattr(options, name) for name in declarations(Options)},
+        "sim": options.simulated,
+        "network_interface": options.network_interface or SIMULATION_INTERFACE,
+        "domain_id": _domain_id(node, options),
+    }
+    known = declarations_of_node(node, options.planner)
+    return values | {name: said[entry.setting.option] for name, entry in known.items() if entry.setting.option}
 
 
 def _domain_id(name: str, options: BringupOptions) -> int:

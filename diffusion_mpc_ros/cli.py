@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any, Union
 
 from diffusion_mpc_ros import bringup, shell
-from diffusion_mpc_ros.commands.config_files import load_config
+from diffusion_mpc_ros.core import config_files
 from diffusion_mpc_ros.core.errors import ConfigurationError, DiffusionMpcError
 from diffusion_mpc_ros.core.resources import config_file
 
@@ -59,6 +59,7 @@ COMMANDS = Group(
         "launch": Command("start the processes and nothing else, as ros2 launch does", "commands.launch"),
         "teleop": Command("drive the robot from the keyboard, with an emergency stop", "commands.teleop", joins=ROBOT),
         "simulate": Command("start the simulated Go2 alone", "commands.simulate"),
+        "settings": Command("list all that can be set, with units and ranges", "commands.settings"),
         "train": Group(
             "from nothing to the shipped artefact; needs `make setup-train`",
             {
@@ -194,11 +195,11 @@ def _read_file(command: Command, kind: type, arguments: list[str]) -> tuple[dict
     if not command.file:
         return {}, arguments
     if "--config" not in arguments:
-        return {"default": load_config(kind, config_file(command.file))}, arguments
+        return {"default": config_files.load(kind, config_file(command.file))}, arguments
     index = arguments.index("--config")
     if index + 1 == len(arguments):
         raise ConfigurationError("--config needs a FILE after it")
-    default = load_config(kind, Path(arguments[index + 1]))
+    default = config_files.load(kind, Path(arguments[index + 1]))
     return {"default": default}, arguments[:index] + arguments[index + 2 :]
 
 

@@ -7,11 +7,13 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_mpc_ros import bringup, node_parameters
+from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.bringup import BringupOptions, ProcessSpec, processes, ros_arguments
 from diffusion_mpc_ros.commands.launch import parse_parameters
 from diffusion_mpc_ros.core import resources
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.settings import written
+from diffusion_mpc_ros.nodes.settings import NODES, declarations_of_node, find
 
 
 def by_name(options: BringupOptions) -> dict[str, ProcessSpec]:
@@ -181,7 +183,7 @@ def test_the_simulator_behind_a_relay_has_a_domain_of_its_own():
         ("planner.artefact=[x", "[x"),
         ("planner.guidance_scale=2", 2.0), ("planner.guidance_scale=1e1", 10.0),
         ("planner.seed=7", 7), ("planner.hold_committed=off", False),
-        ("planner.max_command=[1, 0.5, .25]", [1, 0.5, 0.25]),
+        ("planner.max_command=[1, 0.5, .25]", (1, 0.5, 0.25)), ("planner.replan_margin=2", 2),
         ("state_estimator.odom_frame=", ""),
     ],
 )  # fmt: skip
@@ -189,7 +191,7 @@ def test_texts_are_read_as_the_declared_type(text, value):
     ((node, parameters),) = parse_parameters([text]).items()
     ((name, found),) = parameters.items()
     assert found == value
-    assert type(found) is type(node_parameters.find(node, name).default)
+    assert type(written(found)) is type(written(find(node, name).default))
 
 
 @pytest.mark.parametrize(
@@ -211,14 +213,14 @@ def test_what_does_not_fit_is_refused_in_one_short_line(text):
     assert len(str(raised.value).splitlines()) == 1 and len(str(raised.value)) < 500
 
 
-@given(node=st.sampled_from(sorted(node_parameters.NODES)), data=st.data(), text=st.text(max_size=60))
+@given(node=st.sampled_from(sorted(NODES)), data=st.data(), text=st.text(max_size=60))
 def test_any_text_is_a_value_of_the_declared_type_or_refused(node, data, text):
-    name = data.draw(st.sampled_from(sorted(node_parameters.NODES[node])))
+    name = data.draw(st.sampled_from(sorted(declarations_of_node(node))))
     try:
         value = parse_parameters([f"{node}.{name}={text}"])[node][name]
     except ConfigurationError:
         return
-    assert type(value) is type(node_parameters.find(node, name).default)
+    assert value is None or type(value) in (find(node, name).base, str)
 
 
 def test_a_parameter_given_twice_is_refused():
@@ -228,11 +230,60 @@ def test_a_parameter_given_twice_is_refused():
 
 @pytest.mark.parametrize("name", bringup.EXECUTABLES)
 def test_the_configuration_files_hold_every_parameter_at_its_default(name):
-    content = yaml.safe_load(resources.config_file(f"{name}.yaml").read_text())["/**"]["ros__parameters"]
-    weights = content.pop("weights", {})
-    content |= {node_parameters.WEIGHTS + term: weight for term, weight in weights.items()}
-    assert content == {parameter.name: parameter.default for parameter in node_parameters.NODES[name].values()}
-    assert bringup.load_parameters(name) == content
+    assert bringup.load_parameters(name) == {n: written(d.default) for n, d in declarations_of_node(name).items()}
+
+
+def with_file(monkeypatch, tmp_path, node, text):
+    """The shipped files, but for ``node`` one that says ``text`` alone."""
+    shipped = bringup.config_file
+    path = tmp_path / f"{node}.yaml"
+    path.write_text(f"/**:\n  ros__parameters:\n    {text}\n")
+    monkeypatch.setattr(bringup, "config_file", lambda name: path if name == path.name else shipped(name))
+
+
+@pytest.mark.parametrize(
+    ("node", "text"),
+    [
+        ("command_publisher", "{network_interface: lo, horizon: 11, replan_margin: 3, artefact: go2, sim: false}"),
+        ("planner", "{planner: diffusion_mpc, replan_margin: auto, time_budget_ms: 0}"),
+        ("reward_composer", "{weights.energy: 0.5}"),
+        ("go2_simulator", "{}"),
+    ],
+)
+def test_a_file_may_leave_out_anything_and_repeat_what_others_say(monkeypatch, tmp_path, node, text):
+    with_file(monkeypatch, tmp_path, node, text)
+    assert set(bringup.load_parameters(node)) == set(declarations_of_node(node))
+
+
+@pytest.mark.parametrize(
+    ("node", "text", "words"),
+    [
+        ("state_estimator", "network_interface: eth0", "is set by the option --network-interface"),
+        ("command_publisher", "autostart: true", "is set by the option --autostart"),
+        ("command_publisher", "replan_margin: 1", "replan_margin = 1, but planner.yaml says 3 for both nodes"),
+        (
+            "planner",
+            "replan_margin: -1",
+            "replan_margin = -1: needed is a whole number in 0 .. 63 control ticks, or auto",
+        ),
+        ("planner", "max_command: []", r"max_command = \(\): needed is 3 numbers"),
+        ("planner", "guidance_scale: .nan", "guidance_scale = '.nan': needed is a number in 0 .. 100"),
+        ("planner", "candidats: 3", "no setting 'candidats'; did you mean candidates"),
+        ("planner", "cached_steps: 10", "0 <= m < steps is needed"),
+        ("reward_composer", "weights: {enregy: 1.0}", "did you mean weights.energy"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_in_words(monkeypatch, tmp_path, node, text, words):
+    with_file(monkeypatch, tmp_path, node, text)
+    with pytest.raises(ConfigurationError, match=words) as raised:
+        processes(BringupOptions())
+    assert str(tmp_path) in str(raised.value)
+
+
+def test_a_margin_settled_at_start_is_one_for_both_nodes():
+    for text in ("planner.replan_margin=auto", "planner.replan_margin='auto'"):
+        specs = by_name(BringupOptions(parameters=parse_parameters([text])))
+        assert {specs[name].parameters["replan_margin"] for name in ("planner", "command_publisher")} == {"auto"}
 
 
 def test_arguments_are_yaml_that_reads_back_as_the_parameters():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ LIMIT = 180.0
 def load(name: str):
     specification = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
     module = importlib.util.module_from_spec(specification)
+    sys.modules[name] = module  # its dataclasses look there
     specification.loader.exec_module(module)
     return module
 

@@ -36,13 +36,19 @@ OWNERS: dict[str, set[str]] = {
     "unitree_sdk2py": {"go2"},
     "cyclonedds": {"go2"},
     "fastcrc": {"go2"},
+    "dacite": {"core"},
     "onnxruntime": {"diffusion", "policies", "training"},
     "openvino": {"diffusion"},
     "array_api_compat": {"rewards", "constraints"},
 }
 # Nobody else starts or trains a robot by importing it.
-NOT_IMPORTED = {"nodes": {"commands", "cli", "faults"}, "training": {"commands", "cli"}, "faults": {"commands", "cli"}}
-CORE_LIBRARIES = {"numpy"}
+NOT_IMPORTED = {
+    "nodes": {"bringup", "commands", "cli", "faults"},
+    "training": {"commands", "cli"},
+    "faults": {"commands", "cli"},
+}
+# NumPy, and what reads configuration files, in one place for all.
+CORE_LIBRARIES = {"numpy", "yaml", "dacite"}
 
 
 def imports_of(path: Path) -> set[str]:

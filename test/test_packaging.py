@@ -10,11 +10,10 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ import yaml
 import diffusion_mpc_ros
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.settings import declarations
 from diffusion_mpc_ros.nodes import launcher
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -72,9 +72,6 @@ class Recorded:
         self.name = arguments[0] if arguments else keywords.get("name")
         self.keywords = keywords
 
-    def perform(self, context: Mapping[str, str]) -> str:
-        return context[self.name]
-
 
 @pytest.fixture
 def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
@@ -82,7 +79,6 @@ def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     classes = {
         "launch": ("LaunchContext", "LaunchDescription"),
         "launch.actions": ("DeclareLaunchArgument", "ExecuteProcess", "OpaqueFunction"),
-        "launch.substitutions": ("LaunchConfiguration",),
         "launch_ros": (),
         "launch_ros.actions": ("Node",),
     }
@@ -97,9 +93,10 @@ def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     return module
 
 
-def launch_arguments(launch_file: ModuleType, **given: str) -> dict[str, str]:
-    """The launch arguments, the declared defaults where none is given."""
-    return {argument.name: argument.keywords["default_value"] for argument in launch_file.ARGUMENTS} | given
+def launch_arguments(launch_file: ModuleType, **given: str) -> SimpleNamespace:
+    """The context of the launch arguments, the declared defaults where none is given."""
+    declared = {argument.name: argument.keywords["default_value"] for argument in launch_file.ARGUMENTS}
+    return SimpleNamespace(launch_configurations=declared | given)
 
 
 @pytest.mark.parametrize(
@@ -112,6 +109,12 @@ def launch_arguments(launch_file: ModuleType, **given: str) -> dict[str, str]:
         (
             {"sim": "false", "network_interface": "eth0", "domain_id": "3"},
             bringup.BringupOptions(sim=False, network_interface="eth0", domain_id=3),
+        ),
+        (
+            {"planner.candidates": "5", "planner.replan_margin": "auto", "go2_simulator.friction": "0.4"},
+            bringup.BringupOptions(
+                parameters={"planner": {"candidates": 5, "replan_margin": None}, "go2_simulator": {"friction": 0.4}}
+            ),
         ),
     ],
 )
@@ -149,9 +152,26 @@ def test_launch_file_opens_rviz_and_records_on_demand(launch_file: ModuleType) -
     assert {"/alpha/robot_state", "/alpha/plan", "/diagnostics"} <= set(record.keywords["cmd"])
 
 
-def test_launch_file_refuses_a_domain_that_is_no_number(launch_file: ModuleType) -> None:
-    with pytest.raises(ConfigurationError, match="abc"):
-        launch_file.start(launch_arguments(launch_file, domain_id="abc"))
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"domain_id": "abc"}, "domain_id = 'abc': needed is a whole number in 0 .. 230, or auto"),
+        ({"planner.candidates": "0"}, "candidates = 0: needed is a whole number in 1 .. 256"),
+        ({"planner.candidats": "5"}, "planner has no setting 'candidats'; did you mean candidates"),
+        ({"planer.candidates": "5"}, "there is no node 'planer'; did you mean planner"),
+    ],
+)
+def test_launch_file_refuses_what_does_not_fit(launch_file: ModuleType, given: dict[str, str], words: str) -> None:
+    with pytest.raises(ConfigurationError, match=words):
+        launch_file.start(launch_arguments(launch_file, **given))
+
+
+def test_every_option_and_every_setting_of_a_node_is_a_launch_argument(launch_file: ModuleType) -> None:
+    names = {argument.name for argument in launch_file.ARGUMENTS}
+    assert len(names) == len(launch_file.ARGUMENTS)
+    assert names == {*declarations(bringup.Options), "rviz", "record", *bringup.overridable()}
+    assert {"planner.noise_scale", "reward_composer.weights.energy", "command_publisher.stick_velocity"} <= names
+    assert all(argument.keywords["description"] for argument in launch_file.ARGUMENTS)
 
 
 def test_every_console_script_resolves() -> None:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -32,6 +31,7 @@ except ImportError:  # the targets alone need no atheris
 with atheris.instrument_imports(include=["diffusion_mpc_ros"]) if atheris else contextlib.nullcontext():
     from diffusion_mpc_ros.constraints.registry import CONSTRAINTS
     from diffusion_mpc_ros.control.settings import parse_safety_settings
+    from diffusion_mpc_ros.core import config_files
     from diffusion_mpc_ros.core.errors import DiffusionMpcError
     from diffusion_mpc_ros.diffusion import artefact
     from diffusion_mpc_ros.go2 import messages, motion_switcher, sdk, wire
@@ -39,8 +39,6 @@ with atheris.instrument_imports(include=["diffusion_mpc_ros"]) if atheris else c
     from diffusion_mpc_ros.go2.remote import decode_remote
     from diffusion_mpc_ros.rewards.composition import RewardComposer
     from diffusion_mpc_ros.rewards.presets import parse_presets
-
-_YAML_ERRORS = (ValueError, OverflowError, RecursionError, yaml.YAMLError)
 
 
 def finite(value: Any) -> bool:
@@ -84,10 +82,10 @@ def model_part(data: bytes) -> artefact.ModelDescription | None:
 
 def _yaml(data: bytes, parse: Callable[[Any, str], Any]) -> Any:
     try:
-        content = yaml.safe_load(data)
-    except _YAML_ERRORS:
+        text = data.decode()
+    except ValueError:
         return None
-    return parse(content, "fuzz")
+    return parse(config_files.parse(text, "fuzz", config_files.MAX_FILE), "fuzz")
 
 
 def presets(data: bytes) -> list:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import fields
 from pathlib import Path
 
 from diffusion_mpc_ros.bringup import KILL_WAIT
@@ -76,10 +77,13 @@ def interrupt_on_signals() -> None:
 
 def command_line(config: Config) -> list[str]:
     """The command line that :class:`Config` is parsed from."""
-    switches = ("sim", "simulator_on_network", "viewer", "autostart", "dry_run", "end_together")
-    arguments = [f"--{'' if getattr(config, name) else 'no-'}{name.replace('_', '-')}" for name in switches]
-    texts = {"robot": config.robot, "namespace": config.namespace, "network-interface": config.network_interface}
-    arguments += [part for name, value in texts.items() if value for part in (f"--{name}", value)]
-    arguments += [] if config.domain_id is None else ["--domain-id", str(config.domain_id)]
-    arguments += ["--wait-for-interface", str(config.wait_for_interface)] if config.wait_for_interface else []
-    return arguments + (["--parameters", *config.parameters] if config.parameters else [])
+    arguments = []
+    for field in fields(config):
+        value, option = getattr(config, field.name), field.name.replace("_", "-")
+        if value == field.default:
+            continue
+        if isinstance(value, bool):
+            arguments.append(f"--{option}" if value else f"--no-{option}")
+        else:
+            arguments += [f"--{option}", *(value if isinstance(value, tuple) else [str(value)])]
+    return arguments

@@ -33,10 +33,10 @@ from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands import launch, run
 from diffusion_mpc_ros.commands.child import Child, ProcessDied, interrupt_on_signals
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.settings import AUTO
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
 from diffusion_mpc_ros.evaluation.machine import describe_machine
-from diffusion_mpc_ros.planners.registry import SETTLED, configured_timing
 from diffusion_mpc_ros.realtime import wire_delay
 from diffusion_mpc_ros.realtime.measurement import MeasurementError
 from diffusion_mpc_ros.realtime.wire_delay import Delays, NodeRecord, WireRecord
@@ -59,7 +59,7 @@ class Config:
     replan_interval: int | None = None
     """Replan interval R [control ticks], 1: every tick; default that of config/."""
     parameters: tuple[str, ...] = ()
-    """Node parameters: NODE.PARAMETER=VALUE, as in config/NODE.yaml."""
+    """Node settings: NODE.NAME=VALUE, as in config/NODE.yaml; `diffusion-mpc settings` lists them."""
     json: Path | None = None
     """Write the report to this file."""
     plot: Path | None = None
@@ -108,9 +108,9 @@ def main(config: Config) -> int:
 def timing_of(options: bringup.BringupOptions) -> Timing:
     """Horizon, margin and interval that the nodes will run with; raises ConfigurationError for what does not fit."""
     (planner,) = (spec.parameters for spec in bringup.processes(options) if spec.name == "planner")
-    if planner["replan_margin"] == SETTLED:
-        raise ConfigurationError("planner.replan_margin -1 is settled at each start: give --replan-margin a number")
-    return configured_timing(planner)
+    if planner["replan_margin"] == AUTO:
+        raise ConfigurationError("planner.replan_margin auto is settled at each start: give --replan-margin a number")
+    return Timing(*(planner[name] for name in ("horizon", "replan_margin", "replan_interval")))
 
 
 def _walk(

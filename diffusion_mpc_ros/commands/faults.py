@@ -50,7 +50,7 @@ class Config:
     markdown: Path | None = None
     """Write the table to this file."""
     parameters: tuple[str, ...] = ()
-    """Node parameters: NODE.PARAMETER=VALUE, as in config/NODE.yaml."""
+    """Node settings: NODE.NAME=VALUE, as in config/NODE.yaml; `diffusion-mpc settings` lists them."""
 
 
 def main(config: Config) -> int:

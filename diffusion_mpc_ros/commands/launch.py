@@ -24,63 +24,30 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from diffusion_mpc_ros import bringup, node_parameters, shell
+from diffusion_mpc_ros import bringup, shell
 from diffusion_mpc_ros.commands.process_group import VITAL, ProcessGroup
+from diffusion_mpc_ros.core.config_files import parse_value
 from diffusion_mpc_ros.core.errors import ConfigurationError, brief
-from diffusion_mpc_ros.go2.profile import GO2
+from diffusion_mpc_ros.core.settings import declarations
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
 from diffusion_mpc_ros.nodes.launcher import lease_environment
+from diffusion_mpc_ros.nodes.settings import find
 from diffusion_mpc_ros.realtime import output
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(bringup.Options):
     """Which processes to start, and where the robot is."""
 
-    sim: bool = True
-    """The simulated Go2 instead of the real one."""
-    robot: str = GO2.name
-    """Robot profile in config/robots: go2, or unitree_mujoco for Unitree's own simulator, which you start yourself."""
-    simulator_on_network: bool = False
-    """The simulator of --robot runs on another computer: no real robot answers on the network card."""
-    network_interface: str = ""
-    """Network card of the Unitree topics; default lo in simulation, must be named for the real robot."""
-    domain_id: int | None = None
-    """DDS domain of the Unitree topics; default 1 in simulation, 0 for the real robot."""
-    namespace: str = ""
-    """ROS namespace of this robot."""
-    planner: str = "diffusion_mpc"
-    """The planner: a name of planners/registry.py, or MODULE:FUNCTION of your own (docs/planners.md)."""
-    viewer: bool = False
-    """Open MuJoCo's viewer (simulation)."""
-    autostart: bool = False
-    """Stand up and walk without being asked (simulation)."""
-    dry_run: bool = False
-    """Do everything, but send the commands to rt/lowcmd_dry_run, where no robot listens."""
-    wait_for_interface: float = 0.0
-    """Wait so long [s] for a network card that is not there or has no IPv4 address yet; 0: refuse at once. For a start
-    at boot (systemd) take longer than the card needs, such as 120."""
     end_together: bool = False
     """End all processes when any one has ended by itself."""
     parameters: tuple[str, ...] = ()
-    """Node parameters: NODE.PARAMETER=VALUE, as in config/NODE.yaml."""
+    """Node settings: NODE.NAME=VALUE, as in config/NODE.yaml; `diffusion-mpc settings` lists them."""
 
     def options(self) -> bringup.BringupOptions:
         """Checked options; raises ConfigurationError."""
-        return bringup.BringupOptions(
-            sim=self.sim,
-            robot=self.robot,
-            simulator_on_network=self.simulator_on_network,
-            planner=self.planner,
-            namespace=self.namespace,
-            network_interface=self.network_interface,
-            domain_id=self.domain_id,
-            viewer=self.viewer,
-            autostart=self.autostart,
-            dry_run=self.dry_run,
-            wait_for_interface=self.wait_for_interface,
-            parameters=parse_parameters(self.parameters),
-        )
+        given = {name: getattr(self, name) for name in declarations(bringup.Options)}
+        return bringup.BringupOptions(**given, parameters=parse_parameters(self.parameters, self.planner))
 
 
 def main(config: Config) -> int:
@@ -105,18 +72,18 @@ def run_processes(specs: Sequence[bringup.ProcessSpec], environment: dict[str, s
     return group.run()
 
 
-def parse_parameters(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """``NODE.PARAMETER=VALUE`` by node and parameter, in the declared types; raises ConfigurationError."""
+def parse_parameters(assignments: Sequence[str], planner: str = bringup.Options.planner) -> dict[str, dict[str, Any]]:
+    """``NODE.NAME=VALUE`` by node and name, in the declared types; raises ConfigurationError."""
     parameters: dict[str, dict[str, Any]] = {}
     for assignment in assignments:
         target, equals, text = assignment.partition("=")
         node, dot, name = target.partition(".")
         if not (node and dot and name and equals):
-            raise ConfigurationError(f"{brief(assignment)} is no NODE.PARAMETER=VALUE, such as planner.candidates=5")
+            raise ConfigurationError(f"{brief(assignment)} is no NODE.NAME=VALUE, such as planner.candidates=5")
         if name in parameters.get(node, {}):
             raise ConfigurationError(f"{target} is given twice")
         try:
-            parameters.setdefault(node, {})[name] = node_parameters.find(node, name).parse(text)
+            parameters.setdefault(node, {})[name] = parse_value(find(node, name, planner), text)
         except ConfigurationError as error:
             raise ConfigurationError(f"{brief(assignment)}: {error}") from None
     return parameters

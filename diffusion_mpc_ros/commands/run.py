@@ -33,6 +33,7 @@ from diffusion_mpc_ros.commands.child import Child, ProcessDied, interrupt_on_si
 from diffusion_mpc_ros.commands.keyboard import emergency_stop_key
 from diffusion_mpc_ros.commands.report import Progress, print_report
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.settings import Settings, same
 from diffusion_mpc_ros.realtime import output
 from diffusion_mpc_ros.realtime.measurement import Window, gait, report
 
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """How to walk and what to measure."""
 
     duration: float | None = None
@@ -56,16 +57,14 @@ class Config:
     """Switch to this preset of config/rewards.yaml while walking and compare before and after."""
     reward_at: float | None = None
     """When to switch [s] after the start of measuring; default half of the duration."""
-    planner: str = "diffusion_mpc"
-    """The planner: a name of planners/registry.py, or MODULE:FUNCTION of your own (docs/planners.md)."""
-    domain_id: int | None = None
-    """DDS domain of the simulated robot's topics; default 1."""
-    namespace: str = ""
-    """ROS namespace of the robot."""
+    planner: str = same(bringup.Options, "planner")
+    domain_id: int | None = same(bringup.Options, "domain_id")
+    namespace: str = same(bringup.Options, "namespace")
     parameters: tuple[str, ...] = ()
-    """Node parameters: NODE.PARAMETER=VALUE, as in config/NODE.yaml."""
+    """Node settings: NODE.NAME=VALUE, as in config/NODE.yaml; `diffusion-mpc settings` lists them."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.duration is not None and not (math.isfinite(self.duration) and self.duration > 0.0):
             raise ConfigurationError(f"duration {self.duration} s is not a positive time")
         if not all(math.isfinite(value) for value in self.cmd_vel):

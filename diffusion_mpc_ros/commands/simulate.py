@@ -11,22 +11,20 @@ from dataclasses import dataclass
 
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands.launch import parse_parameters, run_processes
+from diffusion_mpc_ros.core.settings import Settings, same
 
 NODE = "go2_simulator"
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """The simulated robot and where its topics are."""
 
-    network_interface: str = ""
-    """Network card of the Unitree topics; default lo."""
-    domain_id: int | None = None
-    """DDS domain of the Unitree topics; default 1."""
-    viewer: bool = False
-    """Open MuJoCo's viewer."""
+    network_interface: str = same(bringup.Options, "network_interface")
+    domain_id: int | None = same(bringup.Options, "domain_id")
+    viewer: bool = same(bringup.Options, "viewer")
     parameters: tuple[str, ...] = ()
-    """Parameters of the simulator: NAME=VALUE, as in config/go2_simulator.yaml."""
+    """Settings of the simulator: NAME=VALUE, as in config/go2_simulator.yaml; `diffusion-mpc settings` lists them."""
 
 
 def main(config: Config) -> int:

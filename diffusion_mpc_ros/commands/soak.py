@@ -47,7 +47,7 @@ class Config:
     plot: Path | None = None
     """Draw memory and lateness over time into this PNG file."""
     parameters: tuple[str, ...] = ()
-    """Node parameters: NODE.PARAMETER=VALUE, as in config/NODE.yaml."""
+    """Node settings: NODE.NAME=VALUE, as in config/NODE.yaml; `diffusion-mpc settings` lists them."""
 
     def __post_init__(self) -> None:
         numbers = (self.duration, *self.max_command, *self.push_force)

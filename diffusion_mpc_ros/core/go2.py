@@ -16,6 +16,8 @@ NUM_JOINTS = 12
 LEGS = ("FR", "FL", "RR", "RL")
 JOINT_NAMES = tuple(f"{leg}_{joint}_joint" for leg in LEGS for joint in ("hip", "thigh", "calf"))
 
+# Names of the robot's own controllers that have been seen, by model and firmware.
+ROBOT_CONTROLLERS = ("normal", "ai", "advanced", "mcf")
 # One control tick; the paper's 50 Hz (arXiv 2510.04234, V-A).
 CONTROL_DT = 0.02
 CONTROL_TICK_MS = 20

@@ -10,6 +10,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS, clip_joint_targets
+from diffusion_mpc_ros.core.settings import Settings, setting
 from diffusion_mpc_ros.core.trajectory import (
     ACTION,
     COMMAND,
@@ -32,52 +33,48 @@ RESAMPLED = (0.4, 0.6, 0.8)
 
 
 @dataclass(frozen=True)
-class SamplingOptions:
-    """How to sample; raises :class:`ConfigurationError` for values that make no sense.
+class SamplingOptions(Settings):
+    """How to sample; raises :class:`ConfigurationError` for values that make no sense."""
 
-    ``candidates`` N; ``sampler`` ddpm or ddim; ``steps`` denoising steps (strided when fewer than the schedule's K);
-    ``cached_steps`` m: so many early steps are replaced by the shifted last plan; ``refresh_ticks``: a run from noise
-    at least this often; ``refresh_steps``: the steps of that run (0: ``steps``); ``command_tolerance``: a larger change
-    of any command component [m/s, rad/s] refreshes;
-    ``noise_scale``: sampling temperature, factor on all noise (None: the artefact's); ``guidance_scale``: lambda.
-    ``survivors``: where candidates are resampled, this share of them, the best ones, goes on in the place of all; 1:
-    all go on, as in Algorithm 1.
-    """
-
-    candidates: int = 10
-    sampler: str = "ddpm"
-    steps: int = 10
-    cached_steps: int = 0
-    refresh_ticks: int = 50
-    refresh_steps: int = 0
-    command_tolerance: float = 0.05
-    noise_scale: float | None = None
-    guidance_scale: float = 1.0
-    survivors: float = 0.25
-    seed: int = 0
+    candidates: int = setting("Candidates N that are sampled and ranked.", 10, low=1, high=256)
+    sampler: str = setting("Reverse process.", "ddpm", choices=SAMPLERS)
+    steps: int = setting("Denoising steps; strided where fewer than those of the schedule.", 10, low=1, high=100)
+    cached_steps: int = setting(
+        "Early denoising steps m that the shifted last plan replaces; 0: none.", 0, low=0, high=99
+    )
+    refresh_ticks: int = setting(
+        "With cached steps: a run from noise at least this often.", 50, unit="control ticks", low=1, high=2**31 - 1
+    )
+    refresh_steps: int = setting("Denoising steps of a run from noise; 0: all.", 0, low=0, high=100)
+    command_tolerance: float = setting(
+        "With cached steps: a larger change of a component of the command is a run from noise [m/s, rad/s].",
+        0.05,
+        low=0.0,
+        high=1e9,
+    )
+    noise_scale: float | None = setting(
+        "Sampling temperature, a factor on all noise; auto: that of the artefact.", None, low=0.0, high=10.0
+    )
+    guidance_scale: float = setting("Guidance scale lambda of the reward gradient.", 1.0, low=0.0, high=100.0)
+    survivors: float = setting(
+        "Share of the candidates, the best ones, that goes on in the place of all where they are resampled; 1: all go "
+        "on, as in Algorithm 1.",
+        0.25,
+        low=0.01,
+        high=1.0,
+    )
+    seed: int = setting("Seed of the sampling noise.", 0, low=0, high=2**31 - 1)
 
     def __post_init__(self) -> None:
-        if self.sampler not in SAMPLERS:
-            raise ConfigurationError(f"unknown sampler {self.sampler!r}; valid samplers: {', '.join(SAMPLERS)}")
-        if self.candidates < 1 or self.steps < 1 or self.refresh_ticks < 1:
-            raise ConfigurationError(
-                f"candidates, steps and refresh_ticks must be at least 1, got {self.candidates}, {self.steps} "
-                f"and {self.refresh_ticks}"
-            )
-        if not 0 <= self.cached_steps < self.steps:
+        super().__post_init__()
+        if not self.cached_steps < self.steps:
             raise ConfigurationError(
                 f"cached_steps m = {self.cached_steps} does not fit {self.steps} steps: 0 <= m < steps is needed"
             )
-        if not 0 <= self.refresh_steps <= self.steps:
+        if not self.refresh_steps <= self.steps:
             raise ConfigurationError(
                 f"refresh_steps = {self.refresh_steps} does not fit {self.steps} steps: 0 <= refresh_steps <= steps"
             )
-        for name in ("command_tolerance", "noise_scale", "guidance_scale"):
-            value = getattr(self, name)
-            if value is not None and not (np.isfinite(value) and value >= 0.0):
-                raise ConfigurationError(f"{name} must be finite and at least 0, got {value}")
-        if not 0.0 < self.survivors <= 1.0:
-            raise ConfigurationError(f"survivors is a share of the candidates, 0 < share <= 1, got {self.survivors}")
 
     @property
     def surviving(self) -> int:

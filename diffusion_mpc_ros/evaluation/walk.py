@@ -88,8 +88,8 @@ def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
 def make_planner(config: WalkConfig) -> Planner:
     """The planner of ``config``, loaded once; each loop takes it :meth:`at <planners.base.Planner.at>` its timing."""
     if config.planner != DIFFUSION_MPC:
-        values = bringup.load_parameters("planner")
-        return best_level(config.planner, values, Timing(values["horizon"], 0, 1))
+        settings, own = bringup.load_settings("planner", config.planner)
+        return best_level(config.planner, own, Timing(settings.horizon, 0, 1))
     artefact = load(model_folder(config.artefact))
     timing = Timing(artefact.description.horizon, 0, 1)
     options = DiffusionMpcConfig(

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import TypeVar
 
 from diffusion_mpc_ros.core.errors import InterfaceError
+from diffusion_mpc_ros.core.go2 import ROBOT_CONTROLLERS
 from diffusion_mpc_ros.go2 import sdk
 from diffusion_mpc_ros.go2.channels import Channel, Publisher, Subscriber
 from diffusion_mpc_ros.go2.domain import Go2Domain
@@ -24,8 +25,6 @@ from diffusion_mpc_ros.go2.wire import SampleError
 T = TypeVar("T")
 
 CHECK_MODE, SELECT_MODE, RELEASE_MODE = 1001, 1002, 1003
-# Names of the robot's own controllers that have been seen, by model and firmware.
-MODES = ("normal", "ai", "advanced", "mcf")
 # Of the sport service: lie down, so that releasing does not drop the robot.
 STAND_DOWN = 1005
 _MOTION_SWITCHER, _SPORT = "motion_switcher", "sport"
@@ -174,7 +173,7 @@ class MotionSwitcher:
     ) -> str:
         """Give the motors to the robot's own controller ``mode``; the name of the one that is active then.
 
-        The robot may stand up at once. The names that it knows differ by model and firmware (:data:`MODES`), and one
+        The robot may stand up at once. The names that it knows differ by model and firmware (core/go2.py), and one
         may be an alias that makes another active. Raises :class:`InterfaceError` when neither ``mode`` nor a new one is
         active after ``attempts``, ``interval`` [s] apart. Takes seconds: never from the control path.
         """
@@ -190,7 +189,7 @@ class MotionSwitcher:
         state = f"{active!r} is active" if active else "none is active"
         raise InterfaceError(
             f"the robot's own controller {mode!r} did not take over after {attempts} requests, {state}{refusal}; names "
-            f"seen on a Go2: {', '.join(MODES)}"
+            f"seen on a Go2: {', '.join(ROBOT_CONTROLLERS)}"
         )
 
     def _request(self, api_id: int, parameter: str) -> str:
@@ -274,7 +273,7 @@ class MotionSwitcherServer:
             mode = parse_mode(parameter)
         except InterfaceError:
             return _BAD_PARAMETER
-        if mode not in MODES:
+        if mode not in ROBOT_CONTROLLERS:
             return _NO_SUCH_MODE
         self.activate(mode)
         return _OK

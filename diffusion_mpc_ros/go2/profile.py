@@ -6,17 +6,16 @@ filled in or done without, and all the rest stays compulsory. Only a simulator m
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from diffusion_mpc_ros.core import config_files
 from diffusion_mpc_ros.core.errors import ConfigurationError, brief
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, DAMPING_KD, STANDING_KD, WALKING_KD
 from diffusion_mpc_ros.core.resources import config_file, share_directory
+from diffusion_mpc_ros.core.settings import Settings, setting
 
 FOLDER = "robots"
 # Signals that a profile may declare missing, and what then takes their place.
@@ -38,19 +37,34 @@ KD_MAX = max(WALKING_KD, STANDING_KD, DAMPING_KD)
 
 
 @dataclass(frozen=True)
-class RobotProfile:
-    """A robot as its file in ``config/robots`` declares it; by default nothing is missing.
-
-    ``lowstate_rate`` and ``command_rate`` [Hz] are those of ``rt/lowstate`` and ``rt/lowcmd``; ``kd_max`` [N m s/rad]:
-    the most damping that a command asks of a joint.
-    """
+class RobotProfile(Settings):
+    """A robot as its file in ``config/robots`` declares it; by default nothing is missing."""
 
     name: str
     simulated: bool = False
     missing: frozenset[str] = frozenset()
-    lowstate_rate: float = 500.0
-    command_rate: int = CONTROL_RATE
-    kd_max: float = KD_MAX
+    lowstate_rate: float = setting("LowState messages.", 500.0, unit="Hz", low=2 * CONTROL_RATE, high=5000)
+    command_rate: int = setting(
+        f"LowCmd messages, a multiple of {CONTROL_RATE}.",
+        CONTROL_RATE,
+        unit="Hz",
+        low=CONTROL_RATE,
+        high=MAX_COMMAND_RATE,
+    )
+    kd_max: float = setting(
+        "The most damping that a command asks of a joint.", KD_MAX, unit="N m s/rad", low=WALKING_KD, high=KD_MAX
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.missing <= set(SIGNALS):
+            raise ConfigurationError(f"missing must list some of {list(SIGNALS)}, got {sorted(self.missing)}")
+        if self.missing and not self.simulated:
+            raise ConfigurationError(f"only a simulator may leave out {sorted(self.missing)}; give simulated: true")
+        if self.command_rate % CONTROL_RATE:
+            raise ConfigurationError(f"command_rate must be a multiple of {CONTROL_RATE} Hz, got {self.command_rate}")
+        if self.kd_max < KD_MAX and not self.simulated:
+            raise ConfigurationError(f"only a simulator may be damped less than {KD_MAX} N m s/rad")
 
     @property
     def commands_per_tick(self) -> int:
@@ -73,42 +87,15 @@ def load_profile(name: str) -> RobotProfile:
     if name not in profile_names():
         raise ConfigurationError(f"no robot profile {name!r}; there are {list(profile_names())}")
     path = config_file(str(Path(FOLDER) / f"{name}.yaml"))
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"the robot profile {path} cannot be read: {error}") from error
-    return parse_profile(name, content, str(path))
+    return parse_profile(name, config_files.read(path), str(path))
 
 
 def parse_profile(name: str, content: Any, source: str) -> RobotProfile:
-    """Check ``content``, as parsed from ``source``; raises ConfigurationError in words."""
-    needed = {"simulated", "missing", "lowstate_rate", "command_rate", "kd_max"}
+    """Check ``content``, as read from ``source``, which gives everything; raises ConfigurationError in words."""
+    needed = {field.name for field in fields(RobotProfile)} - {"name"}
     if not isinstance(content, Mapping) or set(content) != needed:
         raise ConfigurationError(f"{source} must give exactly {sorted(needed)}, got {brief(content)}")
-    simulated, missing = content["simulated"], content["missing"]
-    if not isinstance(simulated, bool):
-        raise ConfigurationError(f"{source}: simulated must be true or false, got {brief(simulated)}")
-    if not isinstance(missing, list) or not all(isinstance(signal, str) and signal in SIGNALS for signal in missing):
-        raise ConfigurationError(f"{source}: missing must list some of {list(SIGNALS)}, got {brief(missing)}")
-    if missing and not simulated:
-        raise ConfigurationError(f"{source}: only a simulator may leave out {missing}; give simulated: true")
-    lowstate_rate, command_rate = content["lowstate_rate"], content["command_rate"]
-    if not _is_number(lowstate_rate) or not 2 * CONTROL_RATE <= lowstate_rate <= 5000:
-        raise ConfigurationError(
-            f"{source}: lowstate_rate must be {2 * CONTROL_RATE} .. 5000 Hz, got {brief(lowstate_rate)}"
-        )
-    whole = isinstance(command_rate, int) and not isinstance(command_rate, bool)
-    if not whole or command_rate % CONTROL_RATE or not CONTROL_RATE <= command_rate <= MAX_COMMAND_RATE:
-        raise ConfigurationError(
-            f"{source}: command_rate must be a multiple of {CONTROL_RATE} Hz up to {MAX_COMMAND_RATE}, "
-            f"got {brief(command_rate)}"
-        )
-    kd_max = content["kd_max"]
-    if not _is_number(kd_max) or not WALKING_KD <= kd_max <= KD_MAX:
-        raise ConfigurationError(f"{source}: kd_max must be {WALKING_KD} .. {KD_MAX} N m s/rad, got {brief(kd_max)}")
-    if kd_max < KD_MAX and not simulated:
-        raise ConfigurationError(f"{source}: only a simulator may be damped less than {KD_MAX} N m s/rad")
-    return RobotProfile(name, simulated, frozenset(missing), float(lowstate_rate), command_rate, float(kd_max))
+    return config_files.build(RobotProfile, {"name": name, **content}, source)
 
 
 def check_place(profile: RobotProfile, loopback: bool, simulator_on_network: bool) -> None:
@@ -118,7 +105,3 @@ def check_place(profile: RobotProfile, loopback: bool, simulator_on_network: boo
             f"robot {profile.name!r} is a simulator's profile and leaves out {sorted(profile.missing)}: on a network "
             "card a real robot may answer. If the simulator runs on another computer, say so: simulator_on_network"
         )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)

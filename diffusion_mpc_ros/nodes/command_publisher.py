@@ -27,7 +27,6 @@ from diffusion_mpc_ros.core.types import Plan
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.link_options import LinkOptions
 from diffusion_mpc_ros.go2.profile import RobotProfile
-from diffusion_mpc_ros.node_parameters import COMMAND_PUBLISHER
 from diffusion_mpc_ros.nodes import command_reporting
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop
 from diffusion_mpc_ros.nodes.control_step import ControlStep
@@ -37,12 +36,11 @@ from diffusion_mpc_ros.nodes.conversions.plans import read_plan
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
 from diffusion_mpc_ros.nodes.operator_topics import OperatorTopics
-from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.robot_domain import join, robot_profile
 from diffusion_mpc_ros.nodes.robot_link import RobotLink
 from diffusion_mpc_ros.nodes.runtime import run
-from diffusion_mpc_ros.planners.registry import SETTLED, configured_timing
+from diffusion_mpc_ros.nodes.settings import CommandPublisherSettings
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 AUTOSTART_PERIOD, WAITING_PERIOD = 1.0, 5.0
@@ -55,54 +53,54 @@ class CommandPublisher(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("command_publisher")
-        values = declare(self, *COMMAND_PUBLISHER)
-        if values["autostart"] and not (values["sim"] and values["network_interface"] == LOOPBACK):
+        given = self.declare(CommandPublisherSettings)
+        if given.autostart and not (given.sim and given.network_interface == LOOPBACK):
             raise ConfigurationError(
                 f"autostart needs sim true and network_interface {LOOPBACK!r}: a real robot waits for its operator"
             )
-        profile = robot_profile(values)
-        timing = configured_timing({**values, "replan_interval": 1})
+        profile = robot_profile(given)
+        timing = given.timing
         settings = load_safety_settings(config_file("safety.yaml"))
-        self._artefact, artefact_error = command_reporting.check_artefact(values["artefact"], timing)
+        self._artefact, artefact_error = command_reporting.check_artefact(given.artefact, timing)
         self._commands = self.create_publisher(JointCommand, "joint_command", STREAM)
         self._control_msgs = optional_module("control_msgs.msg")
         if self._control_msgs is not None:
             state_type = self._control_msgs.JointTrajectoryControllerState
             self._controller_states = self.create_publisher(state_type, "~/controller_state", STREAM)
-        self._autostart = values["autostart"]
+        self._autostart = given.autostart
         self._last: ControlStep | None = None
         self._messages: deque[str] = deque(maxlen=100)
         self._told = "", -math.inf  # the last line and when [s]
         # The loop's thread inherits it; the others hold the interpreter's lock now and then and must not be held up.
-        self._realtime = schedule_realtime(values["realtime_priority"])
-        self._domain = join(self, values)
-        priority = values["realtime_priority"]
+        self._realtime = schedule_realtime(given.realtime_priority)
+        self._domain = join(self, given)
+        priority = given.realtime_priority
         options = LinkOptions(
-            values["network_interface"],
-            values["domain_id"],
+            given.network_interface,
+            given.domain_id,
             settings.watchdog_timeout,
             # Above what it watches.
             watchdog_priority=priority + 1 if priority else 0,
-            dry_run=values["dry_run"],
-            release=values["release_robot_controller"],
-            restore=values["restore_robot_controller"],
+            dry_run=given.dry_run,
+            release=given.release_robot_controller,
+            restore=given.restore_robot_controller,
             profile=profile,
         )
         inputs = OperatorInputs()
-        authority = VelocityAuthority(values["stick_velocity"], values["command_deadband"], values["cmd_vel_timeout"])
-        self._operator = OperatorTopics(self.intake, inputs, authority, values["gamepad_layout"])
+        authority = VelocityAuthority(given.stick_velocity, given.command_deadband, given.cmd_vel_timeout)
+        self._operator = OperatorTopics(self.intake, inputs, authority, given.gamepad_layout)
         self._link = RobotLink(self._domain, options, self.fail)
         self._loop = ControlLoop(
             self._domain, self._link, settings, timing, self._on_step, self.fail, artefact_error,
             inputs, self._operator.read, self._operator.read_stops,
-            margin_from_plans=values["replan_margin"] == SETTLED,
+            margin_from_plans=given.replan_margin is None,
         )  # fmt: skip
         self.intake.subscribe(PlanMessage, "plan", self._decode, self._loop.add, RELIABLE)
         self.create_service(Trigger, "~/e_stop", self._on_stop_service)
         for event in REQUESTS:
             self.create_service(Trigger, f"~/{event.value}", self._handler(event))
         self.every(AUTOSTART_PERIOD, self._request_next)
-        self._greet(values, profile, artefact_error)
+        self._greet(given, profile, artefact_error)
 
     @property
     def ended(self) -> bool:
@@ -124,16 +122,16 @@ class CommandPublisher(ManagedNode):
         self.log_lines()
         self._domain.close()
 
-    def _greet(self, values: dict, profile: RobotProfile, artefact_error: str) -> None:
+    def _greet(self, given: CommandPublisherSettings, profile: RobotProfile, artefact_error: str) -> None:
         log = self.get_logger()
         log.info(f"gamepad (Unitree remote, topic joy):\n{describe_buttons()}")
         if profile.missing:
             log.warning(f"robot {profile.name!r} is a simulator without {', '.join(sorted(profile.missing))}")
-        if values["dry_run"]:
+        if given.dry_run:
             log.warning("dry run: commands go to rt/lowcmd_dry_run, no motor moves")
         if artefact_error:
             log.error(artefact_error)
-        if values["realtime_priority"] and not self._realtime:
+        if given.realtime_priority and not self._realtime:
             log.info("no real-time scheduling (CAP_SYS_NICE, rtprio limit): other load delays commands")
         if self._control_msgs is None:
             log.info("control_msgs is not installed: no ~/controller_state")

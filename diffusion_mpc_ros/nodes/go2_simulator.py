@@ -15,18 +15,15 @@ from rclpy.parameter import Parameter as RosParameter
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
-from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.gamepad import GamepadState
-from diffusion_mpc_ros.go2.motion_switcher import MODES
 from diffusion_mpc_ros.go2.remote import encode_remote
-from diffusion_mpc_ros.node_parameters import GO2_SIMULATOR
 from diffusion_mpc_ros.nodes.conversions.gamepads import read_xbox
 from diffusion_mpc_ros.nodes.conversions.inputs import read_push_force
 from diffusion_mpc_ros.nodes.managed_node import END_TIMEOUT, ManagedNode
-from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import RELIABLE
 from diffusion_mpc_ros.nodes.robot_domain import join
 from diffusion_mpc_ros.nodes.runtime import run
+from diffusion_mpc_ros.nodes.settings import Go2SimulatorSettings
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 from diffusion_mpc_ros.simulation.model import ModelOptions
@@ -45,17 +42,16 @@ class Go2SimulatorNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("go2_simulator")
-        values = declare(self, *GO2_SIMULATOR)
-        controller = values["robot_controller"]
-        if error := _controller_error(controller):
-            raise ConfigurationError(error)
-        simulation = Go2Simulation(ModelOptions(friction=values["friction"], visual=values["viewer"]))
-        simulation.set_payload(values["payload"])
-        viewer = Viewer(simulation) if values["viewer"] else None
+        settings = self.declare(Go2SimulatorSettings)
+        simulation = Go2Simulation(ModelOptions(friction=settings.friction, visual=settings.viewer))
+        simulation.set_payload(settings.payload)
+        viewer = Viewer(simulation) if settings.viewer else None
         # Nothing else on this machine would delay a real robot; the physics thread inherits it.
-        schedule_realtime(values["realtime_priority"])
-        self._domain = join(self, values)
-        self._loop = SimulationLoop(self._domain, simulation, viewer, self.fail, controller, values["releases_needed"])
+        schedule_realtime(settings.realtime_priority)
+        self._domain = join(self, settings)
+        self._loop = SimulationLoop(
+            self._domain, simulation, viewer, self.fail, settings.robot_controller, settings.releases_needed
+        )
         self.intake.subscribe(WrenchStamped, "external_wrench", read_push_force, self._on_push, RELIABLE)
         self.intake.subscribe(Joy, "remote_input", read_xbox, self._on_remote, RELIABLE)
         self.create_service(Trigger, "~/reset", self._on_reset)
@@ -86,19 +82,12 @@ class Go2SimulatorNode(ManagedNode):
     def _on_parameters(self, parameters: list[RosParameter]) -> SetParametersResult:
         values = {parameter.name: parameter.value for parameter in parameters}
         if "robot_controller" in values:
-            if error := _controller_error(values["robot_controller"]):
-                return SetParametersResult(successful=False, reason=error)
             self._loop.activate_controller(values["robot_controller"])
         if "friction" in values:
             self._loop.post(lambda simulation: simulation.set_friction(values["friction"]))
         if "payload" in values:
             self._loop.post(lambda simulation: simulation.set_payload(values["payload"]))
         return SetParametersResult(successful=True)
-
-
-def _controller_error(name: str) -> str:
-    """Why ``name`` cannot be the active controller; ``""`` if it can."""
-    return "" if name in ("", *MODES) else f"robot_controller {name!r} is none of {', '.join(MODES)} (or empty)"
 
 
 def main() -> None:

@@ -17,10 +17,11 @@ from rclpy.service import Service
 from rclpy.timer import Timer
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.settings import Declaration, declarations
 from diffusion_mpc_ros.nodes.conversions.diagnostics import diagnostic_status
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
 from diffusion_mpc_ros.nodes.intake import Intake
-from diffusion_mpc_ros.nodes.parameters import describe_unusable
+from diffusion_mpc_ros.nodes.parameters import Kind, declare, describe_unusable
 from diffusion_mpc_ros.nodes.qos import RELIABLE
 from diffusion_mpc_ros.realtime.memory import lock_memory
 
@@ -50,6 +51,7 @@ class ManagedNode(Node):
         except InvalidParameterTypeException as error:
             raise ConfigurationError(f"parameter {USE_SIM_TIME!r} of {name}: {error}") from error
         self.intake = Intake(self)
+        self._declared: dict[str, Declaration] = {}
         self.failure: BaseException | None = None
         self.memory_locked = lock_memory()
         self._keep_real_time()
@@ -57,6 +59,11 @@ class ManagedNode(Node):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
         self.every(DIAGNOSTICS_PERIOD, self._diagnose)
         self.every(LOG_PERIOD, self.log_lines)
+
+    def declare(self, kind: type[Kind]) -> Kind:
+        """Declare the settings ``kind`` as parameters; their values. Raises ConfigurationError in words."""
+        self._declared |= declarations(kind)
+        return declare(self, kind)
 
     @property
     def end_requested(self) -> bool:
@@ -106,7 +113,7 @@ class ManagedNode(Node):
 
     def _refusing_values(self, callback: Callable) -> Callable:
         def handle(request: Any, response: Any) -> Any:
-            reason = describe_unusable(request.parameters)
+            reason = describe_unusable(request.parameters, self._declared)
             if not reason:
                 return callback(request, response)
             self.intake.refuse("parameters", reason)

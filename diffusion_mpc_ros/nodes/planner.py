@@ -20,16 +20,16 @@ from diffusion_mpc_ros.control.heard_command import HeardCommand
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState
-from diffusion_mpc_ros.node_parameters import PLANNER
 from diffusion_mpc_ros.nodes.conversions.joint_commands import read_joint_command
 from diffusion_mpc_ros.nodes.conversions.rewards import read_reward_settings
 from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
-from diffusion_mpc_ros.nodes.parameters import declare, frame_prefix
+from diffusion_mpc_ros.nodes.parameters import frame_prefix
 from diffusion_mpc_ros.nodes.plan_publisher import PlanPublisher
 from diffusion_mpc_ros.nodes.qos import LATEST, SETTINGS
 from diffusion_mpc_ros.nodes.runtime import freeze_garbage, run
-from diffusion_mpc_ros.planners.registry import make_planner
+from diffusion_mpc_ros.nodes.settings import PlannerSettings
+from diffusion_mpc_ros.planners.registry import make_planner, settings_of
 from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
 from diffusion_mpc_ros.realtime.planning_loop import PlanningLoop
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime, usable_cores
@@ -41,16 +41,17 @@ class PlannerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("planner")
-        values = declare(self, *PLANNER)
+        settings = self.declare(PlannerSettings)
+        own = self.declare(settings_of(settings.planner))
         # Threads made from here on, the planner's among them, inherit it.
-        realtime = schedule_realtime(values["realtime_priority"])
-        self._command = HeardCommand(CommandRamp(values["max_command"], values["max_command_rate"]))
-        self._planner = make_planner(values["planner"], values)
-        self._settle(f"SCHED_FIFO {values['realtime_priority']}" if realtime else "no real-time priority")
+        realtime = schedule_realtime(settings.realtime_priority)
+        self._command = HeardCommand(CommandRamp(settings.max_command, settings.max_command_rate))
+        self._planner = make_planner(settings, own)
+        self._settle(f"SCHED_FIFO {settings.realtime_priority}" if realtime else "no real-time priority")
         self._level = self._planner.level
         self._rewards = RewardSettings()
         self._failures = 0
-        self._plans = PlanPublisher(self, frame_prefix(self, values["frame_prefix"]) + values["base_frame"])
+        self._plans = PlanPublisher(self, frame_prefix(self, settings.frame_prefix) + settings.base_frame)
         self._loop = PlanningLoop(self._planner, self._publish, self._on_failure, self._show)
         # Before the first of them, which may come at once.
         self._composer = RewardComposer({}, CONSTRAINTS, check=check_feasible)

@@ -18,16 +18,19 @@ from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.resources import config_file
+from diffusion_mpc_ros.core.settings import values_of
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.node_parameters import REWARD_COMPOSER, WEIGHTS
 from diffusion_mpc_ros.nodes import reward_requests
 from diffusion_mpc_ros.nodes.conversions.rewards import reward_weights_message
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
-from diffusion_mpc_ros.nodes.parameters import declare
 from diffusion_mpc_ros.nodes.qos import SETTINGS
 from diffusion_mpc_ros.nodes.runtime import run
+from diffusion_mpc_ros.nodes.settings import RewardComposerSettings
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 from diffusion_mpc_ros.rewards.presets import load_presets
+
+# Prefix of the weights among the parameters.
+WEIGHTS = "weights."
 
 
 class RewardComposerNode(ManagedNode):
@@ -35,10 +38,10 @@ class RewardComposerNode(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("reward_composer")
-        values = declare(self, *REWARD_COMPOSER)
+        settings = self.declare(RewardComposerSettings)
         presets = load_presets(config_file("rewards.yaml"))
-        self._composer = RewardComposer(presets, CONSTRAINTS, values["ramp_time"], check=check_feasible)
-        initial = {name.removeprefix(WEIGHTS): value for name, value in values.items() if name.startswith(WEIGHTS)}
+        self._composer = RewardComposer(presets, CONSTRAINTS, settings.ramp_time, check=check_feasible)
+        initial = values_of(settings.weights)
         if initial != self._composer.target.weights:
             self._composer.apply(time.monotonic(), initial, ramp_time=0.0)
         self._mirroring = False

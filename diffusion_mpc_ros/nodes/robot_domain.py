@@ -6,25 +6,24 @@ import fcntl
 import socket
 import struct
 import time
-from collections.abc import Mapping
-from typing import Any
 
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.go2.domain import Go2Domain, open_domain
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.profile import RobotProfile, check_place, load_profile
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
+from diffusion_mpc_ros.nodes.settings import RobotLinkSettings, RobotSettings
 
 POLL_PERIOD, WORD_PERIOD = 0.2, 5.0  # [s]
 _SIOCGIFADDR = 0x8915
 
 
-def join(node: ManagedNode, values: Mapping[str, Any]) -> Go2Domain:
+def join(node: ManagedNode, settings: RobotLinkSettings) -> Go2Domain:
     """Join domain ``domain_id`` on ``network_interface``, waiting at most ``wait_for_interface`` [s] for an address.
 
     Says so every 5 s meanwhile. Raises InterfaceError as open_domain does, and when asked to end while it waits.
     """
-    interface, wait = values["network_interface"], values["wait_for_interface"]
+    interface, wait = settings.network_interface, settings.wait_for_interface
     start, said = time.monotonic(), -WORD_PERIOD
     while wait and not has_address(interface) and time.monotonic() - start < wait:
         if node.end_requested:
@@ -37,13 +36,13 @@ def join(node: ManagedNode, values: Mapping[str, Any]) -> Go2Domain:
                 f"{waited:.0f} of {wait:.0f} s"
             )
         time.sleep(POLL_PERIOD)
-    return open_domain(interface, values["domain_id"])
+    return open_domain(interface, settings.domain_id)
 
 
-def robot_profile(values: Mapping[str, Any]) -> RobotProfile:
+def robot_profile(settings: RobotSettings) -> RobotProfile:
     """Return the profile ``robot``; raises ConfigurationError where it must not be used (go2/profile.py)."""
-    profile = load_profile(values["robot"])
-    check_place(profile, values["network_interface"] == LOOPBACK, values["simulator_on_network"])
+    profile = load_profile(settings.robot)
+    check_place(profile, settings.network_interface == LOOPBACK, settings.simulator_on_network)
     return profile
 
 

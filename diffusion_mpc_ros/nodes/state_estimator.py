@@ -19,7 +19,6 @@ from diffusion_mpc_ros.go2.channels import LOWCMD, Subscriber, lowstate_of
 from diffusion_mpc_ros.go2.pacing import lowstate_pace
 from diffusion_mpc_ros.go2.profile import FOOT_FORCE
 from diffusion_mpc_ros.go2.remote import decode_remote
-from diffusion_mpc_ros.node_parameters import STATE_ESTIMATOR
 from diffusion_mpc_ros.nodes.conversions.gamepads import joy_message
 from diffusion_mpc_ros.nodes.conversions.measurements import (
     imu_message,
@@ -31,10 +30,11 @@ from diffusion_mpc_ros.nodes.conversions.optional import optional_module
 from diffusion_mpc_ros.nodes.conversions.robot_states import robot_state_message
 from diffusion_mpc_ros.nodes.estimation import StateSampler, TickSnapshot, describe_foot_sensors
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
-from diffusion_mpc_ros.nodes.parameters import declare, frame_prefix
+from diffusion_mpc_ros.nodes.parameters import frame_prefix
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.robot_domain import join, robot_profile
 from diffusion_mpc_ros.nodes.runtime import run
+from diffusion_mpc_ros.nodes.settings import StateEstimatorSettings
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 # Two LowStates a tick are filtered [ms]: the first one, and one half-way to the next.
@@ -48,9 +48,9 @@ class StateEstimator(ManagedNode):
 
     def __init__(self) -> None:
         super().__init__("state_estimator")
-        values = declare(self, *STATE_ESTIMATOR)
-        prefix = frame_prefix(self, values["frame_prefix"])
-        self._odom_frame, self._base_frame = prefix + values["odom_frame"], prefix + values["base_frame"]
+        settings = self.declare(StateEstimatorSettings)
+        prefix = frame_prefix(self, settings.frame_prefix)
+        self._odom_frame, self._base_frame = prefix + settings.odom_frame, prefix + settings.base_frame
         self._states = self.create_publisher(RobotState, "robot_state", STREAM)
         self._joint_states = self.create_publisher(JointState, "joint_states", RELIABLE)
         self._imu = self.create_publisher(Imu, "imu/data", RELIABLE)
@@ -61,12 +61,12 @@ class StateEstimator(ManagedNode):
             self.get_logger().info("tf2_msgs is not installed: no /tf")
         else:
             self._transforms = self.create_publisher(self._tf2_msgs.TFMessage, "/tf", RELIABLE)
-        profile = robot_profile(values)
+        profile = robot_profile(settings)
         self._foot_sensors = FOOT_FORCE not in profile.missing
         self._sampler = StateSampler(foot_sensors=self._foot_sensors)
         # The DDS library's threads, which receive and publish, inherit it.
-        schedule_realtime(values["realtime_priority"])
-        self._domain = join(self, values)
+        schedule_realtime(settings.realtime_priority)
+        self._domain = join(self, settings)
         self._lowcmds = Subscriber(self._domain, LOWCMD, self._sampler.note_command)
         pace = lowstate_pace(profile, PERIOD_MS)
         self._lowstates = Subscriber(

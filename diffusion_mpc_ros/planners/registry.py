@@ -2,30 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import math
 import re
-from collections.abc import Callable, Mapping
+import typing
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.settings import Settings
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.planners.anytime import AUTOMATIC, plan_time_budget
 from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner, Ladder
 from diffusion_mpc_ros.planners.base import Planner
+from diffusion_mpc_ros.planners.settings import PlanningSettings
+from diffusion_mpc_ros.realtime.settings import QUICK
 
-# ``make(values, timing, budgeted)``: the ladder of a planner from flat settings (ROS parameters of the node planner);
-# with its first level alone unless ``budgeted``.
-Factory = Callable[[Mapping[str, Any], Timing, bool], Ladder]
+# ``make(settings, timing, budgeted)``: the ladder of a planner; with its first level alone unless ``budgeted``. The
+# dataclass that ``settings`` is annotated with says what can be set (:func:`settings_of`).
+Factory = Callable[[Any, Timing, bool], Ladder]
 
 # Name -> module and name of its factory. A planner of one's own goes by the same in place of a name.
 PLANNERS: dict[str, str] = {
     "diffusion_mpc": "diffusion_mpc_ros.planners.diffusion_mpc.settings:make",
 }
-# SETTLED stands for a replan margin D that is settled at start and changed under load: (D, R) = QUICK where this
-# machine has the time for a plan every tick, else D = MARGIN with the configured R.
-SETTLED, QUICK, MARGIN = -1, (1, 1), Timing().replan_margin
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 
 
@@ -38,17 +41,32 @@ def check_planner_name(name: str) -> None:
         )
 
 
-def make_planner(name: str, values: Mapping[str, Any]) -> AnytimePlanner:
-    """The planner ``name`` with the settings ``values``, named as in ``config/planner.yaml``.
+def settings_of(name: str) -> type[Settings]:
+    """The settings of the planner ``name``: the dataclass that the first argument of its factory is annotated with.
+
+    Raises :class:`ConfigurationError` for a planner that cannot be imported, or a factory that does not say.
+    """
+    factory = _factory(name)
+    first = next(iter(inspect.signature(factory).parameters), "")
+    kind = typing.get_type_hints(factory).get(first)
+    if not (isinstance(kind, type) and issubclass(kind, Settings)):
+        raise ConfigurationError(
+            f"the planner {name!r} does not say what can be set: the first argument of its factory needs as annotation "
+            "core.settings.Settings or a dataclass derived from it (docs/planners.md)"
+        )
+    return kind
+
+
+def make_planner(settings: PlanningSettings, own: Settings) -> AnytimePlanner:
+    """The planner that ``settings`` name, with ``own`` of :func:`settings_of`.
 
     Raises :class:`ConfigurationError` for one that cannot be imported, :class:`TimingError`, what its factory raises.
     """
-    check_planner_name(name)
-    timing = configured_timing(values)
-    budget = plan_time_budget(values["time_budget_ms"], timing)
-    ladder = _factory(name)(values, timing, math.isfinite(budget))
+    timing, settled = settings.timing, settings.replan_margin is None
+    budget = plan_time_budget(settings.time_budget_ms, timing)
+    ladder = _factory(settings.planner)(own, timing, math.isfinite(budget))
     quick: list[Planner] = []
-    if values["replan_margin"] == SETTLED and math.isfinite(budget):
+    if settled and math.isfinite(budget):
         at_once = Timing(timing.horizon, *QUICK)
         quick = [level.at(at_once) for level in ladder.quick or ladder.levels[:1]]
     budgets = [min(budget, plan_time_budget(AUTOMATIC, level.timing)) for level in quick]
@@ -56,22 +74,14 @@ def make_planner(name: str, values: Mapping[str, Any]) -> AnytimePlanner:
     return AnytimePlanner(replace(ladder, levels=[*quick, *ladder.levels]), budgets, configured=len(quick))
 
 
-def best_level(name: str, values: Mapping[str, Any], timing: Timing) -> Planner:
+def best_level(name: str, own: Settings, timing: Timing) -> Planner:
     """The planner ``name`` at its best level, for whoever waits for its plans; raises as :func:`make_planner`."""
-    check_planner_name(name)
-    return _factory(name)(values, timing, False).levels[0]
+    return _factory(name)(own, timing, False).levels[0]
 
 
-def configured_timing(values: Mapping[str, Any]) -> Timing:
-    """The timing of ``values``; raises :class:`TimingError`.
-
-    For a replan margin of :data:`SETTLED` that of a machine without the time for :data:`QUICK`.
-    """
-    margin = values["replan_margin"]
-    return Timing(values["horizon"], MARGIN if margin == SETTLED else margin, values["replan_interval"])
-
-
+@functools.cache
 def _factory(name: str) -> Factory:
+    check_planner_name(name)
     module, _, function = PLANNERS.get(name, name).partition(":")
     try:
         return getattr(importlib.import_module(module), function)

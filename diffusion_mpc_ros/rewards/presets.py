@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from diffusion_mpc_ros.core import config_files
 from diffusion_mpc_ros.core.errors import ConfigurationError, RewardError, brief
 from diffusion_mpc_ros.core.parameters import Parameter
 from diffusion_mpc_ros.rewards.registry import RewardTerm
@@ -23,45 +23,27 @@ class Preset:
     """A named setting; what it does not mention is at its default."""
 
     name: str
-    description: str
+    description: str = ""
     weights: dict[str, float] = field(default_factory=dict)
-    parameters: dict[str, Any] = field(default_factory=dict)
+    parameters: dict[str, float | tuple[float, ...]] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
 
 
 def load_presets(path: str | Path) -> dict[str, Preset]:
     """Presets of ``rewards.yaml`` by name; raises :class:`ConfigurationError` for an unreadable or unknown entry."""
-    try:
-        data = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, OverflowError, RecursionError, yaml.YAMLError) as error:
-        raise ConfigurationError(f"reward presets {str(path)!r} are not readable: {error}") from None
-    return parse_presets(data, str(path))
+    return parse_presets(config_files.read(path), str(path))
 
 
 def parse_presets(data: Any, path: str) -> dict[str, Preset]:
-    """Check ``data``, as parsed from ``path``; see :func:`load_presets`."""
-    if not isinstance(data, dict) or not isinstance(data.get("presets"), dict):
+    """Check ``data``, as read from ``path``; see :func:`load_presets`."""
+    if not isinstance(data, dict) or set(data) != {"presets"} or not isinstance(data["presets"], dict):
         raise ConfigurationError(f"{path} needs a mapping 'presets' of name to weights, parameters, constraints")
     presets = {}
     for name, entry in data["presets"].items():
-        kinds = {"description": str, "weights": dict, "parameters": dict, "constraints": list}
-        if (
-            not isinstance(name, str)
-            or SEPARATOR in name
-            or not isinstance(entry, dict)
-            or not all(isinstance(value, kinds.get(key, ())) for key, value in entry.items())
-        ):
-            raise ConfigurationError(
-                f"preset {brief(name)} of {path} needs a name without {SEPARATOR!r} and may have a text description, "
-                f"mappings weights and parameters, a list constraints, got {brief(entry)}"
-            )
-        presets[name] = Preset(
-            name,
-            entry.get("description", ""),
-            dict(entry.get("weights", {})),
-            dict(entry.get("parameters", {})),
-            tuple(entry.get("constraints", ())),
-        )
+        where = f"preset {brief(name)} of {path}"
+        if SEPARATOR in name or not isinstance(entry, dict) or "name" in entry:
+            raise ConfigurationError(f"{where} needs a name without {SEPARATOR!r} and a mapping, got {brief(entry)}")
+        presets[name] = config_files.build(Preset, {"name": name, **entry}, where)
     return presets
 
 

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import dacite
 import numpy as np
 import torch
 from torch import nn
 
+from diffusion_mpc_ros.core import config_files
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
@@ -251,7 +251,7 @@ def write_metadata(
 def read_prior(run_dir: Path) -> tuple[PretrainConfig, dict[str, Any], dict[str, Any]]:
     """Configuration, metadata and checkpoint of a run; raises :class:`ConfigurationError` when it is not there."""
     run, checkpoint = read_run(run_dir)
-    return dacite.from_dict(PretrainConfig, run["config"], dacite.Config(cast=[Path, tuple])), run, checkpoint
+    return config_files.build(PretrainConfig, run["config"], f"the configuration of {run_dir}"), run, checkpoint
 
 
 def main(config: PretrainConfig) -> None:

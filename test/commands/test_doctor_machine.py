@@ -152,7 +152,7 @@ def test_configuration_keeps_the_thresholds_and_names_a_wrong_one(monkeypatch, t
     shipped = software.config_file("safety.yaml").read_text()
     (tmp_path / "safety.yaml").write_text(shipped.replace("value: 0.9", "value: 2.9"))
     monkeypatch.setattr(software, "config_file", lambda name: tmp_path / name)
-    with pytest.raises(ConfigurationError, match="tilt_max = 2.9 rad is out of bounds 0.2 .. 1.4"):
+    with pytest.raises(ConfigurationError, match="tilt_max = 2.9: needed is a number in 0.2 .. 1.4 rad"):
         software.check_configuration(Context("lo", 1))
 
 
@@ -174,4 +174,4 @@ def test_a_node_parameter_that_ros_would_ignore_or_refuse_is_named(monkeypatch, 
     text = str(raised.value)
     assert "planner.yaml: steps = 0: needed is a whole number in 1 .. 100" in text
     assert "autostart = '1': needed is true or false" in text
-    assert "state_estimator has no parameter 'odom'" in text and "reward_composer" not in text
+    assert "state_estimator has no setting 'odom'" in text and "reward_composer" not in text

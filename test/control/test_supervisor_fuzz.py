@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.modes import REQUESTS, TRANSITIONS, Event, Mode
-from diffusion_mpc_ros.control.settings import BOUNDS, SafetySettings
+from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.control.supervisor import Supervisor, SupervisorInput, SupervisorOutput
 from diffusion_mpc_ros.core.go2 import (
     CONTROL_DT,
@@ -27,6 +27,7 @@ from diffusion_mpc_ros.core.go2 import (
     STANDING_KD,
     STANDING_KP,
 )
+from diffusion_mpc_ros.core.settings import declarations
 from diffusion_mpc_ros.core.types import LowState
 
 INPUTS, TICKS = 100_000, 250
@@ -58,13 +59,15 @@ LINKS = (
     dataclasses.replace(SOUND, clock_error="the clock stands still"),
 )
 
+BOUNDS = {name: (entry.setting.low, entry.setting.high) for name, entry in declarations(SafetySettings).items()}
+
 
 def random_settings(rng: np.random.Generator) -> SafetySettings:
     """Thresholds anywhere in their bounds; the motions short, so that a sequence gets through several."""
-    values = {name: float(rng.uniform(low, high)) for name, (_, low, high) in BOUNDS.items()}
+    values = {name: float(rng.uniform(low, high)) for name, (low, high) in BOUNDS.items()}
     values["violation_ticks"] = float(rng.integers(1, 11))
     for name in ("fold_time", "stand_up_time", "sit_down_time", "settle_time", "plan_timeout"):
-        values[name] = BOUNDS[name][1] * float(rng.uniform(1.0, 1.5))
+        values[name] = BOUNDS[name][0] * float(rng.uniform(1.0, 1.5))
     # Most robots are fit to stand: hot motors and empty batteries are among what goes wrong.
     values["motor_temperature_max"] = float(rng.uniform(60.0, 110.0))
     values["battery_min"], values["arming_battery_min"] = sorted(rng.uniform(0.0, 60.0, 2).tolist())

@@ -315,14 +315,14 @@ def test_bad_shapes_and_samples_that_are_not_finite_are_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"sampler": "euler"}, "valid samplers: ddpm, ddim"),
-        ({"candidates": 0}, "at least 1"),
+        ({"sampler": "euler"}, "needed is one of ddpm, ddim"),
+        ({"candidates": 0}, "candidates = 0: needed is a whole number in 1 .. 256"),
         ({"refresh_steps": 11}, "0 <= refresh_steps <= steps"),
         ({"cached_steps": 10}, "0 <= m < steps"),
-        ({"noise_scale": float("nan")}, "noise_scale must be finite"),
-        ({"guidance_scale": -1.0}, "guidance_scale must be finite"),
-        ({"survivors": 0.0}, "0 < share <= 1, got 0.0"),
-        ({"survivors": float("nan")}, "0 < share <= 1, got nan"),
+        ({"noise_scale": float("nan")}, "noise_scale = nan: needed is a number in 0 .. 10, or auto"),
+        ({"guidance_scale": -1.0}, "guidance_scale = -1.0: needed"),
+        ({"survivors": 0.0}, "survivors = 0.0: needed is a number in 0.01 .. 1"),
+        ({"survivors": float("nan")}, "survivors = nan: needed is a number in 0.01 .. 1"),
         ({"steps": 11}, "11 denoising steps"),
     ],
 )

@@ -47,7 +47,7 @@ def test_released_selected_and_activated_again(start_node, probe, link, capsys):
     assert set_controller("normal").successful
     assert active_mode(link) == "normal"
     refused = set_controller("sport")
-    assert not refused.successful and "'sport' is none of normal, ai, advanced, mcf" in refused.reason
+    assert not refused.successful and "'sport': needed is one of '', normal, ai, advanced, mcf" in refused.reason
     assert active_mode(link) == "normal"
     assert set_controller("").successful
     assert active_mode(link) == ""
@@ -56,4 +56,4 @@ def test_released_selected_and_activated_again(start_node, probe, link, capsys):
 def test_an_unknown_controller_at_start_is_refused(start_node, link):
     node = start_node("go2_simulator", network_interface="lo", domain_id=link, robot_controller="sport")
     assert node.wait() == 2
-    assert "robot_controller 'sport' is none of normal, ai, advanced, mcf" in node.output
+    assert "robot_controller = 'sport': needed is one of '', normal, ai, advanced, mcf" in node.output

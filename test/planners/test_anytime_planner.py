@@ -134,18 +134,24 @@ def test_measuring_ends_with_the_second_plan_over_the_limit(make):
     assert len(plan_times(planner, 5, RewardSettings(), limit=ALWAYS)) == 5
 
 
+def configured(artefact, **changed) -> AnytimePlanner:
+    """The planner of the shipped parameters on another artefact, ``changed`` where said, on one thread."""
+    own = {"artefact": str(artefact), "threads": 1, "backend": "onnxruntime"}
+    shared = {name: changed.pop(name) for name in ("replan_margin", "time_budget_ms") if name in changed}
+    settings, sampling = bringup.load_settings("planner")
+    return make_planner(replace(settings, **shared), replace(sampling, **own, **changed))
+
+
 def test_the_shipped_parameters_make_a_planner_with_a_budget(random_artefact):
-    values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1}
-    values["backend"] = "onnxruntime"
-    planner = make_planner("diffusion_mpc", values)
+    planner = configured(random_artefact)
     assert planner.budgets == pytest.approx([0.8 * 0.04] * 6)
     assert planner.timing == Timing()
     assert planner.describe().endswith("onnxruntime, 1 thread, time budget 32 ms")
     assert planner.describe_level().endswith(", f32, D = 3, R = 2")
-    unlimited = make_planner("diffusion_mpc", {**values, "time_budget_ms": 0.0})
+    unlimited = configured(random_artefact, time_budget_ms=0.0)
     assert len(unlimited.levels) == 1 and unlimited.describe().endswith("no time budget")
     with pytest.raises(TimingError, match="time budget 61 ms does not fit"):
-        make_planner("diffusion_mpc", {**values, "time_budget_ms": 61.0})
+        configured(random_artefact, time_budget_ms=61.0)
 
 
 @pytest.mark.parametrize(
@@ -178,8 +184,7 @@ def test_one_core_is_left_to_the_other_executables(random_artefact, monkeypatch,
 @pytest.fixture
 def settled(random_artefact):
     """The planner of parameters that leave the replan margin to the start."""
-    values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1, "replan_margin": -1}
-    return make_planner("diffusion_mpc", {**values, "candidates": 4, "backend": "onnxruntime"})
+    return configured(random_artefact, replan_margin=None, candidates=4)
 
 
 def test_a_margin_that_is_settled_adds_a_level_with_a_plan_every_tick(settled):
@@ -234,20 +239,17 @@ def test_int8_is_tried_with_a_plan_every_tick_where_it_can_be(random_artefact, m
         return artefact
 
     monkeypatch.setattr(inference, "int8_artefact", int8)
-    values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1, "candidates": 1}
-    values |= {"backend": "onnxruntime", "precision": "auto"}
-    planner = make_planner("diffusion_mpc", {**values, "replan_margin": -1})
+    planner = configured(random_artefact, replan_margin=None, candidates=1, precision="auto")
     assert planner.configured == len(rungs)
     facts = [(level.facts()["precision"], level.timing.replan_margin) for level in planner.levels]
     assert facts == [*((rung, 1) for rung in rungs), *[("f32", 3)] * (len(facts) - len(rungs))]
     # A margin that is given leaves nothing to settle.
-    fixed = make_planner("diffusion_mpc", values)
+    fixed = configured(random_artefact, candidates=1, precision="auto")
     assert {level.facts()["precision"] for level in fixed.levels} == {"f32"} and fixed.configured == 0
 
 
 def test_without_a_time_budget_the_margin_is_the_configured_one(random_artefact):
-    values = {**bringup.load_parameters("planner"), "artefact": str(random_artefact), "threads": 1, "replan_margin": -1}
-    planner = make_planner("diffusion_mpc", {**values, "time_budget_ms": 0.0})
+    planner = configured(random_artefact, replan_margin=None, time_budget_ms=0.0)
     assert len(planner.levels) == 1 and planner.timing == Timing() and planner.configured == 0
 
 

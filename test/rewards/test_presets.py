@@ -67,7 +67,18 @@ def test_parameters_that_nothing_weighs_must_agree():
         combine([height("c", 1.0, 0.2), second], TERMS, PARAMETERS)
 
 
-@pytest.mark.parametrize("text", ["presets: [", "terms: {}", "presets: {a: {weight: 1}}", "presets: {a+b: {}}"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "presets: [",
+        "terms: {}",
+        "presets: {a: {weight: 1}}",
+        "presets: {a+b: {}}",
+        "presets: {a: {constraints: torque}}",
+        "presets: {a: {weights: {energy: much}}}",
+        "presets: {a: {name: b}}",
+    ],
+)
 def test_an_unreadable_preset_file_is_refused(tmp_path, text):
     path = tmp_path / "rewards.yaml"
     path.write_text(text)
@@ -76,5 +87,5 @@ def test_an_unreadable_preset_file_is_refused(tmp_path, text):
 
 
 def test_a_missing_preset_file_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match="not readable"):
+    with pytest.raises(ConfigurationError, match="cannot be read"):
         load_presets(tmp_path / "absent.yaml")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from diffusion_mpc_ros.commands.config_files import load_config
+from diffusion_mpc_ros.core.config_files import load
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.training.collect import CollectConfig
@@ -29,19 +29,19 @@ FILES = {
 
 @pytest.mark.parametrize("name", FILES)
 def test_shipped_files_agree_with_the_defaults(name):
-    assert load_config(FILES[name], config_file(f"training/{name}.yaml")) == FILES[name]()
+    assert load(FILES[name], config_file(f"training/{name}.yaml")) == FILES[name]()
 
 
 def test_the_datasets_of_the_prior_are_those_that_the_shipped_files_collect():
     folder = config_file("training/collect.yaml").parent
-    configs = [load_config(CollectConfig, path) for path in sorted(folder.glob("collect*.yaml"))]
+    configs = [load(CollectConfig, path) for path in sorted(folder.glob("collect*.yaml"))]
     assert {config.output for config in configs} == set(PretrainConfig().datasets)
     assert len({config.seed for config in configs}) == len(configs)
 
 
 def test_compared_networks_differ_in_nothing_but_the_network():
     folder = config_file("training/pretrain.yaml").parent / "networks"
-    configs = {path.stem: load_config(PretrainConfig, path) for path in sorted(folder.glob("*.yaml"))}
+    configs = {path.stem: load(PretrainConfig, path) for path in sorted(folder.glob("*.yaml"))}
     assert {config.network.kind for config in configs.values()} == set(NETWORKS)
     for name, config in configs.items():
         network = config.network
@@ -62,10 +62,10 @@ def test_bad_files_name_the_cause(tmp_path, text, cause):
     path = tmp_path / "bad.yaml"
     path.write_text(text)
     with pytest.raises(ConfigurationError, match=cause) as error:
-        load_config(PretrainConfig, path)
+        load(PretrainConfig, path)
     assert str(path) in str(error.value)
 
 
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigurationError, match="nothing.yaml"):
-        load_config(PretrainConfig, tmp_path / "nothing.yaml")
+        load(PretrainConfig, tmp_path / "nothing.yaml")

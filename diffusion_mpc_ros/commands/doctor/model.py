@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,8 +30,8 @@ def check_plan_time(context: Context) -> Finding:
     from diffusion_mpc_ros.planners.latency import guided, plan_times
     from diffusion_mpc_ros.planners.registry import make_planner
 
-    parameters = {**bringup.load_parameters("planner"), "artefact": _artefact(context), "time_budget_ms": 0.0}
-    planner = make_planner(parameters["planner"], parameters)
+    settings, own = bringup.load_settings("planner")
+    planner = make_planner(replace(settings, time_budget_ms=0.0), replace(own, artefact=_artefact(context)))
     rewards = guided(planner.reward_terms)
     start = time.monotonic()
     plan_times(planner, 2, rewards)

@@ -1,19 +1,19 @@
-"""Diffusion-MPC from flat settings, as ROS parameters and ``config/planner.yaml`` give them."""
+"""The settings of Diffusion-MPC, and the planner that they ask for."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError, DiffusionMpcError
 from diffusion_mpc_ros.core.resources import model_folder
+from diffusion_mpc_ros.core.settings import setting
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.artefact import Artefact
-from diffusion_mpc_ros.diffusion.inference import has_openvino
+from diffusion_mpc_ros.diffusion.inference import BACKENDS, PRECISIONS, has_openvino
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.anytime_planner import Ladder
 from diffusion_mpc_ros.planners.diffusion_mpc.ladder import make_ladder
@@ -21,9 +21,6 @@ from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig,
 from diffusion_mpc_ros.planners.latency import guided, plan_times
 from diffusion_mpc_ros.realtime.scheduling import usable_cores
 
-SAMPLING = (
-    "candidates", "sampler", "steps", "cached_steps", "refresh_ticks", "guidance_scale", "survivors", "seed",
-)  # fmt: skip
 # Stands for the best precision, and int8 where only that has the time for a plan every tick.
 SETTLED_PRECISION, BEST_PRECISION = "auto", "f32"
 # Stands for the backend that measurement finds quickest, of these.
@@ -35,27 +32,56 @@ WORTH_CORES = 0.8
 THREAD_PLANS = 10
 
 
-def make(values: Mapping[str, Any], timing: Timing, budgeted: bool) -> Ladder:
-    """The planner of ``values``, named as in ``config/planner.yaml``; see :data:`planners.registry.Factory`.
+@dataclass(frozen=True)
+class DiffusionMpcSettings(SamplingOptions):
+    """diffusion_mpc: how it samples, from which model, and on what it computes; settings of the node planner."""
+
+    artefact: str = setting("Model artefact: its name in models/, or a path to its folder.", "go2")
+    hold_committed: bool = setting("Hold the actions that are already committed fixed while sampling.", True)
+    backend: str = setting(
+        "Inference; auto: the quicker one of those installed, measured at start.", "auto", choices=BACKENDS
+    )
+    precision: str = setting(
+        "Arithmetic of the network: int8 needs VNNI, bf16 OpenVINO and AVX-512 BF16; auto, with replan_margin auto: "
+        "f32, and int8 where only that has the time for a plan every tick.",
+        BEST_PRECISION,
+        choices=(*PRECISIONS, SETTLED_PRECISION),
+    )
+    threads: int = setting(
+        "Threads of the inference backend; 0: as many as measurement finds worth a core.",
+        MEASURED_THREADS,
+        low=0,
+        high=64,
+    )
+
+    @property
+    def sampling(self) -> SamplingOptions:
+        """Those of how it samples alone."""
+        return SamplingOptions(**{field.name: getattr(self, field.name) for field in fields(SamplingOptions)})
+
+
+def make(settings: DiffusionMpcSettings, timing: Timing, budgeted: bool) -> Ladder:
+    """The planner of ``settings``; see :data:`planners.registry.Factory`.
 
     Raises :class:`ArtefactError`, :class:`ConfigurationError` or :class:`TimingError`.
     """
+    settled = settings.precision == SETTLED_PRECISION
     config = DiffusionMpcConfig(
         timing=timing,
-        sampling=SamplingOptions(**{name: values[name] for name in SAMPLING}),
-        hold_committed=values["hold_committed"],
-        threads=values["threads"],
-        backend=values["backend"],
-        precision=BEST_PRECISION if values["precision"] == SETTLED_PRECISION else values["precision"],
+        sampling=settings.sampling,
+        hold_committed=settings.hold_committed,
+        threads=settings.threads,
+        backend=settings.backend,
+        precision=BEST_PRECISION if settled else settings.precision,
     )
-    loaded = artefact.load(model_folder(values["artefact"]))
+    loaded = artefact.load(model_folder(settings.artefact))
     if config.backend == MEASURED_BACKEND:
         config = replace(config, backend=measure_backends(loaded, config))
     if config.threads == MEASURED_THREADS:
         config = replace(config, threads=measure_threads(loaded, config, usable_cores()))
     threads = f"{config.threads} thread{'s' if config.threads > 1 else ''}"
     levels = make_ladder(loaded, config, budgeted)
-    quick = levels[:1] + (in_int8(loaded, config) if values["precision"] == SETTLED_PRECISION and budgeted else [])
+    quick = levels[:1] + (in_int8(loaded, config) if settled and budgeted else [])
     return Ladder(levels, f"{loaded.name}, {config.backend}, {threads}", quick)
 
 

@@ -1,0 +1,210 @@
+"""What can be set of every node: one dataclass each. ROS declarations, ``config/*.yaml``, command line and docs follow.
+
+Nothing of ROS is imported here: ``bringup`` checks by it before any process starts.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from diffusion_mpc_ros.control.gamepad_layouts import LAYOUT_NAMES
+from diffusion_mpc_ros.core import config_files
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.go2 import ROBOT_CONTROLLERS
+from diffusion_mpc_ros.core.settings import Declaration, Settings, declarations, setting, suggestion
+from diffusion_mpc_ros.planners.diffusion_mpc.settings import DiffusionMpcSettings
+from diffusion_mpc_ros.planners.registry import settings_of
+from diffusion_mpc_ros.planners.settings import PlanningSettings
+from diffusion_mpc_ros.realtime.settings import TimingSettings
+from diffusion_mpc_ros.rewards.registry import TERMS
+
+# Stands for a prefix of frames that follows the namespace.
+FRAME_PREFIX = "auto"
+Velocity = tuple[float, float, float]
+
+
+def _priority(default: int) -> Any:
+    """The nearer to the motors, the higher."""
+    text = "SCHED_FIFO priority of what has a deadline, where the system grants it; 0: none."
+    return setting(text, default, low=0, high=98)
+
+
+def _velocity(description: str, default: Velocity) -> Any:
+    """Of vx, vy and yaw rate, or of their change."""
+    return setting(description, default, low=0.0, high=100.0)
+
+
+@dataclass(frozen=True)
+class RobotLinkSettings(Settings):
+    """Where the Unitree topics are."""
+
+    network_interface: str = setting(
+        "Network card of the Unitree topics; lo in simulation.", "lo", option="network_interface"
+    )
+    domain_id: int = setting(
+        "DDS domain of the Unitree topics: 0 on the robot, 1 in simulation.", 1, low=0, high=230, option="domain_id"
+    )
+    wait_for_interface: float = setting(
+        "How long to wait for a network card that is not there or has no IPv4 address yet; 0: refuse at once. For a "
+        "start at boot (systemd) take longer than the card needs, such as 120.",
+        0.0,
+        unit="s",
+        low=0.0,
+        high=3600.0,
+        option="wait_for_interface",
+    )
+
+
+@dataclass(frozen=True)
+class RobotSettings(RobotLinkSettings):
+    """Which robot, and where."""
+
+    robot: str = setting(
+        "Robot profile in config/robots: go2, or unitree_mujoco for Unitree's own simulator, which you start yourself.",
+        "go2",
+        option="robot",
+    )
+    simulator_on_network: bool = setting(
+        "The simulator of the robot profile runs on another computer: no real robot answers on the network card.",
+        False,
+        option="simulator_on_network",
+    )
+
+
+@dataclass(frozen=True)
+class FrameSettings(Settings):
+    """Names of frames (REP 105)."""
+
+    base_frame: str = setting("Frame of the robot's base; IMU and feet are given in it.", "base")
+    frame_prefix: str = setting(
+        "Put before the names of frames; auto: <namespace>/, nothing without a namespace.", FRAME_PREFIX
+    )
+
+
+@dataclass(frozen=True)
+class Go2SimulatorSettings(RobotLinkSettings):
+    """go2_simulator: a MuJoCo Go2 in real time behind the Unitree topics."""
+
+    viewer: bool = setting("Open MuJoCo's viewer; needs a display.", False, option="viewer")
+    friction: float = setting("Sliding friction coefficient of the ground.", 0.8, low=0.05, high=3.0, live=True)
+    payload: float = setting("Payload fixed to the base.", 0.0, unit="kg", low=0.0, high=20.0, live=True)
+    robot_controller: str = setting(
+        "The robot's own controller that is active; empty: none.", "", choices=("", *ROBOT_CONTROLLERS), live=True
+    )
+    releases_needed: int = setting("How many releases the robot's own controller takes.", 1, low=1, high=100)
+    realtime_priority: int = _priority(50)
+
+
+@dataclass(frozen=True)
+class StateEstimatorSettings(FrameSettings, RobotSettings):
+    """state_estimator: rt/lowstate in; RobotState, joint states, IMU and odometry out, 50 times a second."""
+
+    odom_frame: str = setting("Odometry frame.", "odom")
+    realtime_priority: int = _priority(30)
+
+
+RewardWeightSettings = dataclasses.make_dataclass(
+    "RewardWeightSettings",
+    [
+        (
+            term.name,
+            float,
+            setting(
+                f"Weight of {term.name}: {term.description}.",
+                float(term.default_weight),
+                unit=f"1/({term.unit})",
+                low=term.min_weight,
+                high=term.max_weight,
+                live=True,
+            ),
+        )
+        for term in TERMS.values()
+    ],
+    bases=(Settings,),
+    frozen=True,
+)
+
+
+@dataclass(frozen=True)
+class RewardComposerSettings(Settings):
+    """reward_composer: the weights of the reward terms; presets are in rewards.yaml."""
+
+    ramp_time: float = setting("Time over which weights move to new values.", 1.0, unit="s", low=0.0, high=60.0)
+    weights: RewardWeightSettings = dataclasses.field(default_factory=RewardWeightSettings)
+
+
+@dataclass(frozen=True)
+class PlannerSettings(FrameSettings, PlanningSettings):
+    """planner: robot states, velocity commands and reward weights in, plans out."""
+
+    max_command: Velocity = _velocity(
+        "Bounds of the vx, vy [m/s] and yaw rate [rad/s] that are planned for.", (1.0, 0.5, 1.0)
+    )
+    max_command_rate: Velocity = _velocity("Bounds of their change [m/s^2, m/s^2, rad/s^2].", (2.0, 2.0, 4.0))
+    realtime_priority: int = _priority(10)
+
+
+@dataclass(frozen=True)
+class CommandPublisherSettings(TimingSettings, RobotSettings):
+    """command_publisher: plans in, rt/lowcmd out at 50 Hz, watched by the safety supervisor (safety.yaml)."""
+
+    sim: bool = setting("The robot is simulated, on the loopback; autostart needs that.", False, option="sim")
+    autostart: bool = setting("Stand up and walk without being asked; in simulation only.", False, option="autostart")
+    artefact: str = setting(
+        "The planner's model artefact; checked before arming. Empty: plans of any artefact.",
+        DiffusionMpcSettings.artefact,
+    )
+    dry_run: bool = setting(
+        "Do everything, but send the commands to rt/lowcmd_dry_run, where no robot listens.", False, option="dry_run"
+    )
+    release_robot_controller: bool = setting("Make the robot's own controller lie down and let go at the start.", False)
+    restore_robot_controller: bool = setting("Give the motors back to the released controller at the end.", False)
+    stick_velocity: Velocity = _velocity(
+        "What a stick at its stop asks for: vx, vy [m/s], yaw rate [rad/s].", (1.0, 0.5, 1.0)
+    )
+    command_deadband: float = setting(
+        "Part of a stick's range around its middle that counts as zero.", 0.08, low=0.0, high=0.5
+    )
+    cmd_vel_timeout: float = setting(
+        "Age from which cmd_vel, joy or the remote counts as silent.", 0.5, unit="s", low=0.05, high=5.0
+    )
+    gamepad_layout: str = setting("Layout of the gamepad on joy.", "auto", choices=LAYOUT_NAMES)
+    realtime_priority: int = _priority(60)
+
+    #: What the planner says for both: its settings of these names.
+    OWNED_BY_PLANNER = ("artefact", *(field.name for field in dataclasses.fields(TimingSettings)))
+
+
+NODES: Mapping[str, type[Settings]] = {
+    "go2_simulator": Go2SimulatorSettings,
+    "state_estimator": StateEstimatorSettings,
+    "reward_composer": RewardComposerSettings,
+    "planner": PlannerSettings,
+    "command_publisher": CommandPublisherSettings,
+}
+
+
+def settings_of_node(node: str, planner: str = PlannerSettings.planner) -> tuple[type[Settings], ...]:
+    """Return what can be set of ``node``: its own settings, and those of ``planner`` where the node plans.
+
+    Raises :class:`ConfigurationError` for an unknown node or planner.
+    """
+    if node not in NODES:
+        raise ConfigurationError(f"there is no node {node!r}{suggestion(node, NODES)}; there are {', '.join(NODES)}")
+    return (NODES[node], settings_of(planner)) if node == "planner" else (NODES[node],)
+
+
+def declarations_of_node(node: str, planner: str = PlannerSettings.planner) -> dict[str, Declaration]:
+    """Return the declarations of all settings of ``node`` by name; raises as :func:`settings_of_node`."""
+    return {name: entry for kind in settings_of_node(node, planner) for name, entry in declarations(kind).items()}
+
+
+def find(node: str, name: str, planner: str = PlannerSettings.planner) -> Declaration:
+    """Return the declaration of a setting; raises :class:`ConfigurationError` naming the nearest ones there are."""
+    known = declarations_of_node(node, planner)
+    if name not in known:
+        raise config_files.unknown(node, name, known)
+    return known[name]
