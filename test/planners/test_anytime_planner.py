@@ -231,21 +231,43 @@ def test_under_load_it_plans_more_rarely_before_it_plans_worse(settled, machine)
     assert settled.level == 2
 
 
-@pytest.mark.parametrize(("graph", "rungs"), [(True, ["f32", "int8"]), (False, ["f32"])])
-def test_int8_is_tried_with_a_plan_every_tick_where_it_can_be(random_artefact, monkeypatch, graph, rungs):
+@pytest.fixture(params=[True, False], ids=["int8 graph", "no int8 graph"])
+def has_int8(request, monkeypatch):
     def int8(artefact):
-        if not graph:
+        if not request.param:
             raise ConfigurationError("no int8 graph")
         return artefact
 
     monkeypatch.setattr(inference, "int8_artefact", int8)
-    planner = configured(random_artefact, replan_margin=None, candidates=1, precision="auto")
-    assert planner.configured == len(rungs)
-    facts = [(level.facts()["precision"], level.timing.replan_margin) for level in planner.levels]
-    assert facts == [*((rung, 1) for rung in rungs), *[("f32", 3)] * (len(facts) - len(rungs))]
-    # A margin that is given leaves nothing to settle.
-    fixed = configured(random_artefact, candidates=1, precision="auto")
-    assert {level.facts()["precision"] for level in fixed.levels} == {"f32"} and fixed.configured == 0
+    return request.param
+
+
+def rungs(planner):
+    facts = [level.facts() for level in planner.levels]
+    return [(fact["precision"], fact["candidates"], fact["cached_steps"]) for fact in facts]
+
+
+def test_int8_is_a_rung_before_candidates_are_given_up(random_artefact, has_int8):
+    """N = 2: two candidates, one, then five and three steps left of ten."""
+    below = "int8" if has_int8 else "f32"
+    steps = [(below, 1, 0), (below, 1, 5), (below, 1, 7)]
+    best = [("f32", 2, 0), *([("int8", 2, 0)] if has_int8 else [])]
+    given = configured(random_artefact, candidates=2, precision="auto")
+    assert rungs(given) == best + steps and given.configured == 0
+    # With a margin that is settled at start, both are tried with a plan every tick before.
+    settled = configured(random_artefact, replan_margin=None, candidates=2, precision="auto")
+    assert rungs(settled) == best + best + steps and settled.configured == len(best)
+    assert [level.timing.replan_margin for level in settled.levels] == [1] * len(best) + [3] * len(best + steps)
+    # Without a time budget there is nothing to choose from.
+    unlimited = configured(random_artefact, candidates=2, precision="auto", time_budget_ms=0.0)
+    assert rungs(unlimited) == best[:1]
+
+
+@pytest.mark.parametrize(("margin", "told"), [(3, False), (4, True)])
+def test_a_margin_past_the_one_of_the_card_is_told(random_artefact, margin, told):
+    """The card of the artefact says D = 3."""
+    text = configured(random_artefact, replan_margin=margin).describe()
+    assert ("committed actions, trained for 3" in text) == told
 
 
 def test_without_a_time_budget_the_margin_is_the_configured_one(random_artefact):

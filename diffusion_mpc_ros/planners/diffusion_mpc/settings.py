@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
@@ -21,8 +22,8 @@ from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig,
 from diffusion_mpc_ros.planners.latency import guided, plan_times
 from diffusion_mpc_ros.realtime.scheduling import usable_cores
 
-# Stands for the best precision, and int8 where only that has the time for a plan every tick.
-SETTLED_PRECISION, BEST_PRECISION = "auto", "f32"
+# Stands for the best precision, and the quick one where the best has not the time.
+SETTLED_PRECISION, BEST_PRECISION, QUICK_PRECISION = "auto", "f32", "int8"
 # Stands for the backend that measurement finds quickest, of these.
 MEASURED_BACKEND, INSTALLABLE = "auto", ("onnxruntime", "openvino")
 # Stands for the number of threads that measurement finds best.
@@ -42,8 +43,8 @@ class DiffusionMpcSettings(SamplingOptions):
         "Inference; auto: the quicker one of those installed, measured at start.", "auto", choices=BACKENDS
     )
     precision: str = setting(
-        "Arithmetic of the network: int8 needs VNNI, bf16 OpenVINO and AVX-512 BF16; auto, with replan_margin auto: "
-        "f32, and int8 where only that has the time for a plan every tick.",
+        "Arithmetic of the network: int8 needs VNNI, bf16 OpenVINO and AVX-512 BF16; auto: f32, and int8 where f32 has "
+        "not the time, before candidates are given up.",
         BEST_PRECISION,
         choices=(*PRECISIONS, SETTLED_PRECISION),
     )
@@ -65,32 +66,43 @@ def make(settings: DiffusionMpcSettings, timing: Timing, budgeted: bool) -> Ladd
 
     Raises :class:`ArtefactError`, :class:`ConfigurationError` or :class:`TimingError`.
     """
-    settled = settings.precision == SETTLED_PRECISION
+    loaded = artefact.load(model_folder(settings.artefact))
+    is_settled = settings.precision == SETTLED_PRECISION
     config = DiffusionMpcConfig(
         timing=timing,
         sampling=settings.sampling,
         hold_committed=settings.hold_committed,
         threads=settings.threads,
         backend=settings.backend,
-        precision=BEST_PRECISION if settled else settings.precision,
+        precision=BEST_PRECISION if is_settled else settings.precision,
     )
-    loaded = artefact.load(model_folder(settings.artefact))
+    config = measure(loaded, config)
+    levels = make_ladder(loaded, config, budgeted)
+    computing = config.backend
+    quick = levels[:1]
+    if is_settled and budgeted:
+        # Before candidates are given up: the same plan in int8.
+        int8 = replace(config, precision=QUICK_PRECISION, backend=settings.backend)
+        with contextlib.suppress(ConfigurationError):  # no int8 graph, or a processor too old for it
+            int8 = measure(loaded, int8)
+            below = make_ladder(loaded, int8)
+            levels, quick = levels[:1] + below, quick + below[:1]
+            computing += f" (int8: {int8.backend})" if int8.backend != config.backend else ""
+    threads = f"{config.threads} thread{'s' if config.threads > 1 else ''}"
+    parts = [loaded.name, computing, threads]
+    trained = loaded.description.replan_margin
+    if settings.hold_committed and timing.replan_margin > trained:
+        parts.append(f"held to D = {timing.replan_margin} committed actions, trained for {trained}")
+    return Ladder(levels, ", ".join(parts), quick)
+
+
+def measure(loaded: Artefact, config: DiffusionMpcConfig) -> DiffusionMpcConfig:
+    """Return ``config`` with the backend and the threads that measurement finds best, where they are left to it."""
     if config.backend == MEASURED_BACKEND:
         config = replace(config, backend=measure_backends(loaded, config))
     if config.threads == MEASURED_THREADS:
         config = replace(config, threads=measure_threads(loaded, config, usable_cores()))
-    threads = f"{config.threads} thread{'s' if config.threads > 1 else ''}"
-    levels = make_ladder(loaded, config, budgeted)
-    quick = levels[:1] + (in_int8(loaded, config) if settled and budgeted else [])
-    return Ladder(levels, f"{loaded.name}, {config.backend}, {threads}", quick)
-
-
-def in_int8(loaded: Artefact, config: DiffusionMpcConfig) -> list[DiffusionMpcPlanner]:
-    """The planner of ``config`` in int8; none where the artefact has no int8 graph, or the processor is too old."""
-    try:
-        return [DiffusionMpcPlanner(loaded, replace(config, precision="int8"))]
-    except ConfigurationError:
-        return []
+    return config
 
 
 def measure_backends(loaded: Artefact, config: DiffusionMpcConfig) -> str:
