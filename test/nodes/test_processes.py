@@ -155,6 +155,7 @@ def test_what_is_wrong_is_told_and_nothing_moves(start_node, simulated_robot, li
         "corrupt": start_node("planner", artefact=corrupt),
         "replan margin D = 11": start_node("planner", artefact=random_artefact, replan_margin=11),
         "candidates": start_node("planner", artefact=random_artefact, candidates=0),
+        "replan_margin = 'soon'": start_node("planner", artefact=random_artefact, replan_margin="soon"),
     }
     for named, node in bad.items():
         assert node.wait() == 2, node.output
