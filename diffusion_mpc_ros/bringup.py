@@ -18,10 +18,9 @@ from typing import Any
 import yaml
 
 from diffusion_mpc_ros.core import config_files
-from diffusion_mpc_ros.core.errors import ConfigurationError, TimingError
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.settings import Declaration, Settings, declarations, same, setting, values_of, written
-from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.go2.profile import RobotProfile, check_place, load_profile
 from diffusion_mpc_ros.nodes.settings import (
     NODES,
@@ -164,7 +163,6 @@ class ProcessSpec:
 def processes(options: BringupOptions) -> list[ProcessSpec]:
     """The processes of ``options``; raises ConfigurationError for a value that does not fit."""
     planning, own = _settings("planner", options)
-    _check_timing(planning)
     parameters = {name: _parameters(name, options) for name in EXECUTABLES}
     shared = values_of(planning) | values_of(own)
     # A planner without a model has none to check.
@@ -174,13 +172,6 @@ def processes(options: BringupOptions) -> list[ProcessSpec]:
     if not options.starts_simulator:
         del parameters["go2_simulator"]
     return [ProcessSpec(name, name, values, options.namespace) for name, values in parameters.items()]
-
-
-def _check_timing(planning: PlanningSettings) -> Timing:
-    try:
-        return planning.timing
-    except TimingError as error:
-        raise TimingError(f"parameters of planner: {error}") from None
 
 
 def ros_arguments(spec: ProcessSpec) -> list[str]:

@@ -20,7 +20,7 @@ import dacite
 import yaml
 
 from diffusion_mpc_ros.core.errors import ConfigurationError, brief
-from diffusion_mpc_ros.core.settings import AUTO, Declaration, declarations, suggestion
+from diffusion_mpc_ros.core.settings import AUTO, WORDS, Declaration, declarations, suggestion
 
 Config = TypeVar("Config")
 
@@ -28,10 +28,12 @@ Config = TypeVar("Config")
 MAX_VALUE, MAX_FILE = 4096, 2**18
 # More nested than any file.
 _MAX_DEPTH = 12
-# More digits than in any whole number that is one.
-_LONGEST_INTEGER = 100
-_INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+# Longer than any number that is one.
+_LONGEST_NUMBER = 100
+_NUMBERS = {
+    int: re.compile(r"[-+]?(0|[1-9][0-9]*)"),
+    float: re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?"),
+}
 # ROS's reader knows these words as well; ``y`` and ``n`` ROS alone.
 _FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
 
@@ -113,13 +115,13 @@ def build(kind: type[Config], content: Any, where: str) -> Config:
     except dacite.MissingValueError as error:
         raise ConfigurationError(f"{where}: {error.field_path} is missing") from None
     except dacite.WrongTypeError as error:
-        declaration = declarations(kind).get(error.field_path or "")
-        if declaration is not None:
+        name = error.field_path or ""
+        if name in declarations(kind):
             raise ConfigurationError(
-                f"{where}: {declaration.refusal(dict(flat(content, where))[declaration.name])}"
+                f"{where}: {declarations(kind)[name].refusal(flat(content, where)[name])}"
             ) from None
-        needed = _name_of(error.field_type)
-        raise ConfigurationError(f"{where}: {error.field_path} = {brief(error.value)}: needed is {needed}") from None
+        needed = WORDS.get(error.field_type, error.field_type)
+        raise ConfigurationError(f"{where}: {name} = {brief(error.value)}: needed is {needed}") from None
     except ConfigurationError as error:
         raise type(error)(f"{where}: {error}") from None
 
@@ -191,59 +193,25 @@ def unknown(where: str, name: Any, names: Iterable[str]) -> ConfigurationError:
     )
 
 
-def _wrong(kind: Any, value: Any) -> dacite.WrongTypeError:
-    return dacite.WrongTypeError(field_type=kind, value=value)
-
-
-def _flag(value: Any) -> bool:
-    if isinstance(value, Plain) and value.lower() in _FLAGS:
-        return _FLAGS[value.lower()]
-    if isinstance(value, bool):
-        return value
-    raise _wrong(bool, value)
-
-
-def _integer(value: Any) -> int:
-    if isinstance(value, Plain) and len(value) <= _LONGEST_INTEGER and _INTEGER.fullmatch(value):
-        return int(value)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    raise _wrong(int, value)
-
-
-def _number(value: Any) -> float:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if is_number or isinstance(value, Plain) and _NUMBER.fullmatch(value):
+def _scalar(kind: Any, value: Any) -> Any:
+    """Return ``value`` as the type ``kind``, a whole number as a float where one is asked for."""
+    if isinstance(value, Plain):
+        if kind is bool:
+            value = _FLAGS.get(value.lower(), value)
+        elif kind in _NUMBERS and len(value) <= _LONGEST_NUMBER and _NUMBERS[kind].fullmatch(value):
+            value = kind(value)
+    if kind in (str, Path) and isinstance(value, (str, kind)):
+        return kind(value)
+    if kind in (bool, int, float) and isinstance(value, (int, float) if kind is float else kind):
         with contextlib.suppress(OverflowError):
-            number = float(value)
-            if math.isfinite(number):
-                return number
-    raise _wrong(float, value)
+            if isinstance(value, bool) == (kind is bool) and math.isfinite(value):
+                return kind(value)
+    raise dacite.WrongTypeError(field_type=kind, value=value)
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return str(value)
-    raise _wrong(str, value)
-
-
-def _path(value: Any) -> Path:
-    return value if isinstance(value, Path) else Path(_text(value))
-
-
-def _automatic(value: Any) -> Any:
-    return None if value == AUTO else value
-
-
-_SCALARS: dict[Any, Any] = {bool: _flag, int: _integer, float: _number, str: _text, Path: _path}
-_NAMES = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
-_DACITE = dacite.Config(
-    type_hooks={**_SCALARS, **{kind | None: _automatic for kind in _SCALARS}}, cast=[tuple, frozenset]
-)
-
-
-def _name_of(kind: Any) -> str:
-    return _NAMES.get(kind) or str(kind).replace("typing.", "")
+_HOOKS: dict[Any, Any] = {kind: functools.partial(_scalar, kind) for kind in WORDS}
+_HOOKS |= {kind | None: lambda value: None if value == AUTO else value for kind in WORDS}
+_DACITE = dacite.Config(type_hooks=_HOOKS, cast=[tuple, frozenset])
 
 
 @functools.cache

@@ -18,13 +18,14 @@ import types
 import typing
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass
+from pathlib import Path
 from typing import Any
 
 from diffusion_mpc_ros.core.errors import ConfigurationError, brief
 
 # How people write None.
 AUTO = "auto"
-_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
+WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text", Path: "a path"}
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class Declaration:
         """Type, range and unit in words."""
         if self.setting.choices:
             return self.range
-        kind = f"{len(typing.get_args(self.kind))} numbers [a, b, ...]" if self.base is tuple else _WORDS[self.base]
+        kind = f"{len(typing.get_args(self.kind))} numbers [a, b, ...]" if self.base is tuple else WORDS[self.base]
         return f"{kind} in {self.range}" if self.setting.low is not None else f"{kind} {self.range}".strip()
 
     def check(self, value: Any) -> None:

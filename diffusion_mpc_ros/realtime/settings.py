@@ -13,7 +13,7 @@ QUICK, MARGIN = (1, 1), Timing.replan_margin
 
 @dataclass(frozen=True)
 class TimingSettings(Settings):
-    """Horizon H, replan margin D and replan interval R (:class:`core.types.Timing`)."""
+    """Horizon H, replan margin D and replan interval R; raises :class:`TimingError` where they do not fit together."""
 
     horizon: int = setting("Horizon H: rows of a plan.", Timing.horizon, unit="control ticks", low=1, high=64)
     replan_margin: int | None = setting(
@@ -32,11 +32,12 @@ class TimingSettings(Settings):
         high=64,
     )
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.timing  # noqa: B018, raises where it makes none
+
     @property
     def timing(self) -> Timing:
-        """The timing; of a replan margin that is settled at start, that without the time for :data:`QUICK`.
-
-        Raises :class:`TimingError` where H, D and R do not fit together.
-        """
+        """The timing; of a replan margin that is settled at start, that without the time for :data:`QUICK`."""
         margin = MARGIN if self.replan_margin is None else self.replan_margin
         return Timing(self.horizon, margin, self.replan_interval)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
 from diffusion_mpc_ros.core.errors import ConfigurationError, InterfaceError
 from diffusion_mpc_ros.nodes import robot_domain
 from diffusion_mpc_ros.nodes.robot_domain import POLL_PERIOD, has_address, join, robot_profile
+from diffusion_mpc_ros.nodes.settings import RobotSettings
 
-VALUES = {"network_interface": "eth7", "domain_id": 3, "wait_for_interface": 60.0}
+VALUES = RobotSettings("eth7", 3, 60.0)
 
 
 class Clock:
@@ -65,7 +67,7 @@ def test_the_wait_is_bounded_and_then_the_reason_is_open_domains(clock, monkeypa
     monkeypatch.setattr(robot_domain, "has_address", lambda interface: False)
     assert join(Node(clock), VALUES)[2] == pytest.approx(160.0, abs=2 * POLL_PERIOD)
     clock.now = 100.0
-    assert join(Node(clock), {**VALUES, "wait_for_interface": 0.0})[2] == 100.0
+    assert join(Node(clock), replace(VALUES, wait_for_interface=0.0))[2] == 100.0
 
 
 def test_a_request_to_end_ends_the_wait(clock, monkeypatch):
@@ -81,10 +83,10 @@ def test_which_cards_have_an_address():
 
 
 def test_a_node_refuses_a_simulators_profile_on_a_network_card():
-    values = {**VALUES, "robot": "unitree_mujoco", "simulator_on_network": False}
+    values = replace(VALUES, robot="unitree_mujoco")
     with pytest.raises(ConfigurationError, match="a real robot may answer"):
         robot_profile(values)
-    assert robot_profile({**values, "network_interface": "lo"}).simulated
-    assert robot_profile({**values, "simulator_on_network": True}).simulated
+    assert robot_profile(replace(values, network_interface="lo")).simulated
+    assert robot_profile(replace(values, simulator_on_network=True)).simulated
     with pytest.raises(ConfigurationError, match="no robot profile"):
-        robot_profile({**values, "robot": ""})
+        robot_profile(replace(values, robot=""))
