@@ -302,7 +302,7 @@ def _settings(node: str, options: BringupOptions) -> tuple[Any, ...]:
     if options.profile.simulated and node == "planner":
         # Another simulator has no priority: of few cores it would get only the time that the planner leaves it.
         values["realtime_priority"] = 0
-    return _build(node, options.planner, values | options.parameters.get(node, {}), node)
+    return _build(node, options.planner, values | dict(options.parameters.get(node, {})), node)
 
 
 def _parameters(node: str, options: BringupOptions) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def convert(declaration: Declaration, value: Any) -> Any:
     if isinstance(value, list):
         value = tuple(value)
     try:
-        converted = dacite.from_dict(_holder(declaration.kind), {"value": value}, _DACITE).value
+        converted: Any = dacite.from_dict(_holder(declaration.kind), {"value": value}, _DACITE).value
     except dacite.DaciteError:
         raise declaration.refusal(value) from None
     declaration.check(converted)

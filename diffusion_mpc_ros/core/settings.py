@@ -44,6 +44,11 @@ class Setting:
     live: bool = False
     option: str = ""
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """``low`` and ``high``, None where there are none."""
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
 
 def setting(description: str, default: Any = MISSING, **properties: Any) -> Any:
     """Return a dataclass field with the ``properties`` of a :class:`Setting`; without ``default`` it must be given."""
@@ -82,9 +87,9 @@ class Declaration:
         """Choices, or bounds and unit, as text; "" where there are none."""
         if self.setting.choices:
             return f"one of {', '.join(choice or repr(choice) for choice in self.setting.choices)}"
-        low, high, unit = self.setting.low, self.setting.high, self.setting.unit
-        within = "" if low is None else f"{low:.10g} .. {high:.10g}"
-        return " ".join(filter(None, (within, unit))) + (f", or {AUTO}" if self.optional else "")
+        bounds = self.setting.bounds
+        within = f"{bounds[0]:.10g} .. {bounds[1]:.10g}" if bounds else ""
+        return " ".join(filter(None, (within, self.setting.unit))) + (f", or {AUTO}" if self.optional else "")
 
     @property
     def expected(self) -> str:
@@ -92,15 +97,15 @@ class Declaration:
         if self.setting.choices:
             return self.range
         kind = f"{len(typing.get_args(self.kind))} numbers [a, b, ...]" if self.base is tuple else WORDS[self.base]
-        return f"{kind} in {self.range}" if self.setting.low is not None else f"{kind} {self.range}".strip()
+        return f"{kind} in {self.range}" if self.setting.bounds else f"{kind} {self.range}".strip()
 
     def check(self, value: Any) -> None:
         """Raise :class:`ConfigurationError` in words unless ``value``, of the right type, is in bounds."""
         if value is None and self.optional:
             return
         numbers = value if isinstance(value, tuple) else (value,)
-        low, high = self.setting.low, self.setting.high
-        if low is not None and high is not None and not all(low <= number <= high for number in numbers):
+        bounds = self.setting.bounds
+        if bounds and not all(bounds[0] <= number <= bounds[1] for number in numbers):
             raise self.refusal(value)
         if self.setting.choices and value not in self.setting.choices:
             raise self.refusal(value)
@@ -135,9 +140,13 @@ class Settings:
             declaration.check(functools.reduce(getattr, name.split("."), self))
 
 
-@functools.cache
 def declarations(kind: type) -> Mapping[str, Declaration]:
     """Return the settings among the fields of the dataclass ``kind``, those of nested dataclasses with dotted names."""
+    return _declarations(typing.cast(Any, kind))
+
+
+@functools.cache
+def _declarations(kind: Any) -> Mapping[str, Declaration]:
     found: dict[str, Declaration] = {}
     hints = typing.get_type_hints(kind)
     for field in dataclasses.fields(kind):

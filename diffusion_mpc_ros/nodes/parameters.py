@@ -35,10 +35,12 @@ def descriptor(declaration: Declaration) -> ParameterDescriptor:
         read_only=not entry.live,
         dynamic_typing=declaration.optional,
     )
-    if entry.low is not None and declaration.base is float:
-        shown.floating_point_range = [FloatingPointRange(from_value=float(entry.low), to_value=float(entry.high))]
-    elif entry.low is not None and declaration.base is int:
-        shown.integer_range = [IntegerRange(from_value=int(entry.low), to_value=int(entry.high), step=1)]
+    if entry.bounds and declaration.base is float:
+        low, high = map(float, entry.bounds)
+        shown.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+    elif entry.bounds and declaration.base is int:
+        first, last = map(int, entry.bounds)
+        shown.integer_range = [IntegerRange(from_value=first, to_value=last, step=1)]
     return shown
 
 

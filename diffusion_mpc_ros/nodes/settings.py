@@ -133,7 +133,7 @@ class RewardComposerSettings(Settings):
     """reward_composer: the weights of the reward terms; presets are in rewards.yaml."""
 
     ramp_time: float = setting("Time over which weights move to new values.", 1.0, unit="s", low=0.0, high=60.0)
-    weights: RewardWeightSettings = dataclasses.field(default_factory=RewardWeightSettings)
+    weights: RewardWeightSettings = dataclasses.field(default_factory=RewardWeightSettings)  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class Preset:
     name: str
     description: str = ""
     weights: dict[str, float] = field(default_factory=dict)
-    parameters: dict[str, float | tuple[float, ...]] = field(default_factory=dict)
+    parameters: dict[str, float | tuple[float, ...] | np.ndarray] = field(default_factory=dict)
     constraints: tuple[str, ...] = ()
 
 
