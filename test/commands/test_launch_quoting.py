@@ -41,5 +41,5 @@ def test_a_parameter_reaches_the_node_as_it_is_and_no_shell(tmp_path, monkeypatc
 
 @pytest.mark.parametrize("text", INJECTIONS)
 def test_a_namespace_is_a_name(text):
-    with pytest.raises(ConfigurationError, match="is no ROS namespace"):
+    with pytest.raises(ConfigurationError, match="ROS namespace"):
         bringup.BringupOptions(namespace=text)
