@@ -18,6 +18,7 @@ ALGORITHMS = {"rewards", "constraints", "diffusion", "estimation", "control", "r
 LAYERS: dict[str, set[str]] = {
     "core": set(),
     **{name: {"core"} for name in ALGORITHMS},
+    "diffusion": {"core", "constraints"},
     "planners": {"core", *ALGORITHMS},
     "go2": {"core"},
     "simulation": {"core"},

@@ -1,106 +1,53 @@
-"""The constraints by name. Adding one is a function that narrows a feasible set, and an entry below."""
+"""The kinds of sets and the constraints by name. A new kind is a file of this package and a line in :data:`KINDS`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import numpy as np
 
-from diffusion_mpc_ros.constraints.feasible_set import FeasibleSet
+from diffusion_mpc_ros.constraints.band import Band
+from diffusion_mpc_ros.constraints.box import Box, clip, restrict_box
+from diffusion_mpc_ros.constraints.kind import (
+    PHYSICAL,
+    Array,
+    Bound,
+    Bounds,
+    Constraint,
+    Fields,
+    Kind,
+    Parameters,
+    Units,
+)
+from diffusion_mpc_ros.constraints.torque import TorqueLimit
 from diffusion_mpc_ros.core.errors import RewardError
-from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES, JOINT_TORQUE_MAX, JOINT_VEL_MAX, NUM_JOINTS
-from diffusion_mpc_ros.core.parameters import JOINT_POSITIONS, JOINT_RANGE_MAX, JOINT_RANGE_MIN, Parameter
-from diffusion_mpc_ros.core.trajectory import JOINT_POS, JOINT_VEL
+from diffusion_mpc_ros.core.go2 import JOINT_POS_MAX, JOINT_POS_MIN
+from diffusion_mpc_ros.core.trajectory import ACTION
 
-Parameters = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Constraint:
-    """``restrict(feasible, parameters, ticks)`` narrows ``feasible`` in place; ``ticks (T,)`` are those of the rows."""
-
-    name: str
-    restrict: Callable[[FeasibleSet, Parameters, np.ndarray], None]
-    parameters: tuple[Parameter, ...]
-    description: str
+KINDS: dict[str, Kind] = {}
+CONSTRAINTS: dict[str, Constraint] = {}
+# Projected onto last: it holds the joint limits of the actions, which hold whatever else is asked for.
+BOX = Box()
 
 
-JOINT_VELOCITY_MAX = Parameter(
-    "joint_velocity.max",
-    tuple(JOINT_VEL_MAX.tolist()),
-    0.0,
-    tuple(JOINT_VEL_MAX.tolist()),
-    "rad/s",
-    "largest joint speed",
-)
-TORQUE_MAX = Parameter(
-    "torque.max",
-    tuple(JOINT_TORQUE_MAX.tolist()),
-    1.0,
-    tuple(JOINT_TORQUE_MAX.tolist()),
-    "N m",
-    "largest joint torque by the PD law",
-)
-WAVE_AMPLITUDE = Parameter(
-    "joint_range_wave.amplitude", (0.0,) * NUM_JOINTS, -1.0, 1.0, "rad", "how far the joint range moves to either side"
-)
-WAVE_PERIOD = Parameter("joint_range_wave.period", (2.0,), 0.2, 60.0, "s", "time of one move to and fro")
-# Empty by default: both ends are the same.
-BAND_MIN, BAND_MAX = (
-    Parameter(f"joint_band.{end}", JOINT_POSITIONS[0], *JOINT_POSITIONS, "rad", f"{name} end of the forbidden band")
-    for end, name in (("min", "lower"), ("max", "upper"))
-)
+def register(kind: Kind) -> None:
+    """Take up ``kind`` with its constraints; sets are projected onto in this order, :data:`BOX` last."""
+    KINDS[kind.name] = kind
+    CONSTRAINTS.update({constraint.name: constraint for constraint in kind.constraints})
 
 
-def joint_range(feasible: FeasibleSet, parameters: Parameters, ticks: np.ndarray) -> None:
-    """``q_min <= q_t <= q_max`` (V-B2)."""
-    feasible.bound(JOINT_POS, parameters[JOINT_RANGE_MIN.name], parameters[JOINT_RANGE_MAX.name])
+for _kind in (BOX, TorqueLimit(), Band()):
+    register(_kind)
 
 
-def joint_range_wave(feasible: FeasibleSet, parameters: Parameters, ticks: np.ndarray) -> None:
-    """``q_min + w(t) <= q_t <= q_max + w(t)`` with ``w(t) = amplitude sin(2 pi t dt / period)``, t the row's tick."""
-    phase = 2.0 * np.pi * CONTROL_DT / parameters[WAVE_PERIOD.name] * ticks[:, None]
-    wave = parameters[WAVE_AMPLITUDE.name] * np.sin(phase)
-    feasible.bound(JOINT_POS, parameters[JOINT_RANGE_MIN.name] + wave, parameters[JOINT_RANGE_MAX.name] + wave)
+def projected_kinds() -> list[Kind]:
+    """The kinds in the order in which they are projected onto."""
+    return [*(kind for kind in KINDS.values() if kind is not BOX), BOX]
 
 
-def joint_velocity(feasible: FeasibleSet, parameters: Parameters, ticks: np.ndarray) -> None:
-    """``|dq_t| <= dq_max`` (V-B4)."""
-    maximum = parameters[JOINT_VELOCITY_MAX.name]
-    feasible.bound(JOINT_VEL, -maximum, maximum)
-
-
-def torque(feasible: FeasibleSet, parameters: Parameters, ticks: np.ndarray) -> None:
-    """``|kp (a_t - q_t) - kd dq_t| <= torque_max``."""
-    feasible.limit_torque(parameters[TORQUE_MAX.name])
-
-
-def joint_band(feasible: FeasibleSet, parameters: Parameters, ticks: np.ndarray) -> None:
-    """``q_t <= band_min`` or ``q_t >= band_max``."""
-    feasible.keep_out(parameters[BAND_MIN.name], parameters[BAND_MAX.name])
-
-
-_ALL = (
-    Constraint(
-        "joint_range",
-        joint_range,
-        (JOINT_RANGE_MIN, JOINT_RANGE_MAX),
-        "joint positions within joint_range.min and joint_range.max",
-    ),
-    Constraint(
-        "joint_range_wave",
-        joint_range_wave,
-        (JOINT_RANGE_MIN, JOINT_RANGE_MAX, WAVE_AMPLITUDE, WAVE_PERIOD),
-        "that range moving to and fro in time",
-    ),
-    Constraint("joint_velocity", joint_velocity, (JOINT_VELOCITY_MAX,), "joint speeds up to joint_velocity.max"),
-    Constraint("torque", torque, (TORQUE_MAX,), "joint torques by the PD law up to torque.max"),
-    Constraint(
-        "joint_band", joint_band, (BAND_MIN, BAND_MAX), "joint positions not between joint_band.min and joint_band.max"
-    ),
-)
-CONSTRAINTS: dict[str, Constraint] = {constraint.name: constraint for constraint in _ALL}
+def known_bounds() -> dict[str, Bound]:
+    """The bounds of all kinds by name, in the order in which the kinds were registered."""
+    return {bound.name: bound for kind in KINDS.values() for bound in kind.bounds}
 
 
 def get_constraint(name: str) -> Constraint:
@@ -110,32 +57,92 @@ def get_constraint(name: str) -> Constraint:
     return CONSTRAINTS[name]
 
 
-def feasible_set(names: Iterable[str], parameters: Parameters, ticks: np.ndarray) -> FeasibleSet:
-    """What all the named constraints and the joint limits of the actions allow at ``ticks (T,)``.
+def kind_of(name: str) -> Kind:
+    """The kind of set that the constraint ``name`` asks for; raises as :func:`get_constraint`."""
+    constraint = get_constraint(name)
+    return next(kind for kind in KINDS.values() if constraint in kind.constraints)
+
+
+def free_bounds(rows: int) -> dict[str, np.ndarray]:
+    """Bounds ``(T, size)`` of ``rows`` rows that bind nothing."""
+    return {name: np.full((rows, bound.size), bound.free) for name, bound in known_bounds().items()}
+
+
+def feasible_bounds(names: Iterable[str], parameters: Parameters, ticks: np.ndarray) -> dict[str, np.ndarray]:
+    """Bounds of what the named constraints and the joint limits of the actions allow at ``ticks (T,)``, physical.
 
     ``parameters`` overrides the defaults by full name. Raises :class:`RewardError` for an unknown name, or, naming the
-    constraint, when boxes leave nothing.
+    constraint, when nothing is left.
     """
-    feasible = FeasibleSet.free(len(ticks))
+    bounds = free_bounds(len(ticks))
+    restrict_box(bounds, ACTION, JOINT_POS_MIN, JOINT_POS_MAX)
     for name in names:
         constraint = get_constraint(name)
-        own = {p.name: parameters.get(p.name, p.default_array) for p in constraint.parameters}
         try:
-            constraint.restrict(feasible, own, ticks)
+            constraint.restrict(bounds, _own(constraint, parameters), ticks)
+            for kind in KINDS.values():
+                kind.settle(bounds)
         except RewardError as error:
             raise RewardError(f"constraint {name!r}: {error}") from None
-    return feasible
+    return bounds
+
+
+def _own(constraint: Constraint, parameters: Parameters) -> dict[str, np.ndarray]:
+    return {p.name: parameters.get(p.name, p.default_array) for p in constraint.parameters}
 
 
 def check_feasible(names: Iterable[str], parameters: Parameters) -> None:
-    """Raise :class:`RewardError` when at some time the named constraints leave nothing, or a band blocks a range."""
-    names = tuple(names)
-    period = parameters.get(WAVE_PERIOD.name, WAVE_PERIOD.default_array)[0]
-    ticks = np.arange(int(np.ceil(period / CONTROL_DT))) if "joint_range_wave" in names else np.arange(1)
-    feasible = feasible_set(names, parameters, ticks)
-    if "joint_band" in names:
-        low, high = (parameters.get(p.name, p.default_array) for p in (BAND_MIN, BAND_MAX))
-        blocked = ((low < high) & (feasible.band_lower == feasible.band_upper)).any(axis=0)
-        if blocked.any():
-            joints = ", ".join(np.array(JOINT_NAMES)[blocked])
-            raise RewardError(f"constraint 'joint_band': the range of {joints} lies inside the band")
+    """Raise :class:`RewardError` when at some time the named constraints leave nothing, or one cannot be kept."""
+    constraints = [get_constraint(name) for name in names]
+    ticks = max((each.period(_own(each, parameters)) for each in constraints), default=1)
+    bounds = feasible_bounds([each.name for each in constraints], parameters, np.arange(ticks))
+    for constraint in constraints:
+        constraint.check(bounds, _own(constraint, parameters))
+
+
+def release_observation(bounds: dict[str, np.ndarray], row: int) -> None:
+    """Free the observation of ``row``, in place: it is known."""
+    for kind in KINDS.values():
+        kind.release(bounds, row)
+
+
+def bounds_in(bounds: Bounds, units: Units) -> dict[str, np.ndarray]:
+    """Physical ``bounds`` in ``units``, finite."""
+    return {name: bound.in_units(bounds[name], units) for name, bound in known_bounds().items()}
+
+
+def project(fields: Fields, bounds: Bounds, units: Units = PHYSICAL) -> Fields:
+    """``fields``, each ``(N, T, size)``, moved into the sets of ``bounds``; both in ``units``, any array library.
+
+    Kind after kind (arXiv 2510.04234, IV-A): the later ones hold exactly, :data:`BOX` with the joint limits always.
+    """
+    for kind in projected_kinds():
+        fields = kind.project(fields, bounds, units)
+    return fields
+
+
+def project_box(rows: Array, bounds: Bounds) -> Array:
+    """``rows (N, T, 57)`` clipped: the same as :func:`project` where nothing is :func:`coupled`, and quicker."""
+    return clip(rows, bounds["lower"], bounds["upper"])
+
+
+def violation(fields: Fields, bounds: Bounds) -> dict[str, Array]:
+    """How far ``fields`` are outside the sets of ``bounds``, physical, by field ``(N, T, size)``: 0 exactly inside.
+
+    ``fields`` may be those of a plan, or of a walk: what a robot did not say (``action``) is then missing, and
+    ``joint_torque`` [N m] measured.
+    """
+    outside: dict[str, Array] = {}
+    for kind in KINDS.values():
+        for name, excess in kind.excess(fields, bounds).items():
+            outside[name] = outside[name] + excess if name in outside else excess
+    return outside
+
+
+def coupled(bounds: Bounds) -> Array:
+    """Whether ``bounds`` ask for more than :data:`BOX` on single entries: ``()`` bool, of their array library."""
+    binding = [kind.binds(bounds) for kind in KINDS.values()]
+    result = binding[0]
+    for each in binding[1:]:
+        result = result | each
+    return result

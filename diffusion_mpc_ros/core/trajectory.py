@@ -11,6 +11,8 @@ joint position target of the PD controller [rad], absolute, as is the previous a
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
@@ -47,6 +49,11 @@ MOVING_COMMAND = 0.1
 
 OBSERVATION_DIM = ACTION.start
 ROW_DIM = ACTION.stop
+
+
+def fields_of(rows: Any) -> dict[str, Any]:
+    """The fields of ``rows (..., 57)``, of any array library, by name, each ``(..., size)``."""
+    return {name: rows[..., part] for name, part in FIELDS.items()}
 
 
 def make_observation(

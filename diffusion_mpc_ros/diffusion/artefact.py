@@ -18,7 +18,7 @@ from typing import Any
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.core.files import read_folder
-from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES, NUM_JOINTS, WALKING_KD, WALKING_KP
+from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES, WALKING_KD, WALKING_KP
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_FIELDS, ROW_DIM
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
@@ -34,7 +34,7 @@ EXTERNAL_DATA = b"location"
 DENOISER, REWARD_MODEL = "denoiser", "reward_model"
 ACTION_MEANING = "absolute joint position target [rad]"
 
-# Inputs of the guided step before the reward parameters; "batch" is the number of trajectories.
+# Inputs of the guided step before bounds and reward parameters; "batch" is the number of trajectories.
 STEP_INPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "tau": ("float32", ("batch", "rows", ROW_DIM)),
     "row_features": ("float32", ("rows", 3)),
@@ -46,11 +46,6 @@ STEP_INPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "guidance_scale": ("float32", ()),
     "ranked": ("bool", ()),
     "reward_weights": ("float32", ("terms",)),
-    "lower": ("float32", ("rows", ROW_DIM)),
-    "upper": ("float32", ("rows", ROW_DIM)),
-    "torque_max": ("float32", ("rows", NUM_JOINTS)),
-    "band_lower": ("float32", ("rows", NUM_JOINTS)),
-    "band_upper": ("float32", ("rows", NUM_JOINTS)),
 }
 STEP_OUTPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "tau_next": ("float32", ("batch", "rows", ROW_DIM)),
@@ -68,7 +63,8 @@ class ModelDescription:
     """What sampling needs to know of a model; read from and written to the card.
 
     ``replan_margin`` is the largest number of committed actions that the denoiser was trained to be conditioned on.
-    ``parameters`` maps each reward parameter to its length, in the order of the graph's inputs.
+    ``bounds`` maps each bound of a constraint to its length, of every row, and ``parameters`` each reward parameter to
+    its own, both in the order of the graph's inputs.
     ``noise_scale`` is the sampling temperature found best for this model.
     """
 
@@ -77,6 +73,7 @@ class ModelDescription:
     normalizer: Normalizer
     schedule: NoiseSchedule
     reward_terms: tuple[str, ...]
+    bounds: dict[str, int]
     parameters: dict[str, int]
     x0_clip: float = 5.0
     noise_scale: float = 1.0
@@ -95,8 +92,9 @@ class ModelDescription:
 
     def inputs(self, batch: int | str = "batch") -> dict[str, tuple[str, tuple]]:
         """Name -> (dtype, shape) of every input of the graph, in order."""
+        bounds = {name: ("float32", (self.rows, size)) for name, size in self.bounds.items()}
         parameters = {name: ("float32", (size,)) for name, size in self.parameters.items()}
-        return {**self.tensors(STEP_INPUTS, batch), **parameters}
+        return {**self.tensors(STEP_INPUTS, batch), **bounds, **parameters}
 
     def outputs(self, batch: int | str = "batch") -> dict[str, tuple[str, tuple]]:
         """Name -> (dtype, shape) of every output of the graph, in order."""
@@ -134,9 +132,13 @@ class ModelDescription:
         """Inverse of :meth:`to_json`; raises :class:`ArtefactError` naming what is missing or does not fit."""
         try:
             schedule = dict(data["schedule"])
-            sizes = [schedule["steps"], data["horizon"], *data["parameters"].values()]
+            others = {*STEP_INPUTS, *data["parameters"]}
+            bounds = {each["name"]: each["shape"][-1] for each in data["inputs"] if each["name"] not in others}
+            sizes = [schedule["steps"], data["horizon"], *data["parameters"].values(), *bounds.values()]
             if not all(type(size) is int and 0 < size <= MAX_SIZE for size in sizes):
-                raise ArtefactError(f"denoising steps, horizon and parameter sizes are 1 .. {MAX_SIZE}, got {sizes}")
+                raise ArtefactError(
+                    f"denoising steps, horizon and the sizes of parameters and bounds are 1 .. {MAX_SIZE}, got {sizes}"
+                )
             if schedule.pop("type") != "cosine":
                 raise ArtefactError(f"noise schedule {data['schedule']['type']!r} is not supported; valid: cosine")
             description = cls(
@@ -145,11 +147,12 @@ class ModelDescription:
                 normalizer=Normalizer.from_json(data["normalizer"]),
                 schedule=NoiseSchedule(**schedule),
                 reward_terms=tuple(data["reward_terms"]),
+                bounds=bounds,
                 parameters={name: int(size) for name, size in data["parameters"].items()},
                 x0_clip=float(data["x0_clip"]),
                 noise_scale=float(data["noise_scale"]),
             )
-        except (KeyError, TypeError, ValueError, AttributeError, OverflowError, ConfigurationError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, OverflowError, ConfigurationError) as error:
             raise ArtefactError(f"the card's model part is not readable: {error!r}") from None
         for key, expected in description.to_json().items():
             if data.get(key) != expected:

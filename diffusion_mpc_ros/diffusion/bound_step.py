@@ -7,11 +7,11 @@ from typing import Protocol
 
 import numpy as np
 
+from diffusion_mpc_ros.constraints.kind import PHYSICAL
+from diffusion_mpc_ros.constraints.registry import bounds_in, free_bounds
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.diffusion.artefact import Artefact, ModelDescription, canonical_json
 
-# Stands for "no bound" in the graph, in standard deviations or N m.
-FREE_BOUND = 1e6
 # Of a reward term that shall move every entry as far as a step allows.
 HEAVY_WEIGHT = 1e6
 
@@ -58,9 +58,10 @@ def step_difference(step: BoundStep, reference: BoundStep, description: ModelDes
         "row_features": description.schedule.row_features(level, 0 * level),
         "next_row_features": description.schedule.row_features(level - 1, 0 * level),
         "transition": description.schedule.transition(level, level - 1),
-        "known_mask": False, "guidance_scale": 1.0, "ranked": True, "torque_max": FREE_BOUND,
-        "lower": -FREE_BOUND, "upper": FREE_BOUND, "band_lower": 0.0, "band_upper": 0.0,
+        "known_mask": False, "guidance_scale": 1.0, "ranked": True,
     }  # fmt: skip
+    free = bounds_in(free_bounds(rows), PHYSICAL)
+    arrays |= {name: free[name] for name in description.bounds}
     worst = 0.0
     for weights in HEAVY_WEIGHT * np.eye(len(description.reward_terms)):
         for each in (step, reference):

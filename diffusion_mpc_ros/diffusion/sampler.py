@@ -4,28 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError
+from diffusion_mpc_ros.constraints.kind import Bounds, Units
+from diffusion_mpc_ros.constraints.registry import BOX, bounds_in, known_bounds
+from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError, PlanError
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS, clip_joint_targets
 from diffusion_mpc_ros.core.settings import Settings, setting
 from diffusion_mpc_ros.core.trajectory import (
     ACTION,
     COMMAND,
-    JOINT_POS,
     OBSERVATION,
     OBSERVATION_DIM,
     PREVIOUS_ACTION,
     ROW_DIM,
 )
 from diffusion_mpc_ros.diffusion.artefact import ModelDescription
-from diffusion_mpc_ros.diffusion.bound_step import FREE_BOUND, StepBackend
+from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
-
-if TYPE_CHECKING:
-    from diffusion_mpc_ros.constraints.feasible_set import FeasibleSet
 
 # Candidates are resampled after these shares of the denoising steps: before, they tell too little of what they become;
 # after, too little noise is left to make different trajectories of equal ones.
@@ -86,13 +83,13 @@ class SamplingOptions(Settings):
 class Guidance:
     """What steers the sampling, in the artefact's order of terms.
 
-    ``weights (n_terms,)``; ``parameters`` by full name; ``feasible``: what the T rows may hold.
+    ``weights (n_terms,)``; ``parameters`` by full name; ``bounds``: what the T rows may hold, physical.
     ``key`` changes when the operator changes something: cached plans are then refreshed.
     """
 
     weights: np.ndarray
     parameters: dict[str, np.ndarray]
-    feasible: FeasibleSet
+    bounds: Bounds
     key: Hashable = None
 
 
@@ -140,13 +137,26 @@ def resampling_steps(noisy: np.ndarray) -> np.ndarray:
     return resampled
 
 
+def _check_bounds(description: ModelDescription) -> None:
+    """Raise :class:`ArtefactError` unless the graph has a box, and no sets but those that this version knows."""
+    known = {name: bound.size for name, bound in known_bounds().items()}
+    needed = {bound.name for bound in BOX.bounds}
+    if not (needed <= description.bounds.keys() and description.bounds.items() <= known.items()):
+        raise ArtefactError(
+            f"the model artefact projects onto sets with the bounds {description.bounds}; this version knows {known} "
+            f"and needs {', '.join(sorted(needed))}"
+        )
+
+
 class DiffusionSampler:
     """Samples trajectories with a guided-step backend; keeps the last sample for early-step caching.
 
-    One instance serves one group of B robots at a time; arrays are allocated once per batch size.
+    One instance serves one group of B robots at a time; arrays are allocated once per batch size. Raises
+    :class:`ArtefactError` for a graph that projects onto sets that this version does not know.
     """
 
     def __init__(self, description: ModelDescription, backend: StepBackend, options: SamplingOptions) -> None:
+        _check_bounds(description)
         self.description, self.options = description, options
         self._levels = description.schedule.levels(options.steps)
         self._noise_scale = description.noise_scale if options.noise_scale is None else options.noise_scale
@@ -276,16 +286,9 @@ class DiffusionSampler:
         inputs["guidance_scale"][...] = self.options.guidance_scale if np.any(guidance.weights) else 0.0
         for name in self.description.parameters:
             inputs[name][...] = guidance.parameters[name]
-        feasible, mean, std = guidance.feasible, normalizer.mean, normalizer.std
-        bounds = {
-            "lower": (feasible.lower - mean) / std,
-            "upper": (feasible.upper - mean) / std,
-            "torque_max": feasible.torque_max,
-            "band_lower": (feasible.band_lower - mean[JOINT_POS]) / std[JOINT_POS],
-            "band_upper": (feasible.band_upper - mean[JOINT_POS]) / std[JOINT_POS],
-        }
-        for name, bound in bounds.items():
-            np.clip(bound, -FREE_BOUND, FREE_BOUND, out=inputs[name], casting="same_kind")
+        bounds = bounds_in(guidance.bounds, Units(normalizer.mean, normalizer.std))
+        for name in self.description.bounds:
+            inputs[name][...] = bounds[name]
 
     def _write_noise(self, noise: np.ndarray) -> None:
         self._random.standard_normal(out=noise, dtype=np.float32)

@@ -17,18 +17,19 @@ import numpy as np
 import torch
 from torch import nn
 
-from diffusion_mpc_ros.constraints.feasible_set import project_box, project_out_of_band, project_torque
+from diffusion_mpc_ros.constraints.kind import Units
+from diffusion_mpc_ros.constraints.registry import bounds_in, project
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.core.go2 import WALKING_KD, WALKING_KP, clip_joint_targets
+from diffusion_mpc_ros.core.go2 import clip_joint_targets
 from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.trajectory import (
     ACTION,
     COMMAND,
-    JOINT_POS,
-    JOINT_VEL,
+    FIELDS,
     OBSERVATION,
     PREVIOUS_ACTION,
     ROW_DIM,
+    fields_of,
 )
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.diffusion.artefact import DENOISER, REWARD_MODEL, Artefact
@@ -125,7 +126,8 @@ class ReferencePlanner:
         guidance = make_guidance(description, request.rewards, request.tick, request.mode)
         weights = torch.tensor(guidance.weights, dtype=torch.float32) if np.any(guidance.weights) else None
         parameters = {name: torch.tensor(value, dtype=torch.float32) for name, value in guidance.parameters.items()}
-        feasible = {name: torch.tensor(value, dtype=torch.float32) for name, value in vars(guidance.feasible).items()}
+        limits = bounds_in(guidance.bounds, Units(description.normalizer.mean, description.normalizer.std))
+        bounds = {name: torch.tensor(value, dtype=torch.float32) for name, value in limits.items()}
         tau = torch.where(mask, known, self._noise())
         levels = description.schedule.levels(self.sampling.steps)
         alphas_cumprod = torch.tensor(description.schedule.alphas_cumprod)  # f64: coefficients, not arrays
@@ -144,7 +146,7 @@ class ReferencePlanner:
                 mask,
                 weights,
                 parameters,
-                feasible,
+                bounds,
             )
             if weights is not None and step in resampled:
                 tau = self._survivors(tau, self._reward(torch.where(mask, known, x0), clean, weights, parameters))
@@ -211,34 +213,12 @@ class ReferencePlanner:
         level = torch.stack([torch.sqrt(alpha_bar), torch.sqrt(1 - alpha_bar)]).to(tau.dtype)
         return torch.cat([level.expand(tau.shape[1], 2), flags[:, None]], dim=1).expand(len(tau), -1, -1)
 
-    def _project(self, tau, feasible) -> torch.Tensor:
-        joints, bounds = slice(JOINT_POS.start, JOINT_VEL.stop), (feasible["lower"], feasible["upper"])
-        is_bounded = any(torch.isfinite(bound[..., joints]).any() for bound in bounds)
-        has_torque_limit = torch.isfinite(feasible["torque_max"]).any()
-        has_band = (feasible["band_lower"] < feasible["band_upper"]).any()
-        if not (is_bounded or has_torque_limit or has_band):
-            return project_box(tau, *((bound - self._mean) / self._std for bound in bounds))
-        parts = JOINT_POS, JOINT_VEL, ACTION
-        trajectory = tau * self._std + self._mean
-        moved = project_torque(
-            *(trajectory[..., part] for part in parts), feasible["torque_max"], tuple(self._std[part] for part in parts)
-        )
-        for part, value in zip(parts, moved):
-            trajectory[..., part] = value
-        allowed = trajectory.clone()
-        allowed[..., JOINT_POS] = project_out_of_band(
-            trajectory[..., JOINT_POS], feasible["band_lower"], feasible["band_upper"]
-        )
-        allowed = project_box(allowed, *bounds)
-        # kp (a - q) - kd dq stays what it is where q and dq change.
-        change = allowed - trajectory
-        allowed[..., ACTION] = (
-            trajectory[..., ACTION] + change[..., JOINT_POS] + WALKING_KD / WALKING_KP * change[..., JOINT_VEL]
-        )
-        return (project_box(allowed, *bounds) - self._mean) / self._std
+    def _project(self, tau, bounds) -> torch.Tensor:
+        fields = project(fields_of(tau), bounds, Units(self._mean, self._std))
+        return torch.cat([fields[name] for name in FIELDS], dim=-1)
 
     def _step(
-        self, tau, noise, alpha_bar, alpha_bar_next, flags, known, mask, weights, parameters, feasible
+        self, tau, noise, alpha_bar, alpha_bar_next, flags, known, mask, weights, parameters, bounds
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Lines 4 to 7 from noise level ``alpha_bar`` to ``alpha_bar_next`` (0-dimensional), all candidates.
 
@@ -263,4 +243,4 @@ class ReferencePlanner:
             gradient = self._gradient(lambda x: self._reward(x, features, weights, parameters).sum(), tau)
             bound = torch.sqrt(variance).to(tau.dtype)
             tau = tau + torch.clamp(self.sampling.guidance_scale * variance * gradient, -bound, bound)
-        return torch.where(mask, known, self._project(tau, feasible)), x0
+        return torch.where(mask, known, self._project(tau, bounds)), x0

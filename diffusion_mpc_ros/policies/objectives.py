@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, JOINT_VELOCITY_MAX, check_feasible
+from diffusion_mpc_ros.constraints.box import JOINT_VELOCITY_MAX
+from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_POS_MAX, JOINT_POS_MIN
 from diffusion_mpc_ros.core.parameters import JOINT_RANGE_MAX, JOINT_RANGE_MIN

@@ -18,21 +18,18 @@ from torch._decomp import core_aten_decompositions
 from torch._functorch.compile_utils import fx_graph_cse
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from diffusion_mpc_ros.constraints.feasible_set import project_box
+from diffusion_mpc_ros.constraints.registry import KINDS, coupled, known_bounds, project_box
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.files import replaced_folder
-from diffusion_mpc_ros.core.trajectory import JOINT_POS, JOINT_VEL
 from diffusion_mpc_ros.diffusion.artefact import (
     METADATA_KEY,
     MODEL_FILE,
     SCHEMA_VERSION,
-    STEP_INPUTS,
     ModelDescription,
     canonical_json,
     file_sha256,
     write_card,
 )
-from diffusion_mpc_ros.diffusion.bound_step import FREE_BOUND
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
@@ -146,15 +143,16 @@ class _BranchedStep(GuidedStep):
         operands = (tau, row_features, *shared, *self.reward_model.parameters())
         return analytic + torch.cond(guided & needed, self.traced_whole, none, operands)
 
-    def project(self, tau, lower, upper, torque_max, band_lower, band_upper):
-        def box(tau, lower, upper, *_):
-            return project_box(tau, lower, upper)
+    def project(self, tau, bounds):
+        into_all_sets = super().project
 
-        joints = slice(JOINT_POS.start, JOINT_VEL.stop)
-        boxes = (lower[:, joints] > -FREE_BOUND).any() | (upper[:, joints] < FREE_BOUND).any()
-        coupled = boxes | (torque_max < FREE_BOUND).any() | (band_lower < band_upper).any()
-        operands = (tau, lower, upper, torque_max, band_lower, band_upper)
-        return torch.cond(coupled, super().project, box, operands)
+        def whole(tau, *arrays):
+            return into_all_sets(tau, dict(zip(bounds, arrays)))
+
+        def box(tau, *arrays):
+            return project_box(tau, dict(zip(bounds, arrays)))
+
+        return torch.cond(coupled(bounds), whole, box, (tau, *bounds.values()))
 
     def reward_where(self, ranked, needed, tau, row_features, reward_weights, parameters):
         def not_ranked(tau, *_):
@@ -180,9 +178,8 @@ def example_inputs(
     # Every term steers by a comparable amount: weights at a small part of their bounds.
     arrays["reward_weights"] = 0.02 * np.array([TERMS[name].max_weight for name in description.reward_terms])
     arrays["guidance_scale"], arrays["ranked"] = np.asarray(0.7), np.asarray(True)
-    arrays["lower"], arrays["upper"] = -1.0 - np.abs(arrays["lower"]), 1.0 + np.abs(arrays["upper"])
-    arrays["torque_max"] = 5.0 + 5.0 * np.abs(arrays["torque_max"])
-    arrays["band_upper"] = arrays["band_lower"] + 0.3 * np.abs(arrays["band_upper"])
+    for kind in KINDS.values():
+        arrays.update(kind.example({bound.name: arrays[bound.name] for bound in kind.bounds}))
     for parameter in term_parameters(description.reward_terms):
         arrays[parameter.name] = parameter.default_array + 0.1 * arrays[parameter.name]
     return {
@@ -229,14 +226,13 @@ def export_onnx(step: GuidedStep, description: ModelDescription, path: Path) -> 
     inputs = example_inputs(description, _TRACE_BATCH, seed=0)
     batch = torch.export.Dim("batch", min=1, max=MAX_BATCH)
     dynamic = [{0: batch} if "batch" in shape else None for _, shape in description.inputs().values()]
-    count = len(STEP_INPUTS)
     logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's own deprecations; the parity check judges the result
         program = torch.export.export(
             _BranchedStep(step, _trace_rewards(step, inputs)),
             tuple(inputs.values()),
-            dynamic_shapes=(*dynamic[:count], tuple(dynamic[count:])),
+            dynamic_shapes=(tuple(dynamic),),
         )
         exported = torch.onnx.export(
             program,
@@ -290,6 +286,7 @@ def export_artefact(
         normalizer=normalizer,
         schedule=schedule,
         reward_terms=tuple(terms),
+        bounds={name: bound.size for name, bound in known_bounds().items()},
         parameters={p.name: p.shape[0] for p in parameters},
         x0_clip=metadata.x0_clip,
         noise_scale=metadata.noise_scale,

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from diffusion_mpc_ros.constraints.feasible_set import project_box, project_out_of_band, project_torque
-from diffusion_mpc_ros.core.go2 import WALKING_KD, WALKING_KP
-from diffusion_mpc_ros.core.trajectory import ACTION, FIELDS, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
+from diffusion_mpc_ros.constraints.kind import Units
+from diffusion_mpc_ros.constraints.registry import known_bounds, project
+from diffusion_mpc_ros.core.trajectory import FIELDS, fields_of
+from diffusion_mpc_ros.diffusion.artefact import STEP_INPUTS
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import composed_reward, get_term, term_parameters
@@ -46,6 +47,7 @@ class GuidedStep(nn.Module):
         self.reward_model = NoRewardModel() if reward_model is None else reward_model
         self.normalizer, self.terms = normalizer, tuple(terms)
         self.parameter_names = tuple(parameter.name for parameter in term_parameters(self.terms))
+        self.bound_names = tuple(known_bounds())
         self.x0_clip = x0_clip
         self.register_buffer("mean", torch.tensor(normalizer.mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(normalizer.std, dtype=torch.float32))
@@ -126,65 +128,35 @@ class GuidedStep(nn.Module):
         bound = torch.sqrt(variance)
         return tau + torch.minimum(torch.maximum(guidance_scale * variance * gradient, -bound), bound)
 
-    def project(self, tau, lower, upper, torque_max, band_lower, band_upper):
-        """Line 6: ``tau (B, T, 57)`` onto the feasible set; boxes and band normalised, ``torque_max (T, 12)`` [N m].
+    def project(self, tau, bounds):
+        """Line 6: ``tau (B, T, 57)`` into the sets of ``bounds``, by name, in units of the normaliser."""
+        fields = project(fields_of(tau), bounds, Units(self.mean, self.std))
+        return torch.cat([fields[name] for name in FIELDS], dim=-1)
 
-        Torque, band, box in this order: the box, which holds the joint limits, always has the last word. Where band and
-        boxes move a joint's position and speed, its target goes along so that the torque of the PD law stays the same:
-        it is still within its limit, and the robot is told to do what the plan shows. A target that would leave its
-        own box stops there, at another torque.
-        """
-        parts = JOINT_POS, JOINT_VEL, ACTION
-        means, stds = ([array[part] for part in parts] for array in (self.mean, self.std))
-        physical = [tau[..., part] * std + mean for part, mean, std in zip(parts, means, stds)]
-        moved = project_torque(*physical, torque_max, tuple(stds))
-        joint_pos, joint_vel, action = (
-            tau[..., part] + (value - before) / std for part, value, before, std in zip(parts, moved, physical, stds)
-        )
-        out_of_band = project_out_of_band(joint_pos, band_lower, band_upper)
-        position = project_box(out_of_band, lower[..., JOINT_POS], upper[..., JOINT_POS])
-        speed = project_box(joint_vel, lower[..., JOINT_VEL], upper[..., JOINT_VEL])
-        shift = stds[0] * (position - joint_pos) + WALKING_KD / WALKING_KP * stds[1] * (speed - joint_vel)
-        action = action + shift / stds[2]
-        before, previous_action = tau[..., : JOINT_POS.start], tau[..., PREVIOUS_ACTION]
-        return project_box(torch.cat([before, position, speed, previous_action, action], dim=-1), lower, upper)
-
-    def forward(
-        self,
-        tau,
-        row_features,
-        next_row_features,
-        transition,
-        noise,
-        known,
-        known_mask,
-        guidance_scale,
-        ranked,
-        reward_weights,
-        lower,
-        upper,
-        torque_max,
-        band_lower,
-        band_upper,
-        *parameters,
-    ):
+    def forward(self, *inputs):
         """-> ``tau_next (B, T, 57)`` normalised, ``trajectory (B, T, 57)`` physical, ``reward (B,)``.
 
+        ``inputs``: those of :data:`diffusion.artefact.STEP_INPUTS`, the bounds, then the reward parameters.
         What is known is put in before the reward is read, too: its gradient then follows from the true first row.
         ``reward`` is, where ``ranked``, that of the clean trajectories: of the last step's result, and before it of
         what the denoiser expects to come out. Else it is 0.
         """
+        given = dict(zip((*STEP_INPUTS, *self.bound_names, *self.parameter_names), inputs, strict=True))
+        tau, known, known_mask, transition = (given[name] for name in ("tau", "known", "known_mask", "transition"))
+        row_features, next_row_features = given["row_features"], given["next_row_features"]
+        reward_weights, parameters = given["reward_weights"], [given[name] for name in self.parameter_names]
         needed = self.reads_predictions(reward_weights)
-        guided = (guidance_scale > 0.0) & (transition[:, 3] > 0.0).any()
+        guided = (given["guidance_scale"] > 0.0) & (transition[:, 3] > 0.0).any()
         last = (next_row_features[:, 1] <= 0.0).all()
         x0 = self.denoise(tau, row_features)
-        tau = torch.where(known_mask, known, self.reverse(x0, tau, transition, noise))
+        tau = torch.where(known_mask, known, self.reverse(x0, tau, transition, given["noise"]))
         gradient = self.gradient_where(guided, needed, tau, next_row_features, reward_weights, parameters)
-        tau = self.guide(tau, gradient, transition, guidance_scale)
-        tau = self.project(tau, lower, upper, torque_max, band_lower, band_upper)
+        tau = self.guide(tau, gradient, transition, given["guidance_scale"])
+        tau = self.project(tau, {name: given[name] for name in self.bound_names})
         tau = torch.where(known_mask, known, tau)
         clean = torch.where(last, tau, torch.where(known_mask, known, x0))
-        reward = self.reward_where(ranked, needed, clean, _of_clean(row_features), reward_weights, parameters)
+        ranked, features = given["ranked"], _of_clean(row_features)
+        reward = self.reward_where(ranked, needed, clean, features, reward_weights, parameters)
         return tau, tau * self.std + self.mean, reward
 
     def gradient_where(self, guided, needed, tau, row_features, reward_weights, parameters):

@@ -12,7 +12,7 @@ import copy
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +36,7 @@ from diffusion_mpc_ros.planners.latency import guided
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS, AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.randomization import Randomization
+from diffusion_mpc_ros.training.export import example_inputs
 
 PRODUCTS, QUANTISERS = ("Gemm", "MatMul"), ("QuantizeLinear", "DequantizeLinear")
 PER_SAMPLE = frozenset(name for name, (_, shape) in STEP_INPUTS.items() if "batch" in shape)
@@ -238,12 +239,49 @@ def add_int8_graph(artefact: Artefact, calibration: Sequence[Arrays], held_out: 
             f"in int8 the prediction x0 is off by {errors['x0_error']:.1%} of its norm, {MAX_ERROR:.0%} is allowed; "
             f"{artefact.path} is left as it was"
         )
+    _publish(artefact, model, errors)
+    return errors
+
+
+def carry_int8_graph(source: Artefact, artefact: Artefact) -> None:
+    """Give ``artefact``, in place, the int8 products that ``source`` has for the same network in another graph.
+
+    Nothing is calibrated anew: the network predicts what it did, to the last bit, and its errors are those of the card.
+    Raises :class:`ArtefactError` when the graphs do not fit each other.
+    """
+    proto, quantised_proto = (
+        onnx.load_from_string(each) for each in (artefact.model, source.contents[INT8_MODEL_FILE])
+    )
+    weights = {tensor.name for tensor in proto.graph.initializer}
+    products = [n.name for n in proto.graph.node if n.op_type in PRODUCTS and not weights.isdisjoint(n.input)]
+    _take_products(proto.graph, quantised_proto.graph, products)
+    model = proto.SerializeToString(deterministic=True)
+    arrays = {name: value.numpy() for name, value in example_inputs(artefact.description, 4, seed=0).items()}
+    # Terms and parameters may be other ones; a prediction takes no notice of them.
+    before = {
+        name: np.array(arrays[name] if np.shape(arrays.get(name)) == shape else np.zeros(shape), dtype)
+        for name, (dtype, shape) in source.description.inputs(4).items()
+    }
+    expected = predictions(source.contents[INT8_MODEL_FILE], [before])
+    try:
+        same = np.array_equal(predictions(model, [arrays]), expected)
+    except onnxruntime.capi.onnxruntime_pybind11_state.OrtException:
+        same = False
+    if not same:
+        raise ArtefactError(
+            f"the int8 graph of {source.path} does not fit that of {artefact.path}: make another one with "
+            f"`diffusion-mpc train quantise --artefact {artefact.path}`"
+        )
+    _publish(artefact, model, source.card["scores"][INT8_SCORES])
+
+
+def _publish(artefact: Artefact, model: bytes, errors: Mapping[str, float]) -> None:
+    """Write the int8 graph ``model`` into the artefact's folder and card, in place."""
     files = {**artefact.card["files"], INT8_MODEL_FILE: hashlib.sha256(model).hexdigest()}
-    scores = {**artefact.card.get("scores", {}), INT8_SCORES: errors}
+    scores = {**artefact.card.get("scores", {}), INT8_SCORES: dict(errors)}
     with replaced_folder(artefact.path) as folder:
         shutil.copytree(artefact.path, folder, dirs_exist_ok=True)
         # As they were when the calibration began, whoever has replaced them since.
         for name, content in {**artefact.contents, INT8_MODEL_FILE: model}.items():
             (folder / name).write_bytes(content)
         write_card(folder, {**artefact.card, "files": files, "scores": scores})
-    return errors

@@ -15,6 +15,7 @@ from torch import nn
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion.artefact import CARD_FILE, DENOISER, REWARD_MODEL, load
+from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.training.export import ArtefactMetadata, export_artefact
@@ -22,7 +23,7 @@ from diffusion_mpc_ros.training.loop import read_run
 from diffusion_mpc_ros.training.networks import build_denoiser, build_network
 from diffusion_mpc_ros.training.pretrain import read_prior
 from diffusion_mpc_ros.training.provenance import source_commit
-from diffusion_mpc_ros.training.quantise import INT8_SCORES
+from diffusion_mpc_ros.training.quantise import INT8_SCORES, carry_int8_graph
 from diffusion_mpc_ros.training.weights import load_networks
 
 
@@ -56,7 +57,7 @@ def main(config: ExportConfig) -> None:
 
 
 def _export_artefact(config: ExportConfig) -> None:
-    """The networks of an artefact in a new graph; what is known of them goes along, an int8 graph does not."""
+    """The networks of an artefact in a new graph; what is known of them and their int8 products go along."""
     artefact = load(model_folder(config.artefact))
     description, training = artefact.description, artefact.card["training"]["configuration"]
     networks = load_networks(artefact)
@@ -80,6 +81,8 @@ def _export_artefact(config: ExportConfig) -> None:
         config.output,
         networks.get(REWARD_MODEL),
     )
+    if INT8_MODEL_FILE in artefact.contents:
+        carry_int8_graph(artefact, load(config.output))
 
 
 def _export_run(config: ExportConfig) -> None:

@@ -1,16 +1,19 @@
 """Algorithm 1 with a backend that records its inputs and knows the clean trajectory."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from diffusion_mpc_ros.constraints.feasible_set import FeasibleSet
-from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError
+from diffusion_mpc_ros.constraints.box import restrict_box
+from diffusion_mpc_ros.constraints.kind import FREE_BOUND
+from diffusion_mpc_ros.constraints.registry import feasible_bounds, known_bounds
+from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError, PlanError
 from diffusion_mpc_ros.core.go2 import JOINT_POS_MAX, JOINT_POS_MIN
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, JOINT_POS, OBSERVATION, PREVIOUS_ACTION
 from diffusion_mpc_ros.diffusion.artefact import ModelDescription
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.sampler import (
-    FREE_BOUND,
     DiffusionSampler,
     Guidance,
     SamplingOptions,
@@ -27,9 +30,10 @@ DESCRIPTION = ModelDescription(
     schedule=NoiseSchedule(10),
     noise_scale=0.5,
     reward_terms=("posture", "energy"),
+    bounds={name: bound.size for name, bound in known_bounds().items()},
     parameters={"posture.target": 12},
 )
-GUIDANCE = Guidance(np.zeros(2), {"posture.target": np.zeros(12)}, FeasibleSet.free(12))
+GUIDANCE = Guidance(np.zeros(2), {"posture.target": np.zeros(12)}, feasible_bounds((), {}, np.arange(12)))
 OBSERVATIONS = RNG.normal(scale=0.2, size=(2, 45))
 CLEAN = RNG.uniform(-1, 1, size=(12, 57)).astype(np.float32)
 
@@ -98,6 +102,15 @@ def test_the_denoiser_is_told_levels_and_committed_rows():
     assert mask.sum() == 45 + 11 * 3 + 3 * 12 + 3 * 12  # row 0, commands, committed actions and their echo
 
 
+@pytest.mark.parametrize(
+    "bounds", [{"lower": 57, "upper": 57, "slope": 12}, {"lower": 57}, {**DESCRIPTION.bounds, "torque_max": 3}]
+)
+def test_a_graph_with_other_sets_is_refused(bounds):
+    other = dataclasses.replace(DESCRIPTION, bounds=bounds)
+    with pytest.raises(ArtefactError, match=r"this version knows \{'lower': 57.*needs lower, upper"):
+        DiffusionSampler(other, PerfectBackend(), SamplingOptions())
+
+
 def test_no_committed_actions_means_no_flag():
     sampler, record = make_sampler(candidates=1)
     sampler.sample(0, OBSERVATIONS, None, GUIDANCE)
@@ -117,7 +130,7 @@ def test_the_best_candidate_of_each_robot_is_taken():
     assert trajectory[:, 0, 0].tolist() == [4.0, 9.0]
 
 
-WEIGHED = Guidance(np.array([0.0, 0.3]), GUIDANCE.parameters, GUIDANCE.feasible)
+WEIGHED = Guidance(np.array([0.0, 0.3]), GUIDANCE.parameters, GUIDANCE.bounds)
 
 
 def test_candidates_are_resampled_by_their_rewards():
@@ -206,11 +219,10 @@ def test_reset_restarts_the_random_numbers():
 
 def test_guidance_reaches_the_graph_normalised_and_finite():
     sampler, record = make_sampler(candidates=1, guidance_scale=2.0)
-    feasible = FeasibleSet.free(12)
-    feasible.bound(JOINT_POS, -np.inf, 0.4)
-    feasible.limit_torque(np.full(12, 15.0))
-    feasible.keep_out(np.full(12, -0.2), np.full(12, 0.1))
-    guidance = Guidance(np.array([0.0, 0.3]), {"posture.target": np.full(12, 0.1)}, feasible)
+    bounds = feasible_bounds((), {}, np.arange(12))
+    restrict_box(bounds, JOINT_POS, -np.inf, 0.4)
+    bounds["torque_max"][...], bounds["band_lower"][...], bounds["band_upper"][...] = 15.0, -0.2, 0.1
+    guidance = Guidance(np.array([0.0, 0.3]), {"posture.target": np.full(12, 0.1)}, bounds)
     sampler.sample(0, OBSERVATIONS, None, guidance)
     inputs = record[0]
     assert inputs["guidance_scale"] == 2.0
@@ -279,7 +291,7 @@ def shifted_command(delta):
 def test_what_refreshes_the_cache(tick, observation, key, steps):
     sampler, _ = make_sampler(candidates=1, cached_steps=5)
     sampler.sample(0, OBSERVATIONS, None, GUIDANCE)
-    guidance = Guidance(GUIDANCE.weights, GUIDANCE.parameters, GUIDANCE.feasible, key)
+    guidance = Guidance(GUIDANCE.weights, GUIDANCE.parameters, GUIDANCE.bounds, key)
     assert sampler.sample(tick, observation, None, guidance).denoising_steps == steps
 
 

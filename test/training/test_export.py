@@ -9,10 +9,12 @@ import pytest
 import torch
 from torch import nn
 
+from diffusion_mpc_ros.constraints import registry
+from diffusion_mpc_ros.constraints.kind import FREE_BOUND, PHYSICAL
+from diffusion_mpc_ros.constraints.registry import bounds_in
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
 from diffusion_mpc_ros.diffusion import artefact
-from diffusion_mpc_ros.diffusion.bound_step import FREE_BOUND
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
@@ -161,10 +163,12 @@ def test_the_file_says_nothing_of_the_machine_it_was_made_on(exported):
         assert trace not in content
 
 
-FAR = torch.full((12, 57), 1e6, dtype=torch.float64)
 FREE = torch.zeros(12, 57, dtype=torch.bool)
 JOINTS = slice(JOINT_POS.start, JOINT_VEL.stop)
-UNLIMITED = torch.full((12, 12), 1e6, dtype=torch.float64), torch.zeros(12, 12), torch.zeros(12, 12)
+
+
+def free_bounds():
+    return {name: torch.tensor(bound) for name, bound in bounds_in(registry.free_bounds(12), PHYSICAL).items()}
 
 
 def make_step(terms=("posture",), reward_model=None):
@@ -194,9 +198,7 @@ def test_one_step_by_hand():
         torch.tensor(1.0),
         torch.tensor(True),
         torch.zeros(1),
-        -bounds,
-        bounds,
-        *UNLIMITED,
+        *{**free_bounds(), "lower": -bounds, "upper": bounds}.values(),
         *parameters,
     )
     # 0.6 * (0.5 * 1) + 0.3 * 1 + 0.1 * 2 = 0.8; row 0 is known, row 1 but for the joints clipped, row 2 free.
@@ -210,7 +212,10 @@ def test_the_projection_of_the_graph_is_that_of_the_feasible_set():
     rng, step = np.random.default_rng(4), make_step()
     tau = torch.tensor(rng.normal(size=(3, 12, 57)))
     torque_max, band = rng.uniform(2.0, 10.0, size=(12, 12)), rng.normal(size=(12, 12))
-    projected = step.project(tau, -FAR, FAR, *map(torch.tensor, (torque_max, band, band + 0.1)))
+    bounds = free_bounds()
+    for name, bound in (("torque_max", torque_max), ("band_lower", band), ("band_upper", band + 0.1)):
+        bounds[name] = torch.tensor(bound)
+    projected = step.project(tau, bounds)
     physical, before = ((array * step.std + step.mean).numpy() for array in (projected, tau))
     torque = 40.0 * (physical[..., ACTION] - physical[..., JOINT_POS]) - physical[..., JOINT_VEL]
     joint_pos = projected.numpy()[..., JOINT_POS]
@@ -224,16 +229,16 @@ def test_the_projection_of_the_graph_is_that_of_the_feasible_set():
 
 def test_a_joint_target_goes_along_with_position_and_speed_but_not_past_its_own_limit():
     step = make_step()
-    tau, lower, upper = torch.zeros(1, 12, 57, dtype=torch.float64), -FAR, FAR.clone()
+    tau, bounds = torch.zeros(1, 12, 57, dtype=torch.float64), free_bounds()
+    lower, upper = bounds["lower"], bounds["upper"]
     physical = tau * step.std + step.mean
     # The second joint has to give way by 0.2 rad, the third by 0.3 rad, its target by no more than 0.1 rad; the fourth
     # has to be slower by 8 rad/s, which is 8 N m less damping: a target 8 / 40 = 0.2 rad less far keeps the torque.
     for entry, change in ((JOINT_POS.start + 1, -0.2), (JOINT_POS.start + 2, -0.3), (JOINT_VEL.start + 3, -8.0)):
         upper[:, entry] = (physical[0, 0, entry] + change - step.mean[entry]) / step.std[entry]
     limit = ACTION.start + 2
-    lower = lower.clone()
     lower[:, limit] = -0.1 / step.std[limit]
-    moved = (step.project(tau, lower, upper, *UNLIMITED) - tau) * step.std
+    moved = (step.project(tau, bounds) - tau) * step.std
     expected = torch.zeros(12, 57, dtype=torch.float64)
     expected[:, [JOINT_POS.start + 1, ACTION.start + 1]] = -0.2
     expected[:, JOINT_POS.start + 2], expected[:, limit] = -0.3, -0.1
@@ -301,9 +306,7 @@ def guided_step(step, tau, transition, guidance_scale, weights, parameters=()):
         torch.tensor(guidance_scale),
         torch.tensor(True),
         weights,
-        -FAR,
-        FAR,
-        *UNLIMITED,
+        *free_bounds().values(),
         *parameters,
     )
 
@@ -327,9 +330,7 @@ def test_before_the_last_step_candidates_are_ranked_by_what_the_denoiser_expects
             torch.tensor(1.0),
             torch.tensor(True),
             torch.ones(1),
-            -FAR,
-            FAR,
-            *UNLIMITED,
+            *free_bounds().values(),
         )
         # x0 = 0.5 tau, its first row known; the last step's reward is that of its result.
         judged = tau_next if last else torch.where(mask, known, 0.5 * tau)

@@ -15,18 +15,18 @@ examples:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from tqdm import tqdm
 
-from diffusion_mpc_ros.constraints.feasible_set import FeasibleSet
-from diffusion_mpc_ros.constraints.registry import feasible_set
+from diffusion_mpc_ros.constraints.registry import feasible_bounds, get_constraint, known_bounds, violation
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.go2 import NUM_JOINTS
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.trajectory import JOINT_POS, JOINT_VEL
+from diffusion_mpc_ros.core.trajectory import JOINT_POS, JOINT_VEL, ROW_DIM
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
@@ -40,47 +40,6 @@ from diffusion_mpc_ros.policies.objectives import describe_settings, make_compos
 from diffusion_mpc_ros.simulation.batch import BatchState
 
 COMMAND = "evaluate constraints"
-
-
-def outside_box(field: slice, name: str) -> Callable[[FeasibleSet, BatchState], np.ndarray]:
-    """How far ``state.<name> (B, 12)`` is outside the box on ``field``."""
-
-    def excess(feasible: FeasibleSet, state: BatchState) -> np.ndarray:
-        values = getattr(state, name)
-        lower, upper = feasible.lower[:, field], feasible.upper[:, field]
-        return np.maximum(np.maximum(lower - values, values - upper), 0.0)
-
-    return excess
-
-
-def torque_excess(feasible: FeasibleSet, state: BatchState) -> np.ndarray:
-    """``[|torque| - maximum]_+ (B, 12)`` [N m], of the mean torque of the tick."""
-    return np.maximum(np.abs(state.joint_torque) - feasible.torque_max, 0.0)
-
-
-def depth_in_band(feasible: FeasibleSet, state: BatchState) -> np.ndarray:
-    """How far inside the forbidden band the joint positions are, ``(B, 12)`` [rad]: the way to the nearer end."""
-    depth = np.minimum(state.joint_pos - feasible.band_lower, feasible.band_upper - state.joint_pos)
-    return np.maximum(depth, 0.0)
-
-
-@dataclass(frozen=True)
-class Kind:
-    """How the violation of a constraint is measured: ``excess(feasible (T = 1), state) -> (B, 12)`` in ``unit``."""
-
-    excess: Callable[[FeasibleSet, BatchState], np.ndarray]
-    unit: str
-    tolerance: float
-
-
-POSITION = Kind(outside_box(JOINT_POS, "joint_pos"), "rad", 0.02)
-KINDS: dict[str, Kind] = {
-    "joint_range": POSITION,
-    "joint_range_wave": POSITION,
-    "joint_velocity": Kind(outside_box(JOINT_VEL, "joint_vel"), "rad/s", 0.5),
-    "torque": Kind(torque_excess, "N m", 0.5),
-    "joint_band": Kind(depth_in_band, "rad", 0.02),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +67,13 @@ class ViolationMeter:
         self._ticks += 1
         if self._ticks <= self._first:
             return
+        walked = {name: getattr(now, name)[:, None] for name in ("joint_pos", "joint_vel", "joint_torque")}
         for name, settings in self._presets.items():
-            kind = KINDS[settings.constraints[0]]
-            feasible = feasible_set(settings.constraints, settings.parameters, np.array([self._ticks]))
-            excess = kind.excess(feasible, now)
+            constraint = get_constraint(settings.constraints[0])
+            bounds = feasible_bounds(settings.constraints, settings.parameters, np.array([self._ticks]))
+            excess = violation(walked, bounds)[constraint.field][:, 0]
             self._excess[name] += excess
-            self._outside[name] += excess > kind.tolerance
+            self._outside[name] += excess > constraint.tolerance
 
     def means(self) -> dict[str, np.ndarray]:
         """``<preset> excess`` and ``<preset> share``, ``(B,)`` each."""
@@ -128,14 +88,14 @@ class ViolationMeter:
 
 def restricted_joints(settings: RewardSettings) -> np.ndarray:
     """Joints ``(12,)`` bool for which the settings ask for more than the robot's own limits."""
-    asked = feasible_set(settings.constraints, settings.parameters, np.arange(1, 4))
-    default = feasible_set(settings.constraints, {}, np.arange(1, 4))
-    differs = [
-        (asked.lower != default.lower)[:, field] | (asked.upper != default.upper)[:, field]
-        for field in (JOINT_POS, JOINT_VEL)
-    ]
-    differs += [asked.torque_max != default.torque_max, asked.band_lower != asked.band_upper]
-    return np.any(differs, axis=(0, 1))
+    ticks, names = np.arange(1, 4), settings.constraints
+    asked, default = (feasible_bounds(names, parameters, ticks) for parameters in (settings.parameters, {}))
+    restricted = np.zeros(NUM_JOINTS, dtype=bool)
+    for name, bound in known_bounds().items():
+        differs = (asked[name] != default[name]).any(axis=0)
+        parts = (JOINT_POS, JOINT_VEL) if bound.size == ROW_DIM else (slice(None),)
+        restricted |= np.any([differs[part] for part in parts], axis=0)
+    return restricted
 
 
 def main(config: Config) -> None:
@@ -183,7 +143,7 @@ def _row(name: str, settings: RewardSettings, scores: RobotScores, unplanned: Ro
     return {
         "preset": name,
         "constraint": settings.constraints[0],
-        "unit": KINDS[settings.constraints[0]].unit,
+        "unit": get_constraint(settings.constraints[0]).unit,
         "share": share["penalty"],
         "unplanned_share": share["unplanned"],
         "excess": excess["penalty"],
