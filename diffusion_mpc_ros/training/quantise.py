@@ -21,6 +21,8 @@ import onnx
 import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
+from diffusion_mpc_ros.constraints.kind import PHYSICAL
+from diffusion_mpc_ros.constraints.registry import bounds_in, free_bounds
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.files import replaced_folder
 from diffusion_mpc_ros.core.resources import model_folder
@@ -194,7 +196,8 @@ def _take_products(graph: onnx.GraphProto, source: onnx.GraphProto, products: Se
         add(replacements.get(node.name, node))
     read = {name for node in nodes for name in node.input} | {tensor.name for tensor in source.initializer}
     read -= {name for node in nodes for name in node.output}  # a bias is now what a node makes of its integers
-    tensors = {tensor.name: tensor for tensor in (*graph.initializer, *source.initializer) if tensor.name in read}
+    # The graph's own first: constants of another graph may have the same names.
+    tensors = {tensor.name: tensor for tensor in (*source.initializer, *graph.initializer) if tensor.name in read}
     nodes, tensors = copy.deepcopy((nodes, tensors))
     del graph.node[:], graph.initializer[:]
     graph.node.extend(nodes)
@@ -257,15 +260,19 @@ def carry_int8_graph(source: Artefact, artefact: Artefact) -> None:
     _take_products(proto.graph, quantised_proto.graph, products)
     model = proto.SerializeToString(deterministic=True)
     arrays = {name: value.numpy() for name, value in example_inputs(artefact.description, 4, seed=0).items()}
-    # Terms and parameters may be other ones; a prediction takes no notice of them.
-    before = {
-        name: np.array(arrays[name] if np.shape(arrays.get(name)) == shape else np.zeros(shape), dtype)
-        for name, (dtype, shape) in source.description.inputs(4).items()
-    }
-    expected = predictions(source.contents[INT8_MODEL_FILE], [before])
+    arrays |= bounds_in(free_bounds(artefact.description.rows), PHYSICAL)
+
+    def inputs_of(each: Artefact) -> Arrays:
+        """Terms and parameters may be other ones: a prediction takes no notice of them."""
+        return {
+            name: np.asarray(arrays[name] if np.shape(arrays.get(name)) == shape else np.zeros(shape), dtype)
+            for name, (dtype, shape) in each.description.inputs(4).items()
+        }
+
+    expected = predictions(source.contents[INT8_MODEL_FILE], [inputs_of(source)])
     try:
-        same = np.array_equal(predictions(model, [arrays]), expected)
-    except onnxruntime.capi.onnxruntime_pybind11_state.OrtException:
+        same = np.array_equal(predictions(model, [inputs_of(artefact)]), expected)
+    except Exception:  # ONNX Runtime raises types of its own that share no base but Exception
         same = False
     if not same:
         raise ArtefactError(

@@ -1,6 +1,7 @@
 """The int8 graph of an artefact at run time: near f32 in both backends, and refused where it cannot be had."""
 
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -109,3 +110,17 @@ def test_what_was_checked_is_what_runs(quantised_folder, tmp_path):
         artefact.load(folder)
     shutil.rmtree(folder)  # another one is published in its place
     assert int8_artefact(loaded).model == expected
+
+
+@needs_int8
+def test_another_graph_of_the_same_network_takes_the_int8_products_along(quantised_folder, random_artefact, tmp_path):
+    from diffusion_mpc_ros.training.quantise import carry_int8_graph
+
+    source, folder = artefact.load(quantised_folder), shutil.copytree(random_artefact, tmp_path / "again")
+    carry_int8_graph(source, artefact.load(folder))
+    carried = artefact.load(folder)
+    assert carried.contents[INT8_MODEL_FILE] == source.contents[INT8_MODEL_FILE]
+    assert carried.card["scores"]["int8"] == source.card["scores"]["int8"]
+    other = artefact.load(Path(__file__).parents[2] / "models" / "go2")
+    with pytest.raises(ArtefactError, match="int8 graph of .* does not fit that of .*train quantise --artefact"):
+        carry_int8_graph(other, carried)
