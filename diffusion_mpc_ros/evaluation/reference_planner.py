@@ -34,8 +34,8 @@ from diffusion_mpc_ros.core.trajectory import (
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.diffusion.artefact import DENOISER, REWARD_MODEL, Artefact
 from diffusion_mpc_ros.diffusion.sampler import RESAMPLED, SamplingOptions
-from diffusion_mpc_ros.planners.diffusion_mpc.guidance import make_guidance
-from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
+from diffusion_mpc_ros.planners.diffusion_mpc.guidance import make_guidance, predicted_outcomes
+from diffusion_mpc_ros.rewards.predictions import PREDICTIONS, outcomes_of
 from diffusion_mpc_ros.rewards.registry import composed_reward, get_term
 from diffusion_mpc_ros.rewards.terms import Segment
 
@@ -90,6 +90,7 @@ class ReferencePlanner:
         self.artefact, self.timing, self.sampling, self.randn = artefact, timing, sampling, randn
         self._description = artefact.description
         self.identity, self.reward_terms = artefact.identity, tuple(artefact.description.reward_terms)
+        self.provides = predicted_outcomes(artefact.description)
         self._denoiser, self._reward_model = networks[DENOISER], networks.get(REWARD_MODEL)
         normalizer = self._description.normalizer
         self._mean = torch.tensor(normalizer.mean, dtype=torch.float32)
@@ -102,7 +103,7 @@ class ReferencePlanner:
 
     def check(self, rewards: RewardSettings) -> None:
         """Raise :class:`RewardError` for settings that no plan can be made with."""
-        make_guidance(self._description, rewards, tick=0)
+        make_guidance(self._description, rewards, 0, self.name)
 
     def describe(self) -> str:
         """Candidates and steps."""
@@ -123,7 +124,7 @@ class ReferencePlanner:
         """Plan for the one robot of a request with B = 1."""
         start, description = time.perf_counter(), self._description
         known, mask, flags = self._known(request)
-        guidance = make_guidance(description, request.rewards, request.tick, request.mode)
+        guidance = make_guidance(description, request.rewards, request.tick, self.name, request.mode)
         weights = torch.tensor(guidance.weights, dtype=torch.float32) if np.any(guidance.weights) else None
         parameters = {name: torch.tensor(value, dtype=torch.float32) for name, value in guidance.parameters.items()}
         limits = bounds_in(guidance.bounds, Units(description.normalizer.mean, description.normalizer.std))
@@ -201,11 +202,11 @@ class ReferencePlanner:
         return known, torch.from_numpy(mask), torch.tensor(flags, dtype=torch.float32)
 
     def _reward(self, tau, features, weights, parameters) -> torch.Tensor:
-        predicts = [get_term(name).predicts for name in self._description.reward_terms]
+        predicts = [bool(get_term(name).reads) for name in self._description.reward_terms]
         predicted = tau.new_zeros((len(tau), len(PREDICTIONS)))
         if weights[predicts].any():
             predicted = self._reward_model(tau, features)
-        segment = Segment.of(tau * self._std + self._mean, predicted)
+        segment = Segment.of(tau * self._std + self._mean, outcomes_of(predicted))
         return composed_reward(self._description.reward_terms, segment, weights, parameters)
 
     def _features(self, alpha_bar, flags, tau) -> torch.Tensor:

@@ -43,7 +43,8 @@ class AnytimePlanner:
         self.levels, self._description, self.configured = ladder.levels, ladder.description, configured
         self.budgets = [math.inf] * len(self.levels) if budgets is None else list(budgets)
         best = self.levels[0]
-        self.name, self.identity, self.reward_terms = best.name, best.identity, best.reward_terms
+        self.name, self.identity = best.name, best.identity
+        self.provides, self.reward_terms = best.provides, best.reward_terms
         # It counts in shares of the budget, which is another one at each level.
         self.controller = LevelController([1.0] * len(self.levels), 1.0)
 

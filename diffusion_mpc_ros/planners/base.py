@@ -6,7 +6,9 @@ import copy
 from collections.abc import Mapping
 from typing import Protocol
 
+from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
+from diffusion_mpc_ros.rewards.following import check_followed
 
 
 class Planner(Protocol):
@@ -16,13 +18,15 @@ class Planner(Protocol):
     model, rewards and memory.
 
     ``name``: that of the registry; ``identity``: a hash of what it plans with, "" for a planner without a model;
-    ``timing``: of its plans, which may change between two, but for the horizon; ``reward_terms``: names of the terms
-    that it can follow.
+    ``timing``: of its plans, which may change between two, but for the horizon. ``provides``: the outcomes that it
+    knows of its trajectories (:mod:`rewards.outcomes`); ``reward_terms``: names of the terms that it can follow, which
+    read no others (:func:`rewards.following.terms_reading`).
     """
 
     name: str
     identity: str = ""
     timing: Timing
+    provides: frozenset[str] = frozenset()
     reward_terms: tuple[str, ...] = ()
 
     def plan(self, request: PlanRequest) -> Plan:
@@ -33,7 +37,13 @@ class Planner(Protocol):
         ...
 
     def check(self, rewards: RewardSettings) -> None:
-        """Raise :class:`RewardError` for settings that no plan can be made with."""
+        """Raise :class:`RewardError` for settings that no plan can be made with.
+
+        For a planner that holds constraints this is to be overridden: here there are none.
+        """
+        check_followed(rewards, self.name, self.reward_terms, self.provides)
+        if rewards.constraints:
+            raise RewardError(f"the planner {self.name!r} keeps to no constraints: {', '.join(rewards.constraints)}")
 
     def reset(self) -> None:
         """Forget everything remembered from earlier plans."""

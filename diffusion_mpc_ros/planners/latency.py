@@ -18,8 +18,9 @@ _GUIDED_SHARE = 0.01
 
 
 def guided(terms: Iterable[str]) -> RewardSettings:
-    """Every one of ``terms`` at work: what takes a planner longest."""
-    return RewardSettings(1, {name: _GUIDED_SHARE * get_term(name).max_weight for name in terms})
+    """Every one of ``terms`` at work, but those that presets seldom use: what takes a planner longest otherwise."""
+    often = [get_term(name) for name in terms if not get_term(name).seldom]
+    return RewardSettings(1, {term.name: _GUIDED_SHARE * term.max_weight for term in often})
 
 
 def standing_request(timing: Timing, rewards: RewardSettings, tick: int = 0) -> PlanRequest:

@@ -1,33 +1,37 @@
-"""What a reward model predicts of a trajectory because no row of it says so (arXiv 2510.04234, V-B1, V-B3)."""
+"""Which outcomes a reward model predicts, and in which of its outputs (arXiv 2510.04234, V-B1, V-B3)."""
 
 from __future__ import annotations
 
-# Name -> unit, in the order of the reward model's outputs: means over the first H rows, and COSTS_TO_GO. The clearance
-# is that of the foot which is highest at a tick, above the ground; velocities are the base's, in its own frame. The
-# step frequency counts whole cycles of the gait, two diagonal steps each; it is 0 where a robot is told to stand.
+from typing import Any
+
+from diffusion_mpc_ros.rewards.outcomes import COSTS_TO_GO, OUTCOMES
+
+Array = Any
+
+# In the order of the outputs.
+PREDICTED = ("base_height", "mechanical_power", "foot_clearance", "base_lin_vel", "step_frequency", *COSTS_TO_GO)
+_AXES = ("_x", "_y", "_z")
+
+
+def _columns() -> dict[str, int | slice]:
+    columns: dict[str, int | slice] = {}
+    start = 0
+    for name in PREDICTED:
+        sizes = OUTCOMES[name].shape
+        columns[name] = slice(start, start + sizes[0]) if sizes else start
+        start += sizes[0] if sizes else 1
+    return columns
+
+
+COLUMNS = _columns()
+# Name of each output -> its unit.
 PREDICTIONS: dict[str, str] = {
-    "base_height": "m",
-    "mechanical_power": "W",
-    "foot_clearance": "m",
-    "base_lin_vel_x": "m/s",
-    "base_lin_vel_y": "m/s",
-    "step_frequency": "Hz",
-    "joint_velocity_to_go": "rad^2/s^2",
-    "joint_acceleration_to_go": "rad^2/s^4",
-    "energy_to_go": "W",
-    "tilt_to_go": "rad",
+    name + axis: OUTCOMES[name].unit
+    for name in PREDICTED
+    for axis in (_AXES[: OUTCOMES[name].shape[0]] if OUTCOMES[name].shape else ("",))
 }
-# Means over the second after the trajectory, of sums over the joints; see training/costs_to_go.py.
-COSTS_TO_GO = tuple(name for name in PREDICTIONS if name.endswith("_to_go"))
 
 
-def index(name: str) -> int:
-    """Column of the prediction ``name``."""
-    return list(PREDICTIONS).index(name)
-
-
-BASE_HEIGHT = index("base_height")
-MECHANICAL_POWER = index("mechanical_power")
-FOOT_CLEARANCE = index("foot_clearance")
-BASE_LIN_VEL = slice(index("base_lin_vel_x"), index("base_lin_vel_y") + 1)
-STEP_FREQUENCY = index("step_frequency")
+def outcomes_of(predicted: Array) -> dict[str, Array]:
+    """Outcomes by name of a reward model's outputs ``(N, P)``, the :data:`PREDICTIONS`; any array library."""
+    return {name: predicted[:, column] for name, column in COLUMNS.items()}

@@ -1,7 +1,7 @@
 """Reward terms (arXiv 2510.04234, V-B): pure functions ``(segment, parameters) -> reward``.
 
-A :class:`Segment` holds the fields of the first ``H`` rows of N trajectories, over which the paper's sums run, and what
-a reward model predicts of them: neural terms look like analytic ones.
+A :class:`Segment` holds the fields of the first ``H`` rows of N trajectories, over which the paper's sums run, and the
+outcomes of the N (:mod:`rewards.outcomes`), predicted or measured: neural terms look like analytic ones.
 ``parameters`` maps the term's own parameter names to arrays of the same library. Every term returns ``(N,)``, is at
 most 0 (a negative penalty) and has a finite gradient everywhere. Written against the Python array API: traced in torch
 for export, run in NumPy.
@@ -10,20 +10,13 @@ for export, run in NumPy.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from array_api_compat import array_namespace
 
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, WALKING_KD, WALKING_KP
-from diffusion_mpc_ros.core.trajectory import FIELDS, MOVING_COMMAND
-from diffusion_mpc_ros.rewards.predictions import (
-    BASE_HEIGHT,
-    BASE_LIN_VEL,
-    FOOT_CLEARANCE,
-    MECHANICAL_POWER,
-    STEP_FREQUENCY,
-    index,
-)
+from diffusion_mpc_ros.core.trajectory import MOVING_COMMAND, fields_of
 
 Array = Any
 Parameters = Mapping[str, Array]
@@ -35,7 +28,7 @@ NORM_EPSILON = 1e-8
 class Segment(NamedTuple):
     """The fields of :data:`core.trajectory.FIELDS`, in their order, each ``(N, H, size)`` in physical units.
 
-    ``predicted (N, P)``: the :data:`rewards.predictions.PREDICTIONS`; None where no term reads them.
+    ``outcomes``: by name of :data:`rewards.outcomes.OUTCOMES`, those that the terms read.
     Terms share them: a gradient is taken with respect to each field once, whatever the number of terms that read it.
     """
 
@@ -46,13 +39,12 @@ class Segment(NamedTuple):
     joint_vel: Array
     previous_action: Array
     action: Array
-    predicted: Array | None = None
+    outcomes: Mapping[str, Array] = MappingProxyType({})
 
     @classmethod
-    def of(cls, trajectory: Array, predicted: Array | None = None) -> Segment:
-        """All but the last row of ``trajectory (N, T, 57)``, ``T = H + 1``, and ``predicted (N, P)``."""
-        rows = trajectory[:, :-1, :]
-        return cls(**{name: rows[:, :, part] for name, part in FIELDS.items()}, predicted=predicted)
+    def of(cls, trajectory: Array, outcomes: Mapping[str, Array] | None = None) -> Segment:
+        """All but the last row of ``trajectory (N, T, 57)``, ``T = H + 1``, and the ``outcomes`` of the N."""
+        return cls(**fields_of(trajectory[:, :-1, :]), outcomes=outcomes or {})
 
 
 def _mean_over_rows(values: Array) -> Array:
@@ -125,36 +117,36 @@ def energy(segment: Segment, parameters: Parameters) -> Array:
 
 
 def base_height(segment: Segment, parameters: Parameters) -> Array:
-    """``-(h - target)^2`` [m^2] with the predicted mean height ``h``; ``target (1,)`` [m] (V-B1)."""
-    error = segment.predicted[:, BASE_HEIGHT] - parameters["target"]
+    """``-(h - target)^2`` [m^2] with the mean height ``h``; ``target (1,)`` [m] (V-B1)."""
+    error = segment.outcomes["base_height"] - parameters["target"]
     return -error * error
 
 
 def learned_energy(segment: Segment, parameters: Parameters) -> Array:
-    """``-[P]_+ H dt`` [J] with the predicted mean mechanical power ``P`` (V-B3)."""
-    power = segment.predicted[:, MECHANICAL_POWER]
+    """``-[P]_+ H dt`` [J] with the mean mechanical power ``P`` (V-B3)."""
+    power = segment.outcomes["mechanical_power"]
     return -array_namespace(power).clip(power, min=0.0) * (segment.action.shape[1] * CONTROL_DT)
 
 
 def foot_lifting(segment: Segment, parameters: Parameters) -> Array:
-    """``-[clearance - c]_+^2`` [m^2] with the predicted mean clearance ``c``; ``clearance (1,)`` [m] (VI-B2)."""
-    missing = parameters["clearance"] - segment.predicted[:, FOOT_CLEARANCE]
+    """``-[clearance - c]_+^2`` [m^2] with the mean clearance ``c``; ``clearance (1,)`` [m] (VI-B2)."""
+    missing = parameters["clearance"] - segment.outcomes["foot_clearance"]
     missing = array_namespace(missing).clip(missing, min=0.0)
     return -missing * missing
 
 
 def step_frequency(segment: Segment, parameters: Parameters) -> Array:
-    """``-(f - target)^2`` [Hz^2] with the predicted step frequency ``f``; ``target (1,)`` [Hz]; 0 for who is to stand.
+    """``-(f - target)^2`` [Hz^2] with the step frequency ``f``; ``target (1,)`` [Hz]; 0 for who is to stand.
 
     A few rows show less than a cycle; what makes them slow or quick steps is for a network to say.
     """
     xp, command = array_namespace(segment.command), segment.command[:, 0, :]
-    error = segment.predicted[:, STEP_FREQUENCY] - parameters["target"]
+    error = segment.outcomes["step_frequency"] - parameters["target"]
     return -xp.where(xp.sum(command * command, axis=1) > MOVING_COMMAND**2, error * error, 0.0 * error)
 
 
 def cost_to_go(segment: Segment, parameters: Parameters, *, name: str) -> Array:
-    """``-[c - target |v_cmd|]_+`` with the cost ``c`` of the second after the plan that a network predicts, ``name``.
+    """``-[c - target |v_cmd|]_+`` with the cost ``c`` of the second after the plan, the outcome ``name``.
 
     A plan shows half a step: what is cheap so long may be dear to walk on from. Diffuser's guide is a return, too
     (arXiv 2205.09991, 3.2). ``target (1,)``, for each m/s of the command (1 rad/s counts as 1 m/s): less is not asked
@@ -162,15 +154,15 @@ def cost_to_go(segment: Segment, parameters: Parameters, *, name: str) -> Array:
     """
     xp, command = array_namespace(segment.command), segment.command[:, 0, :]
     speed = xp.sqrt(xp.sum(command * command, axis=1) + NORM_EPSILON)
-    return -xp.clip(segment.predicted[:, index(name)] - parameters["target"] * speed, min=0.0)
+    return -xp.clip(segment.outcomes[name] - parameters["target"] * speed, min=0.0)
 
 
 def velocity_tracking(segment: Segment, parameters: Parameters) -> Array:
-    """``-|v - v_cmd|^2 - (w - w_cmd)^2`` [m^2/s^2]: predicted planar velocity and yaw rate against the command.
+    """``-|v - v_cmd|^2 - (w - w_cmd)^2`` [m^2/s^2]: planar velocity and yaw rate against the command.
 
     The yaw rate is the mean over the rows, in rad/s and counted as 1 m/s.
     """
     xp, command = array_namespace(segment.command), segment.command[:, 0, :]
-    planar = segment.predicted[:, BASE_LIN_VEL] - command[:, :2]
+    planar = segment.outcomes["base_lin_vel"] - command[:, :2]
     yaw = xp.mean(segment.base_ang_vel[:, :, 2], axis=1) - command[:, 2]
     return -xp.sum(planar * planar, axis=1) - yaw * yaw

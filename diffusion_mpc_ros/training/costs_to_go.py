@@ -14,7 +14,7 @@ import numpy as np
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.rotations import tilt
 from diffusion_mpc_ros.core.trajectory import JOINT_VEL, PROJECTED_GRAVITY
-from diffusion_mpc_ros.rewards.predictions import COSTS_TO_GO
+from diffusion_mpc_ros.rewards.outcomes import COSTS_TO_GO
 from diffusion_mpc_ros.training.dataset import interruptions, prefix_sums
 
 # Ticks after the window over which the costs are averaged, two cycles of a trot; with fewer than the second number

@@ -33,7 +33,8 @@ from diffusion_mpc_ros.diffusion.artefact import (
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
+from diffusion_mpc_ros.rewards.following import terms_reading
+from diffusion_mpc_ros.rewards.predictions import PREDICTED, PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import TERMS, term_parameters
 from diffusion_mpc_ros.training.guided_step import GuidedStep
 from diffusion_mpc_ros.training.onnx_files import (
@@ -109,11 +110,17 @@ def _let_broadcast(traced: torch.fx.GraphModule) -> None:
 
 
 class _Traced(NamedTuple):
-    """The composed reward, and its gradient without and with the part that goes through the reward model."""
+    """The composed reward, and its gradient without and with the part that goes through the reward model.
+
+    Of all terms but the ``seldom`` ones, whose reward and gradient stand beside.
+    """
 
     reward: torch.fx.GraphModule
     analytic_gradient: torch.fx.GraphModule
     whole_gradient: torch.fx.GraphModule
+    seldom: tuple[str, ...]
+    seldom_reward: torch.fx.GraphModule | None
+    seldom_gradient: torch.fx.GraphModule | None
 
 
 class _BranchedStep(GuidedStep):
@@ -121,7 +128,12 @@ class _BranchedStep(GuidedStep):
 
     def __init__(self, step: GuidedStep, traced: _Traced) -> None:
         super().__init__(step.denoiser, step.normalizer, step.terms, step.x0_clip, step.reward_model)
-        self.traced_reward, self.traced_analytic, self.traced_whole = traced
+        self.traced = traced
+        of_seldom = torch.tensor([name in traced.seldom for name in step.terms])
+        self.register_buffer("seldom", of_seldom, persistent=False)
+
+    def _asks_for_seldom(self, reward_weights):
+        return (self.seldom & (reward_weights != 0.0)).any()
 
     def _predict_where(self, needed, tau, row_features):
         parameters = dict(self.reward_model.named_parameters())
@@ -139,9 +151,13 @@ class _BranchedStep(GuidedStep):
             return torch.zeros_like(tau)
 
         shared = self.mean, self.std, reward_weights, *parameters
-        analytic = torch.cond(guided & ~needed, self.traced_analytic, none, (tau, *shared))
+        analytic = torch.cond(guided & ~needed, self.traced.analytic_gradient, none, (tau, *shared))
         operands = (tau, row_features, *shared, *self.reward_model.parameters())
-        return analytic + torch.cond(guided & needed, self.traced_whole, none, operands)
+        gradient = analytic + torch.cond(guided & needed, self.traced.whole_gradient, none, operands)
+        if self.traced.seldom_gradient is None:
+            return gradient
+        asked = guided & self._asks_for_seldom(reward_weights)
+        return gradient + torch.cond(asked, self.traced.seldom_gradient, none, (tau, *shared))
 
     def project(self, tau, bounds):
         into_all_sets = super().project
@@ -160,7 +176,11 @@ class _BranchedStep(GuidedStep):
 
         predicted = self._predict_where(ranked & needed, tau, row_features)
         operands = (tau, self.mean, self.std, predicted, reward_weights, *parameters)
-        return torch.cond(ranked, self.traced_reward, not_ranked, operands)
+        reward = torch.cond(ranked, self.traced.reward, not_ranked, operands)
+        if self.traced.seldom_reward is None:
+            return reward
+        asked = ranked & self._asks_for_seldom(reward_weights)
+        return reward + torch.cond(asked, self.traced.seldom_reward, not_ranked, operands)
 
 
 def example_inputs(
@@ -211,13 +231,22 @@ def _trace_rewards(step: GuidedStep, inputs: Mapping[str, torch.Tensor]) -> _Tra
     def whole(tau, features, mean, std, reward_weights, *values):
         parameters, of_model = values[: len(step.parameter_names)], values[len(step.parameter_names) :]
         of_model = dict(zip(model, of_model))
-        return step.whole_gradient(tau, features, mean, std, reward_weights, parameters, of_model)
+        return rest.whole_gradient(tau, features, mean, std, reward_weights, parameters, of_model)
 
     predicted = tau.new_ones((len(tau), len(PREDICTIONS)))
+    seldom = tuple(name for name in step.terms if TERMS[name].seldom and not TERMS[name].reads)
+    often = [name for name in step.terms if name not in seldom]
+    if not often:
+        seldom, often = (), list(step.terms)
+    rest, rare = step.of_terms(often), step.of_terms(seldom)
+    whole_inputs = tau, step.mean, step.std, predicted, inputs["reward_weights"], *parameters
     return _Traced(
-        trace(step.reward, tau, step.mean, step.std, predicted, inputs["reward_weights"], *parameters),
-        trace(step.analytic_gradient, tau, *shared),
+        trace(rest.reward, *whole_inputs),
+        trace(rest.analytic_gradient, tau, *shared),
         trace(whole, tau, features, *shared, *model.values()),
+        seldom,
+        trace(rare.reward, *whole_inputs) if seldom else None,
+        trace(rare.analytic_gradient, tau, *shared) if seldom else None,
     )
 
 
@@ -278,7 +307,7 @@ def export_artefact(
     """
     terms = metadata.reward_terms
     if terms is None:
-        terms = [name for name, term in TERMS.items() if reward_model is not None or not term.predicts]
+        terms = terms_reading(() if reward_model is None else PREDICTED)
     parameters = term_parameters(terms)
     description = ModelDescription(
         horizon=metadata.horizon,

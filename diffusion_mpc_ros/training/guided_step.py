@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 
 import torch
@@ -12,7 +13,7 @@ from diffusion_mpc_ros.constraints.registry import known_bounds, project
 from diffusion_mpc_ros.core.trajectory import FIELDS, fields_of
 from diffusion_mpc_ros.diffusion.artefact import STEP_INPUTS
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
-from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
+from diffusion_mpc_ros.rewards.predictions import PREDICTIONS, outcomes_of
 from diffusion_mpc_ros.rewards.registry import composed_reward, get_term, term_parameters
 from diffusion_mpc_ros.rewards.terms import Segment
 
@@ -46,12 +47,13 @@ class GuidedStep(nn.Module):
         self.denoiser = denoiser
         self.reward_model = NoRewardModel() if reward_model is None else reward_model
         self.normalizer, self.terms = normalizer, tuple(terms)
+        self.composed_terms = self.terms
         self.parameter_names = tuple(parameter.name for parameter in term_parameters(self.terms))
         self.bound_names = tuple(known_bounds())
         self.x0_clip = x0_clip
         self.register_buffer("mean", torch.tensor(normalizer.mean, dtype=torch.float32))
         self.register_buffer("std", torch.tensor(normalizer.std, dtype=torch.float32))
-        predicts = [get_term(name).predicts for name in self.terms]
+        predicts = [bool(get_term(name).reads) for name in self.terms]
         self.register_buffer("predicts", torch.tensor(predicts), persistent=False)
 
     def denoise(self, tau, row_features):
@@ -75,12 +77,19 @@ class GuidedStep(nn.Module):
 
     def reward(self, tau, mean, std, predicted, reward_weights, *parameters):
         """``R_alpha`` of a normalised ``tau (B, T, 57)`` of which ``predicted (B, P)`` is known: ``(B,)``."""
-        return self._compose(Segment.of(tau * std + mean, predicted), reward_weights, parameters)
+        return self._compose(Segment.of(tau * std + mean, outcomes_of(predicted)), reward_weights, parameters)
 
     def _compose(self, segment, reward_weights, parameters):
         # The weights split: one operator in ONNX, where an index for each term would be one for each.
+        weights = dict(zip(self.terms, torch.split(reward_weights, 1)))
         named = dict(zip(self.parameter_names, parameters))
-        return composed_reward(self.terms, segment, torch.split(reward_weights, 1), named)
+        return composed_reward(self.composed_terms, segment, [weights[name] for name in self.composed_terms], named)
+
+    def of_terms(self, names):
+        """The same step, of the same inputs, whose reward is composed of the terms ``names`` alone."""
+        part = copy.copy(self)
+        part.composed_terms = tuple(names)
+        return part
 
     def reward_gradient(self, tau, mean, std, predicted, reward_weights, *parameters):
         """Gradients of the reward with respect to the normalised ``tau (B, T, 57)`` and to ``predicted (B, P)``.
@@ -89,17 +98,17 @@ class GuidedStep(nn.Module):
         respect to the fields and put together once: through slices of ``tau`` every term would add an array of full
         size.
         """
-        segment = Segment.of(tau * std + mean, predicted)
-        free = [name for name in Segment._fields if name != "command"]
+        fields = fields_of((tau * std + mean)[:, :-1, :])
+        command = fields.pop("command")
 
-        def total(*fields):
-            return self._compose(segment._replace(**dict(zip(free, fields))), reward_weights, parameters).sum()
+        def total(predicted, *free):
+            segment = Segment(command=command, **dict(zip(fields, free)), outcomes=outcomes_of(predicted))
+            return self._compose(segment, reward_weights, parameters).sum()
 
-        operands = [getattr(segment, name) for name in free]
-        gradients = dict(zip(free, torch.func.grad(total, argnums=tuple(range(len(free))))(*operands)))
-        gradients["command"] = torch.zeros_like(segment.command)
+        by_prediction, *by_field = torch.func.grad(total, tuple(range(len(fields) + 1)))(predicted, *fields.values())
+        gradients = {**dict(zip(fields, by_field)), "command": torch.zeros_like(command)}
         joined = torch.cat([gradients[name] for name in FIELDS], dim=-1)
-        return torch.nn.functional.pad(joined, (0, 0, 0, 1)) * std, gradients["predicted"]
+        return torch.nn.functional.pad(joined, (0, 0, 0, 1)) * std, by_prediction
 
     def analytic_gradient(self, tau, mean, std, reward_weights, *parameters):
         """The reward's gradient ``(B, T, 57)`` where no term with a weight needs the reward model."""

@@ -13,13 +13,13 @@ import torch
 from rich.console import Console
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.core.go2 import FOOT_RADIUS
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.policies.gait import is_moving
-from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
+from diffusion_mpc_ros.rewards.outcomes import OUTCOMES, at_ticks
+from diffusion_mpc_ros.rewards.predictions import PREDICTED, PREDICTIONS
 from diffusion_mpc_ros.training.costs_to_go import FEWEST, costs_to_go, tick_costs
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, prefix_sums
 from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, check_resumable, optimize
@@ -77,12 +77,10 @@ def step_frequencies(observation: np.ndarray, gait: np.ndarray, names: Sequence[
 
 def window_means(arrays: dict[str, np.ndarray], horizon: int) -> np.ndarray:
     """Those :data:`PREDICTIONS` that are means over the ``horizon`` rows from each tick on: ``(E, L - H + 1, M)``."""
-    clearance = arrays["foot_height"].max(axis=-1) - FOOT_RADIUS
-    velocity = np.moveaxis(arrays["base_lin_vel"][..., :2], -1, 0)
-    ticks = np.stack(
-        [arrays["base_height"], arrays["mechanical_power"], clearance, *velocity, arrays["step_frequency"]], axis=-1
-    )
-    sums = prefix_sums(ticks)
+    ticks = {**at_ticks(arrays), "step_frequency": arrays["step_frequency"]}
+    means = [name for name in PREDICTED if name in ticks]
+    columns = [ticks[name] if OUTCOMES[name].shape else ticks[name][..., None] for name in means]
+    sums = prefix_sums(np.concatenate(columns, axis=-1))
     return (sums[:, horizon:] - sums[:, :-horizon]) / horizon
 
 

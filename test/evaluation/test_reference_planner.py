@@ -112,7 +112,7 @@ def test_constraints_and_no_committed_actions_agree_too(shipped, networks, const
 def test_the_flops_of_a_plan_are_those_of_the_shipped_network_by_hand(shipped, networks):
     assert artefact.network_settings(shipped)["denoiser"] == {"kind": "residual_mlp", "width": 512, "blocks": 3}
     planner = ReferencePlanner(shipped, networks, Timing(), SamplingOptions(candidates=10, sampler="ddim", steps=3))
-    rewards = guided([name for name in shipped.description.reward_terms if not TERMS[name].predicts])
+    rewards = guided([name for name in shipped.description.reward_terms if not TERMS[name].reads])
     products = matrix_products(lambda: planner.plan(standing_request(Timing(), rewards)))
     # In 12 x (57 + 3) = 720, six hidden layers of 512, out 12 x 57 = 684; analytic rewards multiply no matrices.
     a_step = [(10, 720, 512), *[(10, 512, 512)] * 6, (10, 512, 684)]

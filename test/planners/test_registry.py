@@ -18,7 +18,9 @@ from diffusion_mpc_ros.core.settings import Settings
 from diffusion_mpc_ros.planners.anytime_planner import Ladder
 
 def make(settings: Settings, timing, budgeted):
-    level = SimpleNamespace(name="own", identity="", timing=timing, reward_terms=(), budgeted=budgeted)
+    level = SimpleNamespace(
+        name="own", identity="", timing=timing, reward_terms=(), provides=frozenset(), budgeted=budgeted
+    )
     return Ladder([level], "one's own")
 
 def undeclared(values, timing, budgeted):

@@ -68,7 +68,11 @@ def nothing(inputs):
 
 
 def analytic_terms_only(inputs):
-    inputs["reward_weights"][[term.predicts for term in TERMS.values()]] = 0.0
+    inputs["reward_weights"][[bool(term.reads) for term in TERMS.values()]] = 0.0
+
+
+def no_seldom_terms(inputs):
+    inputs["reward_weights"][[term.seldom for term in TERMS.values()]] = 0.0
 
 
 def boxes_only(inputs):
@@ -82,7 +86,9 @@ def boxes_off_positions_and_speeds(inputs):
         inputs["lower"][:, part], inputs["upper"][:, part] = -FREE_BOUND, FREE_BOUND
 
 
-@pytest.mark.parametrize("change", [nothing, analytic_terms_only, boxes_only, boxes_off_positions_and_speeds])
+@pytest.mark.parametrize(
+    "change", [nothing, analytic_terms_only, no_seldom_terms, boxes_only, boxes_off_positions_and_speeds]
+)
 @pytest.mark.parametrize(("scale", "ranked"), [(0.0, True), (0.7, True), (0.7, False)])
 @pytest.mark.parametrize(("batch", "last_step"), [(1, False), (3, True), (10, False), (10, True)])
 def test_the_graph_equals_torch(exported, reference, batch, last_step, scale, ranked, change):

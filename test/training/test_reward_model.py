@@ -13,7 +13,8 @@ from diffusion_mpc_ros.core.go2 import FOOT_RADIUS
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
-from diffusion_mpc_ros.rewards.predictions import COSTS_TO_GO, PREDICTIONS
+from diffusion_mpc_ros.rewards.outcomes import COSTS_TO_GO
+from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.training import pretrain, release, reward_model
 from diffusion_mpc_ros.training.dataset import ROWS as ROW_ARRAYS

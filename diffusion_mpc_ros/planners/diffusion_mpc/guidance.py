@@ -9,25 +9,26 @@ from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.diffusion.artefact import ModelDescription
 from diffusion_mpc_ros.diffusion.sampler import Guidance
-from diffusion_mpc_ros.rewards.registry import term_parameters
+from diffusion_mpc_ros.rewards.following import check_followed, parameters_of
+from diffusion_mpc_ros.rewards.registry import get_term
+
+
+def predicted_outcomes(description: ModelDescription) -> frozenset[str]:
+    """The outcomes that the artefact's graph predicts: what its own terms read."""
+    return frozenset(outcome for name in description.reward_terms for outcome in get_term(name).reads)
 
 
 def make_guidance(
-    description: ModelDescription, settings: RewardSettings, tick: int, mode: str = "walking"
+    description: ModelDescription, settings: RewardSettings, tick: int, planner: str, mode: str = "walking"
 ) -> Guidance:
-    """The operator's settings for a plan from ``tick``; parameters that are not set take their defaults.
+    """The operator's settings for a plan of ``planner`` from ``tick``; parameters not set take their defaults.
 
     Raises :class:`RewardError` when a weight names a term, or a constraint needs a set, that the artefact was exported
     without.
     """
-    unknown = sorted(name for name in settings.weights if name not in description.reward_terms)
-    if any(settings.weights[name] != 0.0 for name in unknown):
-        raise RewardError(
-            f"the model artefact has no reward terms {unknown}; its terms: {', '.join(description.reward_terms)}"
-        )
+    check_followed(settings, planner, description.reward_terms, predicted_outcomes(description))
     weights = np.array([settings.weights.get(name, 0.0) for name in description.reward_terms])
-    defaults = {parameter.name: parameter.default_array for parameter in term_parameters(description.reward_terms)}
-    parameters = {name: settings.parameters.get(name, default) for name, default in defaults.items()}
+    parameters = parameters_of(description.reward_terms, settings)
     for name in settings.constraints:
         kind = kind_of(name)
         if not all(bound.name in description.bounds for bound in kind.bounds):

@@ -14,7 +14,7 @@ from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.inference import make_backend
 from diffusion_mpc_ros.diffusion.sampler import DiffusionSampler, SamplingOptions
-from diffusion_mpc_ros.planners.diffusion_mpc.guidance import make_guidance
+from diffusion_mpc_ros.planners.diffusion_mpc.guidance import make_guidance, predicted_outcomes
 
 NAME = "diffusion_mpc"
 
@@ -53,6 +53,7 @@ class DiffusionMpcPlanner:
             )
         self.artefact, self.config, self.timing = artefact, config, config.timing
         self.identity, self.reward_terms = artefact.identity, tuple(description.reward_terms)
+        self.provides = predicted_outcomes(description)
         if backend is None:
             backend = make_backend(artefact, config.backend, config.threads, config.precision)
         self._backend = backend
@@ -69,7 +70,7 @@ class DiffusionMpcPlanner:
         early steps is shared: a refresh for one robot refreshes all. Raises :class:`RewardError`.
         """
         start = time.perf_counter()
-        guidance = make_guidance(self.artefact.description, request.rewards, request.tick, request.mode)
+        guidance = make_guidance(self.artefact.description, request.rewards, request.tick, self.name, request.mode)
         committed = request.committed_actions if self.config.hold_committed else None
         observation = observe(request.state, request.command, request.state.previous_action)
         sample = self._sampler.sample(request.tick, observation, committed, guidance)
@@ -88,7 +89,7 @@ class DiffusionMpcPlanner:
 
     def check(self, rewards: RewardSettings) -> None:
         """Raise :class:`RewardError` for settings that no plan can be made with."""
-        make_guidance(self.artefact.description, rewards, tick=0)
+        make_guidance(self.artefact.description, rewards, 0, self.name)
 
     def reset(self) -> None:
         """Forget the cached sample and restart the random numbers from the seed."""
