@@ -79,6 +79,7 @@ COMMANDS = Group(
                 "demonstrator": Command("does it walk as it is told, in every gait", "evaluation.demonstrator"),
                 "adaptation": Command("Table II: rewards and constraints against none", "evaluation.adaptation.table"),
                 "constraints": Command("does the walk keep to its constraints", "evaluation.adaptation.constraints"),
+                "terms": Command("what a preset does to its own reward terms", "evaluation.adaptation.terms"),
                 "compose": Command("two presets at once: both penalties lower", "evaluation.adaptation.compose"),
                 "height": Command("Fig. 4: another base height on request", "evaluation.adaptation.height"),
                 "energy": Command("Fig. 2: energy per metre at 0.6 m/s", "evaluation.adaptation.energy"),

@@ -116,9 +116,11 @@ class Kind(Protocol):
 
         Raises :class:`RewardError` when nothing is left.
         """
+        return None
 
     def release(self, bounds: dict[str, np.ndarray], row: int) -> None:
         """Free the observation of ``row``, which is known: moving it would only move its target. In place."""
+        return None
 
 
 # How far a joint target goes along with what moves, so that the torque of the PD law stays the same.
