@@ -8,6 +8,7 @@ examples:
   diffusion-mpc run                                   walk at 0.5 m/s until Ctrl-C
   diffusion-mpc run --duration 60 --cmd-vel 0.5 0 0 --headless --json run.json
   diffusion-mpc run --duration 40 --reward-preset joint_velocity --reward-at 20 --headless
+  diffusion-mpc run --ground slope_up:10
   diffusion-mpc run --parameters planner.candidates=5 go2_simulator.payload=2.0
   PYTHONPATH=examples diffusion-mpc run --planner new_planner:make --cmd-vel 0.3 0 0
 """
@@ -58,6 +59,8 @@ class Config(Settings):
     reward_at: float | None = None
     """When to switch [s] after the start of measuring; default half of the duration."""
     planner: str = same(bringup.Options, "planner")
+    ground: str = "flat"
+    """What the robot walks on: NAME[:DIFFICULTY][@SEED], such as slope:15 or cobbles:0.06 (docs/ground.md)."""
     domain_id: int | None = same(bringup.Options, "domain_id")
     namespace: str = same(bringup.Options, "namespace")
     parameters: tuple[str, ...] = ()
@@ -111,7 +114,7 @@ def _processes(config: Config, console: Console) -> launch.Config:
         domain_id=config.domain_id,
         viewer=display and not config.headless,
         end_together=True,
-        parameters=config.parameters,
+        parameters=(f"go2_simulator.ground={config.ground}", *config.parameters),
     )
 
 

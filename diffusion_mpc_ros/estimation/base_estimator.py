@@ -1,10 +1,11 @@
 """Base velocity and height from IMU and leg kinematics: the contact-aided linear Kalman filter of MIT Cheetah 3.
 
 Bledt et al., "MIT Cheetah 3: Design and Control of a Robust, Dynamic Quadruped Robot", IROS 2018, section on state
-estimation. State, world frame: position and velocity of the IMU and the four foot positions. Input: the IMU's specific
-force. Measurements: foot positions relative to the IMU, zero velocity of the feet's contact points, height of the
-ground. All noise is isotropic in the horizontal plane, so the three axes are independent filters and the two horizontal
-ones share a covariance. With the IMU instead of the base's origin as the moving point its mounting offset is exact.
+estimation. State, world frame: position and velocity of the IMU and the points of the ground under the four feet.
+Input: the IMU's specific force. Measurements: these points relative to the IMU, zero velocity of the feet's contact
+points, and, as long as what the feet find agrees with it, ground at height 0. All noise is isotropic in the horizontal
+plane, so the three axes are independent filters and the two horizontal ones share a covariance. With the IMU instead of
+the base's origin as the moving point its mounting offset is exact.
 """
 
 from __future__ import annotations
@@ -32,8 +33,13 @@ FOOT_STIFFNESS, MAX_COMPRESSION = 1.0e4, 0.012
 # The filter starts when all feet have been loaded this long [s], interruptions taken off, and starts over when none has
 # been.
 INITIALISATION_TIME, FLIGHT_TIME = 0.1, 0.5
-# A Go2 is neither faster [m/s] nor higher [m] than this; beyond it the filter has diverged.
+# A foot in the air unsettles so many times as fast as it settles: gaps of a noisy sensor count for little.
+UNSETTLING = 3.0
+# A Go2 is neither faster [m/s] nor higher above its feet [m] than this; beyond, the filter has diverged.
 MAX_SPEED, MAX_HEIGHT = 6.0, 1.0
+
+# Spread of footholds [m^2] below which they say little of the ground's slope; of a standing Go2 0.15 and 0.08.
+SPREAD = 0.005
 
 # Rows of the state: IMU position, IMU velocity, feet.
 _POSITION, _VELOCITY, _FEET = 0, 1, slice(2, 6)
@@ -48,15 +54,19 @@ class EstimatorNoise:
 
     acceleration: float = 0.2  # [m/s/sqrt(s)], process: accelerometer
     position: float = 0.01  # [m/sqrt(s)], process: IMU position
-    stance_foot: float = 0.1  # [m/sqrt(s)], process: slip of a loaded foot
+    stance_foot: float = 0.1  # [m/sqrt(s)], process: horizontal slip of a loaded foot
+    stance_foot_vertical: float = 0.02  # [m/sqrt(s)], process: a settled foot's ground gives way
     swing_foot: float = 10.0  # [m/sqrt(s)], process: a free foot goes anywhere
     foot_position: float = 0.005  # [m], measured by leg kinematics
     foot_velocity: float = 0.1  # [m/s], horizontal, of a loaded foot's contact point
     foot_velocity_vertical: float = 1.0  # [m/s], the same while the foot's rubber is compressed and released
-    ground_height: float = 0.01  # [m], of a loaded foot
+    ground_height: float = 0.05  # [m], of the ground under a settled foot, where it is flat
+    ground_step: float = 0.02  # [m], height at which flat ground is a quarter believed
     swing_inflation: float = 100.0  # of the measurements of free feet
     slip_speed: float = 0.1  # [m/s], residual at which a foot's velocity measurement is half believed
     contact_rise: float = 0.01  # [s], time in contact after which a foot is believed
+    settling: float = 0.1  # [s], the same vertically: until then impact and rubber move it
+    settled_speed: float = 0.2  # [m/s], a settled foot's vertical speed is below it
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class BaseEstimate:
     """The base at one LowState; zero velocity until ``initialized``."""
 
     base_lin_vel_b: np.ndarray  # (3,) [m/s], base frame
-    base_height: float  # [m] above the ground under the loaded feet
+    base_height: float  # [m] above the plane through where the feet stand or stood last
     base_pos_w: np.ndarray  # (3,) [m], odometry frame: the IMU starts at x = y = 0, heading as its own
     foot_contact: np.ndarray  # (4,) bool
     initialized: bool
@@ -86,6 +96,7 @@ class BaseEstimator:
         self.restarts = 0
         self._tick_ms: int | None = None
         self._state = np.zeros((_STATES, 3))
+        self._footholds = np.zeros((4, 3))  # where each foot stands, or stood last
         self._contact = ContactDetector(foot_sensors)
         self._estimate = BaseEstimate(np.zeros(3), 0.0, np.zeros(3), np.zeros(4, dtype=bool), False)
         self._forget()
@@ -110,14 +121,18 @@ class BaseEstimator:
         vertical_force = kinematics.foot_forces(legs, lowstate.joint_torque) @ rotation[2]
         feet_w = (legs.foot_pos_b - IMU_POSITION_B) @ rotation.T
         contact = self._contact.update(lowstate.foot_force, vertical_force, feet_w[:, 2], legs.foot_pos_b[:, 2], dt)
+        # From here on these are the points of the ground under the feet.
+        feet_w[:, 2] -= self._foot_height(vertical_force)
         self._contact_time = np.where(contact, self._contact_time + dt, 0.0)
+        self._settled_time += np.where(contact, dt, -UNSETTLING * dt)
+        np.clip(self._settled_time, 0.0, self._noise.settling, out=self._settled_time)
         self._flight_time = 0.0 if contact.any() else self._flight_time + dt
         if self._initialized:
-            self._filter(lowstate, legs, rotation, feet_w, vertical_force, contact, dt)
+            self._filter(lowstate, legs, rotation, feet_w, contact, dt)
             self._guard()
         if not self._initialized:
-            self._place(feet_w, vertical_force, contact, dt)
-        self._estimate = self._read(lowstate, rotation, vertical_force, contact)
+            self._place(feet_w, contact, dt)
+        self._estimate = self._read(lowstate, rotation, contact)
         return self._estimate
 
     def _advance_clock(self, tick_ms: int, min_dt: float) -> float | None:
@@ -139,6 +154,7 @@ class BaseEstimator:
         self._initialized = False
         self._covariance = np.zeros((2, _STATES, _STATES))  # horizontal, vertical
         self._contact_time = np.zeros(4)
+        self._settled_time = np.zeros(4)
         self._loaded_time = np.zeros(4)
         self._flight_time = 0.0
 
@@ -152,14 +168,14 @@ class BaseEstimator:
             np.isfinite(state).all()
             and np.isfinite(self._covariance).all()
             and np.abs(state[_VELOCITY]).max() < MAX_SPEED
-            and abs(state[_POSITION, 2]) < MAX_HEIGHT
+            and np.abs(state[_POSITION, 2] - state[_FEET, 2]).max() < MAX_HEIGHT
         )
         if not sound:
             state[:] = 0.0
         if not sound or self._flight_time > FLIGHT_TIME:
             self._restart()
 
-    def _place(self, feet_w: np.ndarray, vertical_force: np.ndarray, contact: np.ndarray, dt: float) -> None:
+    def _place(self, feet_w: np.ndarray, contact: np.ndarray, dt: float) -> None:
         """At rest with the lowest foot on the ground; the filter starts when all feet have been loaded for a while."""
         # A noisy sensor interrupts the contact again and again: it takes longer, but it must not take for ever.
         self._loaded_time = np.maximum(self._loaded_time + np.where(contact, dt, -dt), 0.0)
@@ -167,8 +183,9 @@ class BaseEstimator:
         state = self._state
         supports = contact if contact.any() else feet_w[:, 2] <= feet_w[:, 2].min() + FOOT_RADIUS
         state[_VELOCITY] = 0.0
-        state[_POSITION, 2] = (self._foot_height(vertical_force) - feet_w[:, 2])[supports].mean()
+        state[_POSITION, 2] = -feet_w[supports, 2].mean()
         state[_FEET] = state[_POSITION] + feet_w
+        self._footholds = state[_FEET].copy()
         self._covariance[:] = np.diag([1e-4, 1e-2, 1e-4, 1e-4, 1e-4, 1e-4])
         self._initialized = bool(self._loaded_time.min() >= INITIALISATION_TIME)
 
@@ -178,7 +195,6 @@ class BaseEstimator:
         legs: kinematics.LegKinematics,
         rotation: np.ndarray,
         feet_w: np.ndarray,
-        vertical_force: np.ndarray,
         contact: np.ndarray,
         dt: float,
     ) -> None:
@@ -195,18 +211,21 @@ class BaseEstimator:
 
         # A foot is believed by and by after touch-down, when impact and rebound are over.
         trust = np.minimum(self._contact_time / noise.contact_rise, 1.0) * contact
-        self._predict(rotation @ lowstate.base_lin_acc + GRAVITY_W, rolling_w, trust, dt)
+        settled = contact & (self._settled_time >= noise.settling - 0.5 * MIN_DT)
+        # One that rises or falls is in the air, whatever its sensor says.
+        settled &= np.abs(foot_vel_w[:, 2] + state[_VELOCITY, 2]) < noise.settled_speed
+        self._predict(rotation @ lowstate.base_lin_acc + GRAVITY_W, rolling_w, trust, settled, dt)
 
         position_error = feet_w - (state[_FEET] - state[_POSITION])
         velocity_error = (rolling_w - foot_vel_w) - state[_VELOCITY]
-        height_error = self._foot_height(vertical_force) - state[_FEET, 2]
+        height_error = -state[_FEET, 2]
         # Precisions (inverse variances) of the measurements, per foot.
         inflation = noise.swing_inflation**-2
         belief = inflation + (1.0 - inflation) * trust
         slip = np.einsum("ij,ij->i", velocity_error, velocity_error) / noise.slip_speed**2
         position_weight = belief / noise.foot_position**2
         velocity_weight = belief / (1.0 + slip)
-        height_weight = belief / noise.ground_height**2
+        height_weight = settled / (noise.ground_height * (1.0 + (height_error / noise.ground_step) ** 2)) ** 2
 
         information = np.zeros((2, _STATES, _STATES))
         information[:, _POSITION, _POSITION] = position_weight.sum()
@@ -225,7 +244,9 @@ class BaseEstimator:
         state[:, :2] += self._covariance[0] @ weighted[:, :2]
         state[:, 2] += self._covariance[1] @ weighted[:, 2]
 
-    def _predict(self, acceleration_w: np.ndarray, rolling_w: np.ndarray, trust: np.ndarray, dt: float) -> None:
+    def _predict(
+        self, acceleration_w: np.ndarray, rolling_w: np.ndarray, trust: np.ndarray, settled: np.ndarray, dt: float
+    ) -> None:
         noise, state, covariance = self._noise, self._state, self._covariance
         state[_POSITION] += dt * state[_VELOCITY] + 0.5 * dt**2 * acceleration_w
         state[_VELOCITY] += dt * acceleration_w
@@ -235,23 +256,26 @@ class BaseEstimator:
         covariance[:, _POSITION, _POSITION] += dt * noise.position**2
         covariance[:, _VELOCITY, _VELOCITY] += dt * noise.acceleration**2
         foot_variance = trust * noise.stance_foot**2 + (1.0 - trust) * noise.swing_foot**2
-        covariance[:, _FOOT_ROWS, _FOOT_ROWS] += dt * foot_variance
+        covariance[0, _FOOT_ROWS, _FOOT_ROWS] += dt * foot_variance
+        vertical = np.where(settled, noise.stance_foot_vertical, noise.swing_foot)
+        covariance[1, _FOOT_ROWS, _FOOT_ROWS] += dt * vertical**2
 
     @staticmethod
     def _foot_height(vertical_force: np.ndarray) -> np.ndarray:
         """Height ``(4,)`` [m] of the feet's centres above the ground under ``vertical_force (4,)`` [N]."""
         return FOOT_RADIUS - np.minimum(np.maximum(vertical_force / FOOT_STIFFNESS, 0.0), MAX_COMPRESSION)
 
-    def _read(
-        self, lowstate: LowState, rotation: np.ndarray, vertical_force: np.ndarray, contact: np.ndarray
-    ) -> BaseEstimate:
+    def _read(self, lowstate: LowState, rotation: np.ndarray, contact: np.ndarray) -> BaseEstimate:
         state = self._state
         base_pos_w = state[_POSITION] - rotation @ IMU_POSITION_B
-        ground = (state[_FEET, 2] - self._foot_height(vertical_force))[contact].mean() if contact.any() else 0.0
+        self._footholds[contact] = state[_FEET][contact]
+        height = float(base_pos_w[2]) - plane_height(self._footholds, base_pos_w)
         velocity_b = np.zeros(3)
         if self._initialized:
             velocity_b = rotation.T @ state[_VELOCITY] - _skew(lowstate.base_ang_vel) @ IMU_POSITION_B
-        return BaseEstimate(velocity_b, float(base_pos_w[2] - ground), base_pos_w, contact, self._initialized)
+        return BaseEstimate(
+            velocity_b, min(max(height, -MAX_HEIGHT), MAX_HEIGHT), base_pos_w, contact, self._initialized
+        )
 
 
 def _is_sound(lowstate: LowState) -> bool:
@@ -269,6 +293,20 @@ def _is_sound(lowstate: LowState) -> bool:
     norm = float(lowstate.base_quat_wxyz @ lowstate.base_quat_wxyz)
     # The comparisons are false for NaN.
     return bool(np.abs(readings).max() < MAX_READING and abs(norm - 1.0) < 0.1)
+
+
+def plane_height(points: np.ndarray, at: np.ndarray) -> float:
+    """Height [m] under ``at (3,)`` of the plane through ``points (n, 3)`` [m], by ridge regression.
+
+    It is their mean height where their heights, or what little they spread, say nothing of a slope.
+    """
+    middle = points.mean(axis=0)
+    x, y, z = (points - middle).T
+    xx, yy, xy = float(x @ x) + SPREAD, float(y @ y) + SPREAD, float(x @ y)
+    xz, yz, determinant = float(x @ z), float(y @ z), xx * yy - xy * xy
+    offset_x, offset_y = float(at[0] - middle[0]), float(at[1] - middle[1])
+    rise = offset_x * (yy * xz - xy * yz) + offset_y * (xx * yz - xy * xz)
+    return float(middle[2]) + rise / determinant
 
 
 def _skew(vector: np.ndarray) -> np.ndarray:

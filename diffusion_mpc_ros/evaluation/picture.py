@@ -13,6 +13,7 @@ from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
+from diffusion_mpc_ros.simulation.ground.ground import Ground
 from diffusion_mpc_ros.simulation.model import ModelOptions
 from diffusion_mpc_ros.simulation.render import OffscreenCamera, strip, write_png
 from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose
@@ -20,11 +21,15 @@ from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose
 
 @dataclass(frozen=True)
 class PictureConfig:
-    """``frames`` pictures, one every ``interval`` control ticks, once the robot has walked ``start`` ticks."""
+    """``frames`` pictures, one every ``interval`` control ticks, once the robot has walked ``start`` ticks.
+
+    ``ground``: NAME[:DIFFICULTY][@SEED] (docs/ground.md).
+    """
 
     output: Path = Path("docs/walking.png")
     artefact: str = "go2"
     cmd_vel: tuple[float, float, float] = (0.7, 0.0, 0.0)
+    ground: str = "flat"
     start: int = 150
     interval: int = 5
     frames: int = 4
@@ -35,7 +40,7 @@ class PictureConfig:
 def main(config: PictureConfig) -> None:
     """Walk in lock-step and write the strip."""
     controller = AsynchronousController(DiffusionMpcPlanner(load(model_folder(config.artefact)), DiffusionMpcConfig()))
-    simulation = Go2Simulation(ModelOptions(visual=True))
+    simulation = Go2Simulation(ModelOptions(visual=True, ground=Ground.parse(config.ground)))
     simulation.reset(Pose.STANDING)
     targets, command, pictures = DEFAULT_JOINT_POS, np.array([config.cmd_vel]), []
     with OffscreenCamera(simulation, width=config.width, height=config.height) as camera:

@@ -25,6 +25,7 @@ from diffusion_mpc_ros.policies.closed_loop import COMMANDS, AsynchronousControl
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.simulation.ground.ground import Ground
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class WalkConfig:
     ``robots`` robots per command for ``ticks`` control ticks; all commands run side by side in one batch. ``record``
     writes the rows into the artefact's card as well. ``planner``: a name of planners/registry.py, or MODULE:FUNCTION of
     one's own, which has its settings from config/planner.yaml; what follows here of sampling and inference is that of
-    diffusion_mpc.
+    diffusion_mpc. ``ground``: what they walk on, NAME[:DIFFICULTY][@SEED] (docs/ground.md).
     """
 
     planner: str = DIFFUSION_MPC
@@ -48,6 +49,7 @@ class WalkConfig:
     seed: int = 11
     threads: int = 2
     with_demonstrator: bool = True
+    ground: str = "flat"
     sampling: SamplingOptions = field(default_factory=lambda: SamplingOptions(candidates=1))
     hold_committed: bool = True
     backend: str = "onnxruntime"
@@ -74,6 +76,7 @@ def evaluate_walk(config: WalkConfig) -> dict[str, Any]:
             "robots": config.robots,
             "ticks": config.ticks,
             "seed": config.seed,
+            "ground": str(Ground.parse(config.ground)),
             "candidates": config.sampling.candidates,
             "sampler": config.sampling.sampler,
             "steps": config.sampling.steps,
@@ -109,7 +112,8 @@ def walk_under_planner(config: WalkConfig, planner: Planner, delay: int, interva
 
 def _run(config: WalkConfig, controller: Any, label: str) -> WalkScores:
     commands = np.repeat(np.array(config.commands, dtype=float), config.robots, axis=0)
-    simulation = BatchSimulation(len(commands), seed=config.seed, threads=config.threads)
+    ground = Ground.parse(config.ground)
+    simulation = BatchSimulation(len(commands), seed=config.seed, threads=config.threads, ground=ground)
     return run_closed_loop(controller, simulation, commands, config.ticks, label)
 
 
@@ -126,7 +130,8 @@ def command_rows(config: WalkConfig, scores: WalkScores, **labels: Any) -> list[
 def print_report(report: dict[str, Any]) -> None:
     """The rows as a table."""
     config = report["config"]
-    title = f"{config['robots']} robots x {config['ticks']} ticks, N = {config['candidates']}, seed {config['seed']}"
+    walk = f"{config['robots']} robots x {config['ticks']} ticks on {config['ground']}"
+    title = f"{walk}, N = {config['candidates']}, seed {config['seed']}"
     columns = {
         "survival": "{:.1%}", "velocity_error": "{:.3f}", "yaw_rate_error": "{:.3f}",
         "tracking_score": "{:.3f}", "base_height": "{:.3f}", "torque_rms": "{:.2f}", "power": "{:.0f}",

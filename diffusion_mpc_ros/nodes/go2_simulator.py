@@ -2,7 +2,8 @@
 
 It starts lying and limp, as the robot does. ``external_wrench`` (geometry_msgs/WrenchStamped, force in the world
 frame) pushes its base and ``remote_input`` (sensor_msgs/Joy) is its remote, both for as long as messages come; the
-parameters ``friction`` and ``payload`` can change meanwhile.
+parameters ``friction`` and ``payload`` can change meanwhile. Where the ground is not flat it is drawn on ``ground``
+(visualization_msgs/MarkerArray).
 So can ``robot_controller``: the robot then says that this controller of its own commands the motors, until released.
 """
 
@@ -14,24 +15,31 @@ from rcl_interfaces.msg import SetParametersResult
 from rclpy.parameter import Parameter as RosParameter
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
+from visualization_msgs.msg import MarkerArray
 
 from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.go2.remote import encode_remote
 from diffusion_mpc_ros.nodes.conversions.gamepads import read_xbox
+from diffusion_mpc_ros.nodes.conversions.ground import ground_message
 from diffusion_mpc_ros.nodes.conversions.inputs import read_push_force
 from diffusion_mpc_ros.nodes.managed_node import END_TIMEOUT, ManagedNode
-from diffusion_mpc_ros.nodes.qos import RELIABLE
+from diffusion_mpc_ros.nodes.parameters import frame_prefix
+from diffusion_mpc_ros.nodes.qos import RELIABLE, SETTINGS
 from diffusion_mpc_ros.nodes.robot_domain import join
 from diffusion_mpc_ros.nodes.runtime import run
-from diffusion_mpc_ros.nodes.settings import Go2SimulatorSettings
+from diffusion_mpc_ros.nodes.settings import FRAME_PREFIX, Go2SimulatorSettings
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
+from diffusion_mpc_ros.simulation.ground.ground import Ground
 from diffusion_mpc_ros.simulation.model import ModelOptions
 from diffusion_mpc_ros.simulation.render import Viewer
 from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose
 
 # One message pushes this long [s]; a stream of them pushes without a gap.
 PUSH_DURATION = 0.1
+# How far from the origin the ground is drawn, and how finely [m]; in the odometry frame, which begins there.
+DRAWN_HALF, DRAWN_CELL = 6.0, 0.12
+GROUND_FRAME = "odom"
 
 
 class Go2SimulatorNode(ManagedNode):
@@ -43,8 +51,15 @@ class Go2SimulatorNode(ManagedNode):
     def __init__(self) -> None:
         super().__init__("go2_simulator")
         settings = self.declare(Go2SimulatorSettings)
-        simulation = Go2Simulation(ModelOptions(friction=settings.friction, visual=settings.viewer))
+        ground = Ground.parse(settings.ground)
+        simulation = Go2Simulation(
+            ModelOptions(friction=settings.friction, visual=settings.viewer, ground=ground)
+        )
         simulation.set_payload(settings.payload)
+        self._ground = self.create_publisher(MarkerArray, "ground", SETTINGS)
+        if not ground.flat:
+            frame = frame_prefix(self, FRAME_PREFIX) + GROUND_FRAME
+            self._ground.publish(ground_message(ground.triangles(DRAWN_HALF, DRAWN_CELL), self.stamp(), frame))
         viewer = Viewer(simulation) if settings.viewer else None
         # Nothing else on this machine would delay a real robot; the physics thread inherits it.
         schedule_realtime(settings.realtime_priority)

@@ -90,6 +90,7 @@ class Go2SimulatorSettings(RobotLinkSettings):
 
     viewer: bool = setting("Open MuJoCo's viewer; needs a display.", False, option="viewer")
     friction: float = setting("Sliding friction coefficient of the ground.", 0.8, low=0.05, high=3.0, live=True)
+    ground: str = setting("What the robot stands on, NAME[:DIFFICULTY][@SEED] (docs/ground.md).", "flat")
     payload: float = setting("Payload fixed to the base.", 0.0, unit="kg", low=0.0, high=20.0, live=True)
     robot_controller: str = setting(
         "The robot's own controller that is active; empty: none.", "", choices=("", *ROBOT_CONTROLLERS), live=True

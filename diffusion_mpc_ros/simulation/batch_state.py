@@ -18,9 +18,24 @@ GroundHeight = Callable[[np.ndarray], np.ndarray]
 MEASURED = ("joint_torque", "mechanical_power", "foot_force", "foot_pos", "foot_vel")
 
 
+# In the base frame [m]: where the legs hang when the hips are straight, FR FL RR RL.
+_HIPS_B = np.array(
+    [
+        (x * go2.HIP_OFFSET_X, y * (go2.HIP_OFFSET_Y + go2.ABDUCTION_LENGTH), 0.0)
+        for x, y in ((1, -1), (1, 1), (-1, -1), (-1, 1))
+    ]
+)
+
+
 def flat(points: np.ndarray) -> np.ndarray:
     """Heights of flat ground."""
     return np.zeros(points.shape[:-1])
+
+
+def hip_ground(base_pos: np.ndarray, quat_wxyz: np.ndarray, ground: GroundHeight) -> np.ndarray:
+    """Mean height ``(...)`` [m] of the ground under the four hips of bases ``(..., 3)`` [m] and ``(..., 4)``."""
+    hips = base_pos[..., None, :] + rotations.rotate(quat_wxyz[..., None, :], _HIPS_B)
+    return ground(hips[..., :2]).mean(axis=-1)
 
 
 @dataclass
@@ -42,7 +57,9 @@ class BatchState:
     foot_force: np.ndarray  # (..., 4) [N], normal
     foot_pos: np.ndarray  # (..., 4, 3) [m], world, of the feet's centres
     foot_vel: np.ndarray  # (..., 4, 3) [m/s], world
-    foot_ground: np.ndarray = field(default_factory=lambda: np.zeros(4))  # (..., 4) [m], world, of the ground under it
+    # Heights of the ground in the world: under each foot (..., 4) [m], and under the hips, their mean (...) [m].
+    foot_ground: np.ndarray = field(default_factory=lambda: np.zeros(4))
+    hip_ground: np.ndarray = field(default_factory=lambda: np.zeros(()))
 
     @classmethod
     def read(
@@ -65,12 +82,13 @@ class BatchState:
             joint_vel=qvel[..., indices.qvel],
             **measured,
             foot_ground=ground(measured["foot_pos"][..., :2]),
+            hip_ground=hip_ground(qpos[..., :3], quat, ground),
         )
 
     @property
     def base_height(self) -> np.ndarray:
-        """Height ``(...)`` [m] of the base above the mean of the ground under the four feet."""
-        return self.base_pos[..., 2] - self.foot_ground.mean(axis=-1)
+        """Height ``(...)`` [m] of the base above the mean of the ground under the four hips."""
+        return self.base_pos[..., 2] - self.hip_ground
 
     @property
     def foot_height(self) -> np.ndarray:

@@ -18,10 +18,10 @@ from diffusion_mpc_ros.simulation.model import ModelIndices
 class Randomization:
     """Ranges ``(low, high)``, uniform; the defaults are Table I of the paper, friction from 0.2.
 
-    Friction here is what foot and floor have together where the ground is not slippery; on less than 0.2 nobody trots. In the paper's simulator it is
-    one of two that are averaged. A payload of ``base_mass`` sits at ``mass_position``; ``latency`` delays what the
-    policy does (the paper delays what it sees: for a controller in closed loop the two add up alike). Nominal robots
-    have the model as it is and no latency; they too start from ``initial_joint_pos``.
+    Friction here is what foot and floor have together where the ground is not slippery; on less than 0.2 nobody trots.
+    In the paper's simulator it is one of two that are averaged. A payload of ``base_mass`` sits at ``mass_position``;
+    ``latency`` delays what the policy does (the paper delays what it sees: for a controller in closed loop the two add
+    up alike). Nominal robots have the model as it is and no latency; they too start from ``initial_joint_pos``.
     """
 
     base_mass: tuple[float, float] = (1.0, 3.0)  # [kg], added

@@ -15,6 +15,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError, JointOrderError
 from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES
 from diffusion_mpc_ros.core.types import JointCommand, LowState, RobotState
 from diffusion_mpc_ros.simulation import motors
+from diffusion_mpc_ros.simulation.batch_state import hip_ground
 from diffusion_mpc_ros.simulation.model import ModelIndices, ModelOptions, build_spec
 from diffusion_mpc_ros.simulation.scenery import add_scenery
 from diffusion_mpc_ros.simulation.state import HISTORY, MAX_LATENCY, State
@@ -55,7 +56,7 @@ class BaseTruth:
     lin_vel_w: np.ndarray  # (3,) [m/s], world
     lin_vel_b: np.ndarray  # (3,) [m/s], base frame
     ang_vel_b: np.ndarray  # (3,) [rad/s], base frame
-    height: float  # [m], of the base above the mean of the ground under the four feet
+    height: float  # [m], of the base above the mean of the ground under the four hips
 
 
 class Go2Simulation:
@@ -105,7 +106,8 @@ class Go2Simulation:
     def reset(self, pose: Pose = Pose.LYING, *, yaw: float | None = None) -> None:
         """Put the robot at the origin, at rest, feet on the ground, battery full, motors cold.
 
-        ``yaw`` [rad]: its heading, by default the one of its ground, or 0. Neither a command nor a push nor a remote's message from before lasts.
+        ``yaw`` [rad]: its heading, by default the one of its ground, or 0. Neither a command nor a push nor a remote's
+        message from before lasts.
         """
         data, indices = self.data, self._indices
         mujoco.mj_resetData(self.model, data)
@@ -243,8 +245,8 @@ class Go2Simulation:
         )
 
     def _height(self) -> float:
-        feet = self.data.geom_xpos[self._indices.feet, :2]
-        return float(self.data.qpos[2] - self.ground.height(feet).mean())
+        position, quat = self.data.qpos[:3], self.data.qpos[3:7]
+        return float(position[2] - hip_ground(position, quat, self.ground.height))
 
     def fallen(self) -> bool:
         """Whether the base is past the fall criterion of :mod:`core.go2`: tilt or height."""

@@ -18,6 +18,7 @@ from diffusion_mpc_ros.estimation.base_estimator import (
     MAX_HEIGHT,
     MAX_SPEED,
     BaseEstimator,
+    plane_height,
 )
 
 # All feet at one height: hips straight, front and rear legs alike.
@@ -171,6 +172,34 @@ def test_a_lifted_robot_starts_over_and_its_velocity_does_not_run_away():
     assert feed(estimator, tick_ms, 0.3)[0].initialized
 
 
+@pytest.mark.parametrize("pitch", [0.0, 0.2, -0.2])
+def test_height_above_a_slope_is_that_above_the_plane_of_the_feet(pitch):
+    # Base and ground are pitched alike: the height along the vertical is that along the base's z over cos(pitch).
+    quat, gravity = (
+        np.array([np.cos(pitch / 2), 0.0, np.sin(pitch / 2), 0.0]),
+        np.array([np.sin(-pitch), 0, np.cos(pitch)]),
+    )
+    along, load = FOOT_LOAD * gravity, FOOT_LOAD
+    torque = -np.einsum("lji,j->li", LEGS.jacobian_b, along).ravel()
+    changes = {"base_quat_wxyz": quat, "base_lin_acc": 9.81 * gravity, "joint_torque": torque}
+    estimate, _ = feed(BaseEstimator(), 0, 1.0, **changes)
+    assert estimate.initialized
+    # The foot's radius less its compression is taken along the vertical.
+    expected = -LEGS.foot_pos_b[0, 2] / np.cos(pitch) + FOOT_RADIUS - load / FOOT_STIFFNESS
+    assert estimate.base_height == pytest.approx(expected, abs=2e-3)
+    assert estimate.base_lin_vel_b == pytest.approx(np.zeros(3), abs=1e-3)
+
+
+def test_the_plane_through_footholds_by_hand():
+    # z = 0.1 + 0.2 x - 0.1 y over feet at (+-0.2, +-0.15): the ridge takes 3 % of the slope along x, 5 % along y.
+    points = np.array([[x, y, 0.1 + 0.2 * x - 0.1 * y] for x in (-0.2, 0.2) for y in (-0.15, 0.15)])
+    assert plane_height(points, np.zeros(3)) == pytest.approx(0.1)
+    assert plane_height(points, np.array([0.1, 0.0, 9.0])) == pytest.approx(0.1 + 0.02 * 0.16 / 0.165)
+    assert plane_height(points, np.array([0.0, 0.1, 9.0])) == pytest.approx(0.1 - 0.01 * 0.09 / 0.095)
+    # Footholds in one place say nothing of a slope.
+    assert plane_height(np.tile([1.0, 1.0, 0.3], (4, 1)), np.zeros(3)) == pytest.approx(0.3)
+
+
 STARTED = started()
 
 
@@ -199,4 +228,4 @@ def test_estimates_stay_finite_and_bounded_under_garbage(seed, scale):
         # The base's velocity is the IMU's less that of its lever arm of 5 cm.
         lever = 0.05 * np.sqrt(3) * 5 * scale
         assert np.abs(estimate.base_lin_vel_b).max() <= np.sqrt(3) * MAX_SPEED + lever
-        assert abs(estimate.base_pos_w[2]) <= MAX_HEIGHT + 0.1
+        assert abs(estimate.base_height) <= MAX_HEIGHT + 0.1

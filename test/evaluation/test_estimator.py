@@ -10,6 +10,7 @@ from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.evaluation.estimator import FootSensors, SensorNoise, demonstrator_walker, score_walk
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
+from diffusion_mpc_ros.simulation.ground.ground import Ground
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
 
 COMMANDS = ((0.5, 0.0, 0.0), (0.0, 0.4, 0.0), (-0.5, 0.2, 0.5))
@@ -50,3 +51,11 @@ def test_foot_sensors_by_hand():
 def test_a_walk_too_short_to_start_is_refused():
     with pytest.raises(ConfigurationError, match="never started"):
         score_walk(lambda *_: np.asarray(DEFAULT_JOINT_POS), COMMANDS, 0.04, (), seed=0)
+
+
+@pytest.mark.parametrize("ground", ["slope_down:10", "stairs:0.05"])
+def test_accuracy_off_flat_ground(ground):
+    walker = demonstrator_walker(DemonstratorPolicy(model_folder("demonstrator")), base_height=0.28)
+    scores = score_walk(walker, ((0.5, 0.0, 0.0),), 4.5, (), seed=0, ground=Ground.parse(ground))
+    assert scores.restarts == 0
+    assert scores.meets_requirement()

@@ -80,7 +80,7 @@ class Ground:
         return normals / np.linalg.norm(normals, axis=-1, keepdims=True)
 
     def orientation(self, points: np.ndarray, heading: np.ndarray) -> np.ndarray:
-        """Quaternions ``(..., 4)`` of robots at ``points (..., 2)`` with ``heading (...)`` [rad], parallel to the ground."""
+        """Quaternions ``(..., 4)`` parallel to the ground at ``points (..., 2)``, turned to ``heading (...)`` [rad]."""
         yaw = np.stack([np.cos(heading / 2), 0 * heading, 0 * heading, np.sin(heading / 2)], axis=-1)
         if self.flat:
             return yaw

@@ -72,7 +72,7 @@ class Plane:
 
 @dataclass(frozen=True)
 class HeightField:
-    """Heights ``(rows, columns)`` [m] on a square grid of ``cell`` [m] round the origin, y along rows, x along columns."""
+    """Heights ``(rows, columns)`` [m] on a grid of ``cell`` [m] round the origin; rows along y, columns along x."""
 
     heights: np.ndarray
     cell: float
