@@ -58,9 +58,9 @@ def _robot_warning(lowstate: LowState | None, link: LinkStatus) -> str:
 
 def diagnostics(step: ControlStep, loop: ControlLoop, facts: Mapping[str, Any]) -> tuple[bytes, str, dict[str, Any]]:
     """Level, text and values of the node's diagnostic status."""
-    link = loop.link_status
+    link = loop.turns.link_status
     fault, mode = step.output.fault, step.output.mode
-    lateness = loop.lateness.summary()
+    lateness = loop.reports.lateness.summary()
     level, text = DiagnosticStatus.OK, mode.value
     if fault is not None:
         level, text = DiagnosticStatus.ERROR, f"fault: {fault}"
@@ -81,9 +81,9 @@ def diagnostics(step: ControlStep, loop: ControlLoop, facts: Mapping[str, Any]) 
         "motor_packets_lost": int(step.lowstate.motor_lost.sum()) if step.lowstate is not None else 0,
         "clamped_joints": step.output.clamped,
         "rejected_lowstates": loop.rejected_lowstates,
-        "report_failures": loop.report_failures,
-        "operator_failures": loop.operator_failures,
-        "report_time_max_ms": loop.report_times.summary().max * 1e3,
+        "report_failures": loop.reports.failures,
+        "operator_failures": loop.operator.failures,
+        "report_time_max_ms": loop.reports.times.summary().max * 1e3,
         "watchdog_ready": link.watchdog_ready,
         "foreign_publishers": link.foreign_publishers,
         "foreign_lowstate": link.foreign_lowstate or "none",

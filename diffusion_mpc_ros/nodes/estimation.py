@@ -15,7 +15,7 @@ from diffusion_mpc_ros.estimation.base_estimator import BaseEstimate, BaseEstima
 from diffusion_mpc_ros.realtime.tick_clock import TickClock
 
 # A LowCmd that comes this long [s] after a tick's beginning belongs to that tick, not to the one before: half of the
-# publisher's phase after it (nodes/control_loop.py).
+# publisher's phase after it (nodes/control_turns.py).
 COMMAND_MARGIN = 0.5e-3
 # LowCmds that are remembered; two are enough unless LowState stalls.
 COMMANDS = 8

@@ -10,9 +10,10 @@ import time
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.go2.domain import Go2Domain, open_domain
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
+from diffusion_mpc_ros.go2.link_options import LinkOptions
 from diffusion_mpc_ros.go2.profile import RobotProfile, check_place, load_profile
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
-from diffusion_mpc_ros.nodes.settings import RobotLinkSettings, RobotSettings
+from diffusion_mpc_ros.nodes.settings import CommandPublisherSettings, RobotLinkSettings, RobotSettings
 
 POLL_PERIOD, WORD_PERIOD = 0.2, 5.0  # [s]
 _SIOCGIFADDR = 0x8915
@@ -44,6 +45,22 @@ def robot_profile(settings: RobotSettings) -> RobotProfile:
     profile = load_profile(settings.robot)
     check_place(profile, settings.network_interface == LOOPBACK, settings.simulator_on_network)
     return profile
+
+
+def link_options(settings: CommandPublisherSettings, watchdog_timeout: float, profile: RobotProfile) -> LinkOptions:
+    """Return how ``settings`` have the motors reached; the timeout in [s]."""
+    priority = settings.realtime_priority
+    return LinkOptions(
+        settings.network_interface,
+        settings.domain_id,
+        watchdog_timeout,
+        # Above what it watches.
+        watchdog_priority=priority + 1 if priority else 0,
+        dry_run=settings.dry_run,
+        release=settings.release_robot_controller,
+        restore=settings.restore_robot_controller,
+        profile=profile,
+    )
 
 
 def has_address(interface: str) -> bool:

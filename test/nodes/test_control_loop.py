@@ -24,6 +24,8 @@ from diffusion_mpc_ros.go2.link_options import LinkOptions
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher, MotionSwitcherServer
 from diffusion_mpc_ros.go2.profile import GO2, RobotProfile
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop
+from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
+from diffusion_mpc_ros.nodes.operator_side import OperatorSide
 from diffusion_mpc_ros.nodes.robot_link import RobotLink
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
@@ -59,9 +61,8 @@ class Controller:
         )
         self.held = True
         self.dry_run = options.get("dry_run", False)
-        self.loop = ControlLoop(
-            domain, self.link, SETTINGS, TIMING, self._on_step, self.failures.append, read_operator=self._read_operator
-        )
+        operator = OperatorSide(OperatorInputs(), self._read_operator)
+        self.loop = ControlLoop(domain, self.link, SETTINGS, TIMING, self._on_step, self.failures.append, operator)
 
     def _read_operator(self, lowstate, walking) -> Holding:
         if self.held is None:
@@ -85,7 +86,7 @@ class Controller:
                 return step
 
     def until_armable(self) -> None:
-        self.until(lambda step: self._motors_follow(step.lowstate) and self.loop.link_status.watchdog_ready)
+        self.until(lambda step: self._motors_follow(step.lowstate) and self.loop.turns.link_status.watchdog_ready)
 
     def _motors_follow(self, lowstate) -> bool:
         return lowstate is not None and (self.dry_run or bool((lowstate.motor_mode == MOTOR_MODE_SERVO).all()))
@@ -161,11 +162,11 @@ def test_a_profile_says_how_often_a_command_is_said_and_a_stop_ends_that_between
             rising.append(step.output.command.joint_pos)
         if not stopped_at and len(rising) == 12:
             stopped_at.append(rising[-1])
-            robot.loop.inputs.stops.stop("test")
+            robot.loop.operator.inputs.stops.stop("test")
 
     try:
         robot.until_armable()
-        robot.loop._on_step = stop_in_between
+        robot.loop.reports._on_step = stop_in_between
         assert robot.loop.request(Event.STAND_UP, WAIT)[0]
         assert "emergency stop (test)" in robot.until(lambda step: step.output.mode is Mode.FAULT).output.message
     finally:
@@ -203,7 +204,7 @@ def test_arming_waits_for_the_watchdog_and_a_dead_one_is_replaced(robot):
     robot.until_armable()
     first = robot.link._watchdog
     first._process.kill()
-    robot.until(lambda step: not robot.loop.link_status.watchdog_ready)
+    robot.until(lambda step: not robot.loop.turns.link_status.watchdog_ready)
     accepted, message = robot.loop.request(Event.STAND_UP, WAIT)
     assert not accepted and "watchdog" in message
     robot.stand()
@@ -213,11 +214,11 @@ def test_arming_waits_for_the_watchdog_and_a_dead_one_is_replaced(robot):
 def test_a_second_controller_forbids_standing_up(robot, domain):
     robot.until_armable()
     foreign = Publisher(domain, LOWCMD)
-    robot.until(lambda step: robot.loop.link_status.foreign_publishers > 0)
+    robot.until(lambda step: robot.loop.turns.link_status.foreign_publishers > 0)
     accepted, message = robot.loop.request(Event.STAND_UP, WAIT)
     assert not accepted and "1 other program(s) publish rt/lowcmd" in message
     foreign.close()
-    robot.until(lambda step: robot.loop.link_status.foreign_publishers == 0)
+    robot.until(lambda step: robot.loop.turns.link_status.foreign_publishers == 0)
     assert robot.loop.request(Event.STAND_UP, WAIT)[0]
 
 
@@ -243,19 +244,19 @@ def test_a_robot_that_the_watchdog_has_damped_does_not_go_on_unasked(robot, monk
 def test_an_emergency_stop_is_damping_at_the_next_step_and_latches(robot):
     robot.walk()
     robot.until(lambda step: step.row is not None)
-    robot.loop.inputs.stops.stop("topic", math.inf)
+    robot.loop.operator.inputs.stops.stop("topic", math.inf)
     before = robot.until(lambda step: step.output.mode is Mode.FAULT)
     assert "emergency stop (topic)" in str(before.output.fault) and not before.output.command.kp.any()
     accepted, message = robot.loop.request(Event.CLEAR_FAULT, WAIT)
     assert not accepted and "emergency stop" in message
-    robot.loop.inputs.stops.release("topic")
+    robot.loop.operator.inputs.stops.release("topic")
     assert robot.loop.request(Event.CLEAR_FAULT, WAIT) == (True, "fault -> damping")
 
 
 def test_a_report_that_fails_does_not_drop_the_robot(robot):
     robot.stand()
     robot.broken_report.set()
-    robot.until(lambda step: robot.loop.report_failures > 3)
+    robot.until(lambda step: robot.loop.reports.failures > 3)
     robot.broken_report.clear()
     assert robot.until(lambda step: True).output.mode is Mode.STANDING
 
@@ -391,7 +392,7 @@ def test_commands_that_the_dds_library_does_not_take_leave_the_robot_to_the_watc
 def test_a_stop_that_comes_within_the_turn_is_seen_before_the_command_leaves(robot, domain, monkeypatch):
     robot.walk()
     robot.until(lambda step: step.row is not None)
-    stops = robot.loop.inputs.stops
+    stops = robot.loop.operator.inputs.stops
     encode, sent = robot.link._commands.encode, []
 
     def encode_and_stop(command):
@@ -432,7 +433,7 @@ def test_a_loop_that_fails_damps_until_the_robot_lies(domain, domain_id, simulat
     def fail(inputs):
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr(robot.loop._supervisor, "step", fail)
+    monkeypatch.setattr(robot.loop.turns.supervisor, "step", fail)
     wire.wait(WAIT, 20)
     assert wire.latest().kp.max() == 0.0
     robot.loop._thread.join(WAIT)
@@ -446,7 +447,7 @@ def test_a_loop_that_fails_damps_until_the_robot_lies(domain, domain_id, simulat
 def test_a_foreign_message_that_cannot_be_read_ends_nothing(robot):
     robot.stand()
     robot.held = None
-    robot.until(lambda step: robot.loop.operator_failures > 3)
+    robot.until(lambda step: robot.loop.operator.failures > 3)
     step = robot.until(lambda step: True)
     assert step.output.mode is Mode.STANDING and step.holding.holder == ""
 
@@ -458,9 +459,9 @@ def test_what_is_asked_for_while_waiting_is_not_carried_out_later_but_a_stop_is(
     deadline = threading.Event()
     while "mcf" not in robot.loop.waiting_for:
         assert not deadline.wait(0.01)
-    request = robot.loop.inputs.post(Event.STAND_UP)
+    request = robot.loop.operator.inputs.post(Event.STAND_UP)
     assert request.done.wait(WAIT) and not request.accepted and "'mcf'" in request.message
-    robot.loop.inputs.stops.stop("joy")
+    robot.loop.operator.inputs.stops.stop("joy")
     with MotionSwitcher(domain) as switcher:
         switcher.release(wait=lambda seconds: None)
     step = robot.until(lambda step: True)
