@@ -11,24 +11,26 @@ from diffusion_mpc_ros.core.types import LowState
 
 
 def obstacles(lowstate: LowState | None, lowstate_age: float, link: LinkStatus, settings: SafetySettings) -> list[str]:
-    """Everything that forbids standing up now, in words; empty when nothing does. ``lowstate_age`` [s]."""
+    """Return everything that forbids standing up now, in words; empty when nothing does. ``lowstate_age`` [s]."""
     return [*_robot_obstacles(lowstate, lowstate_age, link, settings), *_link_obstacles(link)]
 
 
 def _robot_obstacles(
     lowstate: LowState | None, age: float, link: LinkStatus, settings: SafetySettings
 ) -> Iterator[str]:
-    untrusted = checks.trust_violation(lowstate, age, settings.arming_lowstate_age_max)
-    if untrusted is not None:
-        yield f"{untrusted}; last refused LowState: {link.rejected}" if link.rejected else str(untrusted)
+    # What is too old to go on with is too old to begin with.
+    age_max = min(settings.arming_lowstate_age_max, settings.lowstate_age_max)
+    trusted = checks.trust(lowstate, age, age_max)
+    if isinstance(trusted, checks.Violation):
+        yield f"{trusted}; last refused LowState: {link.rejected}" if link.rejected else str(trusted)
         return
-    yield from map(str, checks.motion_violations(lowstate, settings))
-    motor = checks.motor_violation(lowstate, link)
+    yield from map(str, checks.motion_violations(trusted, settings))
+    motor = checks.motor_violation(trusted, link)
     if motor is not None:
         yield str(motor)
-    if lowstate.battery_soc is None and link.tells_charge:
+    if trusted.battery_soc is None and link.tells_charge:
         yield "the battery's state of charge is not known: LowState carries no battery"
-    worn = checks.wear_violation(lowstate, settings.motor_temperature_max, settings.arming_battery_min)
+    worn = checks.wear_violation(trusted, settings.motor_temperature_max, settings.arming_battery_min)
     if worn is not None:
         yield str(worn)
 

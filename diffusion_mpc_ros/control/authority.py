@@ -104,8 +104,9 @@ class VelocityAuthority:
             self._holder = ""
         self._holder = self._claimant(now)
         holder = self._sources.get(self._holder)
-        alive = holder is not None and self._heard(holder, now)
-        return Holding(self._holder, alive, holder.velocity if alive else np.zeros(3))
+        if holder is None or not self._heard(holder, now):
+            return Holding(self._holder, False, np.zeros(3))
+        return Holding(self._holder, True, holder.velocity)
 
     def _keeps(self, name: str, source: _Source, now: float, walking: bool) -> bool:
         if self._heard(source, now):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any, NewType
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from diffusion_mpc_ros.core.go2 import (
     NUM_JOINTS,
 )
 from diffusion_mpc_ros.core.types import LowState
+
+# A LowState that may be computed with: fresh, complete, finite and plausible. Made by :func:`trust` alone.
+TrustedLowState = NewType("TrustedLowState", LowState)
 
 # No Go2 joint or encoder can report more than this; such a LowState is garbage, not motion.
 _PLAUSIBLE_POS, _PLAUSIBLE_VEL = 10.0, 200.0
@@ -40,8 +44,8 @@ class Violation:
         return f"{self.cause}: {self.value:.4g} (limit {self.limit:.4g})"
 
 
-def trust_violation(lowstate: LowState | None, age: float, age_max: float) -> Violation | None:
-    """Why ``lowstate``, ``age`` [s] old of at most ``age_max`` [s], cannot be computed with at all; None when it can.
+def trust(lowstate: LowState | None, age: float, age_max: float) -> TrustedLowState | Violation:
+    """Return ``lowstate``, ``age`` [s] old of at most ``age_max`` [s], as one to compute with; else why it is none.
 
     A message with a wrong CRC is refused where it is decoded: it counts as lost, and shows here as age.
     """
@@ -50,7 +54,7 @@ def trust_violation(lowstate: LowState | None, age: float, age_max: float) -> Vi
     # Slightly negative when a message arrives after the clock was read; the negation also catches NaN.
     if not abs(age) <= age_max:
         return Violation("LowState age [s]", age, age_max, at_once=True)
-    fields = {
+    fields: dict[str, tuple[Any, tuple[int, ...]]] = {
         "base orientation": (lowstate.base_quat_wxyz, (4,)),
         "base angular velocity": (lowstate.base_ang_vel, (3,)),
         "base acceleration": (lowstate.base_lin_acc, (3,)),
@@ -74,11 +78,11 @@ def trust_violation(lowstate: LowState | None, age: float, age_max: float) -> Vi
     for name, (value, bound) in bounded.items():
         if value > bound:
             return Violation(name, float(value), bound, at_once=True)
-    return None
+    return TrustedLowState(lowstate)
 
 
 def stop_violation(e_stop: str) -> Violation | None:
-    """An emergency stop that ``e_stop`` asserts; None when nobody does."""
+    """Return the emergency stop that ``e_stop`` asserts; None when nobody does."""
     return Violation(f"emergency stop ({e_stop})", 1.0, 0.0, True, emergency_stop=True) if e_stop else None
 
 
@@ -117,8 +121,8 @@ def clock_violation(jump: float) -> Violation | None:
     return Violation(cause, abs(jump), 0.0, at_once=True)
 
 
-def motion_violations(lowstate: LowState, settings: SafetySettings) -> Iterator[Violation]:
-    """Every violation of a trusted ``lowstate`` that means the robot falls or breaks when it lasts."""
+def motion_violations(lowstate: TrustedLowState, settings: SafetySettings) -> Iterator[Violation]:
+    """Yield every violation that means the robot falls or breaks when it lasts."""
     tilt = float(rotations.tilt(rotations.projected_gravity(lowstate.base_quat_wxyz)))
     if tilt > settings.tilt_max:
         yield Violation("tilt [rad]", tilt, settings.tilt_max, at_once=False)
@@ -144,8 +148,8 @@ def motor_violation(lowstate: LowState, link: LinkStatus) -> Violation | None:
     return Violation(cause, float(lowstate.motor_mode[joint]), float(MOTOR_MODE_SERVO), at_once=False)
 
 
-def wear_violation(lowstate: LowState, motor_temperature_max: float, battery_min: float) -> Violation | None:
-    """Return why a trusted robot should sit down in order: a motor hotter than [degC], a battery below [%]; or None.
+def wear_violation(lowstate: TrustedLowState, motor_temperature_max: float, battery_min: float) -> Violation | None:
+    """Return why a robot should sit down in order: a motor hotter than [degC], a battery below [%]; or None.
 
     A battery whose charge is not known is no reason.
     """

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from diffusion_mpc_ros.control.checks import Violation
+from diffusion_mpc_ros.control.checks import TrustedLowState, Violation
 from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES, JOINT_TORQUE_MAX, NUM_JOINTS
-from diffusion_mpc_ros.core.types import JointCommand, LowState
+from diffusion_mpc_ros.core.types import JointCommand
 
 
 class Effort:
@@ -27,7 +27,7 @@ class Effort:
         self._share = np.zeros(NUM_JOINTS)
         self._speed = np.zeros(NUM_JOINTS)  # [rad/s]
 
-    def update(self, command: JointCommand, lowstate: LowState) -> None:
+    def update(self, command: JointCommand, lowstate: TrustedLowState) -> None:
         """Take one tick's ``command`` and the LowState that it was decided with."""
         torque = command.kp * (command.joint_pos - lowstate.joint_pos) - command.kd * lowstate.joint_vel
         share = np.minimum(np.abs(torque + command.torque) / JOINT_TORQUE_MAX, 1.0)

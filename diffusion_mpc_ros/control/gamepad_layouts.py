@@ -14,14 +14,14 @@ it runs from 0 to 1, turned round: 0 at rest.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from diffusion_mpc_ros.core.errors import GamepadError
 
 AUTO = "auto"
 
 
-class Axis(NamedTuple):
+@dataclass(frozen=True)
+class Axis:
     """Index in ``Joy.axes``, and what turns its sign to ours: x positive to the right, y up."""
 
     index: int

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffusion_mpc_ros.control import arming, checks
-from diffusion_mpc_ros.control.checks import Violation
+from diffusion_mpc_ros.control.checks import TrustedLowState, Violation
 from diffusion_mpc_ros.control.effort import Effort
 from diffusion_mpc_ros.control.limits import limit_command
 from diffusion_mpc_ros.control.link_status import LinkStatus
@@ -98,69 +98,87 @@ class Supervisor:
         return self._mode
 
     def step(self, inputs: SupervisorInput) -> SupervisorOutput:
-        """One control tick; the command is finite and within limits whatever ``inputs`` holds."""
+        """Do one control tick; the command is finite and within limits whatever ``inputs`` holds."""
         self._unheld_time = 0.0 if inputs.held else self._unheld_time + CONTROL_DT
         self._keep_stop(inputs)
-        violation, wear = self._check(inputs)
-        message = self._change_mode(inputs, violation, wear)
-        if self._mode in (Mode.DAMPING, Mode.FAULT):
+        state = checks.trust(inputs.lowstate, inputs.lowstate_age, self._settings.lowstate_age_max)
+        violation, wear = self._check(inputs, state)
+        message = self._change_mode(inputs, state, violation, wear)
+        # No motion in DAMPING and FAULT; in no other mode without a state that can be trusted.
+        if self._motion is None or isinstance(state, Violation):
             return self._damp(message)
-        return self._move(inputs, message)
+        return self._move(inputs, state, self._motion, message)
 
-    def _check(self, inputs: SupervisorInput) -> tuple[Violation | None, Violation | None]:
-        """The violation that forbids moving now, and the wear that forbids going on for long."""
+    def _check(
+        self, inputs: SupervisorInput, state: TrustedLowState | Violation
+    ) -> tuple[Violation | None, Violation | None]:
+        """Return the violation that forbids moving now, and the wear that forbids going on for long."""
         settings = self._settings
         # A loop that stalled has old LowStates as well: the first cause is the one to look at.
         at_once = (
             checks.stop_violation(inputs.e_stop)
             or checks.control_violation(inputs.link, inputs.since_last_step, inputs.watchdog_took_over, settings)
             or checks.clock_violation(inputs.clock_jump)
-            or checks.trust_violation(inputs.lowstate, inputs.lowstate_age, settings.lowstate_age_max)
         )
         if at_once is not None:
             return at_once, None
-        wear = checks.wear_violation(inputs.lowstate, settings.motor_temperature_max, settings.battery_min)
+        if isinstance(state, Violation):
+            return state, None
+        wear = checks.wear_violation(state, settings.motor_temperature_max, settings.battery_min)
         self._worn_time = 0.0 if wear is None else self._worn_time + CONTROL_DT
-        lasting = next(checks.motion_violations(inputs.lowstate, settings), None)
-        lasting = lasting or checks.motor_violation(inputs.lowstate, inputs.link)
+        lasting = next(checks.motion_violations(state, settings), None)
+        lasting = lasting or checks.motor_violation(state, inputs.link)
         self._violation_ticks = 0 if lasting is None else self._violation_ticks + 1
         return self._effort.violation() or lasting, wear if self._worn_time >= settings.wear_time else None
 
     def _keep_stop(self, inputs: SupervisorInput) -> None:
         """Remember an emergency stop that comes while the robot is in FAULT for another cause."""
         violation = checks.stop_violation(inputs.e_stop)
-        if violation is not None and self._mode is Mode.FAULT and not self._fault.emergency_stop and not self._stop:
+        if violation is None or self._fault is None or self._fault.emergency_stop:
+            return
+        if self._stop is None:
             self._stop = Fault.of(violation, inputs.tick)
 
-    def _change_mode(self, inputs: SupervisorInput, violation: Violation | None, wear: Violation | None) -> str:
+    def _change_mode(
+        self,
+        inputs: SupervisorInput,
+        state: TrustedLowState | Violation,
+        violation: Violation | None,
+        wear: Violation | None,
+    ) -> str:
         """Apply at most one event: a fault before a request, a request before what follows by itself."""
-        if self._is_fault(violation, inputs):
+        if violation is not None and self._is_fault(violation, inputs):
             self._fault = Fault.of(violation, inputs.tick)
-            return self._apply(Event.FAULT, inputs, str(self._fault))
+            return self._apply(Event.FAULT, state, str(self._fault))
         if self._mode not in (Mode.DAMPING, Mode.FAULT):
             if inputs.request is Event.DAMP:
-                return self._apply(Event.DAMP, inputs)
+                return self._apply(Event.DAMP, state)
             if wear is not None and next_mode(self._mode, Event.WEAR):
-                return self._apply(Event.WEAR, inputs, str(wear))
+                return self._apply(Event.WEAR, state, str(wear))
         if inputs.request is not None:
-            return self._request(inputs, violation)
+            return self._request(inputs.request, inputs, state, violation)
         if self._motion is not None and self._elapsed >= self._motion.duration:
             if next_mode(self._mode, Event.MOTION_DONE):
-                return self._apply(Event.MOTION_DONE, inputs)
+                return self._apply(Event.MOTION_DONE, state)
         if self._ticks_without_plan * CONTROL_DT >= self._settings.plan_timeout:
-            return self._apply(Event.PLAN_LOST, inputs, f"no plan for {self._settings.plan_timeout} s")
+            return self._apply(Event.PLAN_LOST, state, f"no plan for {self._settings.plan_timeout} s")
         return ""
 
-    def _is_fault(self, violation: Violation | None, inputs: SupervisorInput) -> bool:
-        """A robot that damps is as safe as it can be: only an emergency stop is a fault there."""
-        if violation is None or self._mode is Mode.FAULT:
+    def _is_fault(self, violation: Violation, inputs: SupervisorInput) -> bool:
+        """Tell whether ``violation`` is a fault; a robot that damps is safe, there only an emergency stop is one."""
+        if self._mode is Mode.FAULT:
             return False
         if self._mode is Mode.DAMPING:
             return bool(inputs.e_stop)
         return violation.at_once or self._violation_ticks >= self._settings.violation_ticks
 
-    def _request(self, inputs: SupervisorInput, violation: Violation | None) -> str:
-        request = inputs.request
+    def _request(
+        self,
+        request: Event,
+        inputs: SupervisorInput,
+        state: TrustedLowState | Violation,
+        violation: Violation | None,
+    ) -> str:
         if request not in REQUESTS or next_mode(self._mode, request) is None:
             name = getattr(request, "value", request)
             valid = [event.value for event in REQUESTS if next_mode(self._mode, event)]
@@ -169,7 +187,7 @@ class Supervisor:
         if request is Event.CLEAR_FAULT and self._stop is not None and not obstacles:
             cleared, self._fault, self._stop = self._fault, self._stop, None
             return f"cleared: {cleared}; the robot was stopped meanwhile: {self._fault}"
-        return f"{request.value} refused: {'; '.join(obstacles)}" if obstacles else self._apply(request, inputs)
+        return f"{request.value} refused: {'; '.join(obstacles)}" if obstacles else self._apply(request, state)
 
     def _obstacles(self, inputs: SupervisorInput, violation: Violation | None) -> list[str]:
         if inputs.request in (Event.DAMP, Event.SIT_DOWN):
@@ -182,15 +200,18 @@ class Supervisor:
             return ["no plan has a row for this tick: is the planner running and ready?"]
         return [] if violation is None else [str(violation)]
 
-    def _apply(self, event: Event, inputs: SupervisorInput, reason: str = "") -> str:
+    def _apply(self, event: Event, state: TrustedLowState | Violation, reason: str = "") -> str:
         """Enter the mode that ``event`` leads to; the reason when the mode has changed."""
         mode = next_mode(self._mode, event)
-        if mode is self._mode:
+        if mode is None or mode is self._mode:
             return ""
         if self._mode is Mode.FAULT:
             self._fault = None
         previous = self._mode
-        self._enter(mode, self._motion_into(mode, inputs.lowstate))
+        if mode in (Mode.DAMPING, Mode.FAULT) or isinstance(state, Violation):
+            self._enter(mode)
+        else:
+            self._enter(mode, self._motion_into(mode, state))
         text = f"{previous.value} -> {mode.value}"
         return f"{text}: {reason}" if reason else text
 
@@ -200,12 +221,10 @@ class Supervisor:
         self._ticks_without_plan = 0
         self._following, self._entry_time = False, 0.0  # a plan's rows; how far [s] the way into them has been gone
 
-    def _motion_into(self, mode: Mode, lowstate: LowState | None) -> PoseMotion | None:
-        """The scripted motion of ``mode``, from the last target, or from the measured pose when there is none."""
-        if mode in (Mode.DAMPING, Mode.FAULT):
-            return None
+    def _motion_into(self, mode: Mode, state: TrustedLowState) -> PoseMotion:
+        """Return the scripted motion of ``mode``, from the last target, or from the measured pose without one."""
         settings = self._settings
-        start = go2.clip_joint_targets(lowstate.joint_pos) if self._targets is None else self._targets
+        start = go2.clip_joint_targets(state.joint_pos) if self._targets is None else self._targets
         settle = (DEFAULT_JOINT_POS, settings.settle_time)
         waypoints = {
             Mode.STANDING_UP: [(LYING_JOINT_POS, settings.fold_time), (DEFAULT_JOINT_POS, settings.stand_up_time)],
@@ -215,43 +234,45 @@ class Supervisor:
         }
         return PoseMotion(start, waypoints[mode])
 
-    def _move(self, inputs: SupervisorInput, message: str) -> SupervisorOutput:
+    def _move(
+        self, inputs: SupervisorInput, state: TrustedLowState, motion: PoseMotion, message: str
+    ) -> SupervisorOutput:
         row = self._followed_row(inputs.joint_targets)
-        targets = self._next_targets(row, inputs.lowstate)
+        targets = self._next_targets(row, state, motion)
         self._ramp_gains()
-        lowstate = inputs.lowstate
         limited = limit_command(
             targets,
             self._kp,
             self._kd,
-            previous_targets=lowstate.joint_pos if self._targets is None else self._targets,
-            joint_pos=lowstate.joint_pos,
-            joint_vel=lowstate.joint_vel,
+            previous_targets=state.joint_pos if self._targets is None else self._targets,
+            joint_pos=state.joint_pos,
+            joint_vel=state.joint_vel,
             settings=self._settings,
         )
         self._targets = limited.command.joint_pos
-        self._effort.update(limited.command, lowstate)
+        self._effort.update(limited.command, state)
         clamped = int(limited.clamped.sum())
         return SupervisorOutput(self._mode, limited.command, None, message, row is not None, clamped)
 
     def _followed_row(self, joint_targets: np.ndarray | None) -> np.ndarray | None:
-        """The plan's row for this tick, None unless the robot walks, has a usable one, and is held by somebody."""
+        """Return the plan's row for this tick, None unless the robot walks, has a usable one and somebody holds it."""
         if self._mode is not Mode.WALKING:
             return None
         row = self._usable_row(joint_targets)
         self._ticks_without_plan = self._ticks_without_plan + 1 if row is None else 0
         return row if self._unheld_time < self._settings.unheld_time else None
 
-    def _next_targets(self, row: np.ndarray | None, lowstate: LowState) -> np.ndarray:
+    def _next_targets(self, row: np.ndarray | None, state: TrustedLowState, motion: PoseMotion) -> np.ndarray:
         """Return the joint targets ``(12,)`` [rad] of this tick: the scripted pose, ``row``, or on the way between.
 
         WALKING settles anew whenever it stops following plans, and fades into their rows when it begins to.
         """
         if self._mode is Mode.WALKING and row is None and self._following:
-            self._motion, self._elapsed = self._motion_into(Mode.WALKING, lowstate), 0.0
+            motion = self._motion_into(Mode.WALKING, state)
+            self._motion, self._elapsed = motion, 0.0
         self._following = row is not None
         self._elapsed += CONTROL_DT
-        scripted = self._motion.at(self._elapsed)
+        scripted = motion.at(self._elapsed)
         if row is None:
             self._entry_time = max(self._entry_time - CONTROL_DT, 0.0)
             return scripted

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -129,8 +130,10 @@ class RobotState:
         )
 
     def batched(self) -> RobotState:
-        """The state of one robot as that of a batch of B = 1."""
-        arrays = {each.name: np.asarray(getattr(self, each.name))[None] for each in fields(self) if each.name != "tick"}
+        """Return the state of one robot as that of a batch of B = 1."""
+        arrays: dict[str, Any] = {
+            each.name: np.asarray(getattr(self, each.name))[None] for each in fields(self) if each.name != "tick"
+        }
         return replace(self, **arrays)
 
 

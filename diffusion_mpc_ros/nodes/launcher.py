@@ -67,7 +67,7 @@ class Launcher:
 
     def _other_process(self) -> bool:
         """Whether the process id belongs to no living process, or to another one than the launcher."""
-        fields = _stat(self.pid)
+        fields = [] if self.pid is None else _stat(self.pid)
         return not fields or fields[_STATE] in _ENDED or fields[_START_TIME] != self._start_time
 
 

@@ -59,7 +59,8 @@ class OperatorTopics:
             DirectSubscription(intake, TwistStamped, CMD_VEL, STREAM, self._second.node),
         )
         self._stops = TopicStops(inputs.stops, E_STOP)
-        self._layout_name, self._layout = layout, None
+        self._layout_name = layout
+        self._layout: GamepadLayout | None = None
         self._news, self._told = "", -math.inf  # what is to be told of a gamepad, and when one was told of [s]
         self._counts: tuple[int, int] | None = None  # buttons and axes of the gamepad's last message
 
@@ -125,7 +126,7 @@ class OperatorTopics:
             self.messages.append(self._news)
             self._news, self._told = "", now
         state = read_gamepad(message, layout) if layout is not None else None
-        if state is None:
+        if layout is None or state is None:
             self._authority.rejected[JOY] += 1
             self._intake.refuse(JOY, "not the gamepad's buttons and axes")
             return
@@ -140,8 +141,8 @@ class OperatorTopics:
         if counts != self._counts:
             self._counts = counts
             try:
-                self._layout = find_layout(self._layout_name, *counts)
-                self._news = f"gamepad on {JOY}:\n{describe_layout(self._layout)}"
+                layout = self._layout = find_layout(self._layout_name, *counts)
+                self._news = f"gamepad on {JOY}:\n{describe_layout(layout)}"
             except GamepadError as error:
                 self._layout = None
                 self._news = f"the gamepad on {JOY} is not understood, its emergency stop neither: {error}"

@@ -102,7 +102,7 @@ class StateEstimator(ManagedNode):
             frames = (self._odom_frame, self._base_frame)
             odometry = odometry_message(state, snapshot.position, stamp, frames)
             self._odometry.publish(odometry)
-            if self._transforms is not None:
+            if self._tf2_msgs is not None and self._transforms is not None:
                 transform = transform_message(odometry)
                 self._transforms.publish(self._tf2_msgs.TFMessage(transforms=[transform]))
 

@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import termios
+from typing import IO, cast
 
 from diffusion_mpc_ros.control.heartbeats import ARMED, DISARMED, END
 from diffusion_mpc_ros.core import clock
@@ -49,7 +50,8 @@ class WatchdogHandle:
             bufsize=0,
             start_new_session=True,
         )
-        self._beats, self._replies = self._process.stdin, self._process.stdout
+        # Pipes, as asked for.
+        self._beats, self._replies = cast("IO[bytes]", self._process.stdin), cast("IO[bytes]", self._process.stdout)
         for pipe in (self._beats, self._replies):
             os.set_blocking(pipe.fileno(), False)
 

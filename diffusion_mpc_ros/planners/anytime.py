@@ -93,6 +93,13 @@ class LevelController:
     ``costs (L,)`` [s]: undisturbed plan times of the levels, each at most the one before; ``budget`` [s].
     """
 
+    # Of the present level, see _begin.
+    _plans: int
+    _watched: int
+    _slow: int
+    _overrun_at: int
+    _overrun: float
+
     def __init__(self, costs: Sequence[float], budget: float, level: int = 0, calm: int = CALM) -> None:
         self.costs, self.budget, self.level = list(costs), budget, level
         self.degraded = 0  # times that it went down

@@ -32,15 +32,16 @@ class Ladder:
     quick: Sequence[Planner] = ()
 
 
-class AnytimePlanner:
-    """A :class:`planners.base.Planner` that changes its level between two plans.
+class AnytimePlanner(Planner):
+    """Changes its level between two plans, and its timing with it.
 
     ``budgets (L,)`` [s]: what a plan may take at each level, infinite for a planner that stays at the first one.
     ``configured``: the level that was asked for; those before it are better than that.
     """
 
     def __init__(self, ladder: Ladder, budgets: Sequence[float] | None = None, configured: int = 0) -> None:
-        self.levels, self._description, self.configured = ladder.levels, ladder.description, configured
+        self.ladder, self.configured = ladder, configured
+        self.levels: Sequence[Planner] = ladder.levels
         self.budgets = [math.inf] * len(self.levels) if budgets is None else list(budgets)
         best = self.levels[0]
         self.name, self.identity = best.name, best.identity
@@ -50,8 +51,18 @@ class AnytimePlanner:
 
     @property
     def timing(self) -> Timing:
-        """That of the present level."""
+        """That of the present level; what is set here becomes that of every level."""
         return self.levels[self.level].timing
+
+    @timing.setter
+    def timing(self, timing: Timing) -> None:
+        self.levels = [level.at(timing) for level in self.levels]
+
+    def at(self, timing: Timing) -> AnytimePlanner:
+        """Return a planner whose every level plans by ``timing``; it is at its best level."""
+        planner = AnytimePlanner(self.ladder, self.budgets, self.configured)
+        planner.timing = timing
+        return planner
 
     @property
     def level(self) -> int:
@@ -117,7 +128,7 @@ class AnytimePlanner:
         """What all levels have in common, and the time budgets."""
         known = [f"{budget * 1e3:g}" for budget in sorted(set(self.budgets)) if math.isfinite(budget)]
         budgets = f"time budget {' and '.join(known)} ms" if known else "no time budget"
-        return ", ".join(part for part in (self._description, budgets) if part)
+        return ", ".join(part for part in (self.ladder.description, budgets) if part)
 
     def describe_level(self) -> str:
         """The present level, for people."""

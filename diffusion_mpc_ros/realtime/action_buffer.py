@@ -85,9 +85,8 @@ class ActionBuffer:
         """
         ticks = self._timing.replan_margin if margin is None else margin
         rows = [self._find(tick + offset) for offset in range(ticks)]
-        if not rows or any(row is None for row in rows):
-            return None
-        return np.stack([row.joint_targets for row in rows])
+        targets = [row.joint_targets for row in rows if row is not None]
+        return np.stack(targets) if rows and len(targets) == len(rows) else None
 
     def clear(self) -> None:
         """Forget every plan and the present tick (mode change, clock restart)."""

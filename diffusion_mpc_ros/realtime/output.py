@@ -16,6 +16,10 @@ import select
 import sys
 import threading
 import time
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 # What waits for the reader; of more the oldest lines go.
 CAPACITY = 256 * 1024  # [bytes]
@@ -128,9 +132,10 @@ class _RelayFile(io.RawIOBase):
         """Whether it is a terminal that reads at last."""
         return os.isatty(self._relay.original)
 
-    def write(self, data: bytes) -> int:
-        self._relay.write(data)
-        return len(data)
+    def write(self, data: Buffer) -> int:
+        content = bytes(data)
+        self._relay.write(content)
+        return len(content)
 
 
 _relays: dict[int, Relay] = {}
@@ -148,7 +153,9 @@ def never_block() -> None:
         with contextlib.suppress(OSError, AttributeError):  # no reader, no stream
             getattr(sys, name).flush()
         _relays[fd] = Relay(fd)
-        file = io.TextIOWrapper(_RelayFile(fd, _relays[fd]), "utf-8", errors="backslashreplace", line_buffering=True)
+        # A text file asks no more of the file below it than to write whole.
+        raw = cast("io.BufferedWriter", _RelayFile(fd, _relays[fd]))
+        file = io.TextIOWrapper(raw, "utf-8", errors="backslashreplace", line_buffering=True)
         setattr(sys, name, file)
         setattr(sys, f"__{name}__", file)
     atexit.register(_close_all)
@@ -162,6 +169,7 @@ def original_stderr() -> int:
 def _close_all() -> None:
     deadline = time.monotonic() + FLUSH_TIMEOUT
     for stream in (sys.__stdout__, sys.__stderr__):
-        stream.flush()
+        if stream is not None:
+            stream.flush()
     for relay in _relays.values():
         relay.close(max(deadline - time.monotonic(), 0.0))

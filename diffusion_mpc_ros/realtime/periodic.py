@@ -44,7 +44,7 @@ class PeriodicLoop:
     ) -> None:
         self._period = period
         self._step = step
-        self._between, self._parts = between, parts if between is not None else 1
+        self._between, self._parts = (lambda: None, 1) if between is None else (between, parts)
         self._monotonic = monotonic
         self._stop = threading.Event()
         self._wait = wait or self._stop.wait

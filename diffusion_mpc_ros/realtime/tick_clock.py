@@ -77,7 +77,7 @@ class TickClock:
 
         A clock that has just jumped is not trusted for a second either: one that stands still seems to jump on and on.
         """
-        self._require_started()
+        latest_ms = self._require_started()
         elapsed = receive_time - self._anchor[1]
         if elapsed < RATE_WINDOW:
             if self.restarts:
@@ -86,7 +86,7 @@ class TickClock:
                     f"it has to advance in milliseconds for {RATE_WINDOW:.0f} s"
                 )
             return
-        rate = (self._latest_ms - self._anchor[0]) * 1e-3 / elapsed
+        rate = (latest_ms - self._anchor[0]) * 1e-3 / elapsed
         if abs(rate - 1.0) > RATE_TOLERANCE:
             raise TimingError(
                 f"LowState.tick advances by {rate * 1e3:.0f} a second of the local clock, "
@@ -118,6 +118,8 @@ class TickClock:
             self._window_start = receive_time
         self._offset = min(self._offset, offset)
 
-    def _require_started(self) -> None:
+    def _require_started(self) -> int:
+        """Return the newest tick of the robot [ms]; raises TimingError before the first message."""
         if self._latest_ms is None:
             raise TimingError("no LowState was received yet, so no tick has a time; update() the clock first")
+        return self._latest_ms

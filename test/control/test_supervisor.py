@@ -512,3 +512,9 @@ def test_a_thousand_ticks_of_noise_never_leave_the_limits():
         assert output.mode is Mode.WALKING
         assert_within_limits(output, previous, lowstate)
         previous = output.command.joint_pos
+
+
+def test_a_state_too_old_to_go_on_with_is_too_old_to_stand_up_from():
+    lax = dataclasses.replace(SETTINGS, lowstate_age_max=0.05, arming_lowstate_age_max=0.5)
+    refused = Supervisor(lax).step(make_input(request=Event.STAND_UP, age=0.1))
+    assert refused.mode is Mode.DAMPING and "LowState age [s]: 0.1 (limit 0.05)" in refused.message

@@ -313,3 +313,9 @@ def test_where_there_is_no_choice_of_a_backend_nothing_is_measured(random_artefa
     assert measure_backends(loaded, replace(CONFIG, precision="bf16")) == "openvino"
     monkeypatch.setattr(settings, "has_openvino", lambda: False)
     assert measure_backends(loaded, CONFIG) == "onnxruntime"
+
+
+def test_at_another_timing_every_level_is_of_it_and_the_planner_itself_stays(settled):
+    other = settled.at(Timing(11, 2, 4))
+    assert {level.timing for level in other.levels} == {Timing(11, 2, 4)} and other.timing == Timing(11, 2, 4)
+    assert settled.timing == Timing(11, 1, 1)

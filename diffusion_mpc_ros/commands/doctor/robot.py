@@ -5,6 +5,7 @@ The Unitree SDK is imported where it is used: without it the other checks still 
 
 from __future__ import annotations
 
+import math
 import socket
 import time
 from collections.abc import Sequence
@@ -97,7 +98,10 @@ def check_joints(context: Context) -> Finding:
 
 def judge_joints(state: LowState, settings: SafetySettings) -> Finding:
     """What the supervisor would refuse to stand up from."""
-    violations = list(checks.motion_violations(state, settings))
+    trusted = checks.trust(state, 0.0, math.inf)
+    violations = (
+        [trusted] if isinstance(trusted, checks.Violation) else list(checks.motion_violations(trusted, settings))
+    )
     if violations:
         return bad(
             "; ".join(map(str, violations)),
