@@ -105,13 +105,13 @@ class ManagedNode(Node):
         for line in self.intake.take_lines():
             self.get_logger().warning(line)
 
-    def create_service(self, srv_type: type, srv_name: str, callback: Callable, **options: Any) -> Service:
+    def create_service(self, srv_type: type, srv_name: str, callback: Callable[..., Any], **options: Any) -> Service:
         """As rclpy's, but its own services for parameters refuse values that would end the node or mean nothing."""
         if srv_type in (SetParameters, SetParametersAtomically):
             return super().create_service(srv_type, srv_name, self._refusing_values(callback), **options)
         return super().create_service(srv_type, srv_name, callback, **options)
 
-    def _refusing_values(self, callback: Callable) -> Callable:
+    def _refusing_values(self, callback: Callable[..., Any]) -> Callable[..., Any]:
         def handle(request: Any, response: Any) -> Any:
             reason = describe_unusable(request.parameters, self._declared)
             if not reason:

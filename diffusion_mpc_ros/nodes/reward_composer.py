@@ -65,7 +65,9 @@ class RewardComposerNode(ManagedNode):
         self._ramp.reset()
         return settings
 
-    def _on_set(self, request: SetRewardWeights.Request, response: SetRewardWeights.Response):
+    def _on_set(
+        self, request: SetRewardWeights.Request, response: SetRewardWeights.Response
+    ) -> SetRewardWeights.Response:
         try:
             settings = self._change(lambda: reward_requests.apply(self._composer, request, time.monotonic()))
             response.success, response.message = True, reward_requests.describe(settings)
@@ -75,7 +77,7 @@ class RewardComposerNode(ManagedNode):
         response.revision = self._composer.target.revision
         return response
 
-    def _on_get(self, _: GetRewardWeights.Request, response: GetRewardWeights.Response):
+    def _on_get(self, _: GetRewardWeights.Request, response: GetRewardWeights.Response) -> GetRewardWeights.Response:
         stamp = self.stamp()
         current = reward_weights_message(self._composer.at(time.monotonic()), stamp)
         return reward_requests.fill(response, current, self._composer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from diffusion_mpc_msgs.msg import RewardParameter, RewardWeights
 from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
@@ -10,6 +11,8 @@ from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.rewards.composition import RewardComposer
+
+Value = TypeVar("Value")
 
 
 def reward_request(
@@ -74,13 +77,13 @@ def fill(
 
 
 def describe(settings: RewardSettings) -> str:
-    """The settings in a line: what is not zero and not off."""
+    """Return the settings in a line: what is not zero and not off."""
     weights = [f"{name}={weight:g}" for name, weight in settings.weights.items() if weight]
     constraints = [f"constraint {name}" for name in settings.constraints]
     return ", ".join(weights + constraints) or "no reward, no constraint"
 
 
-def _mapping(names: Sequence[str], values: Sequence) -> dict:
+def _mapping(names: Sequence[str], values: Sequence[Value]) -> dict[str, Value]:
     if len(names) != len(values) or len(set(names)) != len(names):
         raise RewardError(f"{len(names)} names {list(names)} with {len(values)} values: one value for each, named once")
     return dict(zip(names, values, strict=True))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -18,6 +18,9 @@ TRACKING_WIDTH = 0.25
 
 class MeasurementError(DiffusionMpcError):
     """Nothing was received of what is to be measured."""
+
+
+Recorded = TypeVar("Recorded")
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,13 @@ class Window:
     start: float
     end: float
 
-    def of(self, samples: list) -> list:
-        """The samples inside the window; they carry ``time`` or are tuples that begin with it."""
-        times = ((s[0] if isinstance(s, tuple) else s.time, s) for s in samples)
-        return [sample for time, sample in times if self.start <= time < self.end]
+    def of(self, samples: list[Recorded]) -> list[Recorded]:
+        """Return the samples inside the window; they carry ``time`` or are tuples that begin with it."""
+        return [sample for sample in samples if self.start <= _time(sample) < self.end]
+
+
+def _time(sample: Any) -> float:
+    return sample[0] if isinstance(sample, tuple) else sample.time
 
 
 def report(recording: Recording, walked: Window, window: Window, cmd_vel: np.ndarray) -> dict[str, Any]:
@@ -120,7 +126,7 @@ def _planar_errors(recording: Recording, window: Window, cmd_vel: np.ndarray) ->
     return np.linalg.norm(velocities - cmd_vel[:2], axis=1)
 
 
-def _some(samples: list, what: str) -> list:
+def _some(samples: list[Recorded], what: str) -> list[Recorded]:
     if len(samples) < 2:
         raise MeasurementError(f"{len(samples)} {what} received while measuring; at least 2 are needed")
     return samples

@@ -21,8 +21,15 @@ UNDO_DEPTH = 32
 class NamedConstraint(Protocol):
     """What the composer needs to know of a constraint."""
 
-    name: str
-    parameters: tuple[Parameter, ...]
+    @property
+    def name(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """Its parameters."""
+        ...
 
 
 def _blend(old: Any, new: Any, fraction: float) -> Any:
@@ -49,7 +56,7 @@ class RewardComposer:
     ) -> None:
         self.terms, self.presets, self.constraints = dict(terms), dict(presets), dict(constraints)
         self._check = check
-        owners = [*self.terms.values(), *self.constraints.values()]
+        owners: list[RewardTerm | NamedConstraint] = [*self.terms.values(), *self.constraints.values()]
         self.parameters: dict[str, Parameter] = {p.name: p for owner in owners for p in owner.parameters}
         self._ramp_time = self._validate_ramp(ramp_time)
         self._target = RewardSettings(0, self._default_weights(), self._default_parameters(), ())

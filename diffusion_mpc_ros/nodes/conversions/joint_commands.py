@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -48,7 +49,7 @@ def read_joint_command(message: messages.JointCommand) -> messages.JointCommand:
     return message
 
 
-def controller_state_message(package: ModuleType, step: ControlStep, stamp: Time):
+def controller_state_message(package: ModuleType, step: ControlStep, stamp: Time) -> Any:
     """``control_msgs/JointTrajectoryControllerState``: reference, feedback and error of the joints."""
     message = package.JointTrajectoryControllerState(joint_names=list(JOINT_NAMES))
     message.header.stamp = stamp
