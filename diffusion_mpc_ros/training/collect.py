@@ -30,9 +30,9 @@ from diffusion_mpc_ros.simulation.randomization import Randomization, variation
 from diffusion_mpc_ros.training import data_sheet
 from diffusion_mpc_ros.training.action_noise import ActionNoise, NoiseGenerator
 from diffusion_mpc_ros.training.alternation import AlternatingPolicy
-from diffusion_mpc_ros.training.commands import CommandRanges, CommandSampler
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls
 from diffusion_mpc_ros.training.relabelling import POLICY
+from diffusion_mpc_ros.training.velocity_commands import CommandRanges, CommandSampler
 
 
 @dataclass(frozen=True)

@@ -47,7 +47,6 @@ from diffusion_mpc_ros.policies.objectives import (
 )
 from diffusion_mpc_ros.policies.scoring import score_walk
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
-from diffusion_mpc_ros.training.commands import CommandRanges
 from diffusion_mpc_ros.training.demonstrator import (
     MADE_OF,
     REFINED,
@@ -64,6 +63,7 @@ from diffusion_mpc_ros.training.demonstrator import (
     train,
 )
 from diffusion_mpc_ros.training.restored_actor import keep_normaliser, restore_actor
+from diffusion_mpc_ros.training.velocity_commands import CommandRanges
 from diffusion_mpc_ros.training.walking_env import WalkingEnv, WalkingEnvConfig
 
 INITIAL, BEST, PROGRESS = "initial.pt", "best.pt", "specialist.json"

@@ -13,8 +13,8 @@ from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.policies.gait import GaitClock, GaitCommand
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.randomization import Randomization, variation
-from diffusion_mpc_ros.training.commands import CommandRanges, CommandSampler
 from diffusion_mpc_ros.training.gait_rewards import GaitMemory, GaitWeights, gait_errors, gait_rewards
+from diffusion_mpc_ros.training.velocity_commands import CommandRanges, CommandSampler
 
 # Joint target = default pose + ACTION_SCALE * action.
 ACTION_SCALE = 0.25

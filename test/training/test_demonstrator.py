@@ -11,8 +11,8 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import COMMAND, OBSERVATION, PREVIOUS_ACTION
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
 from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, GaitCommand, is_moving
-from diffusion_mpc_ros.training.commands import CommandRanges
 from diffusion_mpc_ros.training.demonstrator import DemonstratorConfig, Stage, main
+from diffusion_mpc_ros.training.velocity_commands import CommandRanges
 from diffusion_mpc_ros.training.walking_env import ACTION_SCALE, WalkingEnv, WalkingEnvConfig, action_to_joint_targets
 
 

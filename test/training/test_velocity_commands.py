@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from diffusion_mpc_ros.training.commands import CommandRanges, CommandSampler
+from diffusion_mpc_ros.training.velocity_commands import CommandRanges, CommandSampler
 
 
 def test_shares_and_ranges():
