@@ -31,7 +31,7 @@ from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.inference import PRECISIONS, choose_backend, has_openvino
 from diffusion_mpc_ros.diffusion.int8 import int8_artefact
 from diffusion_mpc_ros.evaluation.machine import describe_machine
-from diffusion_mpc_ros.evaluation.planner_bench import Case, in_own_process, measure_planner
+from diffusion_mpc_ros.evaluation.planner_bench import Combination, in_own_process, measure_planner
 from diffusion_mpc_ros.evaluation.report_file import ReportFile, matches
 
 COMMAND = "bench planner"
@@ -106,11 +106,11 @@ def measure(config: Config) -> dict[str, Any]:
     wanted = {"references": references, "compiled": references and config.compiled}
     head = {
         "machine": machine, "processor": machine["processor"],
-        "artefact": Case(config.artefact, 1, 1, False, 1, 1).load().identity, "plans": config.plans,
+        "artefact": Combination(config.artefact, 1, 1, False, 1, 1).load().identity, "plans": config.plans,
     }  # fmt: skip
     file = ReportFile(config.json, COMMAND, head)
     cases = [
-        Case(config.artefact, candidates, steps, guided, count, config.plans)
+        Combination(config.artefact, candidates, steps, guided, count, config.plans)
         for candidates, steps, guided, count in product(config.candidates, config.steps, (False, True), threads)
     ]
     for case in tqdm(cases, desc="cases", unit="case", disable=None):
@@ -163,9 +163,9 @@ def _openvino_computes_in(precision: str) -> bool:
     return computes_in(precision)
 
 
-def _measure_references(case: Case, compiled: bool, skipped: list[str]) -> dict[str, Any]:
+def _measure_references(case: Combination, compiled: bool, skipped: list[str]) -> dict[str, Any]:
     plans = max(MIN_REFERENCE_PLANS, round(REFERENCE_SHARE * case.plans))
-    case = Case(case.artefact, case.candidates, case.steps, case.guided, case.threads, plans, case.seed)
+    case = Combination(case.artefact, case.candidates, case.steps, case.guided, case.threads, plans, case.seed)
     result = in_own_process(_reference, "measure_reference", case)
     if compiled:
         compilation = in_own_process(_reference, "measure_compiled", case)
@@ -175,7 +175,7 @@ def _measure_references(case: Case, compiled: bool, skipped: list[str]) -> dict[
     return result
 
 
-def _reference(name: str, case: Case) -> dict[str, Any]:
+def _reference(name: str, case: Combination) -> dict[str, Any]:
     """In the case's own process: the only one that loads torch."""
     from diffusion_mpc_ros.evaluation import reference_bench
     from diffusion_mpc_ros.training.weights import load_networks
@@ -184,7 +184,7 @@ def _reference(name: str, case: Case) -> dict[str, Any]:
     return measure_one(case, load_networks)
 
 
-def _labels(case: Case, backend: str, precision: str) -> dict[str, Any]:
+def _labels(case: Combination, backend: str, precision: str) -> dict[str, Any]:
     """What identifies a row."""
     return {
         "backend": backend, "precision": precision, "candidates": case.candidates, "steps": case.steps,
@@ -197,7 +197,7 @@ def _is_known(rows: list[dict[str, Any]], labels: dict[str, Any], wanted: dict[s
     return any(matches(row, labels) and all(row[name] >= value for name, value in wanted.items()) for row in rows)
 
 
-def _row(case: Case, backend: str, precision: str, reference: dict[str, Any]) -> dict[str, Any]:
+def _row(case: Combination, backend: str, precision: str, reference: dict[str, Any]) -> dict[str, Any]:
     load = os.getloadavg()[0]
     measured = in_own_process(measure_planner, case, backend, precision)
     targets = measured.pop("joint_targets")

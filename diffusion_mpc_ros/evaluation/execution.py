@@ -62,7 +62,7 @@ SETTLED_TICKS, VELOCITY_BOUND, YAW_RATE_BOUND = 75, 0.2, 0.2  # [m/s], [rad/s]
 
 
 @dataclass(frozen=True)
-class Segment:
+class CommandStretch:
     """A part of the command sequence: ``command`` (vx, vy [m/s], yaw rate [rad/s]) for ``ticks``."""
 
     name: str
@@ -70,11 +70,11 @@ class Segment:
     ticks: int = 150
 
 
-STANDING = Segment("standing", (0.0, 0.0, 0.0), 50)
+STANDING = CommandStretch("standing", (0.0, 0.0, 0.0), 50)
 WALKED = (
-    Segment("forward", (0.8, 0.0, 0.0)),
-    Segment("turning", (0.5, 0.0, 1.0)),
-    Segment("backward", (-0.8, 0.0, 0.0)),
+    CommandStretch("forward", (0.8, 0.0, 0.0)),
+    CommandStretch("turning", (0.5, 0.0, 1.0)),
+    CommandStretch("backward", (-0.8, 0.0, 0.0)),
 )
 
 
@@ -273,7 +273,7 @@ def measure_plan_time(artefact: str, config: DiffusionMpcConfig, plans: int) -> 
     return float(p50), float(p99)
 
 
-def score_segment(scores: WalkScores, segment: Segment, start: int) -> dict[str, Any]:
+def score_segment(scores: WalkScores, segment: CommandStretch, start: int) -> dict[str, Any]:
     """Successes among the robots in ``segment``, which began at tick ``start``.
 
     A success has not fallen by the segment's end, and its mean velocity over the last :data:`SETTLED_TICKS` is within

@@ -14,7 +14,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.inference import choose_backend
 from diffusion_mpc_ros.evaluation.machine import describe_machine
-from diffusion_mpc_ros.evaluation.planner_bench import Case, in_own_process, measure_planner
+from diffusion_mpc_ros.evaluation.planner_bench import Combination, in_own_process, measure_planner
 from diffusion_mpc_ros.evaluation.walk import WalkConfig, command_rows, make_planner, walk_under_planner
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS, SETTLING_TICKS, WalkScores
 
@@ -59,7 +59,7 @@ class Settings:
 
 def plan_time(artefact: str, settings: Settings, guided: bool) -> dict[str, float]:
     """``p50_ms`` and ``p99_ms`` of a plan of N = K = 10 on one thread, in a process of its own."""
-    case = Case(artefact, CANDIDATES, STEPS, guided, threads=1, plans=settings.plans)
+    case = Combination(artefact, CANDIDATES, STEPS, guided, threads=1, plans=settings.plans)
     measured = in_own_process(measure_planner, case, choose_backend(settings.backend), "f32")
     return {name: float(measured[name]) for name in ("p50_ms", "p99_ms")}
 

@@ -36,7 +36,7 @@ COMPARED_PLANS, OBSERVATION_SPREAD = 8, 0.3
 
 
 @dataclass(frozen=True)
-class Case:
+class Combination:
     """What is measured: ``candidates`` N, ``steps`` K, with every reward term (``guided``) or none."""
 
     artefact: str
@@ -70,7 +70,7 @@ class Case:
         return guided(loaded.description.reward_terms) if self.guided else RewardSettings()
 
 
-def measure_planner(case: Case, backend: str, precision: str) -> dict[str, Any]:
+def measure_planner(case: Combination, backend: str, precision: str) -> dict[str, Any]:
     """Times [ms], peak memory and the plans to compare of the product."""
     loaded = case.load()
     config = DiffusionMpcConfig(
@@ -86,7 +86,7 @@ def measure_planner(case: Case, backend: str, precision: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def compared_plans(planner: Planner, case: Case, loaded: Artefact) -> np.ndarray:
+def compared_plans(planner: Planner, case: Combination, loaded: Artefact) -> np.ndarray:
     """Joint targets ``(plans, H, 12)`` from the same observations whatever the planner; reset before each plan."""
     rng = np.random.default_rng(case.seed)
     targets = []
@@ -96,7 +96,7 @@ def compared_plans(planner: Planner, case: Case, loaded: Artefact) -> np.ndarray
     return np.stack(targets)
 
 
-def _compared_requests(case: Case, loaded: Artefact, rng: np.random.Generator) -> list[PlanRequest]:
+def _compared_requests(case: Combination, loaded: Artefact, rng: np.random.Generator) -> list[PlanRequest]:
     """Requests around a standing robot, an observation apart by :data:`OBSERVATION_SPREAD`; it stays upright."""
     base = standing_request(case.timing(loaded), case.rewards(loaded))
     spread = OBSERVATION_SPREAD * loaded.description.normalizer.std[:OBSERVATION_DIM]

@@ -13,7 +13,7 @@ from torch import nn
 
 from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.evaluation.matrix_products import count_flops, gemm_rate, matrix_products, products_time
-from diffusion_mpc_ros.evaluation.planner_bench import Case, compared_plans
+from diffusion_mpc_ros.evaluation.planner_bench import Combination, compared_plans
 from diffusion_mpc_ros.evaluation.reference_planner import ReferencePlanner, missing_compiler, numpy_randn
 from diffusion_mpc_ros.planners.latency import plan_times, standing_request
 
@@ -28,7 +28,7 @@ class _Repeatable(ReferencePlanner):
         self.randn = numpy_randn(self.sampling.seed)
 
 
-def measure_reference(case: Case, load_networks: Load) -> dict[str, Any]:
+def measure_reference(case: Combination, load_networks: Load) -> dict[str, Any]:
     """Eager torch and the matrix products: medians [ms], FLOPs of a plan, and the plans to compare."""
     torch.set_num_threads(case.threads)
     loaded, networks = _load(case, load_networks)
@@ -47,7 +47,7 @@ def measure_reference(case: Case, load_networks: Load) -> dict[str, Any]:
     }
 
 
-def measure_compiled(case: Case, load_networks: Load) -> dict[str, Any]:
+def measure_compiled(case: Combination, load_networks: Load) -> dict[str, Any]:
     """The same under ``torch.compile``: the median [ms] and the time to compile [s], or ``skipped``: why not."""
     reason = missing_compiler()
     if reason:
@@ -68,6 +68,6 @@ def measure_compiled(case: Case, load_networks: Load) -> dict[str, Any]:
     }
 
 
-def _load(case: Case, load_networks: Load):
+def _load(case: Combination, load_networks: Load):
     loaded = case.load()
     return loaded, load_networks(loaded)

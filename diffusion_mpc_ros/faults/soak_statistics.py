@@ -49,7 +49,7 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Sample:
+class SoakSample:
     """Every ten seconds: ``time`` [s] of the run, memory by process [MB], the greatest lateness since [ms]."""
 
     time: float
@@ -75,7 +75,7 @@ class SoakStatistics:
     max_gap: float = 0.0  # [s], between commands on the wire
     events: Counter[str] = field(default_factory=Counter)
     texts: list[str] = field(default_factory=list)
-    samples: list[Sample] = field(default_factory=list)
+    samples: list[SoakSample] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._tick: int | None = None
@@ -117,7 +117,7 @@ class SoakStatistics:
         """Note the memory [MB] of each process at ``time`` [s] of the run."""
         with self._lock:
             worst, self._worst = self._worst, 0.0
-        self.samples.append(Sample(round(time, 1), memory, round(1e3 * worst, 2)))
+        self.samples.append(SoakSample(round(time, 1), memory, round(1e3 * worst, 2)))
 
     def growth(self, duration: float) -> dict[str, float]:
         """Fitted growth of each process's memory [MB per 10 min] after the warm-up of a run of ``duration`` [s]."""

@@ -9,10 +9,10 @@ from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.evaluation import caching, execution
-from diffusion_mpc_ros.evaluation.execution import LOOPS, Segment, fixed_latency, score_segment, ticks_of
+from diffusion_mpc_ros.evaluation.execution import LOOPS, CommandStretch, fixed_latency, score_segment, ticks_of
 from diffusion_mpc_ros.policies.closed_loop import WalkScores
 
-SEGMENT = Segment("turning", (0.5, 0.0, 1.0), 150)
+SEGMENT = CommandStretch("turning", (0.5, 0.0, 1.0), 150)
 LOOP = {loop.name: loop for loop in LOOPS}
 
 
@@ -85,7 +85,7 @@ def test_unknown_rows_and_no_trials_are_refused():
 
 
 def test_the_command_on_an_untrained_artefact(random_artefact, tmp_path, monkeypatch, capsys):
-    short = tuple(Segment(segment.name, segment.command, 76) for segment in execution.WALKED)
+    short = tuple(CommandStretch(segment.name, segment.command, 76) for segment in execution.WALKED)
     monkeypatch.setattr(execution, "WALKED", short)
     file, page = tmp_path / "results" / "execution.json", tmp_path / "execution.md"
     options = ["--artefact", str(random_artefact), "--trials", "2", "--threads", "1", "--plans", "3"]

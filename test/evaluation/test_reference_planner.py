@@ -12,7 +12,7 @@ from diffusion_mpc_ros.diffusion import artefact
 from diffusion_mpc_ros.diffusion.inference import has_openvino
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.matrix_products import count_flops, matrix_products
-from diffusion_mpc_ros.evaluation.planner_bench import Case, compared_plans
+from diffusion_mpc_ros.evaluation.planner_bench import Combination, compared_plans
 from diffusion_mpc_ros.evaluation.reference_planner import ReferencePlanner, missing_compiler, numpy_randn
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided, standing_request
@@ -45,7 +45,7 @@ class Repeated(ReferencePlanner):
 # Kernels differ with the batch: OpenVINO's once multiplied by the wrong weights from nine candidates on.
 @pytest.mark.parametrize(("candidates", "steps"), [(4, 3), (4, 5), (10, 10), (32, 3)])
 def test_the_product_plans_what_the_paper_says(shipped, networks, backend, guided_by_all, candidates, steps):
-    case = Case("go2", candidates=candidates, steps=steps, guided=guided_by_all, threads=1, plans=1, seed=3)
+    case = Combination("go2", candidates=candidates, steps=steps, guided=guided_by_all, threads=1, plans=1, seed=3)
     timing = case.timing(shipped)
     product = DiffusionMpcPlanner(shipped, DiffusionMpcConfig(timing, case.sampling, backend=backend))
     expected = compared_plans(Repeated(shipped, networks, timing, case.sampling), case, shipped)
