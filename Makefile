@@ -35,9 +35,8 @@ run: setup  ## a simulated Go2 stands up and walks; ARGS="..." goes to `diffusio
 test: setup-test  ## run all tests; ARGS="..." goes to pytest
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: setup-test  ## check style, imports and format with ruff
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
+lint: setup-test  ## check style, format, types, large files and merge markers, as .pre-commit-config.yaml says
+	@$(BIN)/pre-commit run --all-files
 
 train: setup-train  ## ARGS="..." goes to `diffusion-mpc train`
 	@$(BIN)/diffusion-mpc train $(or $(ARGS),--help)
