@@ -51,7 +51,7 @@ class EmergencyStops:
         return ", ".join(taken)
 
     def pending(self) -> bool:
-        """Whether a stop has arrived that was not taken yet."""
+        """Return whether a stop has arrived that was not taken yet."""
         return bool(self._pending)
 
 

@@ -40,7 +40,7 @@ class Ending:
         return None if mode is Mode.SITTING_DOWN else Event.SIT_DOWN
 
     def done(self, mode: Mode, at_rest: bool, now: float) -> bool:
-        """Whether commands may stop: the robot is at rest under damping, or has had its time."""
+        """Return whether commands may stop: the robot is at rest under damping, or has had its time."""
         if mode not in (Mode.DAMPING, Mode.FAULT):
             self._damped_since = math.inf
             return False

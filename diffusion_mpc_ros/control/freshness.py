@@ -75,7 +75,7 @@ class Freshness:
         return jump
 
     def _paused(self, delay: float, received: float) -> bool:
-        """Whether the robot's clock has stood still for a while: the messages are late since one moment, by the same.
+        """Tell whether the robot's clock stood still for a while: messages are late since one moment, by the same.
 
         A delay that has grown step by step is one of the link, and stays one.
         """

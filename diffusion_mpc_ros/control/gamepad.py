@@ -22,7 +22,7 @@ class Binding:
         return "+".join(self.buttons)
 
     def held(self, pressed: frozenset[str]) -> bool:
-        """Whether all its buttons are down, whatever else is."""
+        """Return whether all its buttons are down, whatever else is."""
         return pressed.issuperset(self.buttons)
 
 
@@ -42,7 +42,7 @@ STICKS = (
 
 
 def describe_buttons() -> str:
-    """The bindings and the sticks as a table in plain text."""
+    """Return the bindings and the sticks as a table in plain text."""
     rows = [*((binding.name, binding.description) for binding in BINDINGS), *STICKS]
     width = max(len(name) for name, _ in rows)
     return "\n".join(f"  {name:<{width}}  {description}" for name, description in rows)
@@ -58,7 +58,7 @@ class GamepadRequests:
         self._held: frozenset[str] | None = None
 
     def update(self, state: GamepadState) -> tuple[Event | None, bool]:
-        """The request that ``state`` newly makes, if any, and whether the emergency stop is asserted.
+        """Return the request that ``state`` newly makes, if any, and whether the emergency stop is asserted.
 
         While it is asserted there are no requests.
         """

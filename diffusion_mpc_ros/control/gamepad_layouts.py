@@ -110,7 +110,9 @@ LAYOUT_NAMES = (AUTO, *LAYOUTS)
 
 
 def find_layout(name: str, buttons: int, axes: int) -> GamepadLayout:
-    """The layout ``name`` of a gamepad with so many ``buttons`` and ``axes``; "auto": the only one that has as many.
+    """Return the layout ``name`` of a gamepad with so many ``buttons`` and ``axes``.
+
+    "auto": the only one that has as many.
 
     Raises GamepadError when the name is unknown, the numbers are not the layout's, or "auto" finds none or several.
     """
@@ -129,7 +131,7 @@ def find_layout(name: str, buttons: int, axes: int) -> GamepadLayout:
 
 
 def describe_layout(layout: GamepadLayout) -> str:
-    """What is where, as a table in plain text, to be printed at start."""
+    """Return what is where, as a table in plain text, to be printed at start."""
     buttons = ", ".join(f"{name} {index}" for name, index in sorted(layout.buttons.items(), key=lambda item: item[1]))
     names = ("left x", "left y", "right x", "right y")
     axes = ", ".join(f"{name} {axis.index}" for name, axis in zip(names, layout.axes))

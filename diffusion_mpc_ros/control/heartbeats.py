@@ -42,17 +42,17 @@ class Heartbeats:
         return now - self._last_beat
 
     def damping(self, now: float) -> bool:
-        """Whether damping is to be sent at ``now``."""
+        """Return whether damping is to be sent at ``now``."""
         return self._armed and not self.finished(now) and (self.gone or self.silence(now) >= self._timeout)
 
     def finished(self, now: float) -> bool:
-        """Whether nothing is left to watch: the orderly end, gone while not armed, or gone and damped long enough."""
+        """Tell whether all is over: the orderly end, gone while not armed, or gone and damped long enough."""
         if self._gone_since is None:
             return self._ended
         return self._ended or not self._armed or now - self._gone_since >= LAST_DAMPING
 
     def wait(self, now: float) -> float | None:
-        """How long to wait for beats at most [s] before asking :meth:`damping` again; None: until some come."""
+        """Return how long to wait for beats at most [s] before asking :meth:`damping` again; None: until some come."""
         if self.damping(now):
             return CONTROL_DT
         return max(self._timeout - self.silence(now), 0.0) if self._armed else None

@@ -77,5 +77,5 @@ TRANSITIONS: dict[Mode, dict[Event, Mode]] = {
 
 
 def next_mode(mode: Mode, event: Event) -> Mode | None:
-    """The mode that ``event`` leads to, or None when it does not apply in ``mode``."""
+    """Return the mode that ``event`` leads to, or None when it does not apply in ``mode``."""
     return TRANSITIONS[mode].get(event)

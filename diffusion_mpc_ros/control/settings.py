@@ -13,7 +13,7 @@ from diffusion_mpc_ros.core.settings import Settings, declarations, setting
 
 
 def _threshold(unit: str, low: float, high: float) -> Any:
-    """What it is for stands in the file."""
+    """Return what it is for stands in the file."""
     return setting("config/safety.yaml says why.", unit=unit, low=low, high=high)
 
 

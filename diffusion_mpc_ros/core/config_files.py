@@ -78,7 +78,7 @@ def parse(text: str, where: str, longest: int = MAX_VALUE) -> Any:
 
 
 def _content(node: yaml.Node, where: str, known: dict[int, Any], depth: int = 0) -> Any:
-    """``known``: the contents of the nodes above and before by identity; an alias stands for the same object."""
+    """Return ``known``: the contents of the nodes above and before by identity; an alias stands for the same object."""
     if isinstance(node, yaml.ScalarNode):
         quoted = node.style is not None
         return node.value if quoted else None if node.value in ("null", "~") else Plain(node.value)
@@ -186,7 +186,7 @@ def check_shape(kind: type, content: Any, where: str) -> None:
 
 
 def unknown(where: str, name: Any, names: Iterable[str]) -> ConfigurationError:
-    """Why ``name`` is none of ``names``: the nearest one, and all there are."""
+    """Return why ``name`` is none of ``names``: the nearest one, and all there are."""
     known = sorted(names)
     return ConfigurationError(
         f"{where} has no setting {brief(name)}{suggestion(str(name), known)}; there are {', '.join(known)}"

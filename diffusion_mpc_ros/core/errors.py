@@ -7,7 +7,7 @@ _brief.maxlevel = 2
 
 
 def brief(value: object) -> str:
-    """``repr`` for a message, of bounded length: a YAML file of a kilobyte can stand for more than any memory holds."""
+    """Return ``repr`` for a message, of bounded length: a short YAML file can stand for more than any memory holds."""
     return _brief.repr(value)
 
 

@@ -42,7 +42,7 @@ class GamepadState:
 
     @classmethod
     def from_raw(cls, pressed: Iterable[str], sticks: Iterable[float]) -> GamepadState:
-        """The state with ``sticks`` (left_x, left_y, right_x, right_y) clipped to [-1, 1].
+        """Return the state with ``sticks`` (left_x, left_y, right_x, right_y) clipped to [-1, 1].
 
         Where any stick is not finite or beyond ``STICK_MAX``, all read 0 and are not valid. The buttons stay: a worn
         stick must not take the emergency stop with it.

@@ -75,12 +75,12 @@ FALL_HEIGHT = 0.10
 
 
 def has_fallen(tilt: np.ndarray | float, base_height: np.ndarray | float) -> np.ndarray | bool:
-    """The fall criterion, elementwise: ``tilt`` [rad] of the base, ``base_height`` [m] above the ground."""
+    """Return the fall criterion, elementwise: ``tilt`` [rad] of the base, ``base_height`` [m] above the ground."""
     return (tilt > FALL_TILT) | (base_height < FALL_HEIGHT)
 
 
 def joint_permutation(names: Sequence[str]) -> np.ndarray:
-    """Indices ``p`` with ``values_in_project_order = foreign_values[p]``.
+    """Return indices ``p`` with ``values_in_project_order = foreign_values[p]``.
 
     ``names``: the foreign joint names, in the foreign order; ``FR_hip`` and ``FR_hip_joint`` are the same joint.
     Raises :class:`JointOrderError` when a Go2 joint is missing or named twice.

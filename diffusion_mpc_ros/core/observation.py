@@ -10,7 +10,7 @@ from diffusion_mpc_ros.core.types import LowState, RobotState
 
 
 def observe(state: LowState | RobotState, command: np.ndarray, previous_action: np.ndarray) -> np.ndarray:
-    """The observation ``(45,)`` of one robot under ``command (3,)`` after ``previous_action (12,)`` [rad]."""
+    """Return the observation ``(45,)`` of one robot under ``command (3,)`` after ``previous_action (12,)`` [rad]."""
     return make_observation(
         base_ang_vel=state.base_ang_vel,
         projected_gravity=rotations.projected_gravity(state.base_quat_wxyz),

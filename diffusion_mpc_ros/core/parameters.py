@@ -36,7 +36,7 @@ class Parameter:
         return np.asarray(self.default, dtype=np.float64)
 
     def validate(self, value: Sequence[float] | np.ndarray | float) -> np.ndarray:
-        """``value`` as a read-only float64 array; a scalar fills the shape.
+        """Return ``value`` as a read-only float64 array; a scalar fills the shape.
 
         Raises :class:`RewardError` unless the numbers are finite, within bounds and of the right shape.
         """

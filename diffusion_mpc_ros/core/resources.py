@@ -12,7 +12,10 @@ PACKAGE = "diffusion_mpc_ros"
 
 
 def share_directory() -> Path:
-    """The folder that holds ``config/`` and ``models/``; raises ConfigurationError naming every place looked at."""
+    """Return the folder that holds ``config/`` and ``models/``.
+
+    Raises ConfigurationError naming every place looked at.
+    """
     prefixes = [*filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)), sys.prefix]
     candidates = [Path(__file__).resolve().parents[2], *(Path(prefix) / "share" / PACKAGE for prefix in prefixes)]
     for candidate in candidates:

@@ -17,13 +17,13 @@ def rotate_inverse(quat_wxyz: np.ndarray, vector_w: np.ndarray) -> np.ndarray:
 
 
 def projected_gravity(quat_wxyz: np.ndarray) -> np.ndarray:
-    """Unit gravity direction in the base frame, ``(..., 4) -> (..., 3)``; ``(0, 0, -1)`` when level."""
+    """Return unit gravity direction in the base frame, ``(..., 4) -> (..., 3)``; ``(0, 0, -1)`` when level."""
     w, x, y, z = np.moveaxis(np.asarray(quat_wxyz), -1, 0)
     return np.stack([-2.0 * (x * z - w * y), -2.0 * (y * z + w * x), -(1.0 - 2.0 * (x * x + y * y))], axis=-1)
 
 
 def tilt(projected_gravity_b: np.ndarray) -> np.ndarray:
-    """Angle [rad] between the base's z axis and the vertical, ``(..., 3) -> (...)``."""
+    """Return angle [rad] between the base's z axis and the vertical, ``(..., 3) -> (...)``."""
     return np.arccos(np.clip(-projected_gravity_b[..., 2], -1.0, 1.0))
 
 

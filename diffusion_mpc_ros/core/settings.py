@@ -113,7 +113,7 @@ class Declaration:
             raise self.refusal(value)
 
     def refusal(self, value: Any) -> ConfigurationError:
-        """Why ``value`` is none: name, value, what is needed with range and unit, the nearest choice."""
+        """Return why ``value`` is none: name, value, what is needed with range and unit, the nearest choice."""
         near = suggestion(value, self.setting.choices) if isinstance(value, str) else ""
         return ConfigurationError(
             f"{self.name} = {brief(value)}: needed is {self.expected}{near}. {self.setting.description}"

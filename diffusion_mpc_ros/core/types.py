@@ -84,7 +84,7 @@ class JointCommand:
 
     @classmethod
     def position(cls, joint_pos: np.ndarray, kp: float, kd: float) -> JointCommand:
-        """A position command with equal gains on all joints."""
+        """Return a position command with equal gains on all joints."""
         zeros = np.zeros(NUM_JOINTS)
         return cls(joint_pos, zeros, np.full(NUM_JOINTS, kp), np.full(NUM_JOINTS, kd), zeros)
 
@@ -239,7 +239,7 @@ class Plan:
         return self.joint_targets.shape[0]
 
     def of(self, robot: int) -> Plan:
-        """The plan of one robot of the batch."""
+        """Return the plan of one robot of the batch."""
         return replace(
             self,
             joint_targets=self.joint_targets[:, robot],

@@ -96,7 +96,7 @@ class _Sample:
 
     @classmethod
     def deserialize_key(cls, data: bytes) -> None:
-        """The topics have no key: a disposed instance carries no data."""
+        """Return nothing: the topics have no key, a disposed instance carries no data."""
 
 
 def _topic(domain: Go2Domain, channel: Channel[Any]) -> sdk.Topic:
@@ -136,7 +136,7 @@ class Publisher(Generic[T]):
             raise InterfaceError(f"the DDS library does not take a sample: {error.msg}") from error
 
     def num_subscribers(self) -> int:
-        """How many subscribers listen."""
+        """Return how many subscribers listen."""
         return len(participants.matched(self._writer.get_matched_subscriptions)) if self._writer is not None else 0
 
     def wait_for_subscriber(self, timeout: float) -> bool:
@@ -172,10 +172,10 @@ class Pace(Protocol):
     """Which samples a subscriber needs (:class:`pacing.LowStatePace`); asked in the subscriber's thread."""
 
     def needs(self, sample: bytes) -> bool:
-        """Whether ``sample`` is to be decoded; asked of each one."""
+        """Return whether ``sample`` is to be decoded; asked of each one."""
 
     def rest(self) -> float:
-        """How long [s] the thread may leave samples unread."""
+        """Return how long [s] the thread may leave samples unread."""
 
 
 class Subscriber(Generic[T]):
@@ -223,7 +223,7 @@ class Subscriber(Generic[T]):
         self._thread.start()
 
     def latest(self) -> T | None:
-        """The newest value, or None before the first."""
+        """Return the newest value, or None before the first."""
         return self._latest
 
     def wait(self, timeout: float, received: int = 1) -> T | None:
@@ -232,7 +232,9 @@ class Subscriber(Generic[T]):
             return self._latest if self._changed.wait_for(lambda: self.received >= received, timeout) else None
 
     def publisher_labels(self) -> list[str]:
-        """The label of every publisher on this topic, this process's own included; ``""`` for one without a label.
+        """Return the label of every publisher on this topic, this process's own included.
+
+        ``""`` for one without a label.
 
         Cheap enough for every control tick: a publisher's label is looked up once, when it appears.
         """
@@ -291,7 +293,7 @@ class Subscriber(Generic[T]):
         return self._decode(sample.data, clock.now())
 
     def _counts(self, writer: int) -> bool:
-        """Whether samples of ``writer`` count; those of a second source are only noted."""
+        """Return whether samples of ``writer`` count; those of a second source are only noted."""
         now = clock.now()
         if self._source is None or writer == self._source[0] or now - self._source[1] > _SOURCE_SILENT:
             self._source = writer, now

@@ -21,7 +21,7 @@ _WHOLE_PACKET, _DROP = 0xFFFFFFFF, 0
 
 
 def open_sockets() -> set[int]:
-    """The file descriptors of this process that are sockets."""
+    """Return the file descriptors of this process that are sockets."""
     return {int(name) for name in os.listdir("/proc/self/fd") if _target(name).startswith("socket:")}
 
 
@@ -51,7 +51,7 @@ def confine(descriptors: set[int], network_interface: str) -> list[int]:
 
 
 def _program(interfaces: set[int]) -> bytes:
-    """Accepts what came in through one of ``interfaces`` (indices): one comparison each, then drop, then accept."""
+    """Accept what came in through one of ``interfaces`` (indices): one comparison each, then drop, then accept."""
     comparisons = [
         # Jumps are relative to the next instruction: over the comparisons that are left and the drop.
         (_JUMP_IF_EQUAL, len(interfaces) - number, 0, interface)

@@ -64,7 +64,7 @@ def _addressed(layout: Layout) -> np.ndarray:
 
 
 def _idle_lowcmd() -> np.ndarray:
-    """All 20 slots in servo mode with neither a position nor a velocity and zero gains."""
+    """Return all 20 slots in servo mode with neither a position nor a velocity and zero gains."""
     record = _addressed(LOWCMD)
     motors = record["motor_cmd"]
     motors["mode"] = MOTOR_MODE_SERVO
@@ -122,17 +122,23 @@ def decode_lowstate(sample: bytes, receive_time: float, missing: Collection[str]
 
 
 def lowstate_tick(sample: bytes) -> int:
-    """The robot's clock [ms] in a ``rt/lowstate`` sample, unchecked; raises :class:`SampleError` for another layout."""
+    """Return the robot's clock [ms] in a ``rt/lowstate`` sample, unchecked.
+
+    Raises :class:`SampleError` for another layout.
+    """
     return int.from_bytes(LOWSTATE.peek(sample, _TICK_BYTES), "little")
 
 
 def lowstate_remote(sample: bytes) -> bytes:
-    """The remote's 40 bytes in a ``rt/lowstate`` sample, unchecked; raises :class:`SampleError` for another layout."""
+    """Return the remote's 40 bytes in a ``rt/lowstate`` sample, unchecked.
+
+    Raises :class:`SampleError` for another layout.
+    """
     return LOWSTATE.peek(sample, _REMOTE_BYTES)
 
 
 def encode_lowstate(state: LowState) -> bytes:
-    """The ``rt/lowstate`` sample of a state, checksum filled in; an unknown battery is an all-zero one."""
+    """Return the ``rt/lowstate`` sample of a state, checksum filled in; an unknown battery is an all-zero one."""
     record = LOWSTATE.copy(_LOWSTATE_TEMPLATE)
     _LOWSTATE_FLOATS.write(record, state)
     record["imu_state"]["rpy"] = _roll_pitch_yaw(state.base_quat_wxyz)
@@ -151,7 +157,7 @@ def encode_lowstate(state: LowState) -> bytes:
 
 
 def encode_lowcmd(command: JointCommand) -> bytes:
-    """The ``rt/lowcmd`` sample of a command: servo mode, unused slots told to do nothing, checksum filled in.
+    """Return the ``rt/lowcmd`` sample of a command: servo mode, unused slots told to do nothing, checksum filled in.
 
     Raises :class:`SampleError` when a number is not finite in single precision.
     """
@@ -162,7 +168,7 @@ def encode_lowcmd(command: JointCommand) -> bytes:
 
 
 def decode_lowcmd(sample: bytes) -> JointCommand:
-    """What a ``rt/lowcmd`` sample tells the joints; raises :class:`SampleError` on a wrong CRC or address.
+    """Return what a ``rt/lowcmd`` sample tells the joints; raises :class:`SampleError` on a wrong CRC or address.
 
     A motor in stop mode, or whose position or velocity means "no command", gets the corresponding gain zero.
     """
@@ -187,7 +193,7 @@ def decode_lowcmd(sample: bytes) -> JointCommand:
 
 
 def encode_sportmodestate(state: SportModeState) -> bytes:
-    """The ``rt/sportmodestate`` sample of the base's state."""
+    """Return the ``rt/sportmodestate`` sample of the base's state."""
     record = SPORTMODESTATE.zeros()
     _SPORTMODESTATE_FLOATS.write(record, state)
     record["imu_state"]["rpy"] = _roll_pitch_yaw(state.base_quat_wxyz)

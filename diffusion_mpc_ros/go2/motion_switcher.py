@@ -43,7 +43,7 @@ _STAND_DOWN_TIME = 3.0  # [s]
 
 
 def _deserialize(idl_type: type[T], sample: bytes) -> T:
-    """The SDK's own conversion, which raises whatever its parts raise; here :class:`SampleError`."""
+    """Return the SDK's own conversion, which raises whatever its parts raise; here :class:`SampleError`."""
     try:
         return idl_type.deserialize(sample)
     except Exception as error:
@@ -79,7 +79,7 @@ class _Service:
         self._subscriber = Subscriber(domain, _response_channel(name), self._responses.put)
 
     def call(self, api_id: int, parameter: str = "{}", attempts: int = 3) -> str:
-        """The answer's data; raises :class:`InterfaceError` on an error code or when none comes in time.
+        """Return the answer's data; raises :class:`InterfaceError` on an error code or when none comes in time.
 
         ``parameter`` is JSON.
         """
@@ -122,7 +122,10 @@ class _Service:
 
 
 def parse_mode(data: str) -> str:
-    """The mode's name in the robot's JSON ``{"name": ...}``; raises :class:`InterfaceError` unless it is a text."""
+    """Return the mode's name in the robot's JSON ``{"name": ...}``.
+
+    Raises :class:`InterfaceError` unless it is a text.
+    """
     try:
         name = json.loads(data)["name"]
     except (ValueError, TypeError, KeyError, RecursionError) as error:

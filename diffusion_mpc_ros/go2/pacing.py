@@ -29,7 +29,7 @@ class LowStatePace:
         self._remote = b""
 
     def needs(self, sample: bytes) -> bool:
-        """Whether ``sample`` is to be decoded; also one that is too short to tell: the decoder refuses it."""
+        """Return whether ``sample`` is to be decoded; also one that is too short to tell: the decoder refuses it."""
         try:
             tick_ms = messages.lowstate_tick(sample)
             remote = messages.lowstate_remote(sample) if self._watch_remote else b""
@@ -45,12 +45,15 @@ class LowStatePace:
         return needed
 
     def rest(self) -> float:
-        """How long [s] nothing is needed from now on, if samples go on coming as they do; at most a period."""
+        """Return how long [s] nothing is needed from now on, if samples go on coming as they do; at most a period."""
         return max(0.0, min(self._due - self._lead - self._seen, self._period) - MARGIN_MS) * 1e-3
 
 
 def lowstate_pace(
     profile: RobotProfile, period_ms: int, lead_ms: int = 0, watch_remote: bool = False
 ) -> LowStatePace | None:
-    """The pace of a reader of this robot's LowState; None, to read every sample, where it does not tell the time."""
+    """Return the pace of a reader of this robot's LowState.
+
+    None, to read every sample, where it does not tell the time.
+    """
     return None if TICK in profile.missing else LowStatePace(period_ms, lead_ms, watch_remote)

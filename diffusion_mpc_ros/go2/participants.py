@@ -73,7 +73,7 @@ def publisher_of(participant: sdk.DomainParticipant, reader: sdk.DataReader, han
 
 
 def _take(participant: sdk.DomainParticipant, builtin_topic: object) -> Iterator[Any]:
-    """What the DDS library knows; entities that are gone have no data."""
+    """Return what the DDS library knows; entities that are gone have no data."""
     reader = sdk.BuiltinDataReader(participant, builtin_topic)
     # One at a time: one that cannot be turned into an object takes no other with it.
     for _ in range(_MAX_ENTITIES):

@@ -17,12 +17,12 @@ _HEAD = b"\x55\x51"
 
 
 def remote_present(data: bytes) -> bool:
-    """Whether a remote is heard: one that is off or out of reach leaves all bytes of ``data`` zero."""
+    """Return whether a remote is heard: one that is off or out of reach leaves all bytes of ``data`` zero."""
     return any(data)
 
 
 def decode_remote(data: bytes) -> GamepadState | None:
-    """The remote's state; None for another length. Sticks out of range are not valid, the buttons always are."""
+    """Return the remote's state; None for another length. Sticks out of range are not valid, the buttons always are."""
     if len(data) != REMOTE_BYTES:
         return None
     _, bits, left_x, right_x, right_y, _, left_y = _LAYOUT.unpack(data)
@@ -31,7 +31,7 @@ def decode_remote(data: bytes) -> GamepadState | None:
 
 
 def encode_remote(state: GamepadState) -> bytes:
-    """The inverse of :func:`decode_remote`, of a remote that is present, for the simulator."""
+    """Return the inverse of :func:`decode_remote`, of a remote that is present, for the simulator."""
     bits = sum(1 << bit for bit, name in enumerate(BUTTONS) if name in state.pressed)
     trigger = float("L2" in state.pressed)
     left_x, left_y, right_x, right_y = state.raw_sticks

@@ -34,7 +34,7 @@ def _register_missing_b2() -> None:
 
 @contextmanager
 def _uint8_described_as_octet() -> Iterator[None]:
-    """Generated message classes that are imported meanwhile; see the module's docstring."""
+    """Describe uint8 as octet in message classes that are imported meanwhile; see the module's docstring."""
     from cyclonedds.idl import types as idl_types
 
     uint8, idl_types.uint8 = idl_types.uint8, idl_types.byte

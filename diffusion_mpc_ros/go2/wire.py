@@ -95,11 +95,11 @@ class Layout:
         self._sample_size = int(self._sample_index[-1]) + 1
 
     def zeros(self) -> np.ndarray:
-        """An all-zero message, a structured array of shape ``()``."""
+        """Return an all-zero message, a structured array of shape ``()``."""
         return np.zeros(self.dtype.itemsize, dtype=np.uint8).view(self.dtype).reshape(())
 
     def copy(self, record: np.ndarray) -> np.ndarray:
-        """A copy with its padding; NumPy's own ``copy`` leaves the padding undefined, and the CRC covers it."""
+        """Return a copy with its padding; NumPy's own ``copy`` leaves the padding undefined, and the CRC covers it."""
         return np.frombuffer(bytearray(record.tobytes()), dtype=self.dtype).reshape(())
 
     def place(self, field: str) -> slice:
@@ -109,19 +109,25 @@ class Layout:
         return slice(int(self._sample_index[first]), int(self._sample_index[last]) + 1)
 
     def peek(self, sample: bytes, place: slice) -> bytes:
-        """The bytes at ``place`` of a DDS sample, nothing but its layout checked; raises :class:`SampleError`."""
+        """Return the bytes at ``place`` of a DDS sample, nothing but its layout checked.
+
+        Raises :class:`SampleError`.
+        """
         self._check(sample)
         return bytes(sample[place])
 
     def unpack(self, sample: bytes) -> np.ndarray:
-        """The message in a DDS sample, padding cleared; raises :class:`SampleError` when it is another layout."""
+        """Return the message in a DDS sample, padding cleared.
+
+        Raises :class:`SampleError` when it is another layout.
+        """
         self._check(sample)
         raw = np.zeros(self.dtype.itemsize, dtype=np.uint8)
         raw[self._c_index] = np.frombuffer(sample, dtype=np.uint8)[self._sample_index]
         return raw.view(self.dtype).reshape(())
 
     def pack(self, record: np.ndarray) -> bytes:
-        """The DDS sample of a message, the inverse of :meth:`unpack`."""
+        """Return the DDS sample of a message, the inverse of :meth:`unpack`."""
         sample = np.zeros(self._sample_size, dtype=np.uint8)
         sample[:_ENCAPSULATION_BYTES] = np.frombuffer(_HEADER, dtype=np.uint8)
         sample[self._sample_index] = np.frombuffer(record.tobytes(), dtype=np.uint8)[self._c_index]
@@ -152,7 +158,7 @@ class FloatFields:
         self._slices = {name: slice(int(end) - len(words[name]), int(end)) for name, end in zip(words, ends)}
 
     def read(self, record: np.ndarray) -> dict[str, np.ndarray]:
-        """The fields in double precision; raises :class:`SampleError` unless all are finite."""
+        """Return the fields in double precision; raises :class:`SampleError` unless all are finite."""
         values = np.frombuffer(record.tobytes(), dtype="<f4")[self._index].astype(np.float64)
         self._check_finite(values)
         return {name: values[part] for name, part in self._slices.items()}

@@ -120,7 +120,7 @@ class CommandPublisher(ManagedNode):
             self.get_logger().info(text)
 
     def status(self) -> Status:
-        """What is commanded, and what is odd about the robot, the link and the timing."""
+        """Return what is commanded, and what is odd about the robot, the link and the timing."""
         if self._topics.last is None:
             text = f"no command is sent yet: waiting for {self._loop.waiting_for or 'the first tick'}"
             self.get_logger().warning(text, throttle_duration_sec=WAITING_PERIOD)

@@ -131,7 +131,7 @@ class ControlTurns:
         return abs(self._lowstates.age(now)) <= self._settings.lowstate_age_max
 
     def _in_time(self, begun: float) -> bool:
-        """Whether a command that was decided at ``begun`` [s] may still move the robot; the last check there is.
+        """Return whether a command that was decided at ``begun`` [s] may still move the robot; the last check there is.
 
         A process that was stopped within its turn must not send what it meant to say before.
         """

@@ -31,7 +31,7 @@ def record(operator: Operator) -> NodeRecord:
 
 
 def reported_command(message: JointCommand) -> ReportedCommand:
-    """The part of a ``joint_command`` that tells where the LowCmd came from."""
+    """Return the part of a ``joint_command`` that tells where the LowCmd came from."""
     return ReportedCommand(
         stamp=stamp_ns(message.header.stamp),
         tick=message.tick,

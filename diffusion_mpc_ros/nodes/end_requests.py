@@ -39,7 +39,7 @@ class EndRequests:
         return f"whoever launched this process (pid {self._launcher.pid}) has ended: ending in order" if alone else ""
 
     def insisted(self) -> bool:
-        """Whether somebody has asked again since this was last asked: the orderly end takes them too long."""
+        """Return whether somebody has asked again since this was last asked: the orderly end takes them too long."""
         insisted, self._insisted = self._insisted, False
         return insisted
 

@@ -81,7 +81,7 @@ class StateSampler:
         )
 
     def _previous_action(self, lowstate: LowState) -> np.ndarray:
-        """The joint target in force until this tick; where a joint has none (damping), its measured position."""
+        """Return the joint target in force until this tick; where a joint has none (damping), its measured position."""
         before = self._clock.time_of(self._tick) + COMMAND_MARGIN
         # A copy, made at once: the other thread may add to them meanwhile.
         for received, command in reversed(tuple(self._commands)):
@@ -91,7 +91,7 @@ class StateSampler:
 
 
 def describe_foot_sensors(work: np.ndarray) -> str:
-    """Which feet do without their force sensors, ``""`` for none; ``work (4,)`` bool."""
+    """Return which feet do without their force sensors, ``""`` for none; ``work (4,)`` bool."""
     feet = [leg for leg, works in zip(LEGS, work) if not works]
     if not feet:
         return ""

@@ -77,7 +77,10 @@ class GraphClient:
 
     @contextmanager
     def service(self, service_type: type, name: str) -> Iterator[Callable[[Any], Future]]:
-        """A function that calls a service and waits for no answer; raises OperatorError when nobody serves it."""
+        """Return a function that calls a service and waits for no answer.
+
+        Raises OperatorError when nobody serves it.
+        """
         client = self._node.create_client(service_type, name)
         try:
             if not client.wait_for_service(timeout_sec=DISCOVERY_TIMEOUT):
@@ -90,7 +93,7 @@ class GraphClient:
             self._node.destroy_client(client)
 
     def call(self, service_type: type, name: str, request: Any) -> Any:
-        """The answer of a service; raises OperatorError when none comes in time."""
+        """Return the answer of a service; raises OperatorError when none comes in time."""
         with self.service(service_type, name) as call:
             done = threading.Event()
             future = call(request)

@@ -95,7 +95,7 @@ class Intake:
 
 
 def read_message(data: bytes, message_type: type) -> Any:
-    """The message that ``data`` is; raises MessageError where it is none of ``message_type``."""
+    """Return the message that ``data`` is; raises MessageError where it is none of ``message_type``."""
     try:
         return deserialize_message(data, message_type)
     except Exception as error:  # noqa: BLE001 - what the middleware raises for foreign bytes has no type of its own
@@ -103,7 +103,7 @@ def read_message(data: bytes, message_type: type) -> Any:
 
 
 def printable(text: str) -> str:
-    """``text`` for one line of a log, whatever it holds and however long it is."""
+    """Return ``text`` for one line of a log, whatever it holds and however long it is."""
     return "".join(character if character.isprintable() else "?" for character in text[:MAX_TEXT])
 
 
@@ -112,7 +112,7 @@ def _type_name(message_type: type) -> str:
 
 
 def _incompatible(offered: QoSProfile, requested: QoSProfile) -> str:
-    """Why nothing passes between the two; "" when it does."""
+    """Return why nothing passes between the two; "" when it does."""
     compatibility, reason = qos_check_compatible(offered, requested)
     return reason if compatibility == QoSCompatibility.ERROR else ""
 

@@ -20,13 +20,13 @@ _ENDED = ("Z", "X", "x")
 
 
 def lease_environment() -> dict[str, str]:
-    """The variable that makes this process the launcher of those it starts; empty without /proc."""
+    """Return the variable that makes this process the launcher of those it starts; empty without /proc."""
     lease = lease_of(os.getpid())
     return {VARIABLE: lease} if lease else {}
 
 
 def lease_of(pid: int) -> str:
-    """What names the process ``pid`` as a launcher; empty without /proc."""
+    """Return what names the process ``pid`` as a launcher; empty without /proc."""
     fields = _stat(pid)
     return f"{pid}:{fields[_START_TIME]}" if fields else ""
 
@@ -66,13 +66,13 @@ class Launcher:
         return None
 
     def _other_process(self) -> bool:
-        """Whether the process id belongs to no living process, or to another one than the launcher."""
+        """Return whether the process id belongs to no living process, or to another one than the launcher."""
         fields = [] if self.pid is None else _stat(self.pid)
         return not fields or fields[_STATE] in _ENDED or fields[_START_TIME] != self._start_time
 
 
 def _stat(pid: int) -> list[str]:
-    """The fields of a process behind its name; empty when there is none."""
+    """Return the fields of a process behind its name; empty when there is none."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
     except OSError:

@@ -89,11 +89,11 @@ class ManagedNode(Node):
         """Stop threads and release what the node holds; called once, also after an error."""
 
     def status(self) -> Status | None:
-        """What ``/diagnostics`` says of this node; None for nothing yet."""
+        """Return what ``/diagnostics`` says of this node; None for nothing yet."""
         return None
 
     def stamp(self) -> Time:
-        """Now, for the header of a message."""
+        """Return now, for the header of a message."""
         return self.get_clock().now().to_msg()
 
     def every(self, period: float, callback: Callable[[], object]) -> Timer:
@@ -106,7 +106,7 @@ class ManagedNode(Node):
             self.get_logger().warning(line)
 
     def create_service(self, srv_type: type, srv_name: str, callback: Callable[..., Any], **options: Any) -> Service:
-        """As rclpy's, but its own services for parameters refuse values that would end the node or mean nothing."""
+        """Do as rclpy, but have its services for parameters refuse values that would end the node or mean nothing."""
         if srv_type in (SetParameters, SetParametersAtomically):
             return super().create_service(srv_type, srv_name, self._refusing_values(callback), **options)
         return super().create_service(srv_type, srv_name, callback, **options)

@@ -61,7 +61,7 @@ def declare(node: Node, kind: type[Kind]) -> Kind:
 
 
 def frame_prefix(node: Node, value: str) -> str:
-    """What goes before a frame's name so that the frames of two robots do not meet on ``/tf`` (REP 105)."""
+    """Return what goes before a frame's name so that the frames of two robots do not meet on ``/tf`` (REP 105)."""
     if value != FRAME_PREFIX:
         return value
     namespace = node.get_namespace().strip("/")
@@ -69,7 +69,7 @@ def frame_prefix(node: Node, value: str) -> str:
 
 
 def describe_unusable(parameters: Iterable[ParameterMessage], declared: Mapping[str, Declaration]) -> str:
-    """Why values that somebody wants to set cannot be used; "" when they can, or rclpy says why itself."""
+    """Return why values that somebody wants to set cannot be used; "" when they can, or rclpy says why itself."""
     types = {kind.value for kind in RosParameter.Type}
     for parameter in parameters:
         value = parameter.value

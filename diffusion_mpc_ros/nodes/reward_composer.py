@@ -52,7 +52,7 @@ class RewardComposerNode(ManagedNode):
         self.create_service(GetRewardWeights, "get_reward_weights", self._on_get)
 
     def _publish(self) -> None:
-        """The settings in force now; the timer rests once a ramp has ended."""
+        """Return the settings in force now; the timer rests once a ramp has ended."""
         settings = self._composer.at(time.monotonic())
         self._publisher.publish(reward_weights_message(settings, self.stamp()))
         if settings is self._composer.target:

@@ -25,7 +25,7 @@ def reward_request(
     ramp: float = -1.0,
     undo: bool = False,
 ) -> SetRewardWeights.Request:
-    """A request to ``set_reward_weights``; ``ramp`` [s], negative for the composer's own."""
+    """Return a request to ``set_reward_weights``; ``ramp`` [s], negative for the composer's own."""
     weights = weights or {}
     values = [RewardParameter(name=name, values=list(value)) for name, value in (parameters or {}).items()]
     return SetRewardWeights.Request(
@@ -63,7 +63,7 @@ def apply(composer: RewardComposer, request: SetRewardWeights.Request, now: floa
 def fill(
     response: GetRewardWeights.Response, current: RewardWeights, composer: RewardComposer
 ) -> GetRewardWeights.Response:
-    """What is in force and what can be set."""
+    """Return what is in force and what can be set."""
     terms = composer.terms.values()
     response.current = current
     response.terms = [term.name for term in terms]

@@ -64,7 +64,7 @@ def link_options(settings: CommandPublisherSettings, watchdog_timeout: float, pr
 
 
 def has_address(interface: str) -> bool:
-    """Whether a network interface is there and has an IPv4 address."""
+    """Return whether a network interface is there and has an IPv4 address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         try:
             fcntl.ioctl(any_socket, _SIOCGIFADDR, struct.pack("256s", interface.encode()[:15]))

@@ -71,7 +71,7 @@ class RobotLink:
         )
 
     def watchdog_took_over(self) -> bool:
-        """Whether the watchdog has begun to damp the robot since this was last asked."""
+        """Return whether the watchdog has begun to damp the robot since this was last asked."""
         return self._watchdog.took_over()
 
     def send(self, command: JointCommand, armed: bool, valid: Callable[[], bool] = lambda: True) -> bool:

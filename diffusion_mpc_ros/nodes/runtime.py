@@ -53,13 +53,13 @@ def run(make_node: Callable[[], ManagedNode]) -> None:
 
 
 def freeze_garbage() -> None:
-    """What is there by now stays: a later collection that walked through all of it would hold up every thread."""
+    """Keep what is there by now: a later collection that walked through all of it would hold up every thread."""
     gc.collect()
     gc.freeze()
 
 
 def _live(node: ManagedNode, requests: EndRequests) -> int:
-    """From the first callback to the last; the exit status."""
+    """Live from the first callback to the last; the exit status."""
     freeze_garbage()
     executor = TolerantExecutor(node.intake.refuse)
     executor.add_node(node)
@@ -75,7 +75,7 @@ def _live(node: ManagedNode, requests: EndRequests) -> int:
 
 
 def _spin(node: ManagedNode, executor: TolerantExecutor, requests: EndRequests) -> int:
-    """Until there is a reason to end; the exit status that it gives."""
+    """Spin until there is a reason to end; the exit status that it gives."""
     status = 0
     while not (status or requests.made or node.failure):
         status = _attempt(lambda: executor.spin_once(timeout_sec=SPIN_TIMEOUT))
@@ -83,7 +83,7 @@ def _spin(node: ManagedNode, executor: TolerantExecutor, requests: EndRequests) 
 
 
 def _end(node: ManagedNode, executor: TolerantExecutor, requests: EndRequests) -> None:
-    """The orderly end; what fails meanwhile is reported and changes nothing."""
+    """End in order; what fails meanwhile is reported and changes nothing."""
     deadline = time.monotonic() + node.end_timeout
     hurried = False
     _attempt(node.end)

@@ -27,7 +27,7 @@ Velocity = tuple[float, float, float]
 
 
 def _priority(default: int) -> Any:
-    """The nearer to the motors, the higher."""
+    """Return the nearer to the motors, the higher."""
     text = "SCHED_FIFO priority of what has a deadline, where the system grants it; 0: none."
     return setting(text, default, low=0, high=98)
 

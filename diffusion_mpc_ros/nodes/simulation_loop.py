@@ -78,7 +78,7 @@ class SimulationLoop:
             self._on_failure(error)
 
     def _turn(self, deadline: Deadline) -> None:
-        """The step that is due and those that a late wake-up has skipped: simulated time follows the clock."""
+        """Do the step that is due and those that a late wake-up has skipped: simulated time follows the clock."""
         missed, self._skipped = deadline.skipped - self._skipped, deadline.skipped
         for _ in range(1 + missed if missed <= MAX_CATCH_UP else 1):
             self._step()

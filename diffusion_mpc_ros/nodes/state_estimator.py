@@ -107,7 +107,7 @@ class StateEstimator(ManagedNode):
                 self._transforms.publish(self._tf2_msgs.TFMessage(transforms=[transform]))
 
     def status(self) -> Status:
-        """Which feet do without their force sensors."""
+        """Return which feet do without their force sensors."""
         if not self._foot_sensors:
             return DiagnosticStatus.OK, "contact by joint torques: this robot has no force sensors", {}
         work = self._sampler.foot_sensors_work
@@ -120,7 +120,7 @@ class StateEstimator(ManagedNode):
 
 
 def _heard(publisher: Publisher | None) -> bool:
-    """Whether anybody subscribes: what nobody reads is not made, 50 times a second."""
+    """Return whether anybody subscribes: what nobody reads is not made, 50 times a second."""
     return publisher is not None and publisher.get_subscription_count() > 0
 
 

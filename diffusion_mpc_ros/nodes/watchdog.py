@@ -52,7 +52,7 @@ def watch(watchdog: Heartbeats, send_damping: Callable[[], None]) -> None:
 
 
 def describe(watchdog: Heartbeats, damping: bool, now: float) -> str:
-    """What has just changed, for whoever reads the log."""
+    """Return what has just changed, for whoever reads the log."""
     if not damping:
         return "damping ends" if watchdog.gone else "command_publisher is back: damping ends"
     if watchdog.gone:

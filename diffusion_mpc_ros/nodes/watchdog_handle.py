@@ -74,7 +74,7 @@ class WatchdogHandle:
         return clock.now() - self._started > STARTS_WITHIN
 
     def took_over(self) -> bool:
-        """Whether it has begun to damp since this was last asked."""
+        """Return whether it has begun to damp since this was last asked."""
         if not self._dead:
             self._read_replies()
         took_over, self._took_over = self._took_over, False

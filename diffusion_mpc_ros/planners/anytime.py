@@ -25,7 +25,7 @@ UP_SHARE, SLOW_SHARE = 0.8, 0.01
 
 
 def plan_time_budget(milliseconds: float, timing: Timing) -> float:
-    """The budget [s] of a plan; infinite for :data:`UNLIMITED`.
+    """Return the budget [s] of a plan; infinite for :data:`UNLIMITED`.
 
     :data:`AUTOMATIC`: a plan has to be ready before its row D is due, and before the next one begins, R ticks later;
     :data:`BUDGET_SHARE` of the shorter time. Raises :class:`TimingError` for a budget longer than the timing allows.
@@ -54,7 +54,7 @@ class Trial:
 
 
 def first_level(costs: Sequence[float], limits: Sequence[float]) -> int:
-    """The best level that could keep within its limit if nothing disturbed it; else the last one.
+    """Return the best level that could keep within its limit if nothing disturbed it; else the last one.
 
     ``costs`` and ``limits`` [s]: undisturbed plan time of each level, and what it may take.
     """
@@ -62,7 +62,9 @@ def first_level(costs: Sequence[float], limits: Sequence[float]) -> int:
 
 
 def choose_level(measure: Callable[[int, float], np.ndarray], costs: Sequence[float], limits: Sequence[float]) -> Trial:
-    """The best level whose p99 keeps within its limit, else the last; ``costs`` and ``limits`` as in first_level.
+    """Return the best level whose p99 keeps within its limit, else the last.
+
+    ``costs`` and ``limits`` as in first_level.
 
     ``measure(level, limit)`` gives plan times ``(n,)`` [s]. Levels that would be too slow by the ratio of the costs are
     not measured: what a plan takes beside its computation is no shorter for a cheaper one.
@@ -77,7 +79,7 @@ def choose_level(measure: Callable[[int, float], np.ndarray], costs: Sequence[fl
 
 
 def _faster_level(level: int, plan_time: float, costs: Sequence[float], limits: Sequence[float]) -> int:
-    """The best level after ``level`` that keeps within its limit by the ratio of the costs, else the last one."""
+    """Return the best level after ``level`` that keeps within its limit by the ratio of costs, else the last."""
     following = range(level + 1, len(costs))
     return next((i for i in following if plan_time * costs[i] <= limits[i] * costs[level]), len(costs) - 1)
 

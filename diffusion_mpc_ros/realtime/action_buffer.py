@@ -73,7 +73,7 @@ class ActionBuffer:
             self._plans = tuple(known for known in self._plans if known.start_tick <= tick + self._timing.horizon)
 
     def row(self, tick: int) -> ExecutedRow | None:
-        """The row to execute at ``tick``, now the present one, or None when no plan has one."""
+        """Return the row to execute at ``tick``, now the present one, or None when no plan has one."""
         self.advance(tick)
         return self._find(tick)
 

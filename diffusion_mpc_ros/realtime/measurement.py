@@ -78,7 +78,9 @@ def _time(sample: Any) -> float:
 
 
 def report(recording: Recording, walked: Window, window: Window, cmd_vel: np.ndarray) -> dict[str, Any]:
-    """The numbers of ``run --json``; ``cmd_vel (3,)`` [m/s, m/s, rad/s]. Raises MeasurementError without samples.
+    """Return the numbers of ``run --json``; ``cmd_vel (3,)`` [m/s, m/s, rad/s].
+
+    Raises MeasurementError without samples.
 
     ``walked``: from the start of walking, where falls count; ``window``: what is measured of it. A tick is late when
     its command was sent more than 5 ms after its deadline, or not at all. ``velocity_error`` is the mean length of the

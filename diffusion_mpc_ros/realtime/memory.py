@@ -13,7 +13,7 @@ _CAP_IPC_LOCK = 14
 
 
 def may_lock_memory() -> bool:
-    """Whether this process may lock all it will ever have: by CAP_IPC_LOCK or without a ``memlock`` limit.
+    """Return whether this process may lock all it will ever have: by CAP_IPC_LOCK or without a ``memlock`` limit.
 
     Under a limit, locking would make the allocation that passes it fail: a process that dies instead of a slow one.
     """

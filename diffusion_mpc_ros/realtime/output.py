@@ -129,7 +129,7 @@ class _RelayFile(io.RawIOBase):
         return self._fd
 
     def isatty(self) -> bool:
-        """Whether it is a terminal that reads at last."""
+        """Return whether it is a terminal that reads at last."""
         return os.isatty(self._relay.original)
 
     def write(self, data: Buffer) -> int:
@@ -162,7 +162,7 @@ def never_block() -> None:
 
 
 def original_stderr() -> int:
-    """The descriptor that the standard error has, or had before :func:`never_block`: writing to it may block."""
+    """Return the descriptor that the standard error has, or had before :func:`never_block`: writing to it may block."""
     return _relays[STDERR].original if _relays else STDERR
 
 

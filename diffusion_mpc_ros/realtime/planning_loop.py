@@ -60,7 +60,7 @@ class PlanningLoop:
             self._worker.request(request)
 
     def plan(self, request: DueRequest) -> Plan:
-        """Called in the planner's thread: what is committed is asked for only now, when the last plan is known."""
+        """Plan, in the planner's thread: what is committed is asked for only now, when the last plan is known."""
         return self._planner.plan(self._session.complete(request))
 
     def close(self) -> None:

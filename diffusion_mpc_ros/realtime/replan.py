@@ -13,7 +13,7 @@ class ReplanSchedule:
         self._last_start: int | None = None
 
     def due(self, tick: int) -> bool:
-        """Whether a plan should start from the observation of ``tick``; also when the clock went backwards."""
+        """Return whether a plan should start from the observation of ``tick``; also when the clock went backwards."""
         if self._last_start is None:
             return True
         elapsed = tick - self._last_start

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 
 def usable_cores() -> int:
-    """How many cores this process may run on."""
+    """Return how many cores this process may run on."""
     return len(os.sched_getaffinity(0))
 
 
@@ -23,7 +23,7 @@ def schedule_realtime(priority: int) -> bool:
 
 
 def schedule_thread_realtime(priority: int) -> bool:
-    """The same for the calling thread, and what it starts, alone."""
+    """Do the same for the calling thread, and what it starts, alone."""
     return priority > 0 and _schedule(["0"], priority)
 
 

@@ -40,7 +40,7 @@ class PlanSession:
         self._tick = -1
 
     def goes_back(self, tick: int) -> bool:
-        """Whether ``tick`` lies before the last one: the robot's clock began anew, and a :meth:`restart` is due."""
+        """Tell whether ``tick`` is before the last one: the robot's clock began anew, and a :meth:`restart` is due."""
         return tick < self._tick
 
     def restart(self) -> None:
@@ -52,7 +52,7 @@ class PlanSession:
     def due(
         self, state: RobotState, command: np.ndarray, rewards: RewardSettings, followed: bool = True
     ) -> DueRequest | None:
-        """The request to plan from ``state``, None when no plan is due at its tick; arguments as of PlanRequest.
+        """Return the request to plan from ``state``, None when no plan is due at its tick; arguments as of PlanRequest.
 
         Raises :class:`PlanError` for a state that no plan can start from.
         """
@@ -66,7 +66,7 @@ class PlanSession:
         return request
 
     def complete(self, request: DueRequest) -> PlanRequest:
-        """``request`` with what is committed by the plans known now; to be called when planning begins.
+        """Return ``request`` with what is committed by the plans known now; to be called when planning begins.
 
         While somebody else moves the joints (the robot stands, sits, is damped) nothing is committed to.
         """
@@ -78,5 +78,5 @@ class PlanSession:
         self._buffer.add(plan)
 
     def row(self, tick: int) -> ExecutedRow | None:
-        """The row that is executed at ``tick``, now the present one; None when no plan has one."""
+        """Return the row that is executed at ``tick``, now the present one; None when no plan has one."""
         return self._buffer.row(tick)

@@ -67,7 +67,10 @@ class TickClock:
         return tick * CONTROL_DT + self._offset
 
     def tick_at(self, time: float) -> int:
-        """The tick that runs at local monotonic ``time`` [s]. Raises :class:`TimingError` before the first message."""
+        """Return the tick that runs at local monotonic ``time`` [s].
+
+        Raises :class:`TimingError` before the first message.
+        """
         self._require_started()
         # 20 ns of slack keep tick_at(time_of(t)) == t despite rounding.
         return math.floor((time - self._offset) / CONTROL_DT + 1e-6)

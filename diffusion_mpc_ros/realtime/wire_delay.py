@@ -103,7 +103,7 @@ def match_commands(wire: WireRecord, commands: Sequence[ReportedCommand]) -> np.
 
 
 def measure(wire: WireRecord, nodes: NodeRecord, timing: Timing, start: int, end: int) -> Delays:
-    """The delays of what was sent between ``start`` and ``end`` [ns].
+    """Return the delays of what was sent between ``start`` and ``end`` [ns].
 
     Plans count whose horizon of H ticks lies within that time: a late one still had its chance to be executed.
     """
@@ -141,7 +141,7 @@ def measure(wire: WireRecord, nodes: NodeRecord, timing: Timing, start: int, end
 
 
 def report(delays: Delays, timing: Timing) -> dict[str, Any]:
-    """The numbers of ``bench delay --json``; times in ms, None where nothing was measured."""
+    """Return the numbers of ``bench delay --json``; times in ms, None where nothing was measured."""
     return {
         "planned_ms": summarize(delays.planned),
         "beyond_buffer_ms": summarize(beyond_buffer(delays, timing)),
@@ -159,7 +159,7 @@ def report(delays: Delays, timing: Timing) -> dict[str, Any]:
 
 
 def beyond_buffer(delays: Delays, timing: Timing) -> np.ndarray:
-    """What of the planned delays [s] is not the D ticks that a plan waits for on purpose."""
+    """Return what of the planned delays [s] is not the D ticks that a plan waits for on purpose."""
     return delays.planned - timing.replan_margin * timing.control_dt
 
 

@@ -11,7 +11,7 @@ from diffusion_mpc_ros.core.gamepad import GamepadState
 
 
 def read_gamepad(message: Joy, layout: GamepadLayout = XBOX) -> GamepadState | None:
-    """The gamepad's state; None when the message has other numbers of buttons and axes than ``layout``."""
+    """Return the gamepad's state; None when the message has other numbers of buttons and axes than ``layout``."""
     if (len(message.buttons), len(message.axes)) not in layout.counts:
         return None
     pressed = (name for name, index in layout.buttons.items() if message.buttons[index])
@@ -19,7 +19,7 @@ def read_gamepad(message: Joy, layout: GamepadLayout = XBOX) -> GamepadState | N
 
 
 def read_xbox(message: Joy) -> GamepadState:
-    """The gamepad's state in the layout ``xbox``; raises MessageError for other numbers of buttons and axes."""
+    """Return the gamepad's state in the layout ``xbox``; raises MessageError for other numbers of buttons and axes."""
     state = read_gamepad(message)
     if state is None:
         counts = " or ".join(f"{buttons} buttons and {axes} axes" for buttons, axes in XBOX.counts)
@@ -28,7 +28,10 @@ def read_xbox(message: Joy) -> GamepadState:
 
 
 def joy_message(state: GamepadState, stamp: Time) -> Joy:
-    """The inverse of :func:`read_gamepad` in the layout ``xbox``; buttons that this does not have are left out."""
+    """Return the inverse of :func:`read_gamepad` in the layout ``xbox``.
+
+    Buttons that this does not have are left out.
+    """
     buttons, axes = XBOX.counts[0]
     message = Joy(buttons=[0] * buttons, axes=[0.0] * axes)
     message.header.stamp = stamp

@@ -12,12 +12,12 @@ MAX_PUSH = 1.0e4
 
 
 def read_velocity(message: Twist) -> np.ndarray:
-    """What a Twist asks for, ``(vx, vy, yaw rate)`` [m/s, m/s, rad/s], finite or not."""
+    """Return what a Twist asks for, ``(vx, vy, yaw rate)`` [m/s, m/s, rad/s], finite or not."""
     return np.array([message.linear.x, message.linear.y, message.angular.z])
 
 
 def read_push_force(message: WrenchStamped) -> np.ndarray:
-    """The force ``(3,)`` [N] of a push; raises MessageError unless it is finite and no more than MAX_PUSH."""
+    """Return the force ``(3,)`` [N] of a push; raises MessageError unless it is finite and no more than MAX_PUSH."""
     force = read_vector(message.wrench.force)
     check_bounded("force", force, MAX_PUSH, "N")
     return force

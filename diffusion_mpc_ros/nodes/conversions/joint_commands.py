@@ -21,7 +21,7 @@ MODES = {value: mode for mode, value in MODE_VALUES.items()}
 
 
 def joint_command_message(step: ControlStep, stamp: Time) -> messages.JointCommand:
-    """What one turn of the control loop sent, and why."""
+    """Return what one turn of the control loop sent, and why."""
     output, row = step.output, step.row
     message = messages.JointCommand()
     message.header.stamp = stamp
@@ -40,7 +40,7 @@ def joint_command_message(step: ControlStep, stamp: Time) -> messages.JointComma
 
 
 def read_joint_command(message: messages.JointCommand) -> messages.JointCommand:
-    """``message``, checked; raises MessageError for an unknown mode and for numbers that are not finite."""
+    """Return ``message``, checked; raises MessageError for an unknown mode and for numbers that are not finite."""
     if message.mode not in MODES:
         raise MessageError(f"mode {message.mode} is none of {', '.join(f'{v} ({m.name})' for v, m in MODES.items())}")
     check_tick(message.tick)
@@ -50,7 +50,7 @@ def read_joint_command(message: messages.JointCommand) -> messages.JointCommand:
 
 
 def controller_state_message(package: ModuleType, step: ControlStep, stamp: Time) -> Any:
-    """``control_msgs/JointTrajectoryControllerState``: reference, feedback and error of the joints."""
+    """Return ``control_msgs/JointTrajectoryControllerState``: reference, feedback and error of the joints."""
     message = package.JointTrajectoryControllerState(joint_names=list(JOINT_NAMES))
     message.header.stamp = stamp
     command, lowstate = step.output.command, step.lowstate

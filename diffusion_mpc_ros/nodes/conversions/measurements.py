@@ -66,7 +66,7 @@ def odometry_message(state: RobotState, position: np.ndarray, stamp: Time, frame
 
 
 def transform_message(odometry: Odometry) -> TransformStamped:
-    """The pose of ``odometry`` as a transform."""
+    """Return the pose of ``odometry`` as a transform."""
     transform = TransformStamped(header=odometry.header, child_frame_id=odometry.child_frame_id)
     position = odometry.pose.pose.position
     transform.transform.translation = Vector3(x=position.x, y=position.y, z=position.z)

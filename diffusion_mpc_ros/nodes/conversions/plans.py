@@ -35,7 +35,10 @@ def plan_message(plan: Plan, artefact: str, stamp: Time) -> messages.Plan:
 
 
 def read_plan(message: messages.Plan) -> Plan:
-    """The inverse of :func:`plan_message`; raises PlanError when rows and numbers do not fit or are not finite."""
+    """Return the inverse of :func:`plan_message`.
+
+    Raises PlanError when rows and numbers do not fit or are not finite.
+    """
     if len(message.joint_targets) != message.horizon * NUM_JOINTS:
         raise PlanError(
             f"the plan for tick {message.start_tick} has {len(message.joint_targets)} joint targets, "

@@ -26,7 +26,7 @@ def reward_weights_message(settings: RewardSettings, stamp: Time) -> messages.Re
 
 
 def read_reward_settings(message: messages.RewardWeights) -> RewardSettings:
-    """The inverse of :func:`reward_weights_message`; raises RewardError for what is no settings of any terms."""
+    """Return the inverse of :func:`reward_weights_message`; raises RewardError for what is no settings of any terms."""
     names, parameters = list(message.names), [parameter.name for parameter in message.parameters]
     if len(names) != len(message.weights):
         raise RewardError(f"{len(names)} names {brief(names)}, {len(message.weights)} weights: one for each is needed")

@@ -41,7 +41,7 @@ def robot_state_message(state: RobotState, lowstate: LowState, stamp: Time, fram
 
 
 def read_robot_state(message: messages.RobotState) -> RobotState:
-    """The inverse of :func:`robot_state_message`, without the raw sample; MessageError for impossible ones."""
+    """Return the inverse of :func:`robot_state_message`, without the raw sample; MessageError for impossible ones."""
     check_tick(message.tick)
     orientation = message.orientation
     quat_wxyz = np.array([orientation.w, orientation.x, orientation.y, orientation.z])
