@@ -22,14 +22,9 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.settings import Declaration, Settings, declarations, same, setting, values_of, written
 from diffusion_mpc_ros.go2.profile import RobotProfile, check_place, load_profile
-from diffusion_mpc_ros.nodes.settings import (
-    NODES,
-    CommandPublisherSettings,
-    RobotSettings,
-    declarations_of_node,
-    find,
-    settings_of_node,
-)
+from diffusion_mpc_ros.nodes.robot_settings import RobotSettings
+from diffusion_mpc_ros.nodes.settings import CommandPublisherSettings
+from diffusion_mpc_ros.nodes.settings_lookup import NODES, declarations_of_node, find, settings_of_node
 from diffusion_mpc_ros.planners.registry import PLANNERS, check_planner_name, settings_of
 from diffusion_mpc_ros.planners.settings import PlanningSettings
 

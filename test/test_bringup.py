@@ -13,7 +13,7 @@ from diffusion_mpc_ros.commands.launch import parse_parameters
 from diffusion_mpc_ros.core import resources
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.settings import written
-from diffusion_mpc_ros.nodes.settings import NODES, declarations_of_node, find
+from diffusion_mpc_ros.nodes.settings_lookup import NODES, declarations_of_node, find
 
 
 def by_name(options: BringupOptions) -> dict[str, ProcessSpec]:

@@ -31,7 +31,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError, brief
 from diffusion_mpc_ros.core.settings import declarations
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
 from diffusion_mpc_ros.nodes.launcher import lease_environment
-from diffusion_mpc_ros.nodes.settings import find
+from diffusion_mpc_ros.nodes.settings_lookup import find
 from diffusion_mpc_ros.realtime import output
 
 

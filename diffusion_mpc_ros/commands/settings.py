@@ -25,7 +25,8 @@ from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import share_directory
 from diffusion_mpc_ros.core.settings import Declaration, Settings, declarations, same
-from diffusion_mpc_ros.nodes.settings import NODES, CommandPublisherSettings, settings_of_node
+from diffusion_mpc_ros.nodes.settings import CommandPublisherSettings
+from diffusion_mpc_ros.nodes.settings_lookup import NODES, settings_of_node
 
 COLUMNS = ("name", "default", "range, unit", "live", "what it is")
 HEAD = """# Settings

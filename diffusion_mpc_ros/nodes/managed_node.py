@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from builtin_interfaces.msg import Time
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rcl_interfaces.msg import SetParametersResult
 from rcl_interfaces.srv import SetParameters, SetParametersAtomically
 from rclpy.clock import Clock, ClockType
@@ -18,19 +17,16 @@ from rclpy.timer import Timer
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.settings import Declaration, declarations
-from diffusion_mpc_ros.nodes.conversions.diagnostics import diagnostic_status
+from diffusion_mpc_ros.nodes.diagnostics_publisher import DiagnosticsPublisher, Status
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
 from diffusion_mpc_ros.nodes.intake import Intake
 from diffusion_mpc_ros.nodes.parameters import Kind, declare, describe_unusable
-from diffusion_mpc_ros.nodes.qos import RELIABLE
 from diffusion_mpc_ros.realtime.memory import lock_memory
 
 # How long a node may take to end in order [s].
 END_TIMEOUT = 8.0
 DIAGNOSTICS_PERIOD, LOG_PERIOD = 1.0, 0.1
 USE_SIM_TIME = "use_sim_time"
-# Level, text and values of a diagnostic status.
-Status = tuple[bytes, str, Mapping[str, Any]]
 
 
 class ManagedNode(Node):
@@ -56,8 +52,7 @@ class ManagedNode(Node):
         self.memory_locked = lock_memory()
         self._keep_real_time()
         self._steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", RELIABLE)
-        self.every(DIAGNOSTICS_PERIOD, self._diagnose)
+        self.every(DIAGNOSTICS_PERIOD, DiagnosticsPublisher(self, self.intake, self.status).publish)
         self.every(LOG_PERIOD, self.log_lines)
 
     def declare(self, kind: type[Kind]) -> Kind:
@@ -137,20 +132,3 @@ class ManagedNode(Node):
             return SetParametersResult(successful=not asked, reason=reason)
 
         self.add_on_set_parameters_callback(refuse)
-
-    def _diagnose(self) -> None:
-        name, robot = self.get_fully_qualified_name(), self.get_namespace().strip("/") or "go2"
-        own = self.status()
-        statuses = [] if own is None else [diagnostic_status(name, robot, *own)]
-        statuses.append(diagnostic_status(f"{name}: inputs", robot, *self._inputs_status()))
-        message = DiagnosticArray(status=statuses)
-        message.header.stamp = self.stamp()
-        self._diagnostics.publish(message)
-
-    def _inputs_status(self) -> Status:
-        rejected = dict(self.intake.rejected)
-        values = {"rejected_messages": sum(rejected.values())}
-        values |= {f"rejected_{topic}": count for topic, count in rejected.items()}
-        mismatched = self.intake.mismatched()
-        level = DiagnosticStatus.WARN if mismatched else DiagnosticStatus.OK
-        return level, "; ".join(mismatched) or "every publisher can be heard", values

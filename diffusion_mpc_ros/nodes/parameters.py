@@ -17,7 +17,7 @@ from rclpy.parameter import parameter_value_to_python
 from diffusion_mpc_ros.core import config_files
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.settings import Declaration, Settings, declarations, written
-from diffusion_mpc_ros.nodes.settings import FRAME_PREFIX
+from diffusion_mpc_ros.nodes.robot_settings import FRAME_PREFIX
 
 Kind = TypeVar("Kind", bound=Settings)
 

@@ -13,7 +13,8 @@ from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.link_options import LinkOptions
 from diffusion_mpc_ros.go2.profile import RobotProfile, check_place, load_profile
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
-from diffusion_mpc_ros.nodes.settings import CommandPublisherSettings, RobotLinkSettings, RobotSettings
+from diffusion_mpc_ros.nodes.robot_settings import RobotLinkSettings, RobotSettings
+from diffusion_mpc_ros.nodes.settings import CommandPublisherSettings
 
 POLL_PERIOD, WORD_PERIOD = 0.2, 5.0  # [s]
 _SIOCGIFADDR = 0x8915

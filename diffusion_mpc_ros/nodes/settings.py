@@ -6,82 +6,30 @@ Nothing of ROS is imported here: ``bringup`` checks by it before any process sta
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from diffusion_mpc_ros.control.gamepad_layouts import LAYOUT_NAMES
-from diffusion_mpc_ros.core import config_files
-from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import ROBOT_CONTROLLERS
-from diffusion_mpc_ros.core.settings import Declaration, Settings, declarations, setting, suggestion
+from diffusion_mpc_ros.core.settings import Settings, setting
+from diffusion_mpc_ros.nodes.robot_settings import FrameSettings, RobotLinkSettings, RobotSettings
 from diffusion_mpc_ros.planners.diffusion_mpc.settings import DiffusionMpcSettings
-from diffusion_mpc_ros.planners.registry import settings_of
 from diffusion_mpc_ros.planners.settings import PlanningSettings
 from diffusion_mpc_ros.realtime.settings import TimingSettings
 from diffusion_mpc_ros.rewards.registry import TERMS
 
-# Stands for a prefix of frames that follows the namespace.
-FRAME_PREFIX = "auto"
 Velocity = tuple[float, float, float]
 
 
 def _priority(default: int) -> Any:
-    """Return the nearer to the motors, the higher."""
+    """Declare a priority: the nearer to the motors, the higher."""
     text = "SCHED_FIFO priority of what has a deadline, where the system grants it; 0: none."
     return setting(text, default, low=0, high=98)
 
 
 def _velocity(description: str, default: Velocity) -> Any:
-    """Of vx, vy and yaw rate, or of their change."""
+    """Declare vx, vy and yaw rate, or their change."""
     return setting(description, default, low=0.0, high=100.0)
-
-
-@dataclass(frozen=True)
-class RobotLinkSettings(Settings):
-    """Where the Unitree topics are."""
-
-    network_interface: str = setting(
-        "Network card of the Unitree topics; lo in simulation.", "lo", option="network_interface"
-    )
-    domain_id: int = setting(
-        "DDS domain of the Unitree topics: 0 on the robot, 1 in simulation.", 1, low=0, high=230, option="domain_id"
-    )
-    wait_for_interface: float = setting(
-        "How long to wait for a network card that is not there or has no IPv4 address yet; 0: refuse at once. For a "
-        "start at boot (systemd) take longer than the card needs, such as 120.",
-        0.0,
-        unit="s",
-        low=0.0,
-        high=3600.0,
-        option="wait_for_interface",
-    )
-
-
-@dataclass(frozen=True)
-class RobotSettings(RobotLinkSettings):
-    """Which robot, and where."""
-
-    robot: str = setting(
-        "Robot profile in config/robots: go2, or unitree_mujoco for Unitree's own simulator, which you start yourself.",
-        "go2",
-        option="robot",
-    )
-    simulator_on_network: bool = setting(
-        "The simulator of the robot profile runs on another computer: no real robot answers on the network card.",
-        False,
-        option="simulator_on_network",
-    )
-
-
-@dataclass(frozen=True)
-class FrameSettings(Settings):
-    """Names of frames (REP 105)."""
-
-    base_frame: str = setting("Frame of the robot's base; IMU and feet are given in it.", "base")
-    frame_prefix: str = setting(
-        "Put before the names of frames; auto: <namespace>/, nothing without a namespace.", FRAME_PREFIX
-    )
 
 
 @dataclass(frozen=True)
@@ -177,35 +125,3 @@ class CommandPublisherSettings(TimingSettings, RobotSettings):
 
     #: What the planner says for both: its settings of these names.
     OWNED_BY_PLANNER = ("artefact", *(field.name for field in dataclasses.fields(TimingSettings)))
-
-
-NODES: Mapping[str, type[Settings]] = {
-    "go2_simulator": Go2SimulatorSettings,
-    "state_estimator": StateEstimatorSettings,
-    "reward_composer": RewardComposerSettings,
-    "planner": PlannerSettings,
-    "command_publisher": CommandPublisherSettings,
-}
-
-
-def settings_of_node(node: str, planner: str = PlannerSettings.planner) -> tuple[type[Settings], ...]:
-    """Return what can be set of ``node``: its own settings, and those of ``planner`` where the node plans.
-
-    Raises :class:`ConfigurationError` for an unknown node or planner.
-    """
-    if node not in NODES:
-        raise ConfigurationError(f"there is no node {node!r}{suggestion(node, NODES)}; there are {', '.join(NODES)}")
-    return (NODES[node], settings_of(planner)) if node == "planner" else (NODES[node],)
-
-
-def declarations_of_node(node: str, planner: str = PlannerSettings.planner) -> dict[str, Declaration]:
-    """Return the declarations of all settings of ``node`` by name; raises as :func:`settings_of_node`."""
-    return {name: entry for kind in settings_of_node(node, planner) for name, entry in declarations(kind).items()}
-
-
-def find(node: str, name: str, planner: str = PlannerSettings.planner) -> Declaration:
-    """Return the declaration of a setting; raises :class:`ConfigurationError` naming the nearest ones there are."""
-    known = declarations_of_node(node, planner)
-    if name not in known:
-        raise config_files.unknown(node, name, known)
-    return known[name]

@@ -10,7 +10,7 @@ from diffusion_mpc_ros.commands import settings
 from diffusion_mpc_ros.core.config_files import flat
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.settings import declarations, written
-from diffusion_mpc_ros.nodes.settings import NODES, settings_of_node
+from diffusion_mpc_ros.nodes.settings_lookup import NODES, settings_of_node
 
 KINDS = {f"{node} {kind.__name__}": kind for node in NODES for kind in settings_of_node(node)}
 

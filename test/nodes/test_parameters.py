@@ -9,7 +9,8 @@ from rclpy.parameter import Parameter
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.settings import declarations
 from diffusion_mpc_ros.nodes.parameters import declare, describe_unusable
-from diffusion_mpc_ros.nodes.settings import NODES, Go2SimulatorSettings, PlannerSettings
+from diffusion_mpc_ros.nodes.settings import Go2SimulatorSettings, PlannerSettings
+from diffusion_mpc_ros.nodes.settings_lookup import NODES
 from diffusion_mpc_ros.planners.diffusion_mpc.settings import DiffusionMpcSettings
 
 

@@ -10,7 +10,7 @@ import pytest
 from diffusion_mpc_ros.core.errors import ConfigurationError, InterfaceError
 from diffusion_mpc_ros.nodes import robot_domain
 from diffusion_mpc_ros.nodes.robot_domain import POLL_PERIOD, has_address, join, robot_profile
-from diffusion_mpc_ros.nodes.settings import RobotSettings
+from diffusion_mpc_ros.nodes.robot_settings import RobotSettings
 
 VALUES = RobotSettings("eth7", 3, 60.0)
 
