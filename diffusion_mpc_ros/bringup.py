@@ -27,6 +27,7 @@ from diffusion_mpc_ros.nodes.settings import CommandPublisherSettings
 from diffusion_mpc_ros.nodes.settings_lookup import NODES, declarations_of_node, find, settings_of_node
 from diffusion_mpc_ros.planners.registry import PLANNERS, check_planner_name, settings_of
 from diffusion_mpc_ros.planners.settings import PlanningSettings
+from diffusion_mpc_ros.shell import FASTDDS_PROFILE_VARIABLES, OPEN_RANGES
 
 PACKAGE = "diffusion_mpc_ros"
 EXECUTABLES = tuple(NODES)
@@ -39,11 +40,6 @@ ROBOT_DOMAIN = 0
 # Highest DDS domain that leaves ports for every participant.
 MAX_DOMAIN = 230
 
-# Fast DDS 2 reads the first, Fast DDS 3 the second.
-FASTDDS_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
-# By these a user may open the ROS topics of the real robot to the network (:func:`opened`).
-DISCOVERY_VARIABLES = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY", *FASTDDS_PROFILE_VARIABLES)
-OPEN_RANGES = ("SUBNET", "SYSTEM_DEFAULT")
 
 # So long [s] may the processes take to end in order; whoever started them kills them only then.
 KILL_WAIT = 15.0

@@ -8,9 +8,13 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from diffusion_mpc_ros.bringup import DISCOVERY_VARIABLES, FASTDDS_PROFILE_VARIABLES, OPEN_RANGES
 from diffusion_mpc_ros.core.errors import ConfigurationError
 
+# Fast DDS 2 reads the first, Fast DDS 3 the second.
+FASTDDS_PROFILE_VARIABLES = ("FASTRTPS_DEFAULT_PROFILES_FILE", "FASTDDS_DEFAULT_PROFILES_FILE")
+# By these a user may open the ROS topics of the real robot to the network (:func:`bringup.opened`).
+DISCOVERY_VARIABLES = ("ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_LOCALHOST_ONLY", *FASTDDS_PROFILE_VARIABLES)
+OPEN_RANGES = ("SUBNET", "SYSTEM_DEFAULT")
 # Of the domains above ROS has no ports.
 MAX_ROS_DOMAIN = 232
 # Libraries of implementations, not those that they share.

@@ -14,6 +14,7 @@ from diffusion_mpc_ros.core import resources
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.settings import written
 from diffusion_mpc_ros.nodes.settings_lookup import NODES, declarations_of_node, find
+from diffusion_mpc_ros.shell import DISCOVERY_VARIABLES, FASTDDS_PROFILE_VARIABLES
 
 
 def by_name(options: BringupOptions) -> dict[str, ProcessSpec]:
@@ -82,7 +83,7 @@ LOOPBACK = {
 )
 @pytest.mark.parametrize("sim", [True, False], ids=["simulated", "real"])
 def test_ros_topics_stay_on_this_machine(monkeypatch, sim, variables, added):
-    for name in (*bringup.DISCOVERY_VARIABLES, "ROS_DISTRO", "RMW_IMPLEMENTATION"):
+    for name in (*DISCOVERY_VARIABLES, "ROS_DISTRO", "RMW_IMPLEMENTATION"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -92,14 +93,14 @@ def test_ros_topics_stay_on_this_machine(monkeypatch, sim, variables, added):
 OPENING = {
     "ROS_AUTOMATIC_DISCOVERY_RANGE": "SUBNET",
     "ROS_LOCALHOST_ONLY": "0",
-    **dict.fromkeys(bringup.FASTDDS_PROFILE_VARIABLES, "/etc/mine.xml"),
+    **dict.fromkeys(FASTDDS_PROFILE_VARIABLES, "/etc/mine.xml"),
 }
 
 
 @pytest.fixture
 def shell(monkeypatch):
     """A shell in which nothing of ROS is set."""
-    for variable in (*bringup.DISCOVERY_VARIABLES, "ROS_DISTRO", "RMW_IMPLEMENTATION"):
+    for variable in (*DISCOVERY_VARIABLES, "ROS_DISTRO", "RMW_IMPLEMENTATION"):
         monkeypatch.delenv(variable, raising=False)
     return monkeypatch
 

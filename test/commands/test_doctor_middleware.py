@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands.doctor import middleware
 from diffusion_mpc_ros.commands.doctor.context import Context
 from diffusion_mpc_ros.commands.doctor.findings import Status
+from diffusion_mpc_ros.shell import DISCOVERY_VARIABLES
 
 RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 
@@ -15,7 +15,7 @@ RANGE = "ROS_AUTOMATIC_DISCOVERY_RANGE"
 @pytest.fixture
 def shell(monkeypatch):
     """The user's shell, in which nothing of ROS is set yet."""
-    for name in ("ROS_DISTRO", "RMW_IMPLEMENTATION", *bringup.DISCOVERY_VARIABLES):
+    for name in ("ROS_DISTRO", "RMW_IMPLEMENTATION", *DISCOVERY_VARIABLES):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
 

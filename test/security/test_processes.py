@@ -20,6 +20,7 @@ from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.bringup import BringupOptions
 from diffusion_mpc_ros.faults.processes import RobotProcesses
 from diffusion_mpc_ros.nodes.operator import Operator
+from diffusion_mpc_ros.shell import DISCOVERY_VARIABLES
 
 WAIT = 60.0
 # A planner that no busy machine is too slow for.
@@ -123,7 +124,7 @@ cli.main(["rewards", "get"])
 
 @pytest.mark.parametrize("variables", [{}, {"ROS_LOCALHOST_ONLY": "1"}, {"ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}])
 def test_a_command_in_a_clean_shell_listens_on_the_loopback_alone(ros_domain, monkeypatch, variables):
-    for name in bringup.DISCOVERY_VARIABLES:
+    for name in DISCOVERY_VARIABLES:
         monkeypatch.delenv(name, raising=False)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen([sys.executable, "-c", JOINED], env={**os.environ, **variables}, **pipes) as command:

@@ -9,6 +9,7 @@ from pathlib import Path
 from diffusion_mpc_ros import bringup, shell
 from diffusion_mpc_ros.commands.doctor.context import Context
 from diffusion_mpc_ros.commands.doctor.findings import Finding, bad, ok, warning
+from diffusion_mpc_ros.shell import DISCOVERY_VARIABLES, FASTDDS_PROFILE_VARIABLES
 
 FAST_DDS = "rmw_fastrtps_cpp"
 # Of these domains every port lies below the ones that Linux gives out by itself (from 32768 on).
@@ -76,21 +77,21 @@ def judge_discovery(processes: Mapping[str, str], shell: Mapping[str, str]) -> F
     """``processes``: the environment that the nodes are started with; ``shell``: that of the user."""
     reach = _reach(processes)
     if reach is None:
-        variables = [name for name in bringup.DISCOVERY_VARIABLES if processes.get(name)]
+        variables = [name for name in DISCOVERY_VARIABLES if processes.get(name)]
         settings = ", ".join(f"{name}={processes[name]}" for name in variables) or "by the default of ROS"
         return warning(
             f"ROS topics are open to the network ({settings}): whoever is on it can command the robot",
             f"unset {' '.join(variables)}" if variables else "export ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST",
         )
-    if any(shell.get(name) for name in bringup.DISCOVERY_VARIABLES) and _reach(shell) is None:
+    if any(shell.get(name) for name in DISCOVERY_VARIABLES) and _reach(shell) is None:
         return ok(f"{reach}; nodes started by hand in this shell are open to the network")
     return ok(reach)
 
 
 def _reach(environment: Mapping[str, str]) -> str | None:
     """How ROS topics stay on this machine, or None when they do not, or when only a foreign profile could tell."""
-    own_profile = Path(bringup.environment(sim=True).get(bringup.FASTDDS_PROFILE_VARIABLES[0], ""))
-    profiles = {environment.get(name) for name in bringup.FASTDDS_PROFILE_VARIABLES} - {None, ""}
+    own_profile = Path(bringup.environment(sim=True).get(FASTDDS_PROFILE_VARIABLES[0], ""))
+    profiles = {environment.get(name) for name in FASTDDS_PROFILE_VARIABLES} - {None, ""}
     if profiles:
         return "ROS topics stay on this machine (config/fastdds.xml)" if profiles == {str(own_profile)} else None
     if environment.get("ROS_LOCALHOST_ONLY") == "1":
