@@ -38,7 +38,9 @@ def main(config: Config) -> int:
         network_interface=config.network_interface,
         domain_id=config.domain_id,
         viewer=config.viewer,
-        parameters=parse_parameters([f"{NODE}.{assignment}" for assignment in (f"ground={config.ground}", *config.parameters)]),
+        parameters=parse_parameters(
+            [f"{NODE}.{assignment}" for assignment in (f"ground={config.ground}", *config.parameters)]
+        ),
     )
     specs = [spec for spec in bringup.processes(options) if spec.name == NODE]
     return run_processes(specs, bringup.environment(sim=True))

@@ -26,8 +26,9 @@ from diffusion_mpc_ros.nodes.managed_node import END_TIMEOUT, ManagedNode
 from diffusion_mpc_ros.nodes.parameters import frame_prefix
 from diffusion_mpc_ros.nodes.qos import RELIABLE, SETTINGS
 from diffusion_mpc_ros.nodes.robot_domain import join
+from diffusion_mpc_ros.nodes.robot_settings import FRAME_PREFIX
 from diffusion_mpc_ros.nodes.runtime import run
-from diffusion_mpc_ros.nodes.settings import FRAME_PREFIX, Go2SimulatorSettings
+from diffusion_mpc_ros.nodes.settings import Go2SimulatorSettings
 from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 from diffusion_mpc_ros.simulation.ground.ground import Ground
@@ -52,9 +53,7 @@ class Go2SimulatorNode(ManagedNode):
         super().__init__("go2_simulator")
         settings = self.declare(Go2SimulatorSettings)
         ground = Ground.parse(settings.ground)
-        simulation = Go2Simulation(
-            ModelOptions(friction=settings.friction, visual=settings.viewer, ground=ground)
-        )
+        simulation = Go2Simulation(ModelOptions(friction=settings.friction, visual=settings.viewer, ground=ground))
         simulation.set_payload(settings.payload)
         self._ground = self.create_publisher(MarkerArray, "ground", SETTINGS)
         if not ground.flat:
