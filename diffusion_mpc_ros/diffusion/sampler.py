@@ -27,6 +27,8 @@ from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
 # Candidates are resampled after these shares of the denoising steps: before, they tell too little of what they become;
 # after, too little noise is left to make different trajectories of equal ones.
 RESAMPLED = (0.4, 0.6, 0.8)
+# Random numbers that are drawn at once where they are only passed over.
+SEEK_BLOCK = 2**16
 
 
 @dataclass(frozen=True)
@@ -151,8 +153,9 @@ def _check_bounds(description: ModelDescription) -> None:
 class DiffusionSampler:
     """Samples trajectories with a guided-step backend; keeps the last sample for early-step caching.
 
-    One instance serves one group of B robots at a time; arrays are allocated once per batch size. Raises
-    :class:`ArtefactError` for a graph that projects onto sets that this version does not know.
+    One instance serves one group of B robots at a time; arrays are allocated once per batch size. ``drawn``: random
+    numbers drawn from the seed on, by which a sample can be made again (:meth:`seek`). Raises :class:`ArtefactError`
+    for a graph that projects onto sets that this version does not know.
     """
 
     def __init__(self, description: ModelDescription, backend: StepBackend, options: SamplingOptions) -> None:
@@ -169,6 +172,14 @@ class DiffusionSampler:
         """Forget the last sample and restart the random numbers from the seed."""
         self._cache: _Cache | None = None
         self._random = np.random.Generator(np.random.SFC64(self.options.seed))
+        self.drawn = 0
+
+    def seek(self, drawn: int) -> None:
+        """Draw random numbers until so many are drawn, from the seed again where more than that were."""
+        if drawn < self.drawn:
+            self.reset()
+        while self.drawn < drawn:
+            self._write_noise(np.empty(min(drawn - self.drawn, SEEK_BLOCK), dtype=np.float32))
 
     def sample(
         self, tick: int, observation: np.ndarray, committed_actions: np.ndarray | None, guidance: Guidance
@@ -292,6 +303,7 @@ class DiffusionSampler:
 
     def _write_noise(self, noise: np.ndarray) -> None:
         self._random.standard_normal(out=noise, dtype=np.float32)
+        self.drawn += noise.size
         noise *= np.float32(self._noise_scale)
 
     def _write_start(self, inputs: dict[str, np.ndarray], steps: _Steps, elapsed: int) -> None:

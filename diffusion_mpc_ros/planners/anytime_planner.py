@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from diffusion_mpc_ros.core.errors import PlanError
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.planners.anytime import LevelController, Trial, choose_level, first_level
 from diffusion_mpc_ros.planners.base import Planner
@@ -18,6 +19,10 @@ from diffusion_mpc_ros.planners.latency import guided, plan_times
 COST_PLANS, TRIAL_PLANS = 5, 50
 # How long [s] a better level is tried for at start: the other nodes may just be starting.
 SETTLING_TIME = 5.0
+
+
+# Facts of a plan: which level made it, and how many actions were committed.
+LEVEL, COMMITTED = "level", "committed"
 
 
 @dataclass(frozen=True)
@@ -70,12 +75,25 @@ class AnytimePlanner(Planner):
         return self.controller.level
 
     def plan(self, request: PlanRequest) -> Plan:
-        """Plan at the present level; its time decides on the next one's."""
+        """Plan at the present level; its time decides on the next one's. With what it was made with as facts."""
         level, start = self.level, time.perf_counter()
         plan = self.levels[level].plan(request)
         plan_time = time.perf_counter() - start
         self.controller.add(plan_time / self.budgets[level])
-        return replace(plan, plan_time=plan_time)
+        committed = 0 if request.committed_actions is None else len(request.committed_actions)
+        return replace(plan, plan_time=plan_time, facts={**plan.facts, LEVEL: level, COMMITTED: committed})
+
+    def resume(self, facts: Mapping[str, float]) -> None:
+        """Take the level, and go to the place in it, of the plan that told ``facts``; raises PlanError without one."""
+        if LEVEL not in facts:
+            raise PlanError("the plan does not say the level that it was made at: an older version made it")
+        level = facts[LEVEL]
+        if level not in range(len(self.levels)):
+            raise PlanError(
+                f"the plan was made at level {level:g}, this planner has the levels 0..{len(self.levels) - 1}"
+            )
+        self.controller.level = int(level)
+        self.levels[int(level)].resume(facts)
 
     def reset(self) -> None:
         """Forget earlier plans; the level stays."""

@@ -48,6 +48,13 @@ class Planner(Protocol):
     def reset(self) -> None:
         """Forget everything remembered from earlier plans."""
 
+    def resume(self, facts: Mapping[str, float]) -> None:
+        """Go to where it was before it made the plan that told ``facts``, so that it can be made again.
+
+        Nothing to be done by a planner without memory and random numbers; what is remembered of earlier plans comes
+        from making those again.
+        """
+
     def warm_up(self) -> None:
         """Do the one-time work (allocation, kernel selection), so that the first plan is as fast as any."""
 

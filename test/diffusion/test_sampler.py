@@ -341,3 +341,17 @@ def test_bad_shapes_and_samples_that_are_not_finite_are_refused():
 def test_senseless_options_are_refused(options, message):
     with pytest.raises(ConfigurationError, match=message):
         make_sampler(**options)
+
+
+def test_a_sample_is_made_again_from_the_count_of_random_numbers_before_it():
+    sampler, _ = make_sampler(candidates=3)
+    counts, samples = [], []
+    for tick in range(4):
+        counts.append(sampler.drawn)
+        samples.append(sampler.sample(tick, OBSERVATIONS, None, GUIDANCE))
+    # 2 robots x 3 candidates x 12 x 57 at the start and in each of the 10 steps but the last, which adds no noise.
+    assert counts == [count * 2 * 3 * 12 * 57 * 10 for count in range(4)]
+    for tick in (2, 3, 0, 1):  # onwards, and back to the seed
+        sampler.seek(counts[tick])
+        again = sampler.sample(tick, OBSERVATIONS, None, GUIDANCE)
+        np.testing.assert_array_equal(again.joint_targets, samples[tick].joint_targets)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros import bringup
-from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError, TimingError
+from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError, PlanError, TimingError
 from diffusion_mpc_ros.core.types import RewardSettings, Timing
 from diffusion_mpc_ros.diffusion import artefact, inference
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
@@ -319,3 +319,18 @@ def test_at_another_timing_every_level_is_of_it_and_the_planner_itself_stays(set
     other = settled.at(Timing(11, 2, 4))
     assert {level.timing for level in other.levels} == {Timing(11, 2, 4)} and other.timing == Timing(11, 2, 4)
     assert settled.timing == Timing(11, 1, 1)
+
+
+def test_a_plan_tells_all_that_makes_it_again(make):
+    planner = make()
+    planner.controller, planner.budgets = LevelController([1.0] * 5, 1.0, calm=3), [NEVER] * 5
+    plans = [plan(planner, tick) for tick in range(0, 8, 2)]
+    assert [each.facts["level"] for each in plans] == [0, 0, 4, 4] and plans[0].facts["committed"] == 3
+    another = make()
+    for known in (plans[1], plans[0]):
+        another.resume(known.facts)
+        np.testing.assert_array_equal(plan(another, known.start_tick).joint_targets, known.joint_targets)
+    with pytest.raises(PlanError, match=r"made at level 7, this planner has the levels 0..4"):
+        another.resume({"level": 7.0})
+    with pytest.raises(PlanError, match="does not say the level"):
+        another.resume({})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -66,13 +67,15 @@ class DiffusionMpcPlanner:
     def plan(self, request: PlanRequest) -> Plan:
         """Plan for B robots: the prior observes their states by :func:`core.observation.observe`.
 
-        -> a plan with ``trajectory (B, T, 57)``, the mean reward and ``denoising_steps`` among its facts. The cache of
-        early steps is shared: a refresh for one robot refreshes all. Raises :class:`RewardError`.
+        -> a plan with ``trajectory (B, T, 57)``, the mean reward and, among its facts, ``denoising_steps`` and how many
+        random numbers were ``drawn`` before it. The cache of early steps is shared: a refresh for one robot refreshes
+        all. Raises :class:`RewardError`.
         """
         start = time.perf_counter()
         guidance = make_guidance(self.artefact.description, request.rewards, request.tick, self.name, request.mode)
         committed = request.committed_actions if self.config.hold_committed else None
         observation = observe(request.state, request.command, request.state.previous_action)
+        drawn = self._sampler.drawn
         sample = self._sampler.sample(request.tick, observation, committed, guidance)
         return Plan(
             request.tick,
@@ -84,7 +87,7 @@ class DiffusionMpcPlanner:
             request.command,
             self.name,
             self.timing.replan_margin,
-            {"denoising_steps": sample.denoising_steps},
+            {"denoising_steps": sample.denoising_steps, "drawn": drawn},
         )
 
     def check(self, rewards: RewardSettings) -> None:
@@ -94,6 +97,10 @@ class DiffusionMpcPlanner:
     def reset(self) -> None:
         """Forget the cached sample and restart the random numbers from the seed."""
         self._sampler.reset()
+
+    def resume(self, facts: Mapping[str, float]) -> None:
+        """Draw random numbers until as many are drawn as before the plan that told ``facts``."""
+        self._sampler.seek(int(facts.get("drawn", 0)))
 
     def warm_up(self, robots: int = 1) -> None:
         """Plan once for ``robots`` standing robots, then forget it."""
@@ -108,7 +115,9 @@ class DiffusionMpcPlanner:
         return f"N = {options.candidates}, {steps}, {self.config.precision}"
 
     def facts(self) -> dict[str, object]:
-        """Candidates, steps and precision, by name."""
+        """Candidates, steps, and what computes them, by name."""
         options = self.config.sampling
         names = ("candidates", "sampler", "steps", "cached_steps")
-        return {**{name: getattr(options, name) for name in names}, "precision": self.config.precision}
+        config = self.config
+        running = {"precision": config.precision, "backend": config.backend, "threads": config.threads}
+        return {**{name: getattr(options, name) for name in names}, **running}
