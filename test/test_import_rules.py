@@ -20,11 +20,12 @@ LAYERS: dict[str, set[str]] = {
     **{name: {"core"} for name in ALGORITHMS},
     "diffusion": {"core", "constraints"},
     "planners": {"core", *ALGORITHMS},
+    "bags": {"core", "control", "realtime"},
     "go2": {"core"},
     "simulation": {"core"},
     "policies": {"core", *ALGORITHMS, "planners", "simulation"},
-    "nodes": {"core", *ALGORITHMS, "planners", "go2", "simulation"},
-    "training": {"core", *ALGORITHMS, "planners", "simulation", "policies"},
+    "nodes": {"core", *ALGORITHMS, "planners", "bags", "go2", "simulation"},
+    "training": {"core", *ALGORITHMS, "planners", "bags", "simulation", "policies"},
     "evaluation": {"core", *ALGORITHMS, "planners", "simulation", "policies"},
 }
 # Library -> the only sub-packages in which it may be imported.
@@ -41,6 +42,9 @@ OWNERS: dict[str, set[str]] = {
     "onnxruntime": {"diffusion", "policies", "training"},
     "openvino": {"diffusion"},
     "array_api_compat": {"rewards", "constraints"},
+    "mcap": {"bags"},
+    "mcap_ros2": {"bags"},
+    "zstandard": {"bags"},
 }
 # Nobody else starts or trains a robot by importing it.
 NOT_IMPORTED = {
@@ -136,6 +140,7 @@ def loaded_by(module: str) -> set[str]:
     [
         (f"{PACKAGE}.planners.diffusion_mpc", {"rclpy", "torch", "mujoco", "unitree_sdk2py", "cyclonedds"}),
         (f"{PACKAGE}.control.supervisor", {"rclpy", "torch", "mujoco", "unitree_sdk2py", "onnxruntime"}),
+        (f"{PACKAGE}.bags.episodes", {"rclpy", "torch", "mujoco", "onnxruntime", "diffusion_mpc_msgs"}),
         (f"{PACKAGE}.nodes.planner", {"torch", "mujoco", "unitree_sdk2py", "cyclonedds"}),
         (f"{PACKAGE}.nodes.command_publisher", {"torch", "mujoco", "onnxruntime"}),
         (f"{PACKAGE}.nodes.watchdog", {"rclpy", "torch", "mujoco", "onnxruntime"}),

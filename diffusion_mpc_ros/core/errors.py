@@ -49,3 +49,7 @@ class PlanError(DiffusionMpcError, ValueError):
 
 class InterfaceError(DiffusionMpcError):
     """The network interface, the DDS domain or a topic of the robot is not usable."""
+
+
+class BagError(DiffusionMpcError):
+    """A bag that cannot be read, or that lacks what is asked of it."""
