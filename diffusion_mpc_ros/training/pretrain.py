@@ -15,6 +15,7 @@ from torch import nn
 
 from diffusion_mpc_ros.core import config_files
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.go2 import NUM_JOINTS
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
 from diffusion_mpc_ros.diffusion.artefact import DENOISER, Artefact, load, network_settings
@@ -22,7 +23,15 @@ from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.policies.gait import is_moving
 from diffusion_mpc_ros.training import relabelling
-from diffusion_mpc_ros.training.dataset import ROWS, TrajectoryDataset, window_starts
+from diffusion_mpc_ros.training.dataset import (
+    ROWS,
+    WEIGHT,
+    Trajectories,
+    TrajectoryDataset,
+    check_equal_lengths,
+    joined,
+    window_starts,
+)
 from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, check_resumable, optimize, read_run
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
@@ -76,41 +85,76 @@ class PretrainConfig(LoopConfig):
 class WindowSampler:
     """Draws normalised training windows: ``tau0 (B, T, 57)`` with clean actions, ``executed (B, T, 12)`` beside it.
 
-    ``walk_starts``: the share of the windows that begin where a robot starts to walk; 0 draws all windows alike.
+    ``walk_starts``: the share of the windows that begin where a robot starts to walk; 0 draws all windows alike, but
+    for the ``weight (E,)`` of their trajectories, if ``arrays`` has them.
     """
 
     def __init__(
-        self, arrays: dict[str, np.ndarray], rows: int, normalizer: Normalizer, walk_starts: float = 0.0
+        self, arrays: dict[str, Trajectories], rows: int, normalizer: Normalizer, walk_starts: float = 0.0
     ) -> None:
         windows = window_starts(arrays["fresh"], rows)
-        at_start = begins_to_walk(arrays["observation"])[windows[:, 0], windows[:, 1]]
-        self._starts, self._walk_starts = torch.from_numpy(windows), torch.from_numpy(windows[at_start])
-        self._walk_start_share = walk_starts if len(self._walk_starts) else 0.0
-        self._table = torch.empty((*arrays["fresh"].shape, ROW_DIM))
-        self._executed = torch.empty(arrays["executed"].shape)
+        if not len(windows):
+            raise ConfigurationError(f"no trajectory has {rows} ticks without a reset: there is nothing to learn from")
+        # One trajectory behind the other, each beginning at its row.
+        lengths = [len(fresh) for fresh in arrays["fresh"]]
+        firsts = np.cumsum([0, *lengths])[:-1]
+        begins = np.concatenate([begins_to_walk(observation[None])[0] for observation in arrays["observation"]])
+        at_start = begins[firsts[windows[:, 0]] + windows[:, 1]]
+        weights = arrays.get(WEIGHT, np.ones(len(arrays["fresh"])))[windows[:, 0]]
+        self._windows = _WeightedWindows(windows, weights)
+        self._walk_starts = _WeightedWindows(windows[at_start], weights[at_start]) if at_start.any() else None
+        self._walk_start_share = walk_starts if self._walk_starts is not None else 0.0
+        self._firsts = torch.from_numpy(firsts)
+        self._table, self._executed = torch.empty((sum(lengths), ROW_DIM)), torch.empty((sum(lengths), NUM_JOINTS))
         # One episode at a time: millions of rows in double precision do not fit beside themselves.
         for episode, (observation, action) in enumerate(zip(arrays["observation"], arrays["action"])):
+            of_it = slice(firsts[episode], firsts[episode] + lengths[episode])
             table = np.concatenate([observation, action], axis=-1)
-            self._table[episode] = torch.from_numpy(normalizer.normalize(table))
+            self._table[of_it] = torch.from_numpy(normalizer.normalize(table))
             table[:, ACTION] = arrays["executed"][episode]
-            self._executed[episode] = torch.from_numpy(normalizer.normalize(table)[:, ACTION])
+            self._executed[of_it] = torch.from_numpy(normalizer.normalize(table)[:, ACTION])
         self._offsets = torch.arange(rows)
 
     def __len__(self) -> int:
-        return len(self._starts)
+        return len(self._windows)
 
     def choose(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Trajectories ``(B, 1)`` and ticks ``(B, T)`` of random windows."""
-        chosen = self._starts[torch.randint(len(self._starts), (batch,), generator=generator)]
+        chosen = self._windows.draw(batch, generator)
         count = round(self._walk_start_share * batch)
-        if count:
-            chosen[:count] = self._walk_starts[torch.randint(len(self._walk_starts), (count,), generator=generator)]
+        if count and self._walk_starts is not None:
+            chosen[:count] = self._walk_starts.draw(count, generator)
         return chosen[:, :1], chosen[:, 1:] + self._offsets
 
     def draw(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A random batch."""
-        window = self.choose(batch, generator)
-        return self._table[window], self._executed[window]
+        rows = self._rows(*self.choose(batch, generator))
+        return self._table[rows], self._executed[rows]
+
+    def _rows(self, episodes: torch.Tensor, ticks: torch.Tensor) -> torch.Tensor:
+        """Where the ticks of trajectories lie in the tables."""
+        return self._firsts[episodes] + ticks
+
+
+class _WeightedWindows:
+    """Windows ``(W, 2)`` that are drawn as often as their weights ``(W,)`` say."""
+
+    def __init__(self, windows: np.ndarray, weights: np.ndarray) -> None:
+        self._windows = torch.from_numpy(windows)
+        # Of equal weights nothing has to be searched for, and the random numbers are those of no weights.
+        self._sums = None if np.ptp(weights) == 0.0 else torch.from_numpy(np.cumsum(weights, dtype=np.float64))
+
+    def __len__(self) -> int:
+        return len(self._windows)
+
+    def draw(self, count: int, generator: torch.Generator) -> torch.Tensor:
+        """Return ``(count, 2)`` of them at random."""
+        if self._sums is None:
+            return self._windows[torch.randint(len(self._windows), (count,), generator=generator)]
+        places = torch.rand(count, dtype=torch.float64, generator=generator) * self._sums[-1]
+        # Rounded up to the whole sum a place would lie behind the last window.
+        chosen = torch.searchsorted(self._sums, places, right=True).clamp(max=len(self._windows) - 1)
+        return self._windows[chosen]
 
 
 def begins_to_walk(observation: np.ndarray) -> np.ndarray:
@@ -190,26 +234,27 @@ def identities(datasets: Sequence[TrajectoryDataset]) -> dict[str, str]:
     return {str(dataset.path): dataset.sha256() for dataset in datasets}
 
 
-def load_rows(dataset: TrajectoryDataset, relabel: bool, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
-    """The rows of one dataset, their commands relabelled or not, and the arrays ``names``."""
+def load_rows(dataset: TrajectoryDataset, relabel: bool, names: Sequence[str] = ()) -> dict[str, Trajectories]:
+    """The rows of one dataset, their commands relabelled or not, the arrays ``names``, and the weights ``(E,)``."""
     arrays = dataset.load(tuple(dict.fromkeys((*ROWS, *names, *(relabelling.labels_of(dataset) if relabel else ())))))
     if relabel:
+        check_equal_lengths(arrays, f"{dataset.path}: relabel_commands")
         arrays["observation"] = relabelling.relabel_commands(arrays)
-    return {name: arrays[name] for name in dict.fromkeys((*ROWS, *names))}
+    return {**{name: arrays[name] for name in dict.fromkeys((*ROWS, *names))}, WEIGHT: dataset.weights()}
 
 
-def join(parts: Sequence[dict[str, np.ndarray]], paths: Sequence[Path]) -> dict[str, np.ndarray]:
-    """The arrays of several datasets as those of one; all have trajectories of the same length."""
-    lengths = {str(path): part["fresh"].shape[1] for path, part in zip(paths, parts)}
-    if len(set(lengths.values())) > 1:
-        raise ConfigurationError(f"the trajectories of the datasets differ in length: {lengths} ticks")
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+def join(parts: Sequence[dict[str, Trajectories]]) -> dict[str, Trajectories]:
+    """The arrays of several datasets as those of one."""
+    return {name: joined([part[name] for part in parts]) for name in parts[0]}
 
 
-def fit_normalizer(arrays: dict[str, np.ndarray]) -> Normalizer:
+def fit_normalizer(arrays: dict[str, Trajectories]) -> Normalizer:
     """Normaliser of the dataset's rows; joint targets share the statistics of the executed and the clean actions."""
-    rows = np.concatenate([arrays["observation"], arrays["action"]], axis=-1)
-    return Normalizer.fit(rows)
+    observation, action = (
+        np.concatenate(arrays[name]) if isinstance(arrays[name], list) else arrays[name]
+        for name in ("observation", "action")
+    )
+    return Normalizer.fit(np.concatenate([observation, action], axis=-1))
 
 
 def load_initial(config: PretrainConfig, network: nn.Module) -> Artefact:
@@ -268,7 +313,7 @@ def main(config: PretrainConfig) -> None:
     run = made_of(config, {"datasets": identities(datasets), "initial_sha256": identity})
     check_resumable(config.run_dir, run)
     config.run_dir.mkdir(parents=True, exist_ok=True)
-    arrays = join([load_rows(dataset, config.relabel_commands) for dataset in datasets], config.datasets)
+    arrays = join([load_rows(dataset, config.relabel_commands) for dataset in datasets])
     normalizer = initial.description.normalizer if initial else fit_normalizer(arrays)
     schedule = NoiseSchedule(config.steps)
     sampler = WindowSampler(arrays, config.horizon + 1, normalizer, config.walk_starts)

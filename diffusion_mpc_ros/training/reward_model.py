@@ -21,7 +21,7 @@ from diffusion_mpc_ros.policies.gait import is_moving
 from diffusion_mpc_ros.rewards.outcomes import OUTCOMES, at_ticks
 from diffusion_mpc_ros.rewards.predictions import PREDICTED, PREDICTIONS
 from diffusion_mpc_ros.training.costs_to_go import FEWEST, costs_to_go, tick_costs
-from diffusion_mpc_ros.training.dataset import TrajectoryDataset, prefix_sums
+from diffusion_mpc_ros.training.dataset import TrajectoryDataset, check_equal_lengths, prefix_sums
 from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, check_resumable, optimize
 from diffusion_mpc_ros.training.networks.reward_model import RewardModel
 from diffusion_mpc_ros.training.pretrain import (
@@ -107,7 +107,7 @@ class LabelledWindows(WindowSampler):
     def draw(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A random batch of windows and targets."""
         episodes, ticks = self.choose(batch, generator)
-        return self._table[episodes, ticks], self.targets[episodes[:, 0], ticks[:, 0]]
+        return self._table[self._rows(episodes, ticks)], self.targets[episodes[:, 0], ticks[:, 0]]
 
 
 class Task:
@@ -123,7 +123,8 @@ class Task:
         prior = made_of(self.prior, {"normalizer": run["normalizer"]})
         self.made_of = made_of(config, {"datasets": identities(datasets), "prior": prior})
         check_resumable(config.run_dir, self.made_of)
-        arrays = join([self._labelled_rows(dataset) for dataset in datasets], config.datasets)
+        arrays = join([self._labelled_rows(dataset) for dataset in datasets])
+        check_equal_lengths(arrays, "a reward model")
         count = len(arrays["fresh"])
         split = round(count * (1.0 - config.held_out))
         if not 0 < split < count:

@@ -276,3 +276,72 @@ def _loss(config: PretrainConfig, checkpoint: dict) -> float:
     with torch.no_grad():
         error = (network(noisy, features) - tau0) ** 2
     return float((weight * error).sum() / weight.sum())
+
+
+def rows_of(lengths, seed=0) -> dict[str, list[np.ndarray]]:
+    """Arrays of trajectories that walk from their middle on."""
+    rng = np.random.default_rng(seed)
+    arrays: dict[str, list[np.ndarray]] = {name: [] for name in ("observation", "action", "executed", "fresh")}
+    for length in lengths:
+        observation = rng.normal(size=(length, 45)).astype(np.float32)
+        observation[:, COMMAND] = 0.0
+        observation[length // 2 :, COMMAND] = 0.3
+        arrays["observation"].append(observation)
+        for name in ("action", "executed"):
+            arrays[name].append(rng.normal(size=(length, 12)).astype(np.float32))
+        arrays["fresh"].append(np.arange(length) == 0)
+    return arrays
+
+
+def test_windows_of_equal_trajectories_are_drawn_as_ever():
+    equal = {name: np.stack(array) for name, array in rows_of([60, 60, 60]).items()}
+    normalizer = pretrain.fit_normalizer(equal)
+    sampler = pretrain.WindowSampler(equal, ROWS, normalizer, walk_starts=0.25)
+    tau0, executed = sampler.draw(64, torch.Generator().manual_seed(3))
+    # As before there were trajectories of unequal length: all windows in order, the first quarter of a batch anew.
+    generator, windows = torch.Generator().manual_seed(3), [(e, t) for e in range(3) for t in range(60 - ROWS + 1)]
+    chosen = [windows[i] for i in torch.randint(len(windows), (64,), generator=generator)]
+    begins = pretrain.begins_to_walk(equal["observation"])
+    starts = [window for window in windows if begins[window]]
+    chosen[:16] = [starts[i] for i in torch.randint(len(starts), (16,), generator=generator)]
+    for (episode, tick), window, actions in zip(chosen, tau0, executed):
+        ticks = slice(tick, tick + ROWS)
+        row = np.concatenate([equal["observation"][episode, ticks], equal["action"][episode, ticks]], axis=-1)
+        torch.testing.assert_close(window, torch.from_numpy(normalizer.normalize(row)).float(), rtol=0.0, atol=0.0)
+        row[:, ACTION] = equal["executed"][episode, ticks]
+        expected = torch.from_numpy(normalizer.normalize(row)[:, ACTION]).float()
+        torch.testing.assert_close(actions, expected, rtol=0.0, atol=0.0)
+    as_lists = {name: list(array) for name, array in equal.items()}
+    again = pretrain.WindowSampler(as_lists, ROWS, pretrain.fit_normalizer(as_lists), walk_starts=0.25)
+    assert torch.equal(again.draw(64, torch.Generator().manual_seed(3))[0], tau0)
+
+
+def test_trajectories_are_drawn_by_their_length_and_weight():
+    arrays = rows_of([ROWS + 4, 5, ROWS + 9])  # 5 windows, none, 10
+    normalizer = Normalizer(np.zeros(57), np.ones(57))
+    generator = torch.Generator().manual_seed(0)
+    for weights, share in (([1.0, 1.0, 1.0], 5 / 15), ([4.0, 1.0, 1.0], 20 / 30)):
+        sampler = pretrain.WindowSampler({**arrays, "weight": np.array(weights)}, ROWS, normalizer)
+        assert len(sampler) == 15
+        episodes, ticks = sampler.choose(6000, generator)
+        assert set(episodes[:, 0].tolist()) == {0, 2} and ticks[episodes[:, 0] == 0].max() == ROWS + 3
+        # The share of 6000 draws is within 4 standard deviations of 0.5 / sqrt(6000).
+        assert (episodes == 0).float().mean() == pytest.approx(share, abs=0.026)
+    with pytest.raises(ConfigurationError, match="no trajectory has 12 ticks"):
+        pretrain.WindowSampler(rows_of([5, 11]), ROWS, normalizer)
+
+
+def test_datasets_of_both_kinds_are_learned_from_together(tmp_path):
+    make_dataset(tmp_path / "equal")
+    unequal = TrajectoryDataset(tmp_path / "bags", {"format": 2})
+    arrays = rows_of([40, 25])
+    unequal.append_trajectories([{n: a[i] for n, a in arrays.items()} for i in range(2)], [2.0, 1.0])
+    config = PretrainConfig(
+        datasets=(tmp_path / "equal", tmp_path / "bags"), run_dir=tmp_path / "run", relabel_commands=False,
+        network=NetworkConfig(width=16, blocks=1), iterations=2, batch=16, warmup=1, threads=1,
+    )  # fmt: skip
+    pretrain.main(config)
+    assert (tmp_path / "run" / CHECKPOINT_FILE).is_file()
+    relabelled = replace(config, datasets=(tmp_path / "bags",), run_dir=tmp_path / "other", relabel_commands=True)
+    with pytest.raises(ConfigurationError, match=r"bags.*holds no base_lin_vel"):
+        pretrain.main(relabelled)
