@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -40,6 +41,9 @@ ROBOT_DOMAIN = 0
 # Highest DDS domain that leaves ports for every participant.
 MAX_DOMAIN = 230
 
+
+# The recorder beside the nodes: not one of them, and nothing waits for it.
+RECORDER = "recorder"
 
 # So long [s] may the processes take to end in order; whoever started them kills them only then.
 KILL_WAIT = 15.0
@@ -225,6 +229,12 @@ def _this_machine_only() -> dict[str, str]:
     return variables | ({"ROS_LOCALHOST_ONLY": "0"} if os.environ.get("ROS_LOCALHOST_ONLY") else {})
 
 
+def record_command(options: BringupOptions) -> list[str]:
+    """The command that records the robot of ``options`` until the nodes it is started with are silent."""
+    command = [sys.executable, "-m", f"{PACKAGE}.cli", "record"]
+    return command + (["--namespace", options.namespace] if options.namespace else [])
+
+
 def load_parameters(node: str, planner: str = PlanningSettings.planner) -> dict[str, Any]:
     """Return the values of :func:`load_settings` by name."""
     return {name: value for part in load_settings(node, planner) for name, value in values_of(part).items()}
@@ -242,7 +252,7 @@ def load_settings(node: str, planner: str = PlanningSettings.planner) -> tuple[A
     others = {name for other in PLANNERS for name in declarations(settings_of(other))} if node == "planner" else set()
     known = declarations_of_node(node, planner)
     values = {name: value for name, value in values.items() if name in known or name not in others}
-    settings = _build(node, planner, values, str(path))
+    settings = build_settings(node, planner, values, str(path))
     given = {name: value for part in settings for name, value in values_of(part).items() if name in values}
     shared = load_parameters("planner", planner) if node == "command_publisher" else {}
     for name, value in given.items():
@@ -277,7 +287,11 @@ def overridable(planner: str = PlanningSettings.planner) -> dict[str, tuple[Decl
     return found
 
 
-def _build(node: str, planner: str, values: Mapping[str, Any], where: str) -> tuple[Any, ...]:
+def build_settings(node: str, planner: str, values: Mapping[str, Any], where: str) -> tuple[Any, ...]:
+    """Return the settings of a node, and those of ``planner`` where it plans, from ``values`` by their dotted names.
+
+    What is not named has its default. Raises ConfigurationError, which begins with ``where``.
+    """
     known = declarations_of_node(node, planner)
     for name in values:
         if name not in known:
@@ -293,7 +307,7 @@ def _settings(node: str, options: BringupOptions) -> tuple[Any, ...]:
     if options.profile.simulated and node == "planner":
         # Another simulator has no priority: of few cores it would get only the time that the planner leaves it.
         values["realtime_priority"] = 0
-    return _build(node, options.planner, values | dict(options.parameters.get(node, {})), node)
+    return build_settings(node, options.planner, values | dict(options.parameters.get(node, {})), node)
 
 
 def _parameters(node: str, options: BringupOptions) -> dict[str, Any]:

@@ -57,6 +57,15 @@ COMMANDS = Group(
     {
         "run": Command("start the simulated robot and the controller, walk, measure", "commands.run", joins=SIMULATION),
         "launch": Command("start the processes and nothing else, as ros2 launch does", "commands.launch"),
+        "record": Command("record a running robot's topics to an MCAP bag", "commands.record", joins=ROBOT),
+        "bag": Group(
+            "what a recorded bag holds, is fit for and looks like",
+            {
+                "check": Command("topics, gaps, faults, what is fit for training", "commands.bag.check"),
+                "replay": Command("plan again from it and compare plan by plan", "commands.bag.replay"),
+                "plot": Command("draw the walk", "commands.bag.plot"),
+            },
+        ),
         "teleop": Command("drive the robot from the keyboard, with an emergency stop", "commands.teleop", joins=ROBOT),
         "simulate": Command("start the simulated Go2 alone", "commands.simulate"),
         "settings": Command("list all that can be set, with units and ranges", "commands.settings"),
@@ -66,6 +75,7 @@ COMMANDS = Group(
                 "demonstrator": _training("PPO on a batch of Go2s", "demonstrator", "DemonstratorConfig"),
                 "specialist": _training("PPO for one objective: its ceiling", "specialist", "SpecialistConfig"),
                 "collect": _training("trajectories of the demonstrator", "collect", "CollectConfig"),
+                "bags": Command("a dataset of what recorded robots did", "training.bags", config="BagsConfig"),
                 "pretrain": _training("the diffusion model", "pretrain", "PretrainConfig"),
                 "reward-model": _training("what no row of a trajectory says", "reward_model", "RewardModelConfig"),
                 "export": _training("the ONNX artefact with its card", "export", "ExportConfig", module="release"),

@@ -8,8 +8,6 @@ ros2 launch diffusion_mpc_ros go2.launch.py planner.candidates:=5 go2_simulator.
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
-
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, OpaqueFunction
 from launch_ros.actions import Node
@@ -26,20 +24,6 @@ EXTRAS = {
     name: Declaration(name, bool, False, Setting(description))
     for name, description in (("rviz", "Open rviz2."), ("record", "Record the robot's topics to an MCAP bag."))
 }
-# Relative names: they follow the namespace.
-RECORDED_TOPICS = (
-    "robot_state",
-    "plan",
-    "joint_command",
-    "reward_weights",
-    "cmd_vel",
-    "joy",
-    "remote",
-    "e_stop",
-    "joint_states",
-    "imu/data",
-    "odom",
-)
 
 
 def declare(name: str, declaration: Declaration, value: object) -> DeclareLaunchArgument:
@@ -80,7 +64,7 @@ def start(context: LaunchContext) -> list[Node | ExecuteProcess]:
             )
         )
     if record:
-        actions.append(_record(options.namespace, environment))
+        actions.append(_record(options, environment))
     return actions
 
 
@@ -102,14 +86,15 @@ def node_action(spec: bringup.ProcessSpec, environment: dict[str, str]) -> Node:
     )
 
 
-def _record(namespace: str, environment: dict[str, str]) -> ExecuteProcess:
-    prefix = f"/{namespace.strip('/')}" if namespace else ""
-    folder = f"go2_{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}"
-    topics = [*(f"{prefix}/{topic}" for topic in RECORDED_TOPICS), "/diagnostics"]
+def _record(options: bringup.BringupOptions, environment: dict[str, str]) -> ExecuteProcess:
     return ExecuteProcess(
-        cmd=["ros2", "bag", "record", "--storage", "mcap", "--output", folder, *topics],
+        name=bringup.RECORDER,
+        cmd=bringup.record_command(options),
         additional_env=environment,
         output="screen",
+        # It records how the robot sits down, and ends after the nodes.
+        sigterm_timeout=str(bringup.KILL_WAIT),
+        sigkill_timeout=str(bringup.KILL_WAIT),
     )
 
 

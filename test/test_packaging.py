@@ -149,7 +149,8 @@ def test_launch_file_opens_rviz_and_records_on_demand(launch_file: ModuleType) -
     rviz, record = launch_file.start(arguments)[len(plain) :]
     assert rviz.keywords["executable"] == "rviz2"
     assert Path(rviz.keywords["arguments"][1]).is_file() and rviz.keywords["arguments"][-1] == "alpha/odom"
-    assert {"/alpha/robot_state", "/alpha/plan", "/diagnostics"} <= set(record.keywords["cmd"])
+    assert record.keywords["cmd"][-3:] == ["record", "--namespace", "alpha"]
+    assert record.keywords["additional_env"].items() >= launcher.lease_environment().items()
 
 
 @pytest.mark.parametrize(

@@ -29,14 +29,14 @@ class Manifest:
     """``started``: when [ns since 1970]; ``namespace``: of the robot in the ROS graph.
 
     ``nodes``: the parameters of the running nodes by node and name; ``artefacts``: SHA-256 of each model artefact whose
-    plans were seen, by the name that the planner's parameters give, or by its hash.
+    plans were seen, in that order.
     """
 
     started: int
     namespace: str = ""
     version: str = field(default_factory=software_version)
     nodes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    artefacts: Mapping[str, str] = field(default_factory=dict)
+    artefacts: tuple[str, ...] = ()
     joint_names: tuple[str, ...] = JOINT_NAMES
     control_dt: float = CONTROL_DT
 
@@ -56,9 +56,7 @@ class Manifest:
 
     def with_artefact(self, identity: str) -> Manifest:
         """Return the manifest with the artefact of this SHA-256."""
-        name = str(self.planner.get("artefact", ""))
-        key = name if name and name not in self.artefacts else identity[:12]
-        return replace(self, artefacts={**self.artefacts, key: identity})
+        return replace(self, artefacts=(*self.artefacts, identity))
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON knows it."""
@@ -69,7 +67,7 @@ class Manifest:
             "namespace": self.namespace,
             "robot": {"profile": self.robot, "joints": list(self.joint_names), "control_dt": self.control_dt},
             "nodes": {name: dict(parameters) for name, parameters in self.nodes.items()},
-            "artefacts": dict(self.artefacts),
+            "artefacts": list(self.artefacts),
         }
 
 
@@ -84,7 +82,7 @@ def read_manifest(content: Mapping[str, Any]) -> Manifest:
             namespace=str(content["namespace"]),
             version=str(content["software"]["version"]),
             nodes={str(name): dict(parameters) for name, parameters in nodes.items()},
-            artefacts={str(name): str(identity) for name, identity in artefacts.items()},
+            artefacts=tuple(map(str, artefacts)),
             joint_names=tuple(robot["joints"]),
             control_dt=float(robot["control_dt"]),
         )

@@ -39,6 +39,8 @@ from diffusion_mpc_ros.realtime import output
 class Config(bringup.Options):
     """Which processes to start, and where the robot is."""
 
+    record: bool = False
+    """Record the robot's topics to an MCAP file in this folder (diffusion-mpc record)."""
     end_together: bool = False
     """End all processes when any one has ended by itself."""
     parameters: tuple[str, ...] = ()
@@ -55,13 +57,21 @@ def main(config: Config) -> int:
     options = config.options()
     shell.check(os.environ)
     output.never_block()
-    return run_processes(bringup.processes(options), bringup.environment(options.simulated), config.end_together)
+    record = bringup.record_command(options) if config.record else ()
+    environment = bringup.environment(options.simulated)
+    return run_processes(bringup.processes(options), environment, config.end_together, record)
 
 
-def run_processes(specs: Sequence[bringup.ProcessSpec], environment: dict[str, str], end_together: bool = False) -> int:
+def run_processes(
+    specs: Sequence[bringup.ProcessSpec],
+    environment: dict[str, str],
+    end_together: bool = False,
+    record: Sequence[str] = (),
+) -> int:
     """Run ``specs`` with one output, each line with its process's name; the exit status of the first that ended.
 
-    ``end_together``: all end when any one does, else only for one that the others cannot do without.
+    ``end_together``: all end when any one does, else only for one that the others cannot do without. ``record``: the
+    command of a recorder beside them, without which they always go on; none where it is empty.
     """
     group = ProcessGroup(EndRequests(), vital=[spec.name for spec in specs] if end_together else VITAL)
     variables = {**os.environ, **environment, **lease_environment(), "PYTHONUNBUFFERED": "1"}
@@ -69,6 +79,8 @@ def run_processes(specs: Sequence[bringup.ProcessSpec], environment: dict[str, s
         module = f"{bringup.PACKAGE}.nodes.{spec.executable}"
         command = shlex.join([sys.executable, "-m", module, *bringup.ros_arguments(spec)])
         group.add(spec.name, f"exec {command}", variables)
+    if record:
+        group.add(bringup.RECORDER, f"exec {shlex.join(record)}", variables)
     return group.run()
 
 

@@ -16,7 +16,7 @@ from honcho.colour import get_colours
 from honcho.printer import Message, Printer
 from honcho.process import Process
 
-from diffusion_mpc_ros.bringup import KILL_WAIT
+from diffusion_mpc_ros.bringup import KILL_WAIT, RECORDER
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
 
 # Without one of these the others have nothing to do.
@@ -113,7 +113,9 @@ class ProcessGroup:
 
     def _must_end(self) -> bool:
         """Whether one of them has ended without which the others shall not go on."""
-        return any(name in self._vital or status == REFUSED for name, status in self._statuses.items())
+        return any(
+            name in self._vital or (status == REFUSED and name != RECORDER) for name, status in self._statuses.items()
+        )
 
     def _given_up(self) -> bool:
         return self._ending is not None and time.monotonic() - self._ending > self._kill_wait + GIVE_UP_WAIT

@@ -58,6 +58,8 @@ class Config(Settings):
     """Switch to this preset of config/rewards.yaml while walking and compare before and after."""
     reward_at: float | None = None
     """When to switch [s] after the start of measuring; default half of the duration."""
+    record: bool = False
+    """Record the walk to an MCAP file in this folder (diffusion-mpc record)."""
     planner: str = same(bringup.Options, "planner")
     ground: str = "flat"
     """What the robot walks on: NAME[:DIFFICULTY][@SEED], such as slope:15 or cobbles:0.06 (docs/ground.md)."""
@@ -113,6 +115,7 @@ def _processes(config: Config, console: Console) -> launch.Config:
         namespace=config.namespace,
         domain_id=config.domain_id,
         viewer=display and not config.headless,
+        record=config.record,
         end_together=True,
         parameters=(f"go2_simulator.ground={config.ground}", *config.parameters),
     )

@@ -22,3 +22,6 @@ ANY_STOP = _profile(1000, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATI
 # Of a reliable publisher nothing is lost, and a transient-local one tells also what it said before.
 RELIABLE_STOP = _profile(1000, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
 EARLIER_STOP = _profile(1000, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANSIENT_LOCAL)
+# Whoever records takes everything, as fast as it can: the queue bridges what it cannot.
+RECORDED = _profile(1000, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
+RECORDED_RELIABLY = _profile(1000, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)

@@ -59,6 +59,11 @@ def test_command_publisher_outlives_the_others(tmp_path, dying):
     assert run(tmp_path, dying, 1, "command_publisher", seconds=1.0)
 
 
+@pytest.mark.parametrize("status", [1, 2])
+def test_nothing_ends_for_a_recorder_that_cannot_record(tmp_path, status):
+    assert run(tmp_path, "recorder", status, "command_publisher", seconds=1.0)
+
+
 @pytest.mark.parametrize(("dying", "status"), [("go2_simulator", 1), ("command_publisher", 0), ("planner", 2)])
 def test_a_missing_robot_side_and_refused_settings_end_all(tmp_path, dying, status):
     assert not run(tmp_path, dying, status, "state_estimator", seconds=60.0)

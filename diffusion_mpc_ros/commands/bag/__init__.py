@@ -1,0 +1,1 @@
+"""What a recorded bag holds: checked, planned again, drawn."""
