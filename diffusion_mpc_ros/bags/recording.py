@@ -119,9 +119,12 @@ class Recording:
         """Count messages that did not arrive."""
         self._report.dropped[topic] += count
 
-    def close(self, facts: Mapping[str, Any]) -> Report:
-        """Write what waits, and ``facts`` for the summary, and end; waits for the disk."""
-        self._facts = dict(facts)
+    def close(self, facts: Mapping[str, Any], failure: str = "") -> Report:
+        """Write what waits, and ``facts`` for the summary, and end; waits for the disk.
+
+        ``failure``: why it is closed before anybody asked for it.
+        """
+        self._facts, self._report.failure = dict(facts), self._report.failure or failure
         self._closing.set()
         self._thread.join()
         return self._report

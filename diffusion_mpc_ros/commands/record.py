@@ -68,7 +68,9 @@ def main(config: Config) -> int:
     print(f"recording to {path}", flush=True)
     with Recorder(recording, EXECUTABLES, config.namespace) as recorder:
         _wait(config, recording, recorder, requests, launched=bool(os.environ.get(launcher.VARIABLE)))
-    report = recording.close({"rewards": recorder.rewards})
+        alive = recorder.alive
+    failure = "" if alive else "an error ended its listening"
+    report = recording.close({"rewards": recorder.rewards}, failure)
     print(report, flush=True)
     if not report.messages:
         print(f"nothing was heard: is a robot or the simulation running in this ROS_DOMAIN_ID, as {namespace or '/'}?")
@@ -78,7 +80,7 @@ def main(config: Config) -> int:
 def _wait(config: Config, recording: Recording, recorder: Recorder, requests: EndRequests, launched: bool) -> None:
     """Until there is a reason to end; ``launched`` with the nodes: until they are silent, the robot sits down first."""
     deadline = time.monotonic() + (config.duration or math.inf)
-    while not (requests.made or recording.ended) and time.monotonic() < deadline:
+    while not (requests.made or recording.ended) and recorder.alive and time.monotonic() < deadline:
         time.sleep(POLL_PERIOD)
     if not (launched and requests.made):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import json
 import time
@@ -11,13 +12,14 @@ from typing import Any
 from diffusion_mpc_msgs.msg import Plan, RewardWeights
 from rclpy.parameter import parameter_value_to_python
 from rclpy.parameter_client import AsyncParameterClient
-from rclpy.serialization import deserialize_message
 from rclpy.task import Future
 
 from diffusion_mpc_ros.bags import topics
 from diffusion_mpc_ros.bags.recording import Message, Recording
 from diffusion_mpc_ros.bags.topics import TOPICS, Delivery, Topic
+from diffusion_mpc_ros.core.errors import MessageError
 from diffusion_mpc_ros.nodes.graph_client import GraphClient
+from diffusion_mpc_ros.nodes.intake import read_message
 from diffusion_mpc_ros.nodes.qos import RECORDED, RECORDED_RELIABLY, SETTINGS
 
 QOS = {Delivery.STREAM: RECORDED, Delivery.RELIABLE: RECORDED_RELIABLY, Delivery.SETTINGS: SETTINGS}
@@ -80,21 +82,23 @@ class Recorder(GraphClient):
             self._numbers[topic.name] = number
         if topic.name == topics.JOINT_COMMAND:
             self.last_command = time.monotonic()
-        elif topic.name == topics.PLAN:
-            self._note_artefact(data)
-        elif topic.name == topics.REWARD_WEIGHTS:
-            self._note_rewards(data)
+        # Anybody may publish what is none of these: it is recorded all the same.
+        with contextlib.suppress(MessageError):
+            if topic.name == topics.PLAN:
+                self._note_artefact(data)
+            elif topic.name == topics.REWARD_WEIGHTS:
+                self._note_rewards(data)
 
     def _note_artefact(self, data: bytes) -> None:
         if any(identity in data for identity in self._artefacts):
             return
-        identity = deserialize_message(data, Plan).artefact
+        identity = read_message(data, Plan).artefact
         if identity:
             self._artefacts.add(identity.encode())
             self._recording.manifest = self._recording.manifest.with_artefact(identity)
 
     def _note_rewards(self, data: bytes) -> None:
-        message = deserialize_message(data, RewardWeights)
+        message = read_message(data, RewardWeights)
         since = self.rewards.get(message.revision, {}).get("since", time.monotonic_ns() + self._offset)
         weights = {name: weight for name, weight in zip(message.names, message.weights) if weight}
         self.rewards[message.revision] = {
@@ -117,6 +121,11 @@ class Recorder(GraphClient):
             elif name not in self._asked:
                 self._asked.add(name)
                 client.list_parameters(callback=partial(self._on_names, name))
+
+    @property
+    def alive(self) -> bool:
+        """Return whether messages are still taken: an error nobody has foreseen ends the thread that does."""
+        return self._thread.is_alive()
 
     def _on_names(self, node: str, future: Future) -> None:
         names = list(future.result().result.names)
