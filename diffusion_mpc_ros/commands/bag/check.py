@@ -125,23 +125,19 @@ def verdict(timeline: Timeline, stretches: Sequence[Stretch]) -> str:
 
 
 def _topics(bag: Bag) -> Table:
+    known = {bag.name_of(topic.name): topic for topic in topics.TOPICS}
     rows = []
     for name, stream in sorted(bag.streams.items()):
-        remarks = [f"{stream.rejected} refused: {stream.reason}"] if stream.rejected else []
+        remarks = [] if name in known else [stream.type_name or "of no type"]
+        remarks += [f"{stream.rejected} refused: {stream.reason}"] if stream.rejected else []
         remarks += [f"{stream.backwards} stamps go back"] if stream.backwards else []
         rate = f"{stream.rate:.1f}" if stream.rate else "-"
-        count = str(len(stream.log_times))
-        rows.append((name, stream.type_name or "-", count, rate, f"{stream.longest_gap:.2f}", "; ".join(remarks)))
-    absent = [topic for topic in topics.TOPICS if bag.stream(topic.name) is None]
-    for topic in absent:
-        remark = "missing" if topic.name in NEEDED else "nobody published"
-        rows.append((bag.name_of(topic.name), " or ".join(topic.types), "0", "-", "-", remark))
-    columns = ("topic", "type", "messages", "rate [Hz]", "longest gap [s]", "remarks")
-    return _table("Topics", columns, rows)
-
-
-def _remark(topic: str) -> str:
-    return "missing" if topic in NEEDED else "nobody published"
+        rows.append((name, str(len(stream.log_times)), rate, f"{stream.longest_gap:.2f}", "; ".join(remarks)))
+    for name in sorted(set(known) - set(bag.streams)):
+        missing = known[name].name in NEEDED
+        remark = f"missing ({' or '.join(known[name].types)})" if missing else "nobody published"
+        rows.append((name, "0", "-", "-", remark))
+    return _table("Topics", ("topic", "messages", "rate [Hz]", "longest gap [s]", "remarks"), rows)
 
 
 def _stretches(bag: Bag, timeline: Timeline, stretches: Sequence[Stretch]) -> Table:
@@ -165,7 +161,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
     table, rows = Table(title=title), list(rows)
     for column in columns:
         right = column.endswith("]") or column in ("messages", "ticks")
-        table.add_column(escape(column), justify="right" if right else "left", overflow="fold")
+        table.add_column(escape(column), justify="right" if right else "left", no_wrap=column == "topic")
     for row in rows[:MOST_ROWS]:
         table.add_row(*map(escape, row))
     if len(rows) > MOST_ROWS:
