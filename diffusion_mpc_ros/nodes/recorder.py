@@ -56,11 +56,13 @@ class Recorder(GraphClient):
         message_type = getattr(importlib.import_module(f"{package}.msg"), name)
         full_name = self._node.resolve_topic_name(topic.name)
 
-        # rclpy tells by the number of arguments whether a callback wants to know of the message's origin.
+        # rclpy tells by the number of arguments whether a callback wants to know of the message's origin; its types
+        # know one argument alone.
         def take(data: bytes, info: dict[str, int]) -> None:
             self._take(topic, full_name, type_name, data, info)
 
-        self._node.create_subscription(message_type, topic.name, take, QOS[topic.delivery], raw=True)
+        callback: Any = take
+        self._node.create_subscription(message_type, topic.name, callback, QOS[topic.delivery], raw=True)
 
     def _take(self, topic: Topic, full_name: str, type_name: str, data: bytes, info: dict[str, int]) -> None:
         number = info.get("publication_sequence_number", NOT_COUNTED)

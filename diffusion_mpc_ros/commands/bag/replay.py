@@ -31,7 +31,7 @@ from diffusion_mpc_ros.commands.launch import parse_parameters
 from diffusion_mpc_ros.core.config_files import parse_value
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.settings import Settings
-from diffusion_mpc_ros.nodes.settings import declarations_of_node
+from diffusion_mpc_ros.nodes.settings_lookup import declarations_of_node
 from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner
 from diffusion_mpc_ros.planners.registry import make_planner
 from diffusion_mpc_ros.planners.settings import PlanningSettings
