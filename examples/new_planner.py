@@ -18,8 +18,7 @@ from diffusion_mpc_ros.estimation.kinematics import leg_kinematics
 from diffusion_mpc_ros.planners.anytime_planner import Ladder
 from diffusion_mpc_ros.planners.base import Planner
 
-LIFT, LEAN = 0.08, 0.03  # [m] of a foot, and behind where it stands: the default pose leans back
-GAIN = 1.5  # of the error of the velocity
+LIFT, LEAN, GAIN = 0.08, 0.03, 1.5  # [m] of a foot, [m] behind where it stands, of the error of the velocity
 PHASES = np.array([0.0, 0.5, 0.5, 0.0])  # of FR FL RR RL: diagonal legs swing together
 FEET = leg_kinematics(DEFAULT_JOINT_POS)
 INVERSE_JACOBIANS = np.linalg.inv(FEET.jacobian_b)  # (4, 3, 3), joint angles for a shift of a foot
@@ -45,8 +44,7 @@ class Trot(Planner):
         share = np.where(swings, 4.0 * phase - 3.0, 1.0 - 4.0 * phase)
         velocity = np.column_stack([request.state.base_lin_vel[:, :2], request.state.base_ang_vel[:, 2]])
         stride = request.command + GAIN * (request.command - velocity)
-        vx, vy, yaw_rate = np.moveaxis(stride, -1, 0)[..., None]  # each (B, 1)
-        x, y = FEET.foot_pos_b[:, 0], FEET.foot_pos_b[:, 1]
+        (vx, vy, yaw_rate), (x, y, _) = np.moveaxis(stride, -1, 0)[..., None], FEET.foot_pos_b.T  # (B, 1), (4,)
         half_step = np.stack([vx - yaw_rate * y, vy + yaw_rate * x, 0.0 * (vx + x)], axis=-1) / (4.0 * self.frequency)
         shift = share[:, None, :, None] * half_step  # (H, B, 4, 3) [m]
         shift[..., 0] -= LEAN
