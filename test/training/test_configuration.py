@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from diffusion_mpc_ros.core.config_files import load
+from diffusion_mpc_ros.core.config_files import build, load
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.training.collect import CollectConfig
@@ -14,6 +14,7 @@ from diffusion_mpc_ros.training.pretrain import PretrainConfig
 from diffusion_mpc_ros.training.quantise import QuantiseConfig
 from diffusion_mpc_ros.training.release import ExportConfig
 from diffusion_mpc_ros.training.reward_model import RewardModelConfig
+from diffusion_mpc_ros.training.runs import configuration_json
 from diffusion_mpc_ros.training.specialist import SpecialistConfig
 
 FILES = {
@@ -47,6 +48,11 @@ def test_compared_networks_differ_in_nothing_but_the_network():
         network = config.network
         assert name == f"{network.kind}_{network.width}x{network.blocks}"
         assert config == PretrainConfig(run_dir=Path("runs") / name, network=network)
+
+
+@pytest.mark.parametrize("kind", FILES.values())
+def test_what_a_run_says_of_itself_is_read_back(kind):
+    assert build(kind, configuration_json(kind()), "run.json") == kind()
 
 
 @pytest.mark.parametrize(
