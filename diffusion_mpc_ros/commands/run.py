@@ -107,6 +107,9 @@ def main(config: Config) -> int:
 
 
 def _processes(config: Config, console: Console) -> launch.Config:
+    # Loads the physics, which nothing else here needs.
+    from diffusion_mpc_ros.simulation.ground.ground import Ground
+
     display = bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
     if not config.headless and not display:
         console.print("no display (DISPLAY, WAYLAND_DISPLAY): going on without the viewer")
@@ -117,7 +120,7 @@ def _processes(config: Config, console: Console) -> launch.Config:
         viewer=display and not config.headless,
         record=config.record,
         end_together=True,
-        parameters=(f"go2_simulator.ground={config.ground}", *config.parameters),
+        parameters=(f"go2_simulator.ground={Ground.parse(config.ground)}", *config.parameters),
     )
 
 

@@ -33,14 +33,12 @@ class Config(Settings):
 
 def main(config: Config) -> int:
     """Run until Ctrl-C."""
-    Ground.parse(config.ground)
+    assignments = (f"ground={Ground.parse(config.ground)}", *config.parameters)
     options = bringup.BringupOptions(
         network_interface=config.network_interface,
         domain_id=config.domain_id,
         viewer=config.viewer,
-        parameters=parse_parameters(
-            [f"{NODE}.{assignment}" for assignment in (f"ground={config.ground}", *config.parameters)]
-        ),
+        parameters=parse_parameters([f"{NODE}.{assignment}" for assignment in assignments]),
     )
     specs = [spec for spec in bringup.processes(options) if spec.name == NODE]
     return run_processes(specs, bringup.environment(sim=True))

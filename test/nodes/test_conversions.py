@@ -17,6 +17,7 @@ from diffusion_mpc_ros.core.errors import PlanError
 from diffusion_mpc_ros.core.types import JointCommand, LowState, Plan, RewardSettings, RobotState
 from diffusion_mpc_ros.nodes import delay_recorder
 from diffusion_mpc_ros.nodes.control_step import ControlStep
+from diffusion_mpc_ros.nodes.conversions.ground import ground_message
 from diffusion_mpc_ros.nodes.conversions.inputs import read_velocity
 from diffusion_mpc_ros.nodes.conversions.joint_commands import MODE_VALUES, MODES, joint_command_message
 from diffusion_mpc_ros.nodes.conversions.measurements import imu_message, joint_state_message, odometry_message
@@ -183,3 +184,13 @@ def test_of_a_plan_without_a_prediction_the_targets_are_shown():
     assert len(joint_trajectory_message(plan, STAMP).points) == 11
     foot = predicted_feet_message(plan, STAMP, "base").markers[0].points[10]
     assert (foot.x, foot.y, foot.z) == pytest.approx((0.1934, -0.142, -0.426))
+
+
+def test_the_ground_is_one_marker_of_triangles():
+    triangles = np.array([[[0.0, 0.0, 0.1], [1.0, 0.0, 0.2], [1.0, 1.0, 0.3]]] * 2)
+    (marker,) = ground_message(triangles, STAMP, "odom").markers
+    assert (marker.type, marker.header.frame_id) == (marker.TRIANGLE_LIST, "odom")
+    assert [(point.x, point.y, point.z) for point in marker.points] == [
+        tuple(corner) for corner in triangles.reshape(6, 3)
+    ]
+    assert (marker.scale.x, marker.pose.orientation.w) == (1.0, 1.0) and marker.color.a > 0.0
