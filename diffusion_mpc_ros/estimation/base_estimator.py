@@ -60,8 +60,8 @@ class EstimatorNoise:
     foot_position: float = 0.005  # [m], measured by leg kinematics
     foot_velocity: float = 0.1  # [m/s], horizontal, of a loaded foot's contact point
     foot_velocity_vertical: float = 1.0  # [m/s], the same while the foot's rubber is compressed and released
-    ground_height: float = 0.05  # [m], of the ground under a settled foot, where it is flat
-    ground_step: float = 0.02  # [m], height at which flat ground is a quarter believed
+    ground_height: float = 0.02  # [m], of the ground under a settled foot, where it is flat
+    ground_step: float = 0.01  # [m], height at which flat ground is a quarter believed
     swing_inflation: float = 100.0  # of the measurements of free feet
     slip_speed: float = 0.1  # [m/s], residual at which a foot's velocity measurement is half believed
     contact_rise: float = 0.01  # [s], time in contact after which a foot is believed

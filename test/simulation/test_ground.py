@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import mujoco
 import numpy as np
 import pytest
@@ -140,6 +142,11 @@ def test_the_simulated_robot_stands_and_lies_on_it(name, pose):
     assert (feet[:, 2] - robot.ground.height(feet[:, :2])).min() == pytest.approx(go2.FOOT_RADIUS + 0.002, abs=1e-6)
     assert robot.fallen() == (height < go2.FALL_HEIGHT)
     assert pose is Pose.LYING or height == pytest.approx(0.32, abs=0.03)
+
+
+def test_every_kind_is_in_the_documentation():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "ground.md").read_text()
+    assert [name for name in KINDS if f"`{name}`" not in text] == []
 
 
 def test_triangles_show_the_ground():

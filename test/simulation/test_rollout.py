@@ -10,6 +10,7 @@ import pytest
 from diffusion_mpc_ros.core import go2, trajectory
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import JointCommand
+from diffusion_mpc_ros.rewards import outcomes
 from diffusion_mpc_ros.simulation import rollout
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.randomization import Randomization
@@ -112,6 +113,14 @@ def test_what_is_measured_is_named_and_true():
     # The force sensor reaches 3 cm from the foot's centre.
     assert (measured["foot_height"][loaded] < 0.03).all() and measured["foot_height"][~loaded].max() > 0.03
     assert not measured["fallen"].any()
+
+
+def test_outcomes_of_reward_terms_are_made_of_what_is_measured():
+    flat = {name: values.reshape(-1, *values.shape[2:]) for name, values in DONE.measured().items()}
+    made = outcomes.measure(flat)
+    assert set(made) == outcomes.MEASURED
+    np.testing.assert_allclose(made["base_height"], DONE.ticks.base_height.mean(axis=2).ravel())
+    np.testing.assert_allclose(made["foot_clearance"], (flat["foot_height"].max(axis=2) - go2.FOOT_RADIUS).mean(axis=1))
 
 
 def test_rows_are_those_of_reward_terms():

@@ -162,7 +162,9 @@ def _smooth_noise(cells: int, rng: np.random.Generator) -> np.ndarray:
     squared = frequency[:, None] ** 2 + frequency[None, :] ** 2
     spectrum = np.fft.fft2(rng.normal(size=(cells, cells))) * np.exp(-0.5 * squared * BUMP_LENGTH**2)
     noise = np.fft.ifft2(spectrum).real
-    return noise / np.abs(noise).max()
+    noise /= noise.std()
+    # Bounded, and often near the bounds.
+    return noise / np.sqrt(1.0 + noise**2)
 
 
 def _blocks(cells: int, rng: np.random.Generator) -> np.ndarray:
