@@ -124,8 +124,8 @@ class BaseEstimator:
         # From here on these are the points of the ground under the feet.
         feet_w[:, 2] -= self._foot_height(vertical_force)
         self._contact_time = np.where(contact, self._contact_time + dt, 0.0)
-        self._settled_time += np.where(contact, dt, -UNSETTLING * dt)
-        np.clip(self._settled_time, 0.0, self._noise.settling, out=self._settled_time)
+        settled_time = np.maximum(self._settled_time + np.where(contact, dt, -UNSETTLING * dt), 0.0)
+        self._settled_time = np.minimum(settled_time, self._noise.settling)
         self._flight_time = 0.0 if contact.any() else self._flight_time + dt
         if self._initialized:
             self._filter(lowstate, legs, rotation, feet_w, contact, dt)
@@ -256,9 +256,8 @@ class BaseEstimator:
         covariance[:, _POSITION, _POSITION] += dt * noise.position**2
         covariance[:, _VELOCITY, _VELOCITY] += dt * noise.acceleration**2
         foot_variance = trust * noise.stance_foot**2 + (1.0 - trust) * noise.swing_foot**2
-        covariance[0, _FOOT_ROWS, _FOOT_ROWS] += dt * foot_variance
-        vertical = np.where(settled, noise.stance_foot_vertical, noise.swing_foot)
-        covariance[1, _FOOT_ROWS, _FOOT_ROWS] += dt * vertical**2
+        vertical = np.where(settled, noise.stance_foot_vertical**2, noise.swing_foot**2)
+        covariance[:, _FOOT_ROWS, _FOOT_ROWS] += dt * np.array([foot_variance, vertical])
 
     @staticmethod
     def _foot_height(vertical_force: np.ndarray) -> np.ndarray:
@@ -268,7 +267,7 @@ class BaseEstimator:
     def _read(self, lowstate: LowState, rotation: np.ndarray, contact: np.ndarray) -> BaseEstimate:
         state = self._state
         base_pos_w = state[_POSITION] - rotation @ IMU_POSITION_B
-        self._footholds[contact] = state[_FEET][contact]
+        np.copyto(self._footholds, state[_FEET], where=contact[:, None])
         height = float(base_pos_w[2]) - plane_height(self._footholds, base_pos_w)
         velocity_b = np.zeros(3)
         if self._initialized:
@@ -300,13 +299,16 @@ def plane_height(points: np.ndarray, at: np.ndarray) -> float:
 
     It is their mean height where their heights, or what little they spread, say nothing of a slope.
     """
-    middle = points.mean(axis=0)
-    x, y, z = (points - middle).T
-    xx, yy, xy = float(x @ x) + SPREAD, float(y @ y) + SPREAD, float(x @ y)
-    xz, yz, determinant = float(x @ z), float(y @ z), xx * yy - xy * xy
-    offset_x, offset_y = float(at[0] - middle[0]), float(at[1] - middle[1])
+    # Plain floats: a third of the time of arrays of four.
+    xs, ys, zs = points.T.tolist()
+    middle_x, middle_y, middle_z = (sum(values) / len(values) for values in (xs, ys, zs))
+    xx, yy, xy, xz, yz = SPREAD, SPREAD, 0.0, 0.0, 0.0
+    for x, y, z in zip(xs, ys, zs):
+        x, y, z = x - middle_x, y - middle_y, z - middle_z
+        xx, yy, xy, xz, yz = xx + x * x, yy + y * y, xy + x * y, xz + x * z, yz + y * z
+    offset_x, offset_y = float(at[0]) - middle_x, float(at[1]) - middle_y
     rise = offset_x * (yy * xz - xy * yz) + offset_y * (xx * yz - xy * xz)
-    return float(middle[2]) + rise / determinant
+    return middle_z + rise / (xx * yy - xy * xy)
 
 
 def _skew(vector: np.ndarray) -> np.ndarray:
