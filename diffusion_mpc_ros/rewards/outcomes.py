@@ -69,9 +69,7 @@ def at_ticks(measured: Mapping[str, Array]) -> dict[str, Array]:
 def measure(measured: Mapping[str, Array]) -> dict[str, Array]:
     """The :data:`MEASURED` outcomes of N rollouts of H ticks.
 
-    ``measured``: as in :func:`at_ticks`, with ``foot_positions (N, H, 4, 3)`` [m], world, in the place of heights.
+    ``measured``: as in :func:`at_ticks`, and ``foot_positions (N, H, 4, 3)`` [m], world.
     """
-    feet = measured["foot_positions"]
-    ticks = at_ticks({**measured, "foot_height": feet[..., 2]})
-    means = {name: array_namespace(values).mean(values, axis=1) for name, values in ticks.items()}
-    return {**means, "foot_positions": feet}
+    means = {name: array_namespace(values).mean(values, axis=1) for name, values in at_ticks(measured).items()}
+    return {**means, "foot_positions": measured["foot_positions"]}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.errors import RewardError
-from diffusion_mpc_ros.core.go2 import FOOT_RADIUS
+from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, FOOT_RADIUS
 from diffusion_mpc_ros.core.types import RewardSettings, Timing
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.rewards import following
@@ -15,6 +15,8 @@ from diffusion_mpc_ros.rewards.outcomes import MEASURED, OUTCOMES, measure
 from diffusion_mpc_ros.rewards.predictions import PREDICTED, PREDICTIONS, outcomes_of
 from diffusion_mpc_ros.rewards.registry import TERMS, RewardTerm
 from diffusion_mpc_ros.rewards.terms import Segment
+from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.simulation.rollout import Rollouts
 
 
 def ticks():
@@ -25,6 +27,7 @@ def ticks():
         "base_height": np.array([[0.3, 0.2, 0.1], [0.3, 0.3, 0.3]]),
         "mechanical_power": np.array([[10.0, 20.0, 60.0], [0.0, 0.0, 0.0]]),
         "base_lin_vel": np.tile([0.5, -0.1, 0.2], (2, 3, 1)),
+        "foot_height": feet[..., 2],
         "foot_positions": feet,
     }
 
@@ -67,6 +70,28 @@ def test_a_term_takes_measured_outcomes_as_it_takes_predicted_ones():
     assert reward_of(segment, RewardSettings()).tolist() == [0.0, 0.0]
 
 
+def test_a_rollout_is_worth_what_its_measured_outcomes_say():
+    simulation = BatchSimulation(1, seed=0, threads=1)
+    targets = np.tile(DEFAULT_JOINT_POS, (1, 2, 5, 1))
+    targets[:, 1, :, 2::3] -= 0.5  # the second candidate folds its calves: the base sinks
+    command, standing = np.array([[0.4, 0.0, 0.0]]), simulation.state
+    rollout = Rollouts(simulation.nominal, threads=1).run(simulation.full_state, targets)
+    rows = rollout.trajectory(standing.observation(command, DEFAULT_JOINT_POS[None]), command)[0]
+    measured = {name: values[0] for name, values in rollout.measured().items()}
+    settings = RewardSettings(
+        weights={"base_height": 1.0, "velocity_tracking": 1.0, "leg_excursion": 1.0},
+        parameters={"base_height.target": np.array([0.3])},
+    )
+    check_followed(settings, "rollouts", terms_reading(MEASURED), MEASURED)
+    segment = Segment.of(rows, measure(measured))
+    values = term_values(settings.weights, segment, settings)
+    heights = measured["base_height"].mean(axis=1)
+    assert heights[1] < heights[0] - 0.005
+    np.testing.assert_allclose(values["base_height"], -((heights - 0.3) ** 2))
+    assert values["leg_excursion"][1] < values["leg_excursion"][0] <= 0.0
+    np.testing.assert_allclose(reward_of(segment, settings), sum(values.values()))
+
+
 def test_terms_are_followed_where_their_outcomes_are_known():
     without = terms_reading(())
     assert "posture" in without and "leg_share" in without and "base_height" not in without
@@ -98,8 +123,8 @@ def test_a_term_that_reads_what_does_not_exist_is_refused():
         dataclasses.replace(TERMS["base_height"], reads=("height",))
 
 
-class Rollouts(Planner):
-    """A planner that measures."""
+class Measuring(Planner):
+    """A planner that rolls out."""
 
     name, timing = "rollouts", Timing()
     provides, reward_terms = MEASURED, terms_reading(MEASURED)
@@ -112,7 +137,7 @@ def test_a_planner_says_what_it_provides_and_a_new_term_reaches_it_alone(monkeyp
     )  # fmt: skip
     monkeypatch.setitem(following.TERMS, lifted.name, lifted)
     settings = RewardSettings(weights={"hind_feet": 1.0})
-    planner = Rollouts()
+    planner = Measuring()
     planner.reward_terms = terms_reading(planner.provides)
     planner.check(settings)
     # Mean over three rows and two feet: 0.09 / 6.

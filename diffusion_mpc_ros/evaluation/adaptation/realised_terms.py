@@ -59,6 +59,7 @@ class TermMeter:
                     "row": np.concatenate([observation, clip_joint_targets(targets)], axis=-1),
                     "base_height": np.asarray(state.base_height),
                     "base_lin_vel": state.base_lin_vel,
+                    "foot_height": self._before.foot_height,
                     "foot_positions": self._before.foot_pos,
                 }
             )
