@@ -205,6 +205,22 @@ class PlanRequest:
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """What a planner compared for one plan, for display.
+
+    ``joint_pos (B, N, T, 12)`` [rad]: what each of N candidates predicts; ``reward (B, N)``: the plan is the one with
+    the largest. Of one robot alone (:meth:`of`) the axis of B is missing.
+    """
+
+    joint_pos: np.ndarray
+    reward: np.ndarray
+
+    def of(self, robot: int) -> Candidates:
+        """The candidates of one robot of the batch."""
+        return Candidates(self.joint_pos[robot], self.reward[robot])
+
+
+@dataclass(frozen=True)
 class Plan:
     """Joint targets for ticks ``start_tick .. start_tick + H - 1``.
 
@@ -223,6 +239,7 @@ class Plan:
     planner: str = ""
     replan_margin: int | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
+    candidates: Candidates | None = None  # None: its planner compares none, or does not tell
 
     def __post_init__(self) -> None:
         targets = self.joint_targets
@@ -245,4 +262,5 @@ class Plan:
             joint_targets=self.joint_targets[:, robot],
             trajectory=None if self.trajectory is None else self.trajectory[robot],
             command=None if self.command is None else self.command[robot],
+            candidates=None if self.candidates is None else self.candidates.of(robot),
         )

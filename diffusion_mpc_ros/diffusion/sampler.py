@@ -15,11 +15,13 @@ from diffusion_mpc_ros.core.settings import Settings, setting
 from diffusion_mpc_ros.core.trajectory import (
     ACTION,
     COMMAND,
+    JOINT_POS,
     OBSERVATION,
     OBSERVATION_DIM,
     PREVIOUS_ACTION,
     ROW_DIM,
 )
+from diffusion_mpc_ros.core.types import Candidates
 from diffusion_mpc_ros.diffusion.artefact import ModelDescription
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
@@ -103,6 +105,7 @@ class Sample:
     trajectory: np.ndarray  # (B, T, 57), physical units
     reward: np.ndarray  # (B,)
     denoising_steps: int  # how many ran
+    candidates: Candidates  # all that were compared
 
 
 @dataclass
@@ -218,7 +221,8 @@ class DiffusionSampler:
             self._cache = _Cache(tau, tick, full_run_tick, observation[:, COMMAND].copy(), guidance.key)
         targets = np.moveaxis(trajectory[:, : self.description.horizon, ACTION], 0, 1).astype(np.float64)
         targets[: len(committed)] = committed
-        return Sample(clip_joint_targets(targets), trajectory, reward, len(steps.transitions))
+        candidates = self._candidates(step.outputs, len(observation))
+        return Sample(clip_joint_targets(targets), trajectory, reward, len(steps.transitions), candidates)
 
     def _check(self, observation: np.ndarray, committed: np.ndarray) -> None:
         if observation.ndim != 2 or observation.shape[1] != OBSERVATION_DIM:
@@ -328,6 +332,11 @@ class DiffusionSampler:
         ranked = np.argsort(-reward.reshape(-1, count), axis=1, kind="stable")
         chosen = np.sort(ranked[:, :surviving], axis=1)[:, np.arange(count) % surviving]
         candidates[...] = np.take_along_axis(candidates, chosen[:, :, None, None], axis=1)
+
+    def _candidates(self, outputs: dict[str, np.ndarray], batch: int) -> Candidates:
+        """Copies: the arrays of the step are those of the next sample, too."""
+        joint_pos = self._per_robot(outputs["trajectory"])[..., JOINT_POS].copy()
+        return Candidates(joint_pos, outputs["reward"].reshape(batch, -1).copy())
 
     def _best(self, outputs: dict[str, np.ndarray], batch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Line 9: reward ``(B,)``, trajectory and normalised sample ``(B, T, 57)`` of each robot's best candidate."""

@@ -55,6 +55,21 @@ def test_a_plan_is_finite_within_limits_and_starts_with_what_is_committed(make_p
     np.testing.assert_allclose(plan.trajectory[0, 0, OBSERVATION], OBSERVATION_STANDING, atol=1e-5)
 
 
+def test_a_plan_tells_the_candidates_that_it_is_the_best_of(make_planner):
+    planner = make_planner(candidates=4)
+    plan = planner.plan(request(settings=RewardSettings(1, {"joint_velocity": 0.1})))
+    told = plan.candidates
+    assert told.joint_pos.shape == (1, 4, 12, 12) and told.reward.shape == (1, 4)
+    assert told.reward.max() == np.float32(plan.reward)
+    best = told.joint_pos[0, np.argmax(told.reward[0])]
+    np.testing.assert_array_equal(best, plan.trajectory[0, :, JOINT_POS])
+    assert np.ptp(told.joint_pos[0, :, -1], axis=0).max() > 0.0
+    before = told.joint_pos.copy()
+    planner.plan(request(tick=6))
+    np.testing.assert_array_equal(told.joint_pos, before)
+    np.testing.assert_array_equal(plan.of(0).candidates.joint_pos, before[0])
+
+
 def test_committed_actions_are_free_when_not_held(make_planner):
     plan = make_planner(hold_committed=False).plan(request())
     assert np.abs(plan.joint_targets[:3] - COMMITTED).max() > 1e-3

@@ -88,6 +88,7 @@ class DiffusionMpcPlanner:
             self.name,
             self.timing.replan_margin,
             {"denoising_steps": sample.denoising_steps, "drawn": drawn},
+            sample.candidates,
         )
 
     def check(self, rewards: RewardSettings) -> None:
