@@ -5,7 +5,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 PACKAGE = "diffusion_mpc_ros"
-NODES = ("state_estimator", "planner", "command_publisher", "reward_composer", "go2_simulator")
+NODES = ("state_estimator", "planner", "command_publisher", "reward_composer", "go2_simulator", "view")
 
 
 def shared(folder: str) -> list[tuple[str, list[str]]]:

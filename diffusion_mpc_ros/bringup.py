@@ -31,7 +31,9 @@ from diffusion_mpc_ros.planners.settings import PlanningSettings
 from diffusion_mpc_ros.shell import FASTDDS_PROFILE_VARIABLES, OPEN_RANGES
 
 PACKAGE = "diffusion_mpc_ros"
-EXECUTABLES = tuple(NODES)
+# For people alone: started where it is asked for.
+VIEW = "view"
+EXECUTABLES = tuple(name for name in NODES if name != VIEW)
 # The nodes that speak to the robot over the Unitree SDK's own DDS domain.
 ROBOT_LINK_NODES = ("go2_simulator", "state_estimator", "command_publisher")
 
@@ -70,6 +72,9 @@ class Options(Settings):
     namespace: str = setting("ROS namespace of this robot; empty: none.", "")
     planner: str = same(PlanningSettings, "planner")
     viewer: bool = setting("Open MuJoCo's viewer (simulation only).", False)
+    view: bool = setting(
+        "Show the robot in a web browser, with sliders for the rewards and a stop (docs/view.md).", False
+    )
     autostart: bool = setting(
         "Stand up and walk without being asked (simulation only; the real robot waits for its operator).", False
     )
@@ -82,11 +87,12 @@ class BringupOptions(Options):
     """What to start; validated here, in words.
 
     ``robot``: what it says of itself and how it is commanded. A profile of another simulator takes the place of
-    go2_simulator; away from the loopback only with ``simulator_on_network``. ``simulator_domain_id``: that of
-    go2_simulator where something stands between it and the controller. ``parameters`` overrides settings of nodes, by
-    node, then by name; what an option sets has no other override.
+    go2_simulator; away from the loopback only with ``simulator_on_network``. ``markers``: the view draws for rviz, too.
+    ``simulator_domain_id``: that of go2_simulator where something stands between it and the controller. ``parameters``
+    overrides settings of nodes, by node, then by name; what an option sets has no other override.
     """
 
+    markers: bool = False
     simulator_domain_id: int | None = None
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -158,7 +164,8 @@ class ProcessSpec:
 def processes(options: BringupOptions) -> list[ProcessSpec]:
     """The processes of ``options``; raises ConfigurationError for a value that does not fit."""
     planning, own = _settings("planner", options)
-    parameters = {name: _parameters(name, options) for name in EXECUTABLES}
+    names = (*EXECUTABLES, VIEW) if options.view or options.markers else EXECUTABLES
+    parameters = {name: _parameters(name, options) for name in names}
     shared = values_of(planning) | values_of(own)
     # A planner without a model has none to check.
     parameters["command_publisher"] |= {
@@ -278,7 +285,7 @@ def read_parameters(path: Path) -> dict[str, Any]:
 def overridable(planner: str = PlanningSettings.planner) -> dict[str, tuple[Declaration, Any]]:
     """Return what may be overridden, by ``NODE.NAME``: its declaration, and its value in the files."""
     found = {}
-    for node in EXECUTABLES:
+    for node in NODES:
         values = load_parameters(node, planner)
         for name, entry in declarations_of_node(node, planner).items():
             shared = node == "command_publisher" and name in CommandPublisherSettings.OWNED_BY_PLANNER

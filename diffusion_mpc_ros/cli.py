@@ -67,6 +67,7 @@ COMMANDS = Group(
             },
         ),
         "teleop": Command("drive the robot from the keyboard, with an emergency stop", "commands.teleop", joins=ROBOT),
+        "view": Command("see the robot and steer its rewards in a web browser", "commands.view", joins=ROBOT),
         "simulate": Command("start the simulated Go2 alone", "commands.simulate"),
         "settings": Command("list all that can be set, with units and ranges", "commands.settings"),
         "train": Group(

@@ -48,7 +48,7 @@ def start(context: LaunchContext) -> list[Node | ExecuteProcess]:
     defaults = {name: bringup.text(value) for name, (_, value) in bringup.overridable().items()}
     # A name with a dot is a node's setting, declared or, of a planner of one's own, not.
     overrides = [f"{name}={text}" for name, text in given.items() if "." in name and text != defaults.get(name)]
-    options = bringup.BringupOptions(**values, parameters=parse_parameters(overrides, values["planner"]))
+    options = bringup.BringupOptions(**values, markers=rviz, parameters=parse_parameters(overrides, values["planner"]))
     environment = {**bringup.environment(options.simulated), **lease_environment()}
     actions = [node_action(spec, environment) for spec in bringup.processes(options)]
     if rviz:

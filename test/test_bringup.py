@@ -39,6 +39,17 @@ def test_the_real_robot_has_no_simulator_and_its_own_interface():
     assert all(spec.namespace == "dog" for spec in specs.values())
 
 
+def test_the_view_is_started_where_it_is_asked_for():
+    assert by_name(BringupOptions(view=True, namespace="dog"))["view"].parameters["browser"] is True
+    assert by_name(BringupOptions(view=True)).keys() == {*bringup.EXECUTABLES, "view"}
+    assert by_name(BringupOptions(markers=True))["view"].parameters["browser"] is False
+    with pytest.raises(ConfigurationError, match="set by the option --view"):
+        BringupOptions(parameters={"view": {"browser": False}})
+    parameters = parse_parameters(["view.port=8081", "view.address=0.0.0.0"])
+    values = by_name(BringupOptions(view=True, parameters=parameters))["view"].parameters
+    assert (values["port"], values["address"], values["rate"]) == (8081, "0.0.0.0", 20.0)
+
+
 def test_another_simulator_takes_the_place_of_this_one():
     options = BringupOptions(robot="unitree_mujoco", autostart=True)
     specs = by_name(options)
@@ -229,7 +240,7 @@ def test_a_parameter_given_twice_is_refused():
         parse_parameters(["planner.seed=1", "planner.seed=2"])
 
 
-@pytest.mark.parametrize("name", bringup.EXECUTABLES)
+@pytest.mark.parametrize("name", NODES)
 def test_the_configuration_files_hold_every_parameter_at_its_default(name):
     assert bringup.load_parameters(name) == {n: written(d.default) for n, d in declarations_of_node(name).items()}
 

@@ -146,7 +146,8 @@ def test_launch_file_leaves_time_for_the_orderly_end_and_is_its_nodes_launcher(l
 def test_launch_file_opens_rviz_and_records_on_demand(launch_file: ModuleType) -> None:
     plain = launch_file.start(launch_arguments(launch_file))
     arguments = launch_arguments(launch_file, rviz="true", record="true", namespace="alpha")
-    rviz, record = launch_file.start(arguments)[len(plain) :]
+    view, rviz, record = launch_file.start(arguments)[len(plain) :]
+    assert view.keywords["executable"] == "view"  # it draws what rviz shows
     assert rviz.keywords["executable"] == "rviz2"
     assert Path(rviz.keywords["arguments"][1]).is_file() and rviz.keywords["arguments"][-1] == "alpha/odom"
     assert record.keywords["cmd"][-3:] == ["record", "--namespace", "alpha"]
@@ -177,7 +178,7 @@ def test_every_option_and_every_setting_of_a_node_is_a_launch_argument(launch_fi
 
 def test_every_console_script_resolves() -> None:
     scripts = console_scripts()
-    assert set(scripts) == {*bringup.EXECUTABLES, "diffusion-mpc"}
+    assert set(scripts) == {*bringup.EXECUTABLES, bringup.VIEW, "diffusion-mpc"}
     for name, value in scripts.items():
         module, function = value.split(":")
         assert callable(getattr(importlib.import_module(module), function)), name
@@ -195,7 +196,7 @@ def test_every_configuration_file_parses(path: Path) -> None:
     assert yaml.safe_load(path.read_text())
 
 
-@pytest.mark.parametrize("name", bringup.EXECUTABLES)
+@pytest.mark.parametrize("name", [*bringup.EXECUTABLES, bringup.VIEW])
 def test_every_node_has_its_parameter_file(name: str) -> None:
     assert bringup.load_parameters(name)
 
@@ -217,7 +218,7 @@ def test_colcon_installs_executables_and_shared_files(tmp_path: Path) -> None:
     bases = ("--build-base", str(tmp_path / "build"), "--install-base", str(tmp_path / "install"))
     colcon("build", "--base-paths", ".", "--packages-select", PACKAGE, *bases, log=tmp_path / "log")
     prefix = tmp_path / "install" / PACKAGE
-    for name in (*bringup.EXECUTABLES, "diffusion-mpc"):
+    for name in (*bringup.EXECUTABLES, bringup.VIEW, "diffusion-mpc"):
         assert os.access(prefix / "lib" / PACKAGE / name, os.X_OK), name
     share = prefix / "share" / PACKAGE
     for folder in ("launch", "config", "rviz", "models"):

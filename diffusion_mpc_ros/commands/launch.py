@@ -42,7 +42,7 @@ class Config(bringup.Options):
     record: bool = False
     """Record the robot's topics to an MCAP file in this folder (diffusion-mpc record)."""
     end_together: bool = False
-    """End all processes when any one has ended by itself."""
+    """End all processes when any one but the view has ended by itself."""
     parameters: tuple[str, ...] = ()
     """Node settings: NODE.NAME=VALUE, as in config/NODE.yaml; `diffusion-mpc settings` lists them."""
 
@@ -73,7 +73,9 @@ def run_processes(
     ``end_together``: all end when any one does, else only for one that the others cannot do without. ``record``: the
     command of a recorder beside them, without which they always go on; none where it is empty.
     """
-    group = ProcessGroup(EndRequests(), vital=[spec.name for spec in specs] if end_together else VITAL)
+    # Nobody who only looks ends a walk.
+    vital = [spec.name for spec in specs if spec.name != bringup.VIEW] if end_together else VITAL
+    group = ProcessGroup(EndRequests(), vital=vital)
     variables = {**os.environ, **environment, **lease_environment(), "PYTHONUNBUFFERED": "1"}
     for spec in specs:
         module = f"{bringup.PACKAGE}.nodes.{spec.executable}"

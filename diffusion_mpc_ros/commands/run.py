@@ -52,6 +52,7 @@ class Config(Settings):
     """Velocity command: VX VY [m/s] and yaw rate WZ [rad/s]."""
     headless: bool = False
     """Open no viewer, even where there is a display."""
+    view: bool = same(bringup.Options, "view")
     json: Path | None = None
     """Write the report to this file."""
     reward_preset: str = ""
@@ -117,7 +118,8 @@ def _processes(config: Config, console: Console) -> launch.Config:
         planner=config.planner,
         namespace=config.namespace,
         domain_id=config.domain_id,
-        viewer=display and not config.headless,
+        viewer=display and not config.headless and not config.view,
+        view=config.view,
         record=config.record,
         end_together=True,
         parameters=(f"go2_simulator.ground={Ground.parse(config.ground)}", *config.parameters),

@@ -65,6 +65,17 @@ def leg_kinematics(joint_pos: np.ndarray) -> LegKinematics:
     return LegKinematics(foot + HIP_POSITIONS_B, jacobian, axis)
 
 
+def foot_positions(joint_pos: np.ndarray) -> np.ndarray:
+    """Feet ``(..., 4, 3)`` [m], base frame, for any number of joint positions ``(..., 12)`` [rad] at once."""
+    hip, thigh, calf = np.moveaxis(joint_pos.reshape(*joint_pos.shape[:-1], 4, 3), -1, 0)
+    knee = thigh + calf
+    down = THIGH_LENGTH * np.cos(thigh) + CALF_LENGTH * np.cos(knee)
+    forward = -THIGH_LENGTH * np.sin(thigh) - CALF_LENGTH * np.sin(knee)
+    left = _ABDUCTION * np.cos(hip) + down * np.sin(hip)
+    up = _ABDUCTION * np.sin(hip) - down * np.cos(hip)
+    return np.stack([forward, left, up], axis=-1) + HIP_POSITIONS_B
+
+
 def foot_velocities(kinematics: LegKinematics, joint_vel: np.ndarray) -> np.ndarray:
     """Velocities ``(4, 3)`` [m/s] of the feet relative to the base, base frame; ``joint_vel (12,)`` [rad/s]."""
     return np.einsum("lij,lj->li", kinematics.jacobian_b, joint_vel.reshape(4, 3))

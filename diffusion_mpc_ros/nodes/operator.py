@@ -10,21 +10,18 @@ from diffusion_mpc_msgs.msg import JointCommand
 from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
 from geometry_msgs.msg import Twist
 from rclpy.clock import Clock, ClockType
-from rclpy.duration import Duration
 from rclpy.publisher import Publisher
 from rclpy.timer import Timer
-from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.nodes.conversions.joint_commands import MODES, read_joint_command
 from diffusion_mpc_ros.nodes.graph_client import GraphClient, OperatorError
-from diffusion_mpc_ros.nodes.qos import RELIABLE, SETTINGS, STREAM
+from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
+from diffusion_mpc_ros.nodes.stop_panel import LAST_WORD_TIMEOUT, UNHEARD, StopPanel
 
 CMD_VEL_PERIOD = 0.05
-# How long a message that must not get lost is waited for to arrive.
-LAST_WORD_TIMEOUT = Duration(seconds=1.0)
 
 
 class Operator(GraphClient):
@@ -38,10 +35,7 @@ class Operator(GraphClient):
         self._command, self._sent = np.zeros(3), np.zeros(3)
         self._cmd_vel: Publisher | None = None
         self._driving: Timer | None = None
-        # There from the start: who stops a robot does not wait for discovery. Kept for a command_publisher that starts
-        # after it was said.
-        self._e_stop = self._node.create_publisher(Bool, "e_stop", SETTINGS)
-        self._e_stop_service = self._node.create_client(Trigger, "command_publisher/e_stop")
+        self._stop_panel = StopPanel(self._node)
 
     def close(self) -> None:
         """Leave the ROS graph; a robot that was driven is told to stop."""
@@ -102,15 +96,9 @@ class Operator(GraphClient):
 
         Raises OperatorError when nobody is there to hear it.
         """
-        self._e_stop.publish(Bool(data=True))
-        served = self._e_stop_service.service_is_ready()
-        if served:
-            self._e_stop_service.call_async(Trigger.Request())
-        if not served and not self._e_stop.get_subscription_count():
-            raise OperatorError(
-                "nobody hears the emergency stop: no command_publisher in this domain and namespace; one that starts "
-                "while this program runs will"
-            )
+        self._stop_panel.say(True)
+        if not self._stop_panel.heard:
+            raise OperatorError(UNHEARD)
 
     def release_emergency_stop(self) -> None:
         """Assert it no more; the fault stays until cleared, and other sources' assertions with it.
@@ -118,9 +106,9 @@ class Operator(GraphClient):
         Returns when whoever is there has the message.
         """
         # One message is kept: a stop that is still under way must not be replaced by its release.
-        self._e_stop.wait_for_all_acked(LAST_WORD_TIMEOUT)
-        self._e_stop.publish(Bool(data=False))
-        self._e_stop.wait_for_all_acked(LAST_WORD_TIMEOUT)
+        self._stop_panel.delivered()
+        self._stop_panel.say(False)
+        self._stop_panel.delivered()
 
     def set_rewards(self, request: SetRewardWeights.Request) -> SetRewardWeights.Response:
         """Change reward weights; raises RewardError with the composer's reason when it refuses."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from diffusion_mpc_ros.control.gamepad_layouts import LAYOUT_NAMES
 from diffusion_mpc_ros.core.go2 import ROBOT_CONTROLLERS
-from diffusion_mpc_ros.core.settings import Settings, setting
+from diffusion_mpc_ros.core.settings import Settings, same, setting
 from diffusion_mpc_ros.nodes.robot_settings import FrameSettings, RobotLinkSettings, RobotSettings
 from diffusion_mpc_ros.planners.diffusion_mpc.settings import DiffusionMpcSettings
 from diffusion_mpc_ros.planners.settings import PlanningSettings
@@ -125,3 +125,18 @@ class CommandPublisherSettings(TimingSettings, RobotSettings):
 
     #: What the planner says for both: its settings of these names.
     OWNED_BY_PLANNER = ("artefact", *(field.name for field in dataclasses.fields(TimingSettings)))
+
+
+@dataclass(frozen=True)
+class ViewSettings(Settings):
+    """view: the robot in a web browser, and as markers for rviz."""
+
+    frame_prefix: str = same(FrameSettings, "frame_prefix")
+    odom_frame: str = setting("Odometry frame, in which everything is drawn.", StateEstimatorSettings.odom_frame)
+    browser: bool = setting("Serve the view to browsers; else only markers for rviz.", True, option="view")
+    address: str = setting(
+        "Address to listen at: 127.0.0.1 for browsers on this machine, 0.0.0.0 for all networks, then with a token.",
+        "127.0.0.1",
+    )
+    port: int = setting("TCP port to listen at; 0: any that is free.", 8080, low=0, high=65535)
+    rate: float = setting("Pictures a second.", 20.0, unit="Hz", low=1.0, high=50.0)

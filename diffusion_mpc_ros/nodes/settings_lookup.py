@@ -13,6 +13,7 @@ from diffusion_mpc_ros.nodes.settings import (
     PlannerSettings,
     RewardComposerSettings,
     StateEstimatorSettings,
+    ViewSettings,
 )
 from diffusion_mpc_ros.planners.registry import settings_of
 
@@ -22,6 +23,7 @@ NODES: Mapping[str, type[Settings]] = {
     "reward_composer": RewardComposerSettings,
     "planner": PlannerSettings,
     "command_publisher": CommandPublisherSettings,
+    "view": ViewSettings,
 }
 
 

@@ -20,6 +20,15 @@ def test_straight_legs_by_hand():
     assert feet == pytest.approx(np.array([[x, -y, z], [x, y, z], [-x, -y, z], [-x, y, z]]))
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.lists(POSES, min_size=2, max_size=2))
+def test_feet_of_many_poses_are_those_of_each(poses):
+    feet = kinematics.foot_positions(np.stack(poses)[:, None])
+    assert feet.shape == (2, 1, 4, 3)
+    for pose, foot in zip(poses, feet[:, 0]):
+        assert foot == pytest.approx(kinematics.leg_kinematics(pose).foot_pos_b, abs=1e-12)
+
+
 def test_bent_leg_by_hand():
     # Thigh +90 deg points the thigh backwards, calf -90 deg lets the shank hang: x = -0.213, z = -0.213 from the hip.
     joint_pos = np.tile([0.0, np.pi / 2, -np.pi / 2], 4)

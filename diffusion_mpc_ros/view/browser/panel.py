@@ -1,0 +1,121 @@
+"""The controls beside the picture: the stop, the operator's requests, presets, weights, constraints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import viser
+
+from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.view.desk import REQUESTS, Desk
+from diffusion_mpc_ros.view.seen import Choices
+from diffusion_mpc_ros.view.status import Status, as_html
+
+# The next button is a large one; where a browser does not understand it, it is a button.
+LARGE = (
+    "<style>div:has(> .large-button) + div button {height: 3.2em !important; font-size: 1.9em; letter-spacing: .12em}"
+    '</style><div class="large-button"></div>'
+)
+# Steps of a slider from one end to the other.
+STEPS = 200
+
+
+def printed(unit: str) -> str:
+    """``unit`` with raised powers: ``1/(rad^2/s^4)`` -> ``1/(rad²/s⁴)``."""
+    return unit.replace("^2", "²").replace("^4", "⁴").replace("(1)", "1").replace("1/1", "-")
+
+
+class Controls:
+    """The stop, what there is to say, and the operator's requests; there from the start.
+
+    The stop stands first, where nothing moves it. The space bar presses it.
+    """
+
+    def __init__(self, gui: viser.GuiApi, desk: Desk) -> None:
+        gui.add_html(LARGE)
+        stop = gui.add_button("\u2002STOP", color="red", icon=viser.Icon.HAND_STOP)
+        command = gui.add_command("Emergency stop", hotkey="space", icon=viser.Icon.HAND_STOP)
+
+        # In the server's own loop, not in a pool of threads: nothing is waited for.
+        async def stopped(event: viser.GuiEvent | viser.CommandEvent) -> None:
+            desk.stop(event.client_id)
+
+        stop.on_click(stopped)
+        command.on_trigger(stopped)
+        self._status = gui.add_html("")
+        labels = {label: name for name, label in REQUESTS.items()}
+        requests = gui.add_button_group("Robot", tuple(labels))
+
+        @requests.on_click
+        async def _(event: viser.GuiEvent) -> None:
+            desk.request(event.client_id, labels[event.target.value])
+
+    def show(self, status: Status) -> None:
+        """Show the words, where they have changed."""
+        text = as_html(status)
+        if text != self._status.content:
+            self._status.content = text
+
+
+class RewardControls:
+    """Presets, a slider for each weight, a switch for each constraint; made once it is known what there is."""
+
+    def __init__(self, gui: viser.GuiApi, desk: Desk, choices: Choices, hints: Mapping[str, str]) -> None:
+        self._sliders: dict[str, viser.GuiInputHandle[float]] = {}
+        self._switches: dict[str, viser.GuiInputHandle[bool]] = {}
+        with gui.add_folder("Presets"):
+            self._presets(gui, desk, choices)
+        with gui.add_folder("Reward weights"):
+            for name, (unit, minimum, maximum) in choices.terms.items():
+                self._sliders[name] = self._slider(gui, desk, name, (unit, minimum, maximum), hints.get(name, ""))
+        with gui.add_folder("Constraints", expand_by_default=False):
+            for name in choices.constraints:
+                self._switches[name] = self._switch(gui, desk, name)
+
+    def show(self, settings: RewardSettings) -> None:
+        """Put sliders and switches where ``settings`` are."""
+        for name, slider in self._sliders.items():
+            slider.value = min(max(settings.weights.get(name, 0.0), slider.min), slider.max)
+        for name, switch in self._switches.items():
+            switch.value = name in settings.constraints
+
+    def _presets(self, gui: viser.GuiApi, desk: Desk, choices: Choices) -> None:
+        presets = gui.add_button_group("Preset", choices.presets)
+        undo = gui.add_button("Undo", icon=viser.Icon.ARROW_BACK_UP, color="gray", hint="Go back by one change")
+
+        @presets.on_click
+        async def _(event: viser.GuiEvent) -> None:
+            desk.preset(event.target.value)
+
+        @undo.on_click
+        async def _(_: viser.GuiEvent) -> None:
+            desk.undo()
+
+    def _slider(
+        self, gui: viser.GuiApi, desk: Desk, name: str, bounds: tuple[str, float, float], hint: str
+    ) -> viser.GuiInputHandle[float]:
+        unit, minimum, maximum = bounds
+        ends = ((float(minimum), f"{minimum:g}"), (float(maximum), f"{maximum:g}"))
+        slider = gui.add_slider(
+            name.replace("_", " "), float(minimum), float(maximum), (maximum - minimum) / STEPS, float(minimum),
+            hint=f"{hint} Weight in {unit}, {minimum:g} to {maximum:g}.".strip(),
+            marks=(ends[0], (0.5 * (minimum + maximum), printed(unit)), ends[1]),
+        )  # fmt: skip
+
+        @slider.on_update
+        async def _(event: viser.GuiEvent) -> None:
+            # Without a browser it was moved from here.
+            if event.client_id is not None:
+                desk.weigh(name, event.target.value)
+
+        return slider
+
+    def _switch(self, gui: viser.GuiApi, desk: Desk, name: str) -> viser.GuiInputHandle[bool]:
+        switch = gui.add_checkbox(name.replace("_", " "), initial_value=False)
+
+        @switch.on_update
+        async def _(event: viser.GuiEvent) -> None:
+            if event.client_id is not None:
+                desk.constrain(name, event.target.value)
+
+        return switch

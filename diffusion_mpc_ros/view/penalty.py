@@ -1,0 +1,56 @@
+"""How much of what a reward term penalises the robot does, by what is measured of it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+
+import numpy as np
+
+from diffusion_mpc_ros.core.observation import observe
+from diffusion_mpc_ros.core.trajectory import ACTION
+from diffusion_mpc_ros.core.types import RewardSettings, RobotState
+from diffusion_mpc_ros.rewards.registry import TERMS
+from diffusion_mpc_ros.rewards.terms import Segment
+
+# The terms that rows of a trajectory are enough for; the others need what no sensor tells.
+MEASURED = tuple(name for name, term in TERMS.items() if not term.predicts)
+# Where nothing is asked for.
+DEFAULT = "joint_velocity"
+# Rows that a term is averaged over: the horizon, and the one that terms leave out.
+ROWS = 12
+
+
+class Penalty:
+    """The terms' own functions on the last :data:`ROWS` ticks of the walk, in the place of a plan's."""
+
+    def __init__(self) -> None:
+        self._rows: deque[np.ndarray] = deque(maxlen=ROWS)
+        self._tick = -1
+
+    def add(self, state: RobotState, velocity: np.ndarray) -> None:
+        """Take the robot's state at a tick and the velocity asked for ``(3,)``; a gap between ticks starts anew."""
+        if state.tick != self._tick + 1:
+            self._rows.clear()
+        self._tick = state.tick
+        row = observe(state, velocity, state.previous_action)
+        # The action of a tick is the previous action of the next one.
+        if self._rows:
+            self._rows[-1][ACTION] = state.previous_action
+        self._rows.append(np.concatenate([row, state.previous_action]))
+
+    def active(self, settings: RewardSettings | None) -> str:
+        """Return the measured term that weighs most now: weight times penalty; DEFAULT where none is asked for."""
+        weights = {} if settings is None else settings.weights
+        asked = {name: weights[name] for name in MEASURED if weights.get(name, 0.0) > 0.0}
+        if not asked or len(self._rows) < ROWS:
+            return DEFAULT
+        return max(asked, key=lambda name: asked[name] * self.of(name, settings.parameters))
+
+    def of(self, name: str, parameters: Mapping[str, np.ndarray]) -> float:
+        """Return ``-R`` of the term, in its unit, at least 0; NaN before there are enough ticks."""
+        if len(self._rows) < ROWS:
+            return float("nan")
+        term = TERMS[name]
+        values = {p.name: parameters.get(p.name, p.default_array) for p in term.parameters}
+        return -float(term(Segment.of(np.stack(self._rows)[None]), values)[0])

@@ -1,0 +1,57 @@
+"""One turn of the view: from what is seen to what browsers show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from diffusion_mpc_ros.core.types import RobotState
+from diffusion_mpc_ros.rewards.registry import TERMS
+from diffusion_mpc_ros.view.browser.server import Browser
+from diffusion_mpc_ros.view.penalty import Penalty
+from diffusion_mpc_ros.view.scene import Drawing
+from diffusion_mpc_ros.view.seen import Seen
+from diffusion_mpc_ros.view.status import budget_ms, describe
+from diffusion_mpc_ros.view.wishes import Wishes
+
+# Plots and words are renewed every so many turns.
+SLOW = 5
+
+
+class Presenter:
+    """Shows ``seen`` in ``browser``; sliders by ``wishes``."""
+
+    def __init__(self, browser: Browser, seen: Seen, wishes: Wishes) -> None:
+        self.browser = browser
+        self._seen, self._wishes, self._penalty = seen, wishes, Penalty()
+        self._turn = 0
+
+    def show(self, states: Iterable[RobotState], drawing: Drawing | None, trail: np.ndarray, now: float) -> None:
+        """Show what is known at ``now`` [s]; ``states``: those since the last turn, oldest first."""
+        self._turn += 1
+        seen, browser = self._seen, self.browser
+        velocity = np.zeros(3) if seen.commanded is None else seen.commanded.velocity
+        for state in states:
+            self._penalty.add(state, velocity)
+        if seen.choices is not None:
+            browser.offer(seen.choices, {name: f"{term.description}." for name, term in TERMS.items()})
+            settings = self._wishes.show(now)
+            if settings is not None:
+                browser.show_settings(settings)
+        if drawing is not None and seen.hears_robot(now):
+            browser.show(drawing, trail)
+            self._plot(velocity, now)
+        if self._turn % SLOW == 0:
+            browser.plots.draw()
+            browser.show_status(describe(seen, now, browser.browsers))
+
+    def _plot(self, velocity: np.ndarray, now: float) -> None:
+        seen, plots = self._seen, self.browser.plots
+        (vx, vy, _), turn = seen.state.base_lin_vel, seen.state.base_ang_vel[2]
+        plots.velocity.add(now, vx, velocity[0], vy, velocity[1], turn, velocity[2])
+        plots.latency.add(now, np.nan if seen.plan is None else 1e3 * seen.plan.plan_time, budget_ms(seen))
+        parameters = {} if seen.settings is None else seen.settings.parameters
+        name = self._penalty.active(seen.settings)
+        plots.penalty.title = f"penalty: {name.replace('_', ' ')} [{TERMS[name].unit}]"
+        plots.penalty.add(now, self._penalty.of(name, parameters))
