@@ -30,7 +30,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
-        *(entry for folder in ("launch", "config", "rviz", "models") for entry in shared(folder)),
+        *(entry for folder in ("launch", "config", "layouts", "rviz", "models") for entry in shared(folder)),
     ],
     entry_points={
         "console_scripts": [

@@ -221,7 +221,7 @@ def test_colcon_installs_executables_and_shared_files(tmp_path: Path) -> None:
     for name in (*bringup.EXECUTABLES, bringup.VIEW, "diffusion-mpc"):
         assert os.access(prefix / "lib" / PACKAGE / name, os.X_OK), name
     share = prefix / "share" / PACKAGE
-    for folder in ("launch", "config", "rviz", "models"):
+    for folder in ("launch", "config", "layouts", "rviz", "models"):
         shipped = {path.relative_to(ROOT) for path in (ROOT / folder).rglob("*") if path.is_file()}
         shipped = {path for path in shipped if "__pycache__" not in path.parts}
         assert shipped
