@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +27,10 @@ def find_chromium() -> str:
 
 
 class Page:
-    """One tab."""
+    """One window, or the browser itself."""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection, self._number = connection, 0
-        self.call("Page.enable")
 
     def call(self, method: str, **parameters: Any) -> Any:
         """The result of a command of the protocol."""
@@ -111,21 +109,22 @@ class Chromium:
 
     def __init__(self, profile: Path, size: tuple[int, int] = (1200, 1000)) -> None:
         options = [*OPTIONS, f"--user-data-dir={profile}", f"--window-size={size[0]},{size[1]}"]
-        self._process = subprocess.Popen(
-            [find_chromium(), *options, "about:blank"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
+        # Drawing without a graphics card must not take the processor from what is looked at.
+        command = ["nice", "-n", "15", find_chromium(), *options, "about:blank"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         written, deadline = profile / "DevToolsActivePort", time.monotonic() + WAIT
         while not (written.is_file() and written.read_text().strip()):
             assert self._process.poll() is None and time.monotonic() < deadline, "Chromium does not start"
             time.sleep(0.05)
-        self._address = f"127.0.0.1:{written.read_text().split()[0]}"
-        self._connections: list[ClientConnection] = []
+        port, path = written.read_text().split()
+        self._address = f"127.0.0.1:{port}"
+        self._connections = [connect(f"ws://{self._address}{path}", open_timeout=WAIT)]
+        self._browser = Page(self._connections[0])
 
     def open(self, url: str) -> Page:
-        """A new tab."""
-        request = urllib.request.Request(f"http://{self._address}/json/new?{url}", method="PUT")
-        with urllib.request.urlopen(request, timeout=WAIT) as answer:
-            socket = json.load(answer)["webSocketDebuggerUrl"]
+        """A new window: a tab behind another one would not be drawn."""
+        target = self._browser.call("Target.createTarget", url=url, newWindow=True)["targetId"]
+        socket = f"ws://{self._address}/devtools/page/{target}"
         self._connections.append(connect(socket, max_size=None, open_timeout=WAIT))
         return Page(self._connections[-1])
 
@@ -134,4 +133,4 @@ class Chromium:
         self._process.kill()
         self._process.wait(WAIT)
         for connection in self._connections:
-            connection.close_socket() if hasattr(connection, "close_socket") else connection.socket.close()
+            connection.socket.close()

@@ -27,7 +27,8 @@ MEASURED, RAMPED = 2.5, 3.0
 # One candidate and half the steps: the machine that runs the tests may be slow.
 PLANNER = ("planner.candidates=1", "planner.steps=5", "planner.sampler=ddim")
 SLIDER = "[...document.querySelectorAll('label')].find(l => l.innerText.trim() === 'joint velocity')"
-THUMB = f"{SLIDER}.closest('[class*=Flex], div').parentElement.querySelector('[role=slider]')"
+THUMB = f"(e => {{while (e && !e.querySelector('[role=slider]')) e = e.parentElement; return e}})({SLIDER})"
+THUMB += "?.querySelector('[role=slider]')"
 
 
 @pytest.fixture
