@@ -33,7 +33,7 @@ class ViewDesk:
         self._seen, self._tell = seen, tell
         self._panel = StopPanel(node)
         self._stops = BrowserStops(self._panel.say, self._panel.delivered)
-        self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._todo: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
         self._requests = {name: node.create_client(Trigger, f"command_publisher/{name}") for name in REQUESTS}
         self._set = node.create_client(SetRewardWeights, "set_reward_weights")
         self._get = node.create_client(GetRewardWeights, "get_reward_weights")
@@ -76,9 +76,10 @@ class ViewDesk:
         while not self._todo.empty():
             self._todo.get()()
         now = clock.now()
-        if self._seen.settings is not self._heard:
-            self._heard = self._seen.settings
-            self.wishes.hear(self._heard, now)
+        settings = self._seen.settings
+        if settings is not None and settings is not self._heard:
+            self._heard = settings
+            self.wishes.hear(settings, now)
         weights = self.wishes.due(now)
         if weights:
             self._ask_rewards(weights=weights)

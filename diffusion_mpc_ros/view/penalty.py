@@ -13,8 +13,9 @@ from diffusion_mpc_ros.core.types import RewardSettings, RobotState
 from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.rewards.terms import Segment
 
-# The terms that rows of a trajectory are enough for; the others need what no sensor tells.
-MEASURED = tuple(name for name, term in TERMS.items() if not term.predicts)
+# Outcomes that the robot's state tells, and the terms that need no others.
+OUTCOMES = ("base_height", "base_lin_vel", "mechanical_power")
+MEASURED = tuple(name for name, term in TERMS.items() if set(term.reads) <= set(OUTCOMES))
 # Where nothing is asked for.
 DEFAULT = "joint_velocity"
 # Rows that a term is averaged over: the horizon, and the one that terms leave out.
@@ -26,6 +27,7 @@ class Penalty:
 
     def __init__(self) -> None:
         self._rows: deque[np.ndarray] = deque(maxlen=ROWS)
+        self._outcomes: dict[str, deque[np.ndarray]] = {name: deque(maxlen=ROWS) for name in OUTCOMES}
         self._tick = -1
 
     def add(self, state: RobotState, velocity: np.ndarray) -> None:
@@ -38,6 +40,9 @@ class Penalty:
         if self._rows:
             self._rows[-1][ACTION] = state.previous_action
         self._rows.append(np.concatenate([row, state.previous_action]))
+        power = np.abs(state.joint_torque * state.joint_vel).sum()
+        for name, value in zip(OUTCOMES, (state.base_height, state.base_lin_vel[:2], power)):
+            self._outcomes[name].append(np.asarray(value))
 
     def active(self, settings: RewardSettings | None) -> str:
         """Return the measured term that weighs most now: weight times penalty; DEFAULT where none is asked for."""
@@ -53,4 +58,6 @@ class Penalty:
             return float("nan")
         term = TERMS[name]
         values = {p.name: parameters.get(p.name, p.default_array) for p in term.parameters}
-        return -float(term(Segment.of(np.stack(self._rows)[None]), values)[0])
+        # Means over the rows, as a plan's.
+        outcomes = {name: np.mean(list(seen)[:-1], axis=0)[None] for name, seen in self._outcomes.items()}
+        return -float(term(Segment.of(np.stack(self._rows)[None], outcomes), values)[0])

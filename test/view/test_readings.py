@@ -37,6 +37,8 @@ def test_the_penalty_is_the_terms_own_of_what_is_measured():
     # Twelve joints at 2 rad/s: 12 * 2^2 = 48 rad^2/s^2 at each of the eleven rows.
     assert walked(range(12), 2.0).of("joint_velocity", {}) == pytest.approx(11 * 48.0)
     assert np.isnan(walked(range(11), 2.0).of("joint_velocity", {}))
+    # The base at 0.318 m, 0.048 m above the height that is asked for.
+    assert walked(range(12), 0.0).of("base_height", {}) == pytest.approx(0.048**2)
     gap = walked(range(12), 2.0)
     gap.add(standing(20), ZERO)
     assert np.isnan(gap.of("joint_velocity", {}))
@@ -45,7 +47,7 @@ def test_the_penalty_is_the_terms_own_of_what_is_measured():
 def test_the_active_objective_is_what_weighs_most_of_what_is_asked_for():
     penalty = walked(range(12), 2.0)
     assert penalty.active(None) == DEFAULT
-    assert penalty.active(RewardSettings(1, {"base_height": 100.0})) == DEFAULT  # nobody measures it
+    assert penalty.active(RewardSettings(1, {"tilt_to_go": 100.0})) == DEFAULT  # nobody measures it
     assert penalty.active(RewardSettings(1, {"align": 1.0, "posture": 1.0, "joint_velocity": 1.0})) == "joint_velocity"
     assert penalty.active(RewardSettings(1, {"align": 1.0, "joint_velocity": 0.0})) == "align"
 
