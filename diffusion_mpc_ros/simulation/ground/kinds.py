@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffusion_mpc_ros.simulation.ground.surfaces import Boxes, Contact, HeightField, Plane, Surface
+from diffusion_mpc_ros.simulation.ground.surfaces import Boxes, Contact, HeightField, Plane, Rings, Surface
 
 # A height field: half its size and its cell [m]. At 0.5 m/s nobody leaves it within 20 s.
 HALF_SIZE, CELL = 16.0, 0.08
@@ -67,24 +67,12 @@ def _cobbles(amplitude: float, rng: np.random.Generator) -> list[Surface]:
 
 def _stairs(step: float, rng: np.random.Generator) -> list[Surface]:
     """Square rings round the middle: a flight up, a landing, a flight down, a landing, and so on."""
-    tops, inner, rings = [], MIDDLE, []
+    tops, edges = [], [MIDDLE]
     for flight in range(FLIGHTS):
         for stair in range(FLIGHT_STEPS):
-            level = stair + 1 if flight % 2 == 0 else FLIGHT_STEPS - 1 - stair
-            last = stair == FLIGHT_STEPS - 1
-            outer = inner + (LANDING if last else TREAD)
-            rings.append((inner, outer))
-            tops.append(level * step)
-            inner = outer
-    centres, half_sizes, heights = [], [], []
-    for (near, far), top in zip(rings, tops, strict=True):
-        if top > 0.0:
-            middle, half = 0.5 * (near + far), 0.5 * (far - near)
-            # Two sides that hold the corners and two between them.
-            centres += [(middle, 0.0), (-middle, 0.0), (0.0, middle), (0.0, -middle)]
-            half_sizes += [(half, far), (half, far), (near, half), (near, half)]
-            heights += [top] * 4
-    return [Plane(), Boxes(np.array(centres), np.array(half_sizes), np.array(heights))]
+            tops.append(step * (stair + 1 if flight % 2 == 0 else FLIGHT_STEPS - 1 - stair))
+            edges.append(edges[-1] + (LANDING if stair == FLIGHT_STEPS - 1 else TREAD))
+    return [Plane(), Rings(np.array(edges), np.array(tops))]
 
 
 def _soft(depth: float, rng: np.random.Generator) -> list[Surface]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 import mujoco
@@ -14,6 +14,8 @@ GEOM_PREFIX = "floor"
 FIELD_BASE = 0.5
 # Half the thickness of a box's part below its top [m].
 BOX_DEPTH = 0.5
+# So many points are compared with all boxes at a time: what that takes stays in the cache.
+POINTS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
@@ -116,18 +118,15 @@ class Boxes:
     half_sizes: np.ndarray
     tops: np.ndarray
     contact: Contact = HARD
-    _highest_first: np.ndarray = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_highest_first", np.argsort(-self.tops, kind="stable"))
 
     def height(self, points: np.ndarray) -> np.ndarray:
         """See :class:`Surface`."""
-        heights = np.full(points.shape[:-1], -np.inf)
-        # From the lowest to the highest: a higher top overwrites.
-        for index in self._highest_first[::-1]:
-            inside = (np.abs(points - self.centres[index]) <= self.half_sizes[index]).all(axis=-1)
-            heights[inside] = self.tops[index]
+        heights = np.empty(points.shape[:-1])
+        flat_points, flat_heights = points.reshape(-1, 2), heights.reshape(-1)
+        for first in range(0, len(flat_points), POINTS_AT_ONCE):
+            part = slice(first, first + POINTS_AT_ONCE)
+            inside = (np.abs(flat_points[part, None] - self.centres) <= self.half_sizes).all(axis=-1)
+            flat_heights[part] = np.where(inside, self.tops, -np.inf).max(axis=-1)
         return heights
 
     def add_to(self, spec: mujoco.MjSpec, name: str, friction: float) -> None:
@@ -138,3 +137,29 @@ class Boxes:
                 size=[*self.half_sizes[index], BOX_DEPTH], pos=[*self.centres[index], top - BOX_DEPTH],
             )  # fmt: skip
             self.contact.apply(geom, friction)
+
+
+@dataclass(frozen=True)
+class Rings:
+    """Square rings round the origin, one between every two edges; those of height 0 are left to the plane below."""
+
+    edges: np.ndarray  # (n + 1,) [m] from the origin, rising
+    tops: np.ndarray  # (n,) [m]
+    contact: Contact = HARD
+
+    def height(self, points: np.ndarray) -> np.ndarray:
+        """See :class:`Surface`."""
+        ring = np.searchsorted(self.edges, np.abs(points).max(axis=-1), side="right") - 1
+        inside = (ring >= 0) & (ring < len(self.tops))
+        return np.where(inside, self.tops[np.clip(ring, 0, len(self.tops) - 1)], -np.inf)
+
+    def add_to(self, spec: mujoco.MjSpec, name: str, friction: float) -> None:
+        """See :class:`Surface`."""
+        raised = self.tops > 0.0
+        near, far = self.edges[:-1][raised], self.edges[1:][raised]
+        middle, half, nothing = 0.5 * (near + far), 0.5 * (far - near), np.zeros_like(near)
+        # Two sides that hold the corners and two between them.
+        centres = [(middle, nothing), (-middle, nothing), (nothing, middle), (nothing, -middle)]
+        sizes = [(half, far), (half, far), (near, half), (near, half)]
+        sides = (np.concatenate([np.stack(side, axis=-1) for side in group]) for group in (centres, sizes))
+        Boxes(*sides, np.tile(self.tops[raised], 4), self.contact).add_to(spec, name, friction)
