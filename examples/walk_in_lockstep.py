@@ -13,7 +13,7 @@ from diffusion_mpc_ros.constraints.registry import CONSTRAINTS
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, DEFAULT_JOINT_POS, WALKING_KD, WALKING_KP
 from diffusion_mpc_ros.core.resources import config_file, model_folder
 from diffusion_mpc_ros.core.types import JointCommand, RewardSettings
-from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.rewards.composition import RewardComposer

@@ -88,7 +88,7 @@ def _environment_put_back() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def random_artefact(tmp_path_factory):
-    """Folder of an artefact of small untrained networks: H = 11, D = 3, K = 10, all reward terms."""
+    """Folder of an artefact of small untrained networks: H = 11, D up to 10, K = 10, all reward terms."""
     import numpy as np
     import torch
     from torch import nn
@@ -115,9 +115,10 @@ def random_artefact(tmp_path_factory):
         mean[joints] = DEFAULT_JOINT_POS
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("models") / "random"
-    metadata = ArtefactMetadata("random", horizon=11, replan_margin=3, seeds={"torch": 0})
+    networks = {"denoiser": {"kind": "small"}, "reward_model": {"width": 16}}
+    metadata = ArtefactMetadata("random", horizon=11, replan_margin=10, networks=networks, seeds={"torch": 0})
     denoiser, reward_model = SmallDenoiser(), RewardModel(12, width=16)
-    for parameter in reward_model.parameters():  # equal ones would be stored once
+    for parameter in reward_model.parameters():
         nn.init.normal_(parameter, std=0.3)
     export_artefact(denoiser, Normalizer(mean, std), NoiseSchedule(10), metadata, path, reward_model)
     return path

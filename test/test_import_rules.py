@@ -14,11 +14,11 @@ SOURCES = Path(__file__).resolve().parents[1] / PACKAGE
 MODULES = sorted(SOURCES.rglob("*.py"))
 
 # Sub-package -> the sub-packages it may import beside itself.
-ALGORITHMS = {"rewards", "constraints", "diffusion", "estimation", "control", "realtime"}
+ALGORITHMS = {"rewards", "constraints", "artefacts", "diffusion", "estimation", "control", "realtime"}
 LAYERS: dict[str, set[str]] = {
     "core": set(),
     **{name: {"core"} for name in ALGORITHMS},
-    "diffusion": {"core", "constraints"},
+    "diffusion": {"core", "artefacts", "constraints"},
     "planners": {"core", *ALGORITHMS},
     "bags": {"core", "control", "realtime"},
     "go2": {"core"},
@@ -44,6 +44,7 @@ OWNERS: dict[str, set[str]] = {
     "dacite": {"core"},
     "onnxruntime": {"diffusion", "policies", "training"},
     "openvino": {"diffusion"},
+    "safetensors": {"artefacts"},
     "array_api_compat": {"rewards", "constraints"},
     "mcap": {"bags"},
     "mcap_ros2": {"bags"},

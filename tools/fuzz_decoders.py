@@ -29,11 +29,13 @@ except ImportError:  # the targets alone need no atheris
     atheris = None
 
 with atheris.instrument_imports(include=["diffusion_mpc_ros"]) if atheris else contextlib.nullcontext():
+    from diffusion_mpc_ros.artefacts.card import CARD_FILE
+    from diffusion_mpc_ros.artefacts.kinds import WEIGHTS_FILE
     from diffusion_mpc_ros.constraints.registry import CONSTRAINTS
     from diffusion_mpc_ros.control.settings import parse_safety_settings
     from diffusion_mpc_ros.core import config_files
     from diffusion_mpc_ros.core.errors import DiffusionMpcError
-    from diffusion_mpc_ros.diffusion import artefact
+    from diffusion_mpc_ros.diffusion import prior
     from diffusion_mpc_ros.go2 import messages, motion_switcher, sdk, wire
     from diffusion_mpc_ros.go2.crc import low_level_crc
     from diffusion_mpc_ros.go2.remote import decode_remote
@@ -63,21 +65,22 @@ def checked(layout: wire.Layout, data: bytes) -> bytes:
     return layout.pack(record)
 
 
-def card(data: bytes) -> artefact.Artefact:
-    """A folder with these bytes as its card and an empty model."""
+def card(data: bytes) -> prior.Prior:
+    """A folder with these bytes as its card and empty files beside it."""
     with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / artefact.CARD_FILE).write_bytes(data)
-        (Path(folder) / artefact.MODEL_FILE).touch()
-        return artefact.load(folder)
+        (Path(folder) / CARD_FILE).write_bytes(data)
+        for name in (prior.MODEL_FILE, WEIGHTS_FILE):
+            (Path(folder) / name).touch()
+        return prior.load(folder)
 
 
-def model_part(data: bytes) -> artefact.ModelDescription | None:
+def model_part(data: bytes) -> prior.ModelDescription | None:
     """The card's part that sampling depends on, any JSON."""
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    return artefact.ModelDescription.from_json(content)
+    return prior.ModelDescription.from_json(content)
 
 
 def _yaml(data: bytes, parse: Callable[[Any, str], Any]) -> Any:

@@ -27,9 +27,9 @@ from tqdm import tqdm
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.inference import PRECISIONS, choose_backend, has_openvino
 from diffusion_mpc_ros.diffusion.int8 import int8_artefact
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planner_bench import Combination, in_own_process, measure_planner
 from diffusion_mpc_ros.evaluation.report_file import ReportFile, matches

@@ -25,7 +25,7 @@ from rich.table import Table
 
 from diffusion_mpc_ros.commands.launch import parse_parameters
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
+from diffusion_mpc_ros.core.files import write_text_atomically
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.training.provenance import source_commit
 

@@ -22,9 +22,11 @@ from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
+from diffusion_mpc_ros.artefacts.kinds import DENOISER
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.files import write_text_atomically
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.diffusion.artefact import DENOISER, Artefact, load, network_settings, write_text_atomically
+from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.evaluation.networks import Settings, mark_pareto, plan_times, walk_quality
 from diffusion_mpc_ros.evaluation.planner_bench import in_own_process
 from diffusion_mpc_ros.evaluation.scatter import Point, scatter
@@ -70,7 +72,7 @@ def main(config: Config) -> None:
     _print_tables(rows)
 
 
-def measure(name: str, loaded: Artefact, config: Config) -> dict[str, Any]:
+def measure(name: str, loaded: Prior, config: Config) -> dict[str, Any]:
     """The row of one artefact: size, training, plan times, and the walk in every loop."""
     training = loaded.card["training"]["configuration"] if "training" in loaded.card else {}
     return {
@@ -94,7 +96,7 @@ def _describe_network(name: str) -> dict[str, Any]:
     from diffusion_mpc_ros.training.networks import build_network
 
     loaded = load(model_folder(name))
-    network, rows = network_settings(loaded)[DENOISER], loaded.description.rows
+    network, rows = loaded.networks[DENOISER], loaded.description.rows
     return {"network": network, **network_size(build_network(DENOISER, network, rows), rows)}
 
 

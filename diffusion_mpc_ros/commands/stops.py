@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
+from diffusion_mpc_ros.core.files import write_text_atomically
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.training.provenance import source_commit
 

@@ -40,5 +40,10 @@ def model_folder(name: str) -> Path:
     models = share_directory() / "models"
     if name and os.sep not in name and (models / name).is_dir():
         return models / name
-    names = sorted(path.name for path in models.iterdir() if path.is_dir()) if models.is_dir() else []
-    raise ConfigurationError(f"no model artefact {name!r}: neither a folder nor one of {names} in {models}")
+    raise ConfigurationError(f"no model artefact {name!r}: neither a folder nor one of {model_names()} in {models}")
+
+
+def model_names() -> list[str]:
+    """Return the names of the artefacts in ``models/``."""
+    models = share_directory() / "models"
+    return sorted(path.name for path in models.iterdir() if path.is_dir()) if models.is_dir() else []

@@ -10,7 +10,8 @@ import numpy as np
 from diffusion_mpc_ros.constraints.kind import PHYSICAL
 from diffusion_mpc_ros.constraints.registry import bounds_in, free_bounds
 from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.diffusion.artefact import Artefact, ModelDescription, canonical_json
+from diffusion_mpc_ros.core.files import canonical_json
+from diffusion_mpc_ros.diffusion.prior import ModelDescription, Prior
 
 # Of a reward term that shall move every entry as far as a step allows.
 HEAVY_WEIGHT = 1e6
@@ -78,7 +79,7 @@ def step_difference(step: BoundStep, reference: BoundStep, description: ModelDes
     return worst
 
 
-def check_graph(artefact: Artefact, inputs: Sequence[str], outputs: Sequence[str], metadata: str | None) -> None:
+def check_graph(artefact: Prior, inputs: Sequence[str], outputs: Sequence[str], metadata: str | None) -> None:
     """Raise :class:`ArtefactError` unless the loaded graph is the one that the artefact's card describes."""
     for kind, expected, actual in (
         ("inputs", artefact.description.inputs(), inputs),

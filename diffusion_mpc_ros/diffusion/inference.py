@@ -5,9 +5,9 @@ from __future__ import annotations
 import importlib.util
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.int8 import int8_artefact
+from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.diffusion.processor import processor_vendor
 
 BACKENDS = ("auto", "onnxruntime", "openvino")
@@ -32,7 +32,7 @@ def choose_backend(name: str) -> str:
     return name
 
 
-def make_backend(artefact: Artefact, name: str = "auto", threads: int = 1, precision: str = "f32") -> StepBackend:
+def make_backend(artefact: Prior, name: str = "auto", threads: int = 1, precision: str = "f32") -> StepBackend:
     """The backend ``name`` with ``threads`` threads, computing in ``precision``.
 
     Raises :class:`ArtefactError` for a graph that does not fit its card, :class:`ConfigurationError` for what

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from diffusion_mpc_ros.artefacts.kinds import PRIOR
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import Artefact
+from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.diffusion.processor import INT8_INSTRUCTIONS, computes_in_int8
 
-INT8_MODEL_FILE = "model_int8.onnx"
+(INT8_MODEL_FILE,) = PRIOR.variants
 
 
-def int8_artefact(artefact: Artefact) -> Artefact:
+def int8_artefact(artefact: Prior) -> Prior:
     """``artefact`` with its int8 graph in the place of ``model``; its identity stays that of the f32 graph.
 
     Raises :class:`ConfigurationError` where the processor lacks the instructions or the artefact the graph.
@@ -24,7 +25,7 @@ def int8_artefact(artefact: Artefact) -> Artefact:
         raise ConfigurationError(
             f"this processor does not compute in int8 (it has none of {', '.join(sorted(INT8_INSTRUCTIONS))}): take f32"
         )
-    model = artefact.contents.get(INT8_MODEL_FILE)
+    model = artefact.graphs.get(INT8_MODEL_FILE)
     if model is None:
         raise ConfigurationError(
             f"the model artefact {artefact.name!r} has no int8 graph {INT8_MODEL_FILE!r}: take f32, or make one with "

@@ -5,8 +5,8 @@ from __future__ import annotations
 import onnxruntime
 
 from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.diffusion.artefact import METADATA_KEY, Artefact
 from diffusion_mpc_ros.diffusion.bound_step import check_graph, step_arrays
+from diffusion_mpc_ros.diffusion.prior import METADATA_KEY, Prior
 
 
 def session_options(threads: int) -> onnxruntime.SessionOptions:
@@ -23,7 +23,7 @@ def session_options(threads: int) -> onnxruntime.SessionOptions:
 class OnnxBoundStep:
     """A :class:`BoundStep` in ONNX Runtime; the arrays are the session's own inputs and outputs."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, artefact: Artefact, batch: int) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession, artefact: Prior, batch: int) -> None:
         self.inputs, self.outputs = step_arrays(artefact.description, batch)
         self._session = session
         self._binding = session.io_binding()
@@ -43,7 +43,7 @@ class OnnxBackend:
     Raises :class:`ArtefactError` when the file cannot be loaded, or its inputs or outputs are not those of the card.
     """
 
-    def __init__(self, artefact: Artefact, threads: int = 1) -> None:
+    def __init__(self, artefact: Prior, threads: int = 1) -> None:
         self.artefact = artefact
         try:
             self._session = onnxruntime.InferenceSession(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import openvino
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import METADATA_KEY, Artefact
 from diffusion_mpc_ros.diffusion.bound_step import check_graph, step_arrays, step_difference
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
+from diffusion_mpc_ros.diffusion.prior import METADATA_KEY, Prior
 
 DEVICE = "CPU"
 # Largest error of a guided step against ONNX Runtime's, as a share of its norm. Rounding to bf16 or int8 turns the
@@ -24,7 +24,7 @@ def computes_in(precision: str) -> bool:
 class OpenVinoBoundStep:
     """A :class:`BoundStep` in OpenVINO; the arrays are the request's own inputs and outputs."""
 
-    def __init__(self, request: openvino.InferRequest, artefact: Artefact, batch: int) -> None:
+    def __init__(self, request: openvino.InferRequest, artefact: Prior, batch: int) -> None:
         self.inputs, self.outputs = step_arrays(artefact.description, batch)
         self._request = request
         for name, array in (*self.inputs.items(), *self.outputs.items()):
@@ -42,7 +42,7 @@ class OpenVinoBackend:
     processor lacks.
     """
 
-    def __init__(self, artefact: Artefact, threads: int = 1, precision: str = "f32") -> None:
+    def __init__(self, artefact: Prior, threads: int = 1, precision: str = "f32") -> None:
         self.artefact, self._core = artefact, openvino.Core()
         if not computes_in(precision):
             raise ConfigurationError(f"this processor does not compute in {precision}: take f32")

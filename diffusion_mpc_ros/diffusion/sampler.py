@@ -22,8 +22,8 @@ from diffusion_mpc_ros.core.trajectory import (
     ROW_DIM,
 )
 from diffusion_mpc_ros.core.types import Candidates
-from diffusion_mpc_ros.diffusion.artefact import ModelDescription
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
+from diffusion_mpc_ros.diffusion.prior import ModelDescription
 from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
 
 # Candidates are resampled after these shares of the denoising steps: before, they tell too little of what they become;

@@ -27,9 +27,10 @@ from rich.console import Console
 from tqdm import tqdm
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.files import write_text_atomically
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion.artefact import Artefact, load, write_text_atomically
+from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.execution import NO_REFRESH
 from diffusion_mpc_ros.evaluation.execution_report import jump_text
@@ -157,7 +158,7 @@ def evaluate_caching(config: Config) -> dict[str, Any]:
     return file.report
 
 
-def _run(config: Config, artefact: Artefact, timing: Timing, variant: Variant) -> dict[str, Any]:
+def _run(config: Config, artefact: Prior, timing: Timing, variant: Variant) -> dict[str, Any]:
     sampling = variant.sampling(artefact.description.schedule.steps, config.candidates, config.seed)
     planner = DiffusionMpcPlanner(artefact, DiffusionMpcConfig(timing, sampling, config.hold_committed, config.threads))
     recorder = SeamRecorder(AsynchronousController(planner, latency_ticks=LATENCY_TICKS))

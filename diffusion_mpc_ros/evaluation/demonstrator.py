@@ -26,8 +26,8 @@ from rich.console import Console
 from tqdm import tqdm
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.files import write_text_atomically
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import ReportFile
 from diffusion_mpc_ros.grid import Grid

@@ -34,10 +34,11 @@ from rich.console import Console
 from tqdm import tqdm
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.files import write_text_atomically
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion.artefact import Artefact, load, write_text_atomically
+from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation import execution_report
 from diffusion_mpc_ros.evaluation.machine import describe_machine
@@ -220,7 +221,7 @@ def evaluate_execution(config: Config) -> dict[str, Any]:
     return file.report
 
 
-def _run(config: Config, artefact: Artefact, loop: Loop, mode: str) -> dict[str, Any]:
+def _run(config: Config, artefact: Prior, loop: Loop, mode: str) -> dict[str, Any]:
     latency = _latency(config, artefact, loop, mode)
     planner_config = loop.planner_config(artefact.description.horizon, 1, config.threads, config.seed)
     planner = DiffusionMpcPlanner(artefact, planner_config)
@@ -256,7 +257,7 @@ def ticks_of(latency_ms: float) -> int:
     return math.ceil(latency_ms / (CONTROL_DT * 1e3))
 
 
-def _latency(config: Config, artefact: Artefact, loop: Loop, mode: str) -> dict[str, float | None]:
+def _latency(config: Config, artefact: Prior, loop: Loop, mode: str) -> dict[str, float | None]:
     """``p50`` and ``p99`` [ms] of planning one of ``loop``'s plans; p99 is None where only one figure is known."""
     if mode == "measured":
         planner_config = loop.planner_config(artefact.description.horizon, config.candidates, 1, config.seed)

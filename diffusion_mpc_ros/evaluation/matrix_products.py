@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import ROW_DIM
-from diffusion_mpc_ros.diffusion.artefact import STEP_INPUTS
+from diffusion_mpc_ros.diffusion.prior import STEP_INPUTS
 
 # Rows, columns and depth of the product that the machine's GEMM rate is measured with.
 SQUARE = 1024

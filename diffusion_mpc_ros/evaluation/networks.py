@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.inference import choose_backend
+from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planner_bench import Combination, in_own_process, measure_planner
 from diffusion_mpc_ros.evaluation.walk import WalkConfig, command_rows, make_planner, walk_under_planner
@@ -74,7 +74,7 @@ def plan_times(artefact: str, settings: Settings) -> dict[str, Any]:
     return {**times, "backend": choose_backend(settings.backend), "load_average": load, "machine": describe_machine()}
 
 
-def walk_quality(loaded: Artefact, settings: Settings, delay: int, replan: int, threads: int) -> dict[str, Any]:
+def walk_quality(loaded: Prior, settings: Settings, delay: int, replan: int, threads: int) -> dict[str, Any]:
     """Closed-loop quality of the asynchronous loop with margin ``delay`` and interval ``replan``, one candidate.
 
     Over all robots: ``survival``; ``velocity_error`` [m/s], the mean of each robot's mean, with its bootstrap

@@ -10,7 +10,7 @@ import numpy as np
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, WALKING_KD, WALKING_KP
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import JointCommand
-from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.simulation.ground.ground import Ground

@@ -22,8 +22,8 @@ from diffusion_mpc_ros.core.trajectory import (
     PREVIOUS_ACTION,
 )
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, Timing
-from diffusion_mpc_ros.diffusion import artefact
-from diffusion_mpc_ros.diffusion.artefact import Artefact
+from diffusion_mpc_ros.diffusion import prior
+from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
@@ -57,15 +57,15 @@ class Combination:
         """The planner's options."""
         return SamplingOptions(candidates=self.candidates, sampler=self.sampler, steps=self.steps, seed=self.seed)
 
-    def load(self) -> Artefact:
+    def load(self) -> Prior:
         """The artefact, checked."""
-        return artefact.load(model_folder(self.artefact))
+        return prior.load(model_folder(self.artefact))
 
-    def timing(self, loaded: Artefact) -> Timing:
+    def timing(self, loaded: Prior) -> Timing:
         """Horizon and replan margin that the artefact was trained for, a plan every tick."""
         return Timing(loaded.description.horizon, loaded.description.replan_margin, replan_interval=1)
 
-    def rewards(self, loaded: Artefact) -> RewardSettings:
+    def rewards(self, loaded: Prior) -> RewardSettings:
         """All terms at work, or none."""
         return guided(loaded.description.reward_terms) if self.guided else RewardSettings()
 
@@ -86,7 +86,7 @@ def measure_planner(case: Combination, backend: str, precision: str) -> dict[str
     }  # fmt: skip
 
 
-def compared_plans(planner: Planner, case: Combination, loaded: Artefact) -> np.ndarray:
+def compared_plans(planner: Planner, case: Combination, loaded: Prior) -> np.ndarray:
     """Joint targets ``(plans, H, 12)`` from the same observations whatever the planner; reset before each plan."""
     rng = np.random.default_rng(case.seed)
     targets = []
@@ -96,7 +96,7 @@ def compared_plans(planner: Planner, case: Combination, loaded: Artefact) -> np.
     return np.stack(targets)
 
 
-def _compared_requests(case: Combination, loaded: Artefact, rng: np.random.Generator) -> list[PlanRequest]:
+def _compared_requests(case: Combination, loaded: Prior, rng: np.random.Generator) -> list[PlanRequest]:
     """Requests around a standing robot, an observation apart by :data:`OBSERVATION_SPREAD`; it stays upright."""
     base = standing_request(case.timing(loaded), case.rewards(loaded))
     spread = OBSERVATION_SPREAD * loaded.description.normalizer.std[:OBSERVATION_DIM]

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from diffusion_mpc_ros.diffusion.artefact import Artefact
+from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.evaluation.matrix_products import count_flops, gemm_rate, matrix_products, products_time
 from diffusion_mpc_ros.evaluation.planner_bench import Combination, compared_plans
 from diffusion_mpc_ros.evaluation.reference_planner import ReferencePlanner, missing_compiler, numpy_randn
 from diffusion_mpc_ros.planners.latency import plan_times, standing_request
 
 # The networks of an artefact, by name.
-Load = Callable[[Artefact], Mapping[str, nn.Module]]
+Load = Callable[[Prior], Mapping[str, nn.Module]]
 
 
 class _Repeatable(ReferencePlanner):

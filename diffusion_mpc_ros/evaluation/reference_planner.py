@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from diffusion_mpc_ros.artefacts.kinds import DENOISER, REWARD_MODEL
 from diffusion_mpc_ros.constraints.kind import Units
 from diffusion_mpc_ros.constraints.registry import bounds_in, project
 from diffusion_mpc_ros.core.errors import ConfigurationError
@@ -32,7 +33,7 @@ from diffusion_mpc_ros.core.trajectory import (
     fields_of,
 )
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
-from diffusion_mpc_ros.diffusion.artefact import DENOISER, REWARD_MODEL, Artefact
+from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.diffusion.sampler import RESAMPLED, SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc.guidance import make_guidance, predicted_outcomes
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS, outcomes_of
@@ -78,7 +79,7 @@ class ReferencePlanner:
 
     def __init__(
         self,
-        artefact: Artefact,
+        artefact: Prior,
         networks: Mapping[str, nn.Module],
         timing: Timing,
         sampling: SamplingOptions,

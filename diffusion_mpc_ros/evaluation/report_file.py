@@ -9,7 +9,7 @@ from typing import Any
 
 from diffusion_mpc_ros.core.comparison import differences
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
+from diffusion_mpc_ros.core.files import write_text_atomically
 
 
 def matches(row: Mapping[str, Any], labels: Mapping[str, Any]) -> bool:

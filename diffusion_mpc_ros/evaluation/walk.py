@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.artefacts.publish import add_scores
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion.artefact import add_scores, load
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.planners.base import Planner

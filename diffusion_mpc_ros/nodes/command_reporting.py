@@ -14,7 +14,7 @@ from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.errors import ArtefactError, PlanError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import LowState, Timing
-from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.diffusion import prior
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop
 from diffusion_mpc_ros.nodes.control_step import ControlStep
 
@@ -27,7 +27,7 @@ def check_artefact(name: str, timing: Timing) -> tuple[str, str]:
     if not name:
         return "", ""
     try:
-        loaded = artefact.load(model_folder(name))
+        loaded = prior.load(model_folder(name))
     except ArtefactError as error:
         return "", f"the model artefact fails its check: {error}"
     horizon = loaded.description.horizon

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +9,9 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
+from diffusion_mpc_ros.artefacts import kinds
+from diffusion_mpc_ros.artefacts.artefact import load_artefact
+from diffusion_mpc_ros.artefacts.card import CARD_FILE
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.observation import observe
@@ -18,10 +19,9 @@ from diffusion_mpc_ros.core.trajectory import COMMAND
 from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, GaitClock, GaitCommand, GaitParameter
 
-# Kinds of them: one that walks as it is told, and one trained further for an objective.
+# Who walks as it is told, and who was trained further for an objective.
 DEMONSTRATOR, SPECIALIST = "demonstrator", "specialist"
-CARD_VERSION = 2
-CARD_FILE, MODEL_FILE = "card.json", "demonstrator.onnx"
+MODEL_FILE = kinds.DEMONSTRATOR.main
 
 # (observation (B, 45), gait, clock (B, 2)) -> joint targets (B, 12) [rad]
 GaitPolicy = Callable[[np.ndarray, GaitCommand, np.ndarray], np.ndarray]
@@ -37,24 +37,16 @@ class DemonstratorPolicy:
 
     ``gait_parameters``: the hidden numbers that this demonstrator takes, with its own ranges; what else a
     :class:`GaitCommand` says, and the clock where ``has_clock`` is False, it does not heed. Raises
-    :class:`ArtefactError` when the folder's files are missing, changed, of another schema or joint order.
+    :class:`ArtefactError` as :func:`load_artefact` does, and for another joint order, or other inputs
+    than the card says.
     """
 
     def __init__(self, folder: Path, threads: int = 1) -> None:
+        artefact = load_artefact(folder, kinds.DEMONSTRATOR)
+        self.sha256, card = artefact.identity, artefact.card["model"]
         card_path, model_path = folder / CARD_FILE, folder / MODEL_FILE
-        try:
-            card = json.loads(card_path.read_text())
-            model = model_path.read_bytes()
-            expected, version = card["sha256"][MODEL_FILE], card["schema_version"]
-        except (OSError, ValueError, RecursionError, KeyError, TypeError) as error:
-            raise ArtefactError(f"demonstrator in {folder} is not readable: {error!r}") from None
-        self.sha256 = hashlib.sha256(model).hexdigest()
-        if self.sha256 != expected:
-            raise ArtefactError(f"{model_path} does not have the sha256 that {card_path} names: fetch it again")
-        if version != CARD_VERSION:
-            raise ArtefactError(f"{card_path} has schema_version {version!r}, this program reads {CARD_VERSION}")
-        if tuple(card.get("joint_order", ())) != go2.JOINT_NAMES:
-            raise ArtefactError(f"{card_path} has the joint order {card.get('joint_order')}, not {go2.JOINT_NAMES}")
+        if not isinstance(card, dict) or tuple(card.get("joint_order", ())) != go2.JOINT_NAMES:
+            raise ArtefactError(f"{card_path} has not the joint order of this controller: {go2.JOINT_NAMES}")
         try:
             self.gait_parameters = {name: _parameter(name, entry) for name, entry in card["gait"].items()}
             self.has_clock = bool(card["clock"])
@@ -62,7 +54,9 @@ class DemonstratorPolicy:
             raise ArtefactError(f"{card_path} does not say which gait inputs the demonstrator has: {error}") from None
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        self._session = onnxruntime.InferenceSession(
+            artefact.graphs[MODEL_FILE], options, providers=["CPUExecutionProvider"]
+        )
         named = ["observation", *self.gait_parameters, *(["clock"] if self.has_clock else [])]
         inputs = [entry.name for entry in self._session.get_inputs()]
         if inputs != named:

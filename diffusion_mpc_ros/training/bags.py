@@ -23,8 +23,8 @@ import tyro
 from diffusion_mpc_ros.bags.bag import Bag, load
 from diffusion_mpc_ros.bags.episodes import SHORTEST, Episode, read_episodes
 from diffusion_mpc_ros.core.errors import BagError, ConfigurationError
+from diffusion_mpc_ros.core.files import file_sha256
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
-from diffusion_mpc_ros.diffusion.artefact import file_sha256
 from diffusion_mpc_ros.training.dataset import FORMAT, OWN_LENGTHS, TrajectoryDataset
 
 

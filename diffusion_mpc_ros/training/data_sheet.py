@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
+from diffusion_mpc_ros.core.files import file_sha256, write_text_atomically
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND, PROJECTED_GRAVITY
-from diffusion_mpc_ros.diffusion.artefact import file_sha256, write_text_atomically
 from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, SwingMeter, is_moving
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, count_falls

@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import canonical_json, file_sha256
+from diffusion_mpc_ros.core.files import canonical_json, file_sha256
 
 ROWS = ("observation", "action", "executed", "fresh")
 ATTRIBUTES_FILE = "dataset.json"

@@ -5,9 +5,7 @@ How good it has become: `diffusion-mpc evaluate demonstrator`, and the curves `e
 
 from __future__ import annotations
 
-import dataclasses
 import io
-import json
 from collections.abc import Callable, Mapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
@@ -15,23 +13,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from rsl_rl.runners import OnPolicyRunner
 from tqdm import tqdm
 
+from diffusion_mpc_ros.artefacts.kinds import ACTOR, DEMONSTRATOR, WEIGHTS_FILE
+from diffusion_mpc_ros.artefacts.publish import publish
+from diffusion_mpc_ros.artefacts.weights import weights_bytes
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.core.files import replaced_folder
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
-from diffusion_mpc_ros.diffusion.artefact import file_sha256
-from diffusion_mpc_ros.policies.demonstrator import CARD_FILE, CARD_VERSION, MODEL_FILE
+from diffusion_mpc_ros.policies.demonstrator import MODEL_FILE
 from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS
 from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.gait_rewards import GaitWeights
 from diffusion_mpc_ros.training.onnx_files import strip_debug_information
 from diffusion_mpc_ros.training.provenance import source_commit
-from diffusion_mpc_ros.training.runs import check_goes_on, made_of
+from diffusion_mpc_ros.training.restored_actor import actor_weights
+from diffusion_mpc_ros.training.runs import check_goes_on, configuration_json, made_of
 from diffusion_mpc_ros.training.symmetry import add_mirrored
 from diffusion_mpc_ros.training.walking_env import ACTION_SCALE, WalkingEnv, WalkingEnvConfig
 
@@ -298,10 +297,7 @@ class ExportedDemonstrator(torch.nn.Module):
 
 
 def export_demonstrator(runner: OnPolicyRunner, output: Path, config: PpoConfig, **entries: Any) -> None:
-    """Write ``demonstrator.onnx`` and ``card.json`` to ``output``, replaced as a whole.
-
-    ``entries`` are put into the card.
-    """
+    """Publish the policy of ``runner`` in ``output``, replaced as a whole; ``entries`` are put into the card."""
     if not np.all([torch.isfinite(p).all() for p in runner.alg.get_policy().parameters()]):
         raise ConfigurationError(f"the policy for {output} holds weights that are not finite; start again")
     module = ExportedDemonstrator(runner.get_inference_policy("cpu")).eval()
@@ -319,18 +315,19 @@ def export_demonstrator(runner: OnPolicyRunner, output: Path, config: PpoConfig,
     model = exported.model_proto
     strip_debug_information(model)
     gait = {name: {"unit": entry.unit, "range": [entry.low, entry.high]} for name, entry in GAIT_PARAMETERS.items()}
-    card = {
-        "schema_version": CARD_VERSION,
-        "kind": "demonstrator",
-        "joint_order": list(go2.JOINT_NAMES),
-        "gait": gait,
-        "clock": True,
-        "training": json.loads(json.dumps(dataclasses.asdict(config), default=str)),
-        "iterations": runner.current_learning_iteration,
-        "source_commit": source_commit(),
-        **entries,
-    }
-    with replaced_folder(output) as folder:
-        onnx.save_model(model, str(folder / MODEL_FILE))
-        card["sha256"] = {MODEL_FILE: file_sha256(folder / MODEL_FILE)}
-        (folder / CARD_FILE).write_text(json.dumps(card, indent=2) + "\n")
+    publish(
+        output,
+        DEMONSTRATOR,
+        {
+            MODEL_FILE: model.SerializeToString(),
+            WEIGHTS_FILE: weights_bytes({ACTOR: actor_weights(runner.alg.actor)}),
+        },
+        {ACTOR: {"hidden": list(config.hidden)}},
+        **{
+            "name": output.name,
+            "model": {"joint_order": list(go2.JOINT_NAMES), "gait": gait, "clock": True},
+            "training": {"configuration": configuration_json(config), "commit": source_commit()},
+            "iterations": runner.current_learning_iteration,
+            **entries,
+        },
+    )

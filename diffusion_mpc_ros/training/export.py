@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,20 +19,15 @@ from torch._decomp import core_aten_decompositions
 from torch._functorch.compile_utils import fx_graph_cse
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from diffusion_mpc_ros.artefacts.kinds import DENOISER, PRIOR, REWARD_MODEL, WEIGHTS_FILE
+from diffusion_mpc_ros.artefacts.publish import publish
+from diffusion_mpc_ros.artefacts.weights import weights_bytes
 from diffusion_mpc_ros.constraints.registry import KINDS, coupled, known_bounds, project_box
 from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.core.files import replaced_folder
-from diffusion_mpc_ros.diffusion.artefact import (
-    METADATA_KEY,
-    MODEL_FILE,
-    SCHEMA_VERSION,
-    ModelDescription,
-    canonical_json,
-    file_sha256,
-    write_card,
-)
+from diffusion_mpc_ros.core.files import canonical_json
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
+from diffusion_mpc_ros.diffusion.prior import METADATA_KEY, MODEL_FILE, ModelDescription
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.rewards.following import terms_reading
 from diffusion_mpc_ros.rewards.predictions import PREDICTED, PREDICTIONS
@@ -42,6 +38,7 @@ from diffusion_mpc_ros.training.onnx_files import (
     give_branches_their_constants,
     strip_debug_information,
 )
+from diffusion_mpc_ros.training.weights import parameters
 
 # Largest |ONNX - torch|, relative to 1 + |torch|, that an export may show.
 PARITY_TOLERANCE = 1e-4
@@ -55,6 +52,7 @@ class ArtefactMetadata:
     """What the card says beside the model: configuration, commit, scores, seeds.
 
     ``replan_margin``: the largest D that the model is trained for [control ticks];
+    ``networks``: architecture of each network by name, for :func:`networks.build_network`;
     ``reward_terms``: None for all that there is a reward model for.
     """
 
@@ -66,6 +64,7 @@ class ArtefactMetadata:
     reward_terms: Sequence[str] | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     commit: str = ""
+    networks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)
     seeds: Mapping[str, int | list[int]] = field(default_factory=dict)
 
@@ -299,7 +298,7 @@ def export_artefact(
     out_dir: str | Path,
     reward_model: nn.Module | None = None,
 ) -> str:
-    """Write ``model.onnx`` and ``card.json`` into ``out_dir`` (replaced as a whole); returns the artefact's identity.
+    """Publish graph, weights and card in ``out_dir`` (replaced as a whole); returns the artefact's identity.
 
     ``denoiser``: ``(tau (B, T, 57) normalised, row_features (B, T, 3)) -> x0``, on the CPU; ``reward_model``: see
     :class:`GuidedStep`. Raises :class:`ArtefactError`, and leaves ``out_dir`` as it was, when ONNX Runtime and torch
@@ -308,7 +307,6 @@ def export_artefact(
     terms = metadata.reward_terms
     if terms is None:
         terms = terms_reading(() if reward_model is None else PREDICTED)
-    parameters = term_parameters(terms)
     description = ModelDescription(
         horizon=metadata.horizon,
         replan_margin=metadata.replan_margin,
@@ -316,35 +314,34 @@ def export_artefact(
         schedule=schedule,
         reward_terms=tuple(terms),
         bounds={name: bound.size for name, bound in known_bounds().items()},
-        parameters={p.name: p.shape[0] for p in parameters},
+        parameters={p.name: p.shape[0] for p in term_parameters(terms)},
         x0_clip=metadata.x0_clip,
         noise_scale=metadata.noise_scale,
     )
     step = GuidedStep(denoiser.eval(), normalizer, description.reward_terms, description.x0_clip, reward_model).eval()
-    with replaced_folder(Path(out_dir)) as folder:
-        model_path = folder / MODEL_FILE
+    with tempfile.TemporaryDirectory() as folder:
+        model_path = Path(folder) / MODEL_FILE
         export_onnx(step, description, model_path)
         error = max(
             parity_error(step, description, model_path, batch, seed=batch, last_step=last)
             for batch in (1, 10) for last in (False, True)
         )  # fmt: skip
-        if not error <= PARITY_TOLERANCE:
-            raise ArtefactError(
-                f"the exported graph differs from torch by {error:.2e}, {PARITY_TOLERANCE:.0e} is allowed; "
-                f"{out_dir} is left as it was"
-            )
-        identity = file_sha256(model_path)
-        write_card(
-            folder,
-            {
-                "schema_version": SCHEMA_VERSION,
-                "name": metadata.name,
-                "model": description.to_json(),
-                "training": {"configuration": dict(metadata.training), "commit": metadata.commit},
-                "scores": dict(metadata.scores),
-                "seeds": dict(metadata.seeds),
-                "parity_error": error,
-                "files": {MODEL_FILE: identity},
-            },
+        model = model_path.read_bytes()
+    if not error <= PARITY_TOLERANCE:
+        raise ArtefactError(
+            f"the exported graph differs from torch by {error:.2e}, {PARITY_TOLERANCE:.0e} is allowed; "
+            f"{out_dir} is left as it was"
         )
-    return identity
+    networks = {DENOISER: denoiser} | ({} if reward_model is None else {REWARD_MODEL: reward_model})
+    return publish(
+        out_dir,
+        PRIOR,
+        {MODEL_FILE: model, WEIGHTS_FILE: weights_bytes({name: parameters(net) for name, net in networks.items()})},
+        {name: dict(metadata.networks.get(name, {})) for name in networks},
+        name=metadata.name,
+        model=description.to_json(),
+        training={"configuration": dict(metadata.training), "commit": metadata.commit},
+        scores=dict(metadata.scores),
+        seeds=dict(metadata.seeds),
+        parity_error=error,
+    )

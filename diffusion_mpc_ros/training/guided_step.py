@@ -11,8 +11,8 @@ from torch import nn
 from diffusion_mpc_ros.constraints.kind import Units
 from diffusion_mpc_ros.constraints.registry import known_bounds, project
 from diffusion_mpc_ros.core.trajectory import FIELDS, fields_of
-from diffusion_mpc_ros.diffusion.artefact import STEP_INPUTS
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
+from diffusion_mpc_ros.diffusion.prior import STEP_INPUTS
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS, outcomes_of
 from diffusion_mpc_ros.rewards.registry import composed_reward, get_term, term_parameters
 from diffusion_mpc_ros.rewards.terms import Segment
@@ -145,7 +145,7 @@ class GuidedStep(nn.Module):
     def forward(self, *inputs):
         """-> ``tau_next (B, T, 57)`` normalised, ``trajectory (B, T, 57)`` physical, ``reward (B,)``.
 
-        ``inputs``: those of :data:`diffusion.artefact.STEP_INPUTS`, the bounds, then the reward parameters.
+        ``inputs``: those of :data:`diffusion.prior.STEP_INPUTS`, the bounds, then the reward parameters.
         What is known is put in before the reward is read, too: its gradient then follows from the true first row.
         ``reward`` is, where ``ranked``, that of the clean trajectories: of the last step's result, and before it of
         what the denoiser expects to come out. Else it is 0.

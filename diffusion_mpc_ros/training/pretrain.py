@@ -13,13 +13,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from diffusion_mpc_ros.artefacts.kinds import DENOISER
 from diffusion_mpc_ros.core import config_files
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
-from diffusion_mpc_ros.diffusion.artefact import DENOISER, Artefact, load, network_settings
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
+from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.policies.gait import is_moving
 from diffusion_mpc_ros.training import relabelling
@@ -257,7 +258,7 @@ def fit_normalizer(arrays: dict[str, Trajectories]) -> Normalizer:
     return Normalizer.fit(np.concatenate([observation, action], axis=-1))
 
 
-def load_initial(config: PretrainConfig, network: nn.Module) -> Artefact:
+def load_initial(config: PretrainConfig, network: nn.Module) -> Prior:
     """Give ``network`` the weights of the artefact ``config.initial``; -> the artefact.
 
     Raises :class:`ConfigurationError` when its horizon, schedule or network are others, ArtefactError when it fails its
@@ -265,7 +266,7 @@ def load_initial(config: PretrainConfig, network: nn.Module) -> Artefact:
     """
     artefact = load(model_folder(config.initial))
     description = artefact.description
-    of_artefact = description.horizon, description.schedule, network_settings(artefact)[DENOISER]
+    of_artefact = description.horizon, description.schedule, artefact.networks[DENOISER]
     asked = config.horizon, NoiseSchedule(config.steps), dataclasses.asdict(config.network)
     if of_artefact != asked:
         raise ConfigurationError(

@@ -9,10 +9,8 @@ that are pushed must be among them: calibrated on undisturbed walks alone, the n
 from __future__ import annotations
 
 import copy
-import hashlib
-import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,17 +19,17 @@ import onnx
 import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 
+from diffusion_mpc_ros.artefacts.publish import publish_variant
 from diffusion_mpc_ros.constraints.kind import PHYSICAL
 from diffusion_mpc_ros.constraints.registry import bounds_in, free_bounds
 from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.core.files import replaced_folder
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import ACTION
 from diffusion_mpc_ros.core.types import RewardSettings, RobotState, Timing
-from diffusion_mpc_ros.diffusion.artefact import STEP_INPUTS, Artefact, load, write_card
 from diffusion_mpc_ros.diffusion.bound_step import Arrays, BoundStep, StepBackend
 from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend, session_options
+from diffusion_mpc_ros.diffusion.prior import STEP_INPUTS, Prior, load
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.planners.latency import guided
@@ -121,7 +119,7 @@ class _Pushed:
         return self._controller.joint_targets(state, command)
 
 
-def recorded_inputs(artefact: Artefact, robots: int, ticks: int, seed: int) -> list[Arrays]:
+def recorded_inputs(artefact: Prior, robots: int, ticks: int, seed: int) -> list[Arrays]:
     """Inputs of guided steps, by name, from three walks of ``robots`` for each command, in random order.
 
     Nominal robots without rewards and with every reward term at work; robots of Table I that are pushed.
@@ -224,10 +222,11 @@ def predictions(model: bytes, inputs: Sequence[Arrays]) -> np.ndarray:
     return np.concatenate(results)
 
 
-def add_int8_graph(artefact: Artefact, calibration: Sequence[Arrays], held_out: Sequence[Arrays]) -> dict[str, float]:
+def add_int8_graph(artefact: Prior, calibration: Sequence[Arrays], held_out: Sequence[Arrays]) -> dict[str, float]:
     """Write the int8 graph into the artefact's folder and card; returns its errors on ``held_out``.
 
-    Raises :class:`ArtefactError`, and leaves the artefact as it was, when x0 is off by more than :data:`MAX_ERROR`.
+    Raises :class:`ArtefactError`, and leaves the artefact as it was, when x0 is off by more than :data:`MAX_ERROR`, or
+    when another artefact has taken its place meanwhile.
     """
     model = quantised(artefact.model, calibration)
     expected, actual = (predictions(each, held_out) for each in (artefact.model, model))
@@ -242,19 +241,17 @@ def add_int8_graph(artefact: Artefact, calibration: Sequence[Arrays], held_out: 
             f"in int8 the prediction x0 is off by {errors['x0_error']:.1%} of its norm, {MAX_ERROR:.0%} is allowed; "
             f"{artefact.path} is left as it was"
         )
-    _publish(artefact, model, errors)
+    publish_variant(artefact, INT8_MODEL_FILE, model, {INT8_SCORES: errors})
     return errors
 
 
-def carry_int8_graph(source: Artefact, artefact: Artefact) -> None:
+def carry_int8_graph(source: Prior, artefact: Prior) -> None:
     """Give ``artefact``, in place, the int8 products that ``source`` has for the same network in another graph.
 
     Nothing is calibrated anew: the network predicts what it did, to the last bit, and its errors are those of the card.
     Raises :class:`ArtefactError` when the graphs do not fit each other.
     """
-    proto, quantised_proto = (
-        onnx.load_from_string(each) for each in (artefact.model, source.contents[INT8_MODEL_FILE])
-    )
+    proto, quantised_proto = (onnx.load_from_string(each) for each in (artefact.model, source.graphs[INT8_MODEL_FILE]))
     weights = {tensor.name for tensor in proto.graph.initializer}
     products = [n.name for n in proto.graph.node if n.op_type in PRODUCTS and not weights.isdisjoint(n.input)]
     _take_products(proto.graph, quantised_proto.graph, products)
@@ -262,14 +259,14 @@ def carry_int8_graph(source: Artefact, artefact: Artefact) -> None:
     arrays = {name: value.numpy() for name, value in example_inputs(artefact.description, 4, seed=0).items()}
     arrays |= bounds_in(free_bounds(artefact.description.rows), PHYSICAL)
 
-    def inputs_of(each: Artefact) -> Arrays:
+    def inputs_of(each: Prior) -> Arrays:
         """Terms and parameters may be other ones: a prediction takes no notice of them."""
         return {
             name: np.asarray(arrays[name] if np.shape(arrays.get(name)) == shape else np.zeros(shape), dtype)
             for name, (dtype, shape) in each.description.inputs(4).items()
         }
 
-    expected = predictions(source.contents[INT8_MODEL_FILE], [inputs_of(source)])
+    expected = predictions(source.graphs[INT8_MODEL_FILE], [inputs_of(source)])
     try:
         same = np.array_equal(predictions(model, [inputs_of(artefact)]), expected)
     except Exception:  # ONNX Runtime raises types of its own that share no base but Exception
@@ -279,16 +276,4 @@ def carry_int8_graph(source: Artefact, artefact: Artefact) -> None:
             f"the int8 graph of {source.path} does not fit that of {artefact.path}: make another one with "
             f"`diffusion-mpc train quantise --artefact {artefact.path}`"
         )
-    _publish(artefact, model, source.card["scores"][INT8_SCORES])
-
-
-def _publish(artefact: Artefact, model: bytes, errors: Mapping[str, float]) -> None:
-    """Write the int8 graph ``model`` into the artefact's folder and card, in place."""
-    files = {**artefact.card["files"], INT8_MODEL_FILE: hashlib.sha256(model).hexdigest()}
-    scores = {**artefact.card.get("scores", {}), INT8_SCORES: dict(errors)}
-    with replaced_folder(artefact.path) as folder:
-        shutil.copytree(artefact.path, folder, dirs_exist_ok=True)
-        # As they were when the calibration began, whoever has replaced them since.
-        for name, content in {**artefact.contents, INT8_MODEL_FILE: model}.items():
-            (folder / name).write_bytes(content)
-        write_card(folder, {**artefact.card, "files": files, "scores": scores})
+    publish_variant(artefact, INT8_MODEL_FILE, model, {INT8_SCORES: source.card["scores"][INT8_SCORES]})

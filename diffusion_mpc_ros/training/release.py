@@ -5,26 +5,25 @@ Or an artefact becomes one again, with the reward terms and the graph of today's
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
+from diffusion_mpc_ros.artefacts.artefact import Artefact, load_artefact
+from diffusion_mpc_ros.artefacts.kinds import DENOISER, REWARD_MODEL
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.diffusion.artefact import CARD_FILE, DENOISER, REWARD_MODEL, load
 from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.training.export import ArtefactMetadata, export_artefact
-from diffusion_mpc_ros.training.loop import read_run
-from diffusion_mpc_ros.training.networks import build_denoiser, build_network
+from diffusion_mpc_ros.training.networks import build_denoiser
 from diffusion_mpc_ros.training.pretrain import read_prior
 from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.quantise import INT8_SCORES, carry_int8_graph
-from diffusion_mpc_ros.training.weights import load_networks
+from diffusion_mpc_ros.training.reward_model import R_SQUARED
+from diffusion_mpc_ros.training.weights import load_network, load_networks
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,9 @@ class ExportConfig:
 
     run_dir: Path = Path("runs/pretrain")
     """Run of `train pretrain`; its EMA weights are taken."""
-    reward_model_dir: Path = Path("runs/reward_model")
-    """Run of `train reward-model`, or an artefact (go2, or a folder) whose reward model is taken; "." for an artefact
-    without one and without its terms."""
+    reward_model: str = "runs/reward_model/artefact"
+    """Artefact whose reward model is taken: that of `train reward-model`, or a prior (go2, or a folder); "" for an
+    artefact without one and without its terms."""
     output: Path = Path("models/go2")
     """Folder of the artefact, replaced as a whole."""
     noise_scale: float = 1.0
@@ -70,6 +69,7 @@ def _export_artefact(config: ExportConfig) -> None:
         x0_clip=description.x0_clip,
         training=training,
         commit=source_commit(),
+        networks=artefact.networks,
         scores=scores,
         seeds=artefact.card.get("seeds", {}),
     )
@@ -81,7 +81,7 @@ def _export_artefact(config: ExportConfig) -> None:
         config.output,
         networks.get(REWARD_MODEL),
     )
-    if INT8_MODEL_FILE in artefact.contents:
+    if INT8_MODEL_FILE in artefact.graphs:
         carry_int8_graph(artefact, load(config.output))
 
 
@@ -99,18 +99,22 @@ def _export_run(config: ExportConfig) -> None:
     seeds = {"pretrain": training.seed, "collect": [dataset["seed"] for dataset in run["datasets"]]}
     normalizer, schedule = Normalizer.from_json(run["normalizer"]), NoiseSchedule(training.steps)
     scores: dict[str, Any] = {}
+    networks: dict[str, Any] = {DENOISER: run["config"]["network"]}
     reward_model = None
-    if config.reward_model_dir != Path("."):
-        read = _reward_model_of_artefact if _is_artefact(config.reward_model_dir) else _reward_model_of_run
-        reward_model, trained_with, reward_run = read(config.reward_model_dir, rows)
+    if config.reward_model:
+        source, trained_with = _reward_artefact(config.reward_model, rows)
+        reward_model = load_network(source, REWARD_MODEL, rows)
         if trained_with.to_json() != normalizer.to_json():
             raise ConfigurationError(
-                f"the reward model of {config.reward_model_dir} reads trajectories in another normaliser than "
+                f"the reward model of {config.reward_model} reads trajectories in another normaliser than "
                 f"{config.run_dir} writes: train one with `train reward-model --pretrain-dir {config.run_dir}`"
             )
-        scores["reward_model_r_squared"] = reward_run.pop("r_squared")
-        description["reward_model"] = reward_run
-        seeds["reward_model"] = reward_run["config"]["seed"]
+        reward_run = source.card["training"]["configuration"]
+        # Of a prior's card: what is said of its reward model alone.
+        description[REWARD_MODEL] = reward_run.get(REWARD_MODEL, reward_run)
+        networks[REWARD_MODEL] = source.networks[REWARD_MODEL]
+        scores[R_SQUARED] = source.card["scores"][R_SQUARED]
+        seeds[REWARD_MODEL] = description[REWARD_MODEL]["config"]["seed"]
     metadata = ArtefactMetadata(
         name=config.output.name,
         horizon=training.horizon,
@@ -118,36 +122,21 @@ def _export_run(config: ExportConfig) -> None:
         noise_scale=config.noise_scale,
         training=description,
         commit=source_commit(),
+        networks=networks,
         scores=scores,
         seeds=seeds,
     )
     export_artefact(denoiser.eval(), normalizer, schedule, metadata, config.output, reward_model)
 
 
-def _is_artefact(source: Path) -> bool:
-    return (source / CARD_FILE).is_file() or (os.sep not in str(source) and not source.is_dir())
-
-
-def _reward_model_of_run(run_dir: Path, rows: int) -> tuple[nn.Module, Normalizer, dict[str, Any]]:
-    """The model, the normaliser that it was trained with, and what the card says of it."""
-    run, checkpoint = read_run(run_dir)
-    if "normalizer" not in run:
-        raise ConfigurationError(f"{run_dir} does not say which normaliser its reward model reads: train it again")
-    normalizer = Normalizer.from_json(run.pop("normalizer"))
-    model = build_network(REWARD_MODEL, run["config"]["network"], rows)
-    model.load_state_dict(checkpoint["ema"])
-    return model.eval(), normalizer, run
-
-
-def _reward_model_of_artefact(name: Path, rows: int) -> tuple[nn.Module, Normalizer, dict[str, Any]]:
-    """As :func:`_reward_model_of_run`."""
-    artefact = load(model_folder(str(name)))
-    networks = load_networks(artefact)
-    if REWARD_MODEL not in networks or artefact.description.rows != rows:
+def _reward_artefact(name: str, rows: int) -> tuple[Artefact, Normalizer]:
+    """The artefact that has the reward model, and the normaliser that it was trained with."""
+    source = load_artefact(model_folder(name))
+    if REWARD_MODEL not in source.networks:
+        raise ConfigurationError(f"the artefact {name} has no reward model; it has {', '.join(source.networks)}")
+    model = source.card["model"]
+    if model.get("rows") != rows:
         raise ConfigurationError(
-            f"the artefact {name} has no reward model of {rows} rows; it has {sorted(networks)} of "
-            f"{artefact.description.rows}"
+            f"the reward model of {name} reads {model.get('rows')} rows, those of the prior are {rows}"
         )
-    run = artefact.card["training"]["configuration"][REWARD_MODEL]
-    r_squared = artefact.card["scores"]["reward_model_r_squared"]
-    return networks[REWARD_MODEL], artefact.description.normalizer, {**run, "r_squared": r_squared}
+    return source, Normalizer.from_json(model["normalizer"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +11,9 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from diffusion_mpc_ros.artefacts.kinds import REWARD, REWARD_MODEL, WEIGHTS_FILE
+from diffusion_mpc_ros.artefacts.publish import publish
+from diffusion_mpc_ros.artefacts.weights import weights_bytes
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
@@ -22,7 +24,7 @@ from diffusion_mpc_ros.rewards.outcomes import OUTCOMES, at_ticks
 from diffusion_mpc_ros.rewards.predictions import PREDICTED, PREDICTIONS
 from diffusion_mpc_ros.training.costs_to_go import FEWEST, costs_to_go, tick_costs
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset, check_equal_lengths, prefix_sums
-from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, check_resumable, optimize
+from diffusion_mpc_ros.training.loop import LoopConfig, check_resumable, optimize
 from diffusion_mpc_ros.training.networks.reward_model import RewardModel
 from diffusion_mpc_ros.training.pretrain import (
     DATASETS,
@@ -36,9 +38,13 @@ from diffusion_mpc_ros.training.pretrain import (
 )
 from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.runs import configuration_json, made_of
+from diffusion_mpc_ros.training.weights import parameters
 
 # What the targets are worked out from; see training/collect.py.
 LABELS = ("base_height", "mechanical_power", "foot_height", "base_lin_vel", "gait")
+
+# The scores of a reward model in its card.
+R_SQUARED = "reward_model_r_squared"
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,11 @@ class RewardModelConfig(LoopConfig):
     def __post_init__(self) -> None:
         if not 0.0 < self.held_out < 1.0:
             raise ConfigurationError(f"held_out must be a share between 0 and 1, got {self.held_out}")
+
+    @property
+    def output(self) -> Path:
+        """The folder of the artefact."""
+        return self.run_dir / "artefact"
 
 
 def step_frequencies(observation: np.ndarray, gait: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -184,7 +195,7 @@ class Task:
 
 
 def main(config: RewardModelConfig) -> None:
-    """Train, resuming from ``run_dir/checkpoint.pt``; print and keep the held-out scores.
+    """Train, resuming from ``run_dir/checkpoint.pt``; publish the artefact with its held-out scores, and print these.
 
     Raises :class:`ConfigurationError` when the checkpoint is of another configuration, prior or other data.
     """
@@ -195,14 +206,22 @@ def main(config: RewardModelConfig) -> None:
     state = optimize(config, task.network, task.loss, config.run_dir, task.made_of, "reward model")
     task.network.load_state_dict(state.ema.shadow)
     scores = task.scores()
-    metadata = {
-        "config": configuration_json(config),
-        "normalizer": task.normalizer.to_json(),
-        "r_squared": scores,
-        "source_commit": source_commit(),
-    }
-    (config.run_dir / METADATA_FILE).write_text(json.dumps(metadata, indent=2) + "\n")
+    publish_reward_model(task, scores)
     score_grid(scores).print(Console(width=140))
+
+
+def publish_reward_model(task: Task, scores: dict[str, list[float]]) -> None:
+    """Publish the network of ``task`` as an artefact of its own, which `train export` takes."""
+    publish(
+        task.config.output,
+        REWARD,
+        {WEIGHTS_FILE: weights_bytes({REWARD_MODEL: parameters(task.network)})},
+        {REWARD_MODEL: dataclasses.asdict(task.config.network)},
+        name=task.config.run_dir.name,
+        model={"rows": task.prior.horizon + 1, "normalizer": task.normalizer.to_json(), "predictions": PREDICTIONS},
+        training={"configuration": {"config": configuration_json(task.config), "source_commit": source_commit()}},
+        scores={R_SQUARED: scores},
+    )
 
 
 def score_grid(scores: dict[str, list[float]]) -> Grid:

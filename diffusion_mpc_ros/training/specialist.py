@@ -34,9 +34,9 @@ import numpy as np
 import torch
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import file_sha256, write_text_atomically
+from diffusion_mpc_ros.core.files import file_sha256, write_text_atomically
 from diffusion_mpc_ros.policies.comparison import TARGET_SURVIVAL, TRACKING_KEPT, RobotScores, compare
-from diffusion_mpc_ros.policies.demonstrator import MODEL_FILE, SPECIALIST, DemonstratorWalker, specialist_folder
+from diffusion_mpc_ros.policies.demonstrator import MODEL_FILE, DemonstratorWalker, specialist_folder
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.policies.objectives import (
     Objective,
@@ -211,7 +211,7 @@ def main(config: SpecialistConfig) -> None:
     train(runner, env, stages, done, config.run_dir.name, progress)
     load_checkpoint(runner, config.run_dir / BEST)
     export_demonstrator(
-        runner, config.output, config, kind=SPECIALIST, objective=objective.name, iterations=search.best["iterations"],
+        runner, config.output, config, objective=objective.name, iterations=search.best["iterations"],
         measured=search.best, initial_sha256=_initial_sha256(config.run_dir / INITIAL),
     )  # fmt: skip
 

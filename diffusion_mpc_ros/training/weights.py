@@ -1,48 +1,51 @@
-"""The networks of an artefact, with its weights."""
+"""Networks in torch from the weights of an artefact, and the weights of a network for one."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import onnx
+import numpy as np
 import torch
-from onnx import numpy_helper
 from torch import nn
 
-from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.diffusion.artefact import DENOISER, Artefact, network_settings
+from diffusion_mpc_ros.artefacts.artefact import Artefact
+from diffusion_mpc_ros.artefacts.kinds import DENOISER
+from diffusion_mpc_ros.artefacts.weights import read_weights
+from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.training.networks import build_network
 
 
-def load_weights(network: nn.Module, artefact: Artefact, name: str = DENOISER) -> nn.Module:
-    """``network`` with the weights that the artefact's graph has for the one called ``name``.
+def parameters(network: nn.Module) -> dict[str, np.ndarray]:
+    """Return what ``network`` has learnt, by name."""
+    return {name: value.detach().cpu().numpy() for name, value in network.state_dict().items()}
 
-    Raises :class:`ArtefactError` when they do not fit.
+
+def load_weights(network: nn.Module, artefact: Artefact, name: str = DENOISER) -> nn.Module:
+    """Give ``network`` the weights that ``artefact`` has for the one called ``name``; -> the same network, to be used.
+
+    Raises :class:`ArtefactError` when there are none, or they are those of another architecture.
     """
-    prefix, weights = f"{name}.", {}
-    for tensor in _constants(onnx.load_model_from_string(artefact.model).graph):
-        if tensor.name.startswith(prefix):
-            weights[tensor.name.removeprefix(prefix)] = torch.from_numpy(numpy_helper.to_array(tensor).copy())
+    weights = read_weights(artefact)
+    if name not in weights:
+        raise ArtefactError(f"the artefact {str(artefact.path)!r} has no {name}; it has {', '.join(weights)}")
     try:
-        network.load_state_dict(weights)
+        network.load_state_dict({key: torch.from_numpy(value) for key, value in weights[name].items()})
     except RuntimeError as error:
-        raise ArtefactError(f"the weights of {artefact.model_path} are not those of the network: {error}") from None
+        raise ArtefactError(f"the weights of {artefact.path} are not those of the network: {error}") from None
     return network.eval()
 
 
-def load_networks(artefact: Artefact) -> dict[str, nn.Module]:
-    """The artefact's networks by name, with its weights; raises what the functions above raise."""
-    rows = artefact.description.rows
-    return {
-        name: load_weights(build_network(name, settings, rows), artefact, name)
-        for name, settings in network_settings(artefact).items()
-    }
+def load_network(artefact: Artefact, name: str, rows: int) -> nn.Module:
+    """Return the network ``name`` of ``artefact``, for ``rows`` = H + 1, with its weights.
+
+    Raises :class:`ArtefactError` when the card does not describe such a one, or its weights do not fit.
+    """
+    try:
+        network = build_network(name, artefact.networks[name], rows)
+    except (KeyError, TypeError, ConfigurationError) as error:
+        raise ArtefactError(f"the card of {artefact.path} does not describe a {name} that is known: {error}") from None
+    return load_weights(network, artefact, name)
 
 
-def _constants(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Those of the graph and of its branches."""
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _constants(attribute.g)
+def load_networks(artefact: Prior) -> dict[str, nn.Module]:
+    """Return the networks of ``artefact`` by name; raises as :func:`load_network`."""
+    return {name: load_network(artefact, name, artefact.description.rows) for name in artefact.networks}

@@ -19,7 +19,7 @@ from diffusion_mpc_ros.bags.replay import replay
 from diffusion_mpc_ros.commands.bag import replay as command_replay
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import RobotState
-from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.diffusion import prior
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.anytime import LevelController
 from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner, Ladder
@@ -34,7 +34,7 @@ RAMP = range(40, 46)
 
 def make_planner(folder, seed=0) -> AnytimePlanner:
     config = DiffusionMpcConfig(sampling=SamplingOptions(candidates=2, seed=seed))
-    levels = make_ladder(artefact.load(folder), config)
+    levels = make_ladder(prior.load(folder), config)
     return AnytimePlanner(Ladder(levels), [0.03] * len(levels))
 
 

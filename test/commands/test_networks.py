@@ -10,8 +10,8 @@ from torch import nn
 
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.commands import networks
-from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.training.export import ArtefactMetadata, export_artefact
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
@@ -32,7 +32,9 @@ def artefacts(tmp_path_factory):
         training = {"config": {"network": config.__dict__}}
         if folders:
             training.update(iterations_done=24000, loss=0.125, cpu_seconds=90.0)
-        metadata = ArtefactMetadata("random", horizon=11, replan_margin=3, training=training)
+        metadata = ArtefactMetadata(
+            "random", horizon=11, replan_margin=3, training=training, networks={"denoiser": config.__dict__}
+        )
         folders.append(str(tmp_path_factory.mktemp("models") / config.kind))
         export_artefact(network, Normalizer(np.zeros(57), np.full(57, 0.5)), NoiseSchedule(10), metadata, folders[-1])
     return folders

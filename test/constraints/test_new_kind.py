@@ -14,8 +14,8 @@ from diffusion_mpc_ros.core.parameters import Parameter
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import JOINT_POS, fields_of
 from diffusion_mpc_ros.core.types import PlanRequest, RobotState, Timing
-from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.evaluation.adaptation.constraints import ViolationMeter

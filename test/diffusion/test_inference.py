@@ -6,9 +6,11 @@ import shutil
 import numpy as np
 import pytest
 
+from diffusion_mpc_ros.artefacts.card import CARD_FILE, card_text
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.core.files import file_sha256
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.diffusion import artefact, inference, processor
+from diffusion_mpc_ros.diffusion import inference, prior, processor
 from diffusion_mpc_ros.diffusion.bound_step import step_difference
 from diffusion_mpc_ros.diffusion.inference import choose_backend, make_backend
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
@@ -79,17 +81,17 @@ def test_openvino_asked_for_and_not_installed_is_said_in_words(monkeypatch):
 )
 def test_what_no_backend_does_is_refused(random_artefact, settings, words):
     with pytest.raises(ConfigurationError, match=words):
-        make_backend(artefact.load(random_artefact), **settings)
+        make_backend(prior.load(random_artefact), **settings)
 
 
 def test_onnxruntime_is_what_its_name_gives(random_artefact):
-    assert isinstance(make_backend(artefact.load(random_artefact), "onnxruntime", threads=1), OnnxBackend)
+    assert isinstance(make_backend(prior.load(random_artefact), "onnxruntime", threads=1), OnnxBackend)
 
 
 @needs_openvino
 @pytest.mark.parametrize("batch", [1, 10])
 def test_openvino_agrees_with_onnxruntime(random_artefact, batch):
-    loaded = artefact.load(random_artefact)
+    loaded = prior.load(random_artefact)
     expected = filled_step(make_backend(loaded, "onnxruntime"), batch)
     actual = filled_step(make_backend(loaded, "openvino"), batch)
     for name, values in expected.outputs.items():
@@ -100,7 +102,7 @@ def test_openvino_agrees_with_onnxruntime(random_artefact, batch):
 def test_an_openvino_step_that_computes_wrongly_is_refused(random_artefact, monkeypatch):
     from diffusion_mpc_ros.diffusion import openvino_backend
 
-    loaded = artefact.load(random_artefact)
+    loaded = prior.load(random_artefact)
     monkeypatch.setattr(openvino_backend, "step_difference", lambda *_: float("nan"))
     with pytest.raises(ConfigurationError, match="for 10 trajectories is nan% off .* needs the backend onnxruntime"):
         make_backend(loaded, "openvino").bind(10)
@@ -109,13 +111,13 @@ def test_an_openvino_step_that_computes_wrongly_is_refused(random_artefact, monk
 @needs_openvino
 @pytest.mark.parametrize("batch", [1, 4, 10, 32])
 def test_openvino_computes_the_shipped_model_as_onnxruntime_does(batch):
-    loaded = artefact.load(model_folder("go2"))
+    loaded = prior.load(model_folder("go2"))
     steps = [make_backend(loaded, name).bind(batch) for name in ("openvino", "onnxruntime")]
     assert step_difference(*steps, loaded.description) < 1e-3
 
 
 def test_a_difference_of_one_reward_terms_gradient_is_seen(random_artefact):
-    loaded = artefact.load(random_artefact)
+    loaded = prior.load(random_artefact)
     same, other = (make_backend(loaded, "onnxruntime").bind(3) for _ in range(2))
     assert step_difference(same, other, loaded.description) == 0.0
 
@@ -133,7 +135,7 @@ def test_a_difference_of_one_reward_terms_gradient_is_seen(random_artefact):
 
 @needs_openvino
 def test_an_openvino_step_reads_and_writes_its_own_arrays(random_artefact):
-    step = make_backend(artefact.load(random_artefact), "openvino").bind(2)
+    step = make_backend(prior.load(random_artefact), "openvino").bind(2)
     step.inputs["known_mask"][...] = True
     for value in (0.5, 1.0):
         step.inputs["known"][...] = value
@@ -147,7 +149,7 @@ def test_bf16_is_near_f32(random_artefact):
 
     if not openvino_backend.computes_in("bf16"):
         pytest.skip("this processor does not compute in bf16")
-    loaded = artefact.load(random_artefact)
+    loaded = prior.load(random_artefact)
     expected = filled_step(make_backend(loaded, "openvino"), 10).outputs["tau_next"]
     actual = filled_step(make_backend(loaded, "openvino", precision="bf16"), 10).outputs["tau_next"]
     # bf16 keeps 8 bits: a relative error of 2^-9 a factor, entries of up to 2.
@@ -160,18 +162,18 @@ def test_a_precision_that_the_processor_lacks_is_refused(random_artefact, monkey
 
     monkeypatch.setattr(openvino_backend, "computes_in", lambda precision: precision == "f32")
     with pytest.raises(ConfigurationError, match="does not compute in bf16: take f32"):
-        make_backend(artefact.load(random_artefact), "openvino", precision="bf16")
+        make_backend(prior.load(random_artefact), "openvino", precision="bf16")
 
 
 @needs_openvino
 def test_openvino_refuses_what_is_no_graph_and_a_card_of_another_export(random_artefact, tmp_path):
     folder = shutil.copytree(random_artefact, tmp_path / "artefact")
-    card = json.loads((folder / artefact.CARD_FILE).read_text())
-    artefact.write_card(folder, {**card, "model": {**card["model"], "noise_scale": 0.3}})
+    card = json.loads((folder / CARD_FILE).read_text())
+    (folder / CARD_FILE).write_text(card_text({**card, "model": {**card["model"], "noise_scale": 0.3}}))
     with pytest.raises(ArtefactError, match=r"not the one that model\.onnx was made with"):
-        make_backend(artefact.load(folder), "openvino")
-    (folder / artefact.MODEL_FILE).write_bytes(b"not a graph")
-    card["files"][artefact.MODEL_FILE] = artefact.file_sha256(folder / artefact.MODEL_FILE)
-    artefact.write_card(folder, card)
+        make_backend(prior.load(folder), "openvino")
+    (folder / prior.MODEL_FILE).write_bytes(b"not a graph")
+    card["files"][prior.MODEL_FILE] = file_sha256(folder / prior.MODEL_FILE)
+    (folder / CARD_FILE).write_text(card_text(card))
     with pytest.raises(ArtefactError, match="OpenVINO does not load"):
-        make_backend(artefact.load(folder), "openvino")
+        make_backend(prior.load(folder), "openvino")

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffusion_mpc_ros.artefacts.kinds import WEIGHTS_FILE
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
-from diffusion_mpc_ros.diffusion import artefact, bound_step, processor
+from diffusion_mpc_ros.diffusion import bound_step, prior, processor
 from diffusion_mpc_ros.diffusion.inference import has_openvino, make_backend
 from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE, int8_artefact
 from diffusion_mpc_ros.diffusion.processor import computes_in_int8
@@ -21,7 +22,7 @@ def quantised_folder(random_artefact, tmp_path_factory):
     from diffusion_mpc_ros.training.quantise import add_int8_graph
 
     folder = shutil.copytree(random_artefact, tmp_path_factory.mktemp("int8") / "random")
-    loaded, rng = artefact.load(folder), np.random.default_rng(0)
+    loaded, rng = prior.load(folder), np.random.default_rng(0)
     inputs = [random_inputs(loaded, rng, batch=4) for _ in range(20)]
     add_int8_graph(loaded, inputs[:15], inputs[15:])
     return folder
@@ -53,7 +54,7 @@ def step_result(backend, inputs):
 def test_int8_is_near_f32_and_is_not_f32(quantised_folder, name):
     if name == "openvino" and not has_openvino():
         pytest.skip("the optional package openvino is missing")
-    loaded = artefact.load(quantised_folder)
+    loaded = prior.load(quantised_folder)
     inputs = random_inputs(loaded, np.random.default_rng(7), batch=10)
     expected = step_result(make_backend(loaded, name), inputs)
     actual = step_result(make_backend(loaded, name, precision="int8"), inputs)
@@ -63,10 +64,10 @@ def test_int8_is_near_f32_and_is_not_f32(quantised_folder, name):
 
 @needs_int8
 def test_the_identity_is_that_of_the_f32_graph(quantised_folder):
-    loaded = artefact.load(quantised_folder)
+    loaded = prior.load(quantised_folder)
     quantised = int8_artefact(loaded)
     assert quantised.identity == loaded.identity
-    assert artefact.load(quantised_folder).card["files"].keys() == {artefact.MODEL_FILE, INT8_MODEL_FILE}
+    assert prior.load(quantised_folder).card["files"].keys() == {prior.MODEL_FILE, INT8_MODEL_FILE, WEIGHTS_FILE}
 
 
 @pytest.mark.parametrize(
@@ -90,24 +91,24 @@ def test_int8_takes_vnni(tmp_path, monkeypatch, flags, computes):
 def test_a_processor_without_vnni_is_told_so(quantised_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(processor, "CPUINFO", tmp_path / "missing")
     with pytest.raises(ConfigurationError, match=r"does not compute in int8 .*avx512_vnni, avx_vnni.*: take f32"):
-        make_backend(artefact.load(quantised_folder), "onnxruntime", precision="int8")
+        make_backend(prior.load(quantised_folder), "onnxruntime", precision="int8")
 
 
 @needs_int8
 def test_an_artefact_without_the_graph_says_how_to_make_it(random_artefact):
     with pytest.raises(ConfigurationError, match=r"'random' has no int8 graph .*train quantise --artefact /"):
-        make_backend(artefact.load(random_artefact), "onnxruntime", precision="int8")
+        make_backend(prior.load(random_artefact), "onnxruntime", precision="int8")
 
 
 @needs_int8
 def test_what_was_checked_is_what_runs(quantised_folder, tmp_path):
     folder = shutil.copytree(quantised_folder, tmp_path / "artefact")
-    loaded = artefact.load(folder)
+    loaded = prior.load(folder)
     expected = (folder / INT8_MODEL_FILE).read_bytes()
     with open(folder / INT8_MODEL_FILE, "ab") as file:
         file.write(b"\0")
     with pytest.raises(ArtefactError, match="is corrupt"):
-        artefact.load(folder)
+        prior.load(folder)
     shutil.rmtree(folder)  # another one is published in its place
     assert int8_artefact(loaded).model == expected
 
@@ -116,11 +117,11 @@ def test_what_was_checked_is_what_runs(quantised_folder, tmp_path):
 def test_another_graph_of_the_same_network_takes_the_int8_products_along(quantised_folder, random_artefact, tmp_path):
     from diffusion_mpc_ros.training.quantise import carry_int8_graph
 
-    source, folder = artefact.load(quantised_folder), shutil.copytree(random_artefact, tmp_path / "again")
-    carry_int8_graph(source, artefact.load(folder))
-    carried = artefact.load(folder)
-    assert carried.contents[INT8_MODEL_FILE] == source.contents[INT8_MODEL_FILE]
+    source, folder = prior.load(quantised_folder), shutil.copytree(random_artefact, tmp_path / "again")
+    carry_int8_graph(source, prior.load(folder))
+    carried = prior.load(folder)
+    assert carried.graphs[INT8_MODEL_FILE] == source.graphs[INT8_MODEL_FILE]
     assert carried.card["scores"]["int8"] == source.card["scores"]["int8"]
-    other = artefact.load(Path(__file__).parents[2] / "models" / "go2")
+    other = prior.load(Path(__file__).parents[2] / "models" / "go2")
     with pytest.raises(ArtefactError, match="int8 graph of .* does not fit that of .*train quantise --artefact"):
         carry_int8_graph(other, carried)

@@ -11,8 +11,8 @@ from diffusion_mpc_ros.constraints.registry import feasible_bounds, known_bounds
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError, PlanError
 from diffusion_mpc_ros.core.go2 import JOINT_POS_MAX, JOINT_POS_MIN
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, JOINT_POS, OBSERVATION, PREVIOUS_ACTION
-from diffusion_mpc_ros.diffusion.artefact import ModelDescription
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
+from diffusion_mpc_ros.diffusion.prior import ModelDescription
 from diffusion_mpc_ros.diffusion.sampler import (
     DiffusionSampler,
     Guidance,

@@ -7,7 +7,7 @@ import pytest
 
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.evaluation import caching, execution
 from diffusion_mpc_ros.evaluation.execution import LOOPS, CommandStretch, fixed_latency, score_segment, ticks_of
 from diffusion_mpc_ros.policies.closed_loop import WalkScores

@@ -8,7 +8,7 @@ import pytest
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings, Timing
-from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.diffusion import prior
 from diffusion_mpc_ros.diffusion.inference import has_openvino
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.matrix_products import count_flops, matrix_products
@@ -27,7 +27,7 @@ BACKENDS = ["onnxruntime", "openvino"] if has_openvino() else ["onnxruntime"]
 
 @pytest.fixture(scope="module")
 def shipped():
-    return artefact.load(model_folder("go2"))
+    return prior.load(model_folder("go2"))
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +110,7 @@ def test_constraints_and_no_committed_actions_agree_too(shipped, networks, const
 
 
 def test_the_flops_of_a_plan_are_those_of_the_shipped_network_by_hand(shipped, networks):
-    assert artefact.network_settings(shipped)["denoiser"] == {"kind": "residual_mlp", "width": 512, "blocks": 3}
+    assert shipped.networks["denoiser"] == {"kind": "residual_mlp", "width": 512, "blocks": 3}
     planner = ReferencePlanner(shipped, networks, Timing(), SamplingOptions(candidates=10, sampler="ddim", steps=3))
     rewards = guided([name for name in shipped.description.reward_terms if not TERMS[name].reads])
     products = matrix_products(lambda: planner.plan(standing_request(Timing(), rewards)))
@@ -123,9 +123,9 @@ def test_the_flops_of_a_plan_are_those_of_the_shipped_network_by_hand(shipped, n
 def test_weights_of_another_network_are_refused(shipped):
     with pytest.raises(ArtefactError, match="not those of the network"):
         load_weights(ResidualMLP(12, width=256), shipped)
-    card = {**shipped.card, "training": {}}
-    with pytest.raises(ArtefactError, match="does not say what network"):
-        artefact.network_settings(dataclasses.replace(shipped, card=card))
+    card = {**shipped.card, "networks": {"denoiser": {"kind": "oracle"}}}
+    with pytest.raises(ArtefactError, match="does not describe a denoiser that is known: unknown network 'oracle'"):
+        load_networks(dataclasses.replace(shipped, card=card))
 
 
 def test_cached_steps_are_not_part_of_the_algorithm(shipped, networks):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.evaluation import walk
 from diffusion_mpc_ros.evaluation.walk import WalkConfig
 

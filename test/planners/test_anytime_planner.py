@@ -10,7 +10,7 @@ import pytest
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError, PlanError, TimingError
 from diffusion_mpc_ros.core.types import RewardSettings, Timing
-from diffusion_mpc_ros.diffusion import artefact, inference
+from diffusion_mpc_ros.diffusion import inference, prior
 from diffusion_mpc_ros.diffusion.onnx_backend import OnnxBackend
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners import anytime_planner
@@ -38,7 +38,7 @@ def binds(monkeypatch):
 
 @pytest.fixture
 def make(random_artefact):
-    loaded = artefact.load(random_artefact)
+    loaded = prior.load(random_artefact)
 
     def make(budget=0.03):
         levels = make_ladder(loaded, CONFIG, math.isfinite(budget))
@@ -177,7 +177,7 @@ def test_one_core_is_left_to_the_other_executables(random_artefact, monkeypatch,
         return np.full(plans, 1.0 / planner.config.threads)
 
     monkeypatch.setattr(settings, "plan_times", times)
-    assert measure_threads(artefact.load(random_artefact), CONFIG, cores) == max([1, *tried])
+    assert measure_threads(prior.load(random_artefact), CONFIG, cores) == max([1, *tried])
     assert threads == tried
 
 
@@ -288,7 +288,7 @@ def test_the_quickest_backend_is_taken(random_artefact, monkeypatch, quickest):
     monkeypatch.setattr(settings, "DiffusionMpcPlanner", lambda artefact, config: SimpleNamespace(config=config))
     monkeypatch.setattr(settings, "has_openvino", lambda: True)
     config = replace(CONFIG, backend="auto", threads=0)
-    assert measure_backends(artefact.load(random_artefact), config) == quickest
+    assert measure_backends(prior.load(random_artefact), config) == quickest
     assert sorted(measured) == ["onnxruntime", "openvino"]
 
 
@@ -301,7 +301,7 @@ def test_a_backend_that_computes_wrongly_here_is_left_out(random_artefact, monke
     monkeypatch.setattr(settings, "plan_times", times)
     monkeypatch.setattr(settings, "DiffusionMpcPlanner", lambda artefact, config: SimpleNamespace(config=config))
     monkeypatch.setattr(settings, "has_openvino", lambda: True)
-    loaded, config, broken = artefact.load(random_artefact), replace(CONFIG, backend="auto"), False
+    loaded, config, broken = prior.load(random_artefact), replace(CONFIG, backend="auto"), False
     assert measure_backends(loaded, config) == "onnxruntime"
     broken = True
     with pytest.raises(ArtefactError, match="openvino differs by 40 %"):
@@ -309,7 +309,7 @@ def test_a_backend_that_computes_wrongly_here_is_left_out(random_artefact, monke
 
 
 def test_where_there_is_no_choice_of_a_backend_nothing_is_measured(random_artefact, monkeypatch):
-    loaded = artefact.load(random_artefact)
+    loaded = prior.load(random_artefact)
     assert measure_backends(loaded, replace(CONFIG, precision="bf16")) == "openvino"
     monkeypatch.setattr(settings, "has_openvino", lambda: False)
     assert measure_backends(loaded, CONFIG) == "onnxruntime"

@@ -12,7 +12,7 @@ from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, JOINT_POS_MAX, JOINT_P
 from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.trajectory import JOINT_POS, OBSERVATION, make_observation
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, RobotState, Timing
-from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.diffusion import prior
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 
@@ -33,7 +33,7 @@ COMMITTED = np.tile(DEFAULT_JOINT_POS, (3, 1, 1)) + 0.05
 def make_planner(random_artefact):
     def make(hold_committed=True, timing=PAPER_TIMING, **sampling):
         config = DiffusionMpcConfig(timing, SamplingOptions(**sampling), hold_committed)
-        return DiffusionMpcPlanner(artefact.load(random_artefact), config)
+        return DiffusionMpcPlanner(prior.load(random_artefact), config)
 
     return make
 

@@ -21,7 +21,7 @@ def folder(tmp_path):
 
 def change_card(folder, **changes) -> None:
     card = json.loads((folder / "card.json").read_text())
-    (folder / "card.json").write_text(json.dumps({**card, **changes}))
+    (folder / "card.json").write_text(json.dumps({**card, "model": {**card["model"], **changes}}))
 
 
 def test_the_shipped_demonstrator_heeds_what_its_card_names():
@@ -53,7 +53,6 @@ def test_a_walker_keeps_the_clock():
 @pytest.mark.parametrize(
     ("changes", "cause"),
     [
-        ({"schema_version": 1}, "schema_version 1"),
         ({"joint_order": ["FL_hip_joint"]}, "joint order"),
         ({"gait": {"hop": {"unit": "m", "range": [0.0, 1.0]}}}, "unknown gait parameter 'hop'"),
         ({"gait": {"base_height": {"unit": "cm", "range": [0.2, 0.3]}}}, "range low < high in m"),
@@ -72,7 +71,12 @@ def test_a_card_that_does_not_fit_is_refused(folder, changes, cause):
 def test_a_changed_or_missing_file_is_refused(folder):
     with open(folder / "demonstrator.onnx", "ab") as file:
         file.write(b"x")
-    with pytest.raises(ArtefactError, match="sha256"):
+    with pytest.raises(ArtefactError, match="is corrupt: SHA-256"):
         DemonstratorPolicy(folder)
-    with pytest.raises(ArtefactError, match="not readable"):
+    with pytest.raises(ArtefactError, match="no readable card"):
         DemonstratorPolicy(folder / "nothing")
+
+
+def test_another_kind_of_artefact_is_refused(random_artefact):
+    with pytest.raises(ArtefactError, match="is a prior, a demonstrator is needed"):
+        DemonstratorPolicy(random_artefact)

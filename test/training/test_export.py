@@ -14,7 +14,7 @@ from diffusion_mpc_ros.constraints.kind import FREE_BOUND, PHYSICAL
 from diffusion_mpc_ros.constraints.registry import bounds_in
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, JOINT_POS, JOINT_VEL, PREVIOUS_ACTION
-from diffusion_mpc_ros.diffusion import artefact
+from diffusion_mpc_ros.diffusion import prior
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
@@ -32,13 +32,17 @@ NORMALIZER = Normalizer(RNG.normal(scale=0.3, size=57), RNG.uniform(0.2, 2.0, si
 class Shrink(nn.Module):
     """Predicts a fixed share of the sample: the rest of the step is then worked out by hand."""
 
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("share", torch.tensor(0.5))
+
     def forward(self, tau, row_features):
-        return 0.5 * tau + 0.0 * row_features.sum()
+        return self.share * tau + 0.0 * row_features.sum()
 
 
 @pytest.fixture(scope="module")
 def exported(random_artefact):
-    loaded = artefact.load(random_artefact)
+    loaded = prior.load(random_artefact)
     session = onnxruntime.InferenceSession(
         str(loaded.model_path), session_options(threads=1), providers=["CPUExecutionProvider"]
     )
@@ -139,7 +143,7 @@ def test_an_export_that_is_interrupted_leaves_a_whole_artefact(target, monkeypat
     with monkeypatch.context() as patch, contextlib.suppress(KeyboardInterrupt):
         patch.setattr(target, interrupted)
         export_artefact(Shrink(), NORMALIZER, NoiseSchedule(), metadata, folder)
-    assert artefact.load(folder).identity == identity
+    assert prior.load(folder).identity == identity
 
 
 @pytest.mark.parametrize(
@@ -155,7 +159,7 @@ def test_every_network_exports_with_its_weights_by_name(config, tmp_path):
         nn.init.normal_(parameter, std=0.1)
     metadata = ArtefactMetadata("small", horizon=11, replan_margin=3)
     export_artefact(network, NORMALIZER, NoiseSchedule(), metadata, tmp_path / "small")
-    loaded = artefact.load(tmp_path / "small")
+    loaded = prior.load(tmp_path / "small")
     assert loaded.card["parity_error"] <= export.PARITY_TOLERANCE
     restored = load_weights(build_denoiser(config, rows=12), loaded)
     for name, value in network.state_dict().items():

@@ -12,8 +12,8 @@ import torch
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
-from diffusion_mpc_ros.diffusion.artefact import load
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.training import loop, pretrain, release
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
@@ -150,7 +150,7 @@ def test_training_learns_resumes_and_exports(tmp_path, monkeypatch):
     assert 0.0 < halfway["cpu_seconds"] < checkpoint["cpu_seconds"] and checkpoint["loss"] < halfway["loss"]
     run = json.loads((tmp_path / "run" / METADATA_FILE).read_text())
     assert run["config"]["iterations"] == 80 and run["datasets"] == [{"seed": 0}]
-    release.main(release.ExportConfig(tmp_path / "run", Path("."), tmp_path / "artefact"))
+    release.main(release.ExportConfig(tmp_path / "run", "", tmp_path / "artefact"))
     artefact = load(tmp_path / "artefact")
     assert artefact.description.replan_margin == config.replan_margin == 6
     training = artefact.card["training"]["configuration"]
@@ -182,7 +182,7 @@ def exported(tmp_path_factory):
     folder, other = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
     config, _ = train_a_little(folder), train_a_little(other, seed=4)
     for path in (folder, other):
-        release.main(release.ExportConfig(path / "run", Path("."), path / "artefact"))
+        release.main(release.ExportConfig(path / "run", "", path / "artefact"))
     return config, folder / "artefact", other / "artefact"
 
 

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
+from diffusion_mpc_ros.artefacts import publish
+from diffusion_mpc_ros.artefacts.kinds import WEIGHTS_FILE
 from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.diffusion import artefact
-from diffusion_mpc_ros.diffusion.artefact import METADATA_KEY
+from diffusion_mpc_ros.diffusion import prior
 from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
+from diffusion_mpc_ros.diffusion.prior import METADATA_KEY
 from diffusion_mpc_ros.diffusion.processor import computes_in_int8
 from diffusion_mpc_ros.training import quantise
 from diffusion_mpc_ros.training.quantise import QuantiseConfig, add_int8_graph, main, quantised, recorded_inputs
@@ -106,7 +108,7 @@ def branches(model):
 
 
 def test_only_the_denoiser_of_an_artefact_is_quantised(random_artefact):
-    loaded = artefact.load(random_artefact)
+    loaded = prior.load(random_artefact)
     result = quantised(loaded.model, artefact_inputs(loaded, 0, 5))
     # The fixture's denoiser has two linear layers; rewards and the reward model are in branches.
     assert [node.op_type for node in onnx.load_from_string(result).graph.node].count("QuantizeLinear") == 2
@@ -115,48 +117,57 @@ def test_only_the_denoiser_of_an_artefact_is_quantised(random_artefact):
 
 def test_the_graph_is_added_to_the_card_and_can_be_replaced(random_artefact, tmp_path):
     folder = shutil.copytree(random_artefact, tmp_path / "artefact")
-    loaded = artefact.load(folder)
+    loaded = prior.load(folder)
     for seed in (0, 1000):
         errors = add_int8_graph(loaded, artefact_inputs(loaded, seed, 100), artefact_inputs(loaded, seed + 500, 5))
-        card = artefact.load(folder).card  # the hashes are those of the files
-        assert card["files"].keys() == {artefact.MODEL_FILE, INT8_MODEL_FILE}
+        card = prior.load(folder).card  # the hashes are those of the files
+        assert card["files"].keys() == {prior.MODEL_FILE, INT8_MODEL_FILE, WEIGHTS_FILE}
         assert card["scores"]["int8"] == errors
         assert 1e-4 < errors["x0_error"] < quantise.MAX_ERROR
-    assert card["files"][artefact.MODEL_FILE] == loaded.identity
+    assert card["files"][prior.MODEL_FILE] == loaded.identity
 
 
 def test_the_folder_is_replaced_as_a_whole_and_keeps_what_else_is_in_it(random_artefact, tmp_path, monkeypatch):
     folder = shutil.copytree(random_artefact, tmp_path / "artefact")
     (folder / "NOTES").write_text("mine")
-    loaded = artefact.load(folder)
+    loaded = prior.load(folder)
     inputs = artefact_inputs(loaded, 0, 100), artefact_inputs(loaded, 500, 5)
-    for name in ("write_card", "replaced_folder"):
+    for name in ("card_text", "replaced_folder"):
         with monkeypatch.context() as patch:
-            patch.setattr(quantise, name, interrupted)
+            patch.setattr(publish, name, interrupted)
             with pytest.raises(KeyboardInterrupt):
                 add_int8_graph(loaded, *inputs)
-        assert artefact.load(folder).card == loaded.card and not (folder / INT8_MODEL_FILE).exists()
+        assert prior.load(folder).card == loaded.card and not (folder / INT8_MODEL_FILE).exists()
     add_int8_graph(loaded, *inputs)
     assert (folder / "NOTES").read_text() == "mine"
-    assert INT8_MODEL_FILE in artefact.load(folder).contents
+    assert INT8_MODEL_FILE in prior.load(folder).graphs
 
 
 def interrupted(*_):
     raise KeyboardInterrupt
 
 
+def test_an_artefact_that_took_its_place_meanwhile_is_left(random_artefact, tmp_path):
+    folder = shutil.copytree(random_artefact, tmp_path / "artefact")
+    loaded = prior.load(folder)
+    (folder / WEIGHTS_FILE).write_bytes(b"others")
+    with pytest.raises(ArtefactError, match=f"{WEIGHTS_FILE} is corrupt"):
+        add_int8_graph(loaded, artefact_inputs(loaded, 0, 100), artefact_inputs(loaded, 500, 5))
+    assert (folder / WEIGHTS_FILE).read_bytes() == b"others" and not (folder / INT8_MODEL_FILE).exists()
+
+
 def test_a_network_that_suffers_is_refused_and_the_artefact_left(random_artefact, tmp_path, monkeypatch):
     folder = shutil.copytree(random_artefact, tmp_path / "artefact")
-    loaded = artefact.load(folder)
+    loaded = prior.load(folder)
     monkeypatch.setattr(quantise, "MAX_ERROR", 1e-6)
     with pytest.raises(ArtefactError, match=r"off by .*% of its norm, 0% is allowed; .* is left as it was"):
         add_int8_graph(loaded, artefact_inputs(loaded, 0, 3), artefact_inputs(loaded, 50, 3))
-    assert artefact.load(folder).card == loaded.card
+    assert prior.load(folder).card == loaded.card
     assert not (folder / INT8_MODEL_FILE).exists()
 
 
 def test_walks_are_recorded_guided_and_not_at_every_level(random_artefact):
-    loaded = artefact.load(random_artefact)
+    loaded = prior.load(random_artefact)
     inputs = recorded_inputs(loaded, robots=1, ticks=12, seed=0)
     assert all(each["tau"].shape == (4, 12, 57) and each["row_features"].shape == (12, 3) for each in inputs)
     assert {float(each["guidance_scale"]) for each in inputs} == {0.0, 1.0}
@@ -169,4 +180,4 @@ def test_the_command_adds_the_graph(random_artefact, tmp_path, capsys):
     folder = shutil.copytree(random_artefact, tmp_path / "artefact")
     main(QuantiseConfig(str(folder), robots=1, ticks=6))
     assert f"{folder / INT8_MODEL_FILE}: error of x0 " in capsys.readouterr().out
-    assert INT8_MODEL_FILE in artefact.load(folder).card["files"]
+    assert INT8_MODEL_FILE in prior.load(folder).card["files"]

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 
 import numpy as np
-import onnx
 import pytest
 import torch
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import file_sha256
+from diffusion_mpc_ros.core.files import file_sha256
+from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.training.demonstrator import PpoConfig, export_demonstrator, make_runner
-from diffusion_mpc_ros.training.restored_actor import EXPLORATION_STD, keep_normaliser, restore_actor
+from diffusion_mpc_ros.training.restored_actor import EXPLORATION_STD, actor_weights, keep_normaliser, restore_actor
 from diffusion_mpc_ros.training.walking_env import WalkingEnv, WalkingEnvConfig, action_to_joint_targets
 
 HIDDEN = (16, 8)
@@ -82,38 +82,24 @@ def test_other_hidden_layers_are_refused(exported, make_actor, hidden):
         restore_actor(make_actor(7, hidden).alg.actor, exported[0])
 
 
-def rewritten(folder, target, change):
-    """A copy of the demonstrator with its graph changed, and a card that agrees with it."""
-    model = onnx.load(folder / "demonstrator.onnx")
-    change(model.graph)
-    onnx.save(model, target / "demonstrator.onnx")
-    card = json.loads((folder / "card.json").read_text())
-    card["sha256"]["demonstrator.onnx"] = file_sha256(target / "demonstrator.onnx")
-    (target / "card.json").write_text(json.dumps(card))
-    return target
+def test_the_actor_is_the_one_that_was_exported(exported, make_actor):
+    actor = make_actor(7).alg.actor
+    restore_actor(actor, exported[0])
+    for name, value in actor_weights(exported[1]).items():
+        np.testing.assert_array_equal(actor_weights(actor)[name], value, err_msg=name)
+
+
+def test_the_shipped_weights_are_those_of_the_shipped_graph(make_actor):
+    folder = model_folder("demonstrator")
+    actor = make_actor(7, (256, 192, 128)).alg.actor
+    restore_actor(actor, folder)
+    seen = 0.3 * np.random.default_rng(3).standard_normal((200, 51))
+    targets = DemonstratorPolicy(folder)(seen[:, :45], GaitCommand(*seen[:, 45:49].T), seen[:, 49:])
+    np.testing.assert_allclose(joint_targets(actor, seen), targets, atol=1e-5)
 
 
 def test_files_that_do_not_fit_are_refused(exported, make_actor, tmp_path):
-    folder, actor = exported[0], make_actor(7).alg.actor
-
-    def without_normaliser(graph):
-        division = next(node for node in graph.node if node.op_type == "Div")
-        division.op_type = "Mul"
-
-    with pytest.raises(ConfigurationError, match="no single normaliser .* --initial"):
-        restore_actor(actor, rewritten(folder, tmp_path, without_normaliser))
-    (tmp_path / "demonstrator.onnx").write_bytes((folder / "demonstrator.onnx").read_bytes()[:-1])
-    with pytest.raises(ArtefactError, match="sha256"):
-        restore_actor(actor, tmp_path)
-
-
-def test_the_name_of_the_divisor_does_not_matter(exported, make_actor, tmp_path):
-    def rename(graph):
-        division = next(node for node in graph.node if node.op_type == "Div")
-        next(tensor for tensor in graph.initializer if tensor.name == division.input[1]).name = "scale"
-        division.input[1] = "scale"
-
-    actor = make_actor(7).alg.actor
-    restore_actor(actor, rewritten(exported[0], tmp_path, rename))
-    expected = exported[1].obs_normalizer._std.numpy()
-    np.testing.assert_allclose(actor.obs_normalizer._std.numpy(), expected, rtol=1e-4, atol=1e-6)
+    folder, actor = shutil.copytree(exported[0], tmp_path / "spoiled"), make_actor(7).alg.actor
+    (folder / "weights.safetensors").write_bytes((folder / "weights.safetensors").read_bytes()[:-1])
+    with pytest.raises(ArtefactError, match="weights.safetensors is corrupt"):
+        restore_actor(actor, folder)

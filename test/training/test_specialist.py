@@ -11,8 +11,8 @@ import torch
 from rsl_rl.runners import OnPolicyRunner
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.files import file_sha256
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
-from diffusion_mpc_ros.diffusion.artefact import file_sha256
 from diffusion_mpc_ros.policies.comparison import RobotScores
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
 from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, GaitCommand
@@ -117,8 +117,10 @@ def test_the_best_policy_is_exported_in_the_demonstrators_form(trained, demonstr
     assert policy.has_clock and policy.gait_parameters == GAIT_PARAMETERS
     card = json.loads((trained.output / "card.json").read_text())
     best = json.loads((trained.run_dir / "specialist.json").read_text())["best"]
-    assert (card["kind"], card["objective"], card["measured"]) == ("specialist", "joint_acceleration", best)
-    assert card["iterations"] == best["iterations"] and card["training"]["initial"] == str(demonstrator)
+    assert (card["kind"], card["objective"], card["measured"]) == ("demonstrator", "joint_acceleration", best)
+    assert card["iterations"] == best["iterations"] and card["training"]["configuration"]["initial"] == str(
+        demonstrator
+    )
     assert card["initial_sha256"] == file_sha256(demonstrator / "model_1.pt")
     exported = actor(trained.run_dir / "best.pt")
     done = best["iterations"]

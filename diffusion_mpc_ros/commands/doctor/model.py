@@ -19,9 +19,9 @@ _FASTER = "diffusion-mpc bench planner --parameters candidates=5 tells whether f
 
 def check_artefact(context: Context) -> Finding:
     """Hash, schema and shapes."""
-    from diffusion_mpc_ros.diffusion import artefact
+    from diffusion_mpc_ros.diffusion import prior
 
-    loaded = artefact.load(model_folder(_artefact(context)))
+    loaded = prior.load(model_folder(_artefact(context)))
     return ok(f"{loaded.name}, sha256 {loaded.identity[:12]}..., H = {loaded.description.horizon}")
 
 

@@ -36,7 +36,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.diffusion.artefact import Artefact, load
+from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated
 from diffusion_mpc_ros.evaluation.adaptation.intervals import wilson_interval
@@ -140,7 +140,7 @@ def evaluate_balance(config: Config) -> dict[str, Any]:
     return file.report
 
 
-def _run(config: Config, artefact: Artefact, case: Case, settings: RewardSettings, angle: float) -> Outcomes:
+def _run(config: Config, artefact: Prior, case: Case, settings: RewardSettings, angle: float) -> Outcomes:
     parts = []
     for start in range(0, config.robots, GROUP):
         commands, seed = config.commands()[start : start + GROUP], config.seed + start

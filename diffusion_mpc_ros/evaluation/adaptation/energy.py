@@ -28,7 +28,7 @@ from tqdm import tqdm
 
 from diffusion_mpc_ros.core import go2, rotations
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated
 from diffusion_mpc_ros.evaluation.adaptation.page import publish

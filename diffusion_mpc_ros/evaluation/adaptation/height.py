@@ -34,7 +34,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.diffusion.artefact import Artefact, load
+from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.experiment import Case, ExperimentConfig, drop_outdated
 from diffusion_mpc_ros.evaluation.adaptation.page import publish
@@ -144,7 +144,7 @@ class HeightRun:
 class HeightWalks:
     """Runs of the robots of ``config``; :attr:`unplanned` is made when it is first asked for."""
 
-    def __init__(self, config: Config, artefact: Artefact, composer: RewardComposer) -> None:
+    def __init__(self, config: Config, artefact: Prior, composer: RewardComposer) -> None:
         self._config, self._artefact, self._composer = config, artefact, composer
 
     @cached_property

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from diffusion_mpc_ros.diffusion.artefact import write_text_atomically
+from diffusion_mpc_ros.core.files import write_text_atomically
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.grid import Grid
 

@@ -24,7 +24,7 @@ from tqdm import tqdm
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.diffusion.artefact import Artefact, load
+from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.evaluation.adaptation import report as reports
 from diffusion_mpc_ros.evaluation.adaptation.page import publish
 from diffusion_mpc_ros.evaluation.adaptation.realised_terms import TermMeter, asked_terms
@@ -90,7 +90,7 @@ def evaluate_terms(config: Config) -> dict[str, Any]:
 
 def walk(
     config: Config,
-    artefact: Artefact,
+    artefact: Prior,
     presets: Mapping[str, RewardSettings],
     settings: RewardSettings,
     candidates: int,

@@ -12,8 +12,8 @@ import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import RewardSettings, Timing
-from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.inference import choose_backend
+from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, BatchController
@@ -67,7 +67,7 @@ class LoopConfig:
         commands[:, 0] = np.random.default_rng(self.seed).uniform(*self.forward, size=self.robots)
         return commands
 
-    def head(self, artefact: Artefact, **settings: Any) -> dict[str, Any]:
+    def head(self, artefact: Prior, **settings: Any) -> dict[str, Any]:
         """What all rows of a report have in common: ``artefact`` (SHA-256) and ``config``."""
         names = ("robots", "ticks", "timing", "forward", "survivors", "seed")
         config = {name: getattr(self, name) for name in names}
@@ -95,7 +95,7 @@ class TableConfig(LoopConfig):
 
 def planning_controller(
     config: LoopConfig,
-    artefact: Artefact,
+    artefact: Prior,
     settings: Callable[[int], RewardSettings],
     *,
     candidates: int,
@@ -123,7 +123,7 @@ class Walks:
     def __init__(
         self,
         config: LoopConfig,
-        artefact: Artefact,
+        artefact: Prior,
         measures: Mapping[str, Any],
         make_meter: MakeMeter = PenaltyMeter,
     ) -> None:

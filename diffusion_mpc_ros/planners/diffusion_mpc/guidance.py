@@ -7,7 +7,7 @@ import numpy as np
 from diffusion_mpc_ros.constraints.registry import feasible_bounds, kind_of, release_observation
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.diffusion.artefact import ModelDescription
+from diffusion_mpc_ros.diffusion.prior import ModelDescription
 from diffusion_mpc_ros.diffusion.sampler import Guidance
 from diffusion_mpc_ros.rewards.following import check_followed, parameters_of
 from diffusion_mpc_ros.rewards.registry import get_term

@@ -5,9 +5,9 @@ from __future__ import annotations
 import functools
 from dataclasses import replace
 
-from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.inference import make_backend
+from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 
@@ -41,7 +41,7 @@ def sampling_levels(configured: SamplingOptions) -> tuple[SamplingOptions, ...]:
     return tuple(levels)
 
 
-def make_ladder(artefact: Artefact, config: DiffusionMpcConfig, levels: bool = True) -> list[DiffusionMpcPlanner]:
+def make_ladder(artefact: Prior, config: DiffusionMpcConfig, levels: bool = True) -> list[DiffusionMpcPlanner]:
     """A planner for each level, all on one set of weights; without ``levels`` that of ``config`` alone.
 
     Raises what :class:`DiffusionMpcPlanner` raises.

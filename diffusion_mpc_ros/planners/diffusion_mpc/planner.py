@@ -11,9 +11,9 @@ import numpy as np
 from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState, Timing
-from diffusion_mpc_ros.diffusion.artefact import Artefact
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.inference import make_backend
+from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.diffusion.sampler import DiffusionSampler, SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc.guidance import make_guidance, predicted_outcomes
 
@@ -41,7 +41,7 @@ class DiffusionMpcPlanner:
 
     name = NAME
 
-    def __init__(self, artefact: Artefact, config: DiffusionMpcConfig, backend: StepBackend | None = None) -> None:
+    def __init__(self, artefact: Prior, config: DiffusionMpcConfig, backend: StepBackend | None = None) -> None:
         """Load the artefact's graph, unless ``backend`` has it already.
 
         Raises :class:`TimingError` for another horizon, and what :func:`make_backend` raises.

@@ -12,9 +12,9 @@ from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError, Dif
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.settings import setting
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion import artefact
-from diffusion_mpc_ros.diffusion.artefact import Artefact
+from diffusion_mpc_ros.diffusion import prior
 from diffusion_mpc_ros.diffusion.inference import BACKENDS, PRECISIONS, has_openvino
+from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.anytime_planner import Ladder
 from diffusion_mpc_ros.planners.diffusion_mpc.ladder import make_ladder
@@ -66,7 +66,7 @@ def make(settings: DiffusionMpcSettings, timing: Timing, budgeted: bool) -> Ladd
 
     Raises :class:`ArtefactError`, :class:`ConfigurationError` or :class:`TimingError`.
     """
-    loaded = artefact.load(model_folder(settings.artefact))
+    loaded = prior.load(model_folder(settings.artefact))
     is_settled = settings.precision == SETTLED_PRECISION
     config = DiffusionMpcConfig(
         timing=timing,
@@ -96,7 +96,7 @@ def make(settings: DiffusionMpcSettings, timing: Timing, budgeted: bool) -> Ladd
     return Ladder(levels, ", ".join(parts), quick)
 
 
-def measure(loaded: Artefact, config: DiffusionMpcConfig) -> DiffusionMpcConfig:
+def measure(loaded: Prior, config: DiffusionMpcConfig) -> DiffusionMpcConfig:
     """Return ``config`` with the backend and the threads that measurement finds best, where they are left to it."""
     if config.backend == MEASURED_BACKEND:
         config = replace(config, backend=measure_backends(loaded, config))
@@ -105,7 +105,7 @@ def measure(loaded: Artefact, config: DiffusionMpcConfig) -> DiffusionMpcConfig:
     return config
 
 
-def measure_backends(loaded: Artefact, config: DiffusionMpcConfig) -> str:
+def measure_backends(loaded: Prior, config: DiffusionMpcConfig) -> str:
     """The backend that plans quickest on this machine, of those that know the precision and compute rightly here.
 
     Raises what :class:`DiffusionMpcPlanner` raises where none does.
@@ -129,7 +129,7 @@ def measure_backends(loaded: Artefact, config: DiffusionMpcConfig) -> str:
     return min(times, key=lambda name: times[name])
 
 
-def measure_threads(loaded: Artefact, config: DiffusionMpcConfig, cores: int) -> int:
+def measure_threads(loaded: Prior, config: DiffusionMpcConfig, cores: int) -> int:
     """The number of threads to plan with on ``cores`` cores; one is left to the other executables."""
     rewards = guided(loaded.description.reward_terms)
     counts = [2**power for power in range(cores.bit_length()) if 2**power <= max(cores - 1, 1)]

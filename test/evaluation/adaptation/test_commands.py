@@ -9,7 +9,7 @@ import pytest
 
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.evaluation.adaptation import compose, report, table, walks
 from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
 from diffusion_mpc_ros.policies.objectives import (

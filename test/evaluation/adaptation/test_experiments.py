@@ -11,7 +11,7 @@ import pytest
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.parameters import Parameter
-from diffusion_mpc_ros.diffusion.artefact import load
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.evaluation.adaptation import balance, energy, height
 from diffusion_mpc_ros.evaluation.adaptation.experiment import Case
 from diffusion_mpc_ros.policies.objectives import make_composer

@@ -11,10 +11,11 @@ import pytest
 
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.core.files import file_sha256
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import COMMAND, PREVIOUS_ACTION
-from diffusion_mpc_ros.diffusion.artefact import file_sha256, load
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.evaluation.adaptation import report
 from diffusion_mpc_ros.evaluation.adaptation.policies import policy_cells
 from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
@@ -93,7 +94,7 @@ def test_a_policy_that_has_changed_is_measured_again(evaluate, specialists):
     changed.doc_string = "another"
     onnx.save_model(changed, model)
     text = json.loads(card.read_text())
-    card.write_text(json.dumps({**text, "sha256": {model.name: file_sha256(model)}}))
+    card.write_text(json.dumps({**text, "files": {**text["files"], model.name: file_sha256(model)}}))
     rows, walked = evaluate()
     assert walked == ["no planning", "energy specialist"] and len(rows) == 3
     assert rows[2]["policy_sha256"] == file_sha256(model) and rows[:2] == first[:2]

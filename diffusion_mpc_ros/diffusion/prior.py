@@ -1,21 +1,19 @@
-"""The model artefact: a folder with ``model.onnx`` and ``card.json``; nothing in it is unpickled.
+"""The prior of Diffusion-MPC: an artefact whose graph is the guided step.
 
 The card's ``model`` part is everything that sampling depends on (:class:`ModelDescription`) and is also stored inside
-the ONNX file, so the SHA-256 of ``model.onnx`` is the artefact's identity: scores may be added to the card later
-without making it another model.
+the ONNX file.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from diffusion_mpc_ros.artefacts.artefact import Artefact, check_file, check_kind, load_artefact
+from diffusion_mpc_ros.artefacts.card import read_card
+from diffusion_mpc_ros.artefacts.kinds import PRIOR
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.core.files import read_folder
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, JOINT_NAMES, WALKING_KD, WALKING_KP
@@ -23,15 +21,10 @@ from diffusion_mpc_ros.core.trajectory import OBSERVATION_FIELDS, ROW_DIM
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 
-SCHEMA_VERSION = 3
-CARD_FILE, MODEL_FILE = "card.json", "model.onnx"
+MODEL_FILE = PRIOR.main
 METADATA_KEY = "diffusion_mpc_ros.model"
 # Of any size in a card; beyond it is a mistake that would only fill the memory.
 MAX_SIZE = 10_000
-# What ONNX calls the path of another file that holds a tensor's numbers.
-EXTERNAL_DATA = b"location"
-# The networks of a guided step; the exporter names their parameters `<network>.<parameter>`.
-DENOISER, REWARD_MODEL = "denoiser", "reward_model"
 ACTION_MEANING = "absolute joint position target [rad]"
 
 # Inputs of the guided step before bounds and reward parameters; "batch" is the number of trajectories.
@@ -161,24 +154,11 @@ class ModelDescription:
 
 
 @dataclass(frozen=True)
-class Artefact:
-    """A checked artefact: ``description`` to sample with, ``card`` as read.
+class Prior(Artefact):
+    """An artefact of the kind prior: ``description`` to sample with, ``model`` the graph to run."""
 
-    ``contents`` holds the files that the card lists, ``model`` is the graph to run and ``identity`` the SHA-256 of
-    :data:`MODEL_FILE`: what was checked is what runs.
-    """
-
-    path: Path
-    card: dict[str, Any]
     description: ModelDescription
-    identity: str
     model: bytes = field(repr=False)
-    contents: dict[str, bytes] = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        """The artefact's name."""
-        return self.card["name"]
 
     @property
     def model_path(self) -> Path:
@@ -186,102 +166,28 @@ class Artefact:
         return self.path / MODEL_FILE
 
 
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file, hexadecimal."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
+def load(path: str | Path) -> Prior:
+    """Read and check the prior in folder ``path``.
 
-
-def canonical_json(data: Any) -> str:
-    """One text per value: sorted keys, no spaces, exact floats; refuses NaN and infinity with ValueError."""
-    return json.dumps(data, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def load(path: str | Path) -> Artefact:
-    """Read and check the artefact in folder ``path``; one that is replaced meanwhile is read again.
-
-    Raises :class:`ArtefactError` for a missing or unreadable card, another schema, a file whose SHA-256 differs, a
-    model that takes numbers from other files, or a layout, joint order, gain, shape or normaliser that does not fit
-    this controller.
+    Raises :class:`ArtefactError` as :func:`load_artefact` does, and for a layout, joint order, gain, shape or
+    normaliser that does not fit this controller.
     """
-    return read_folder(Path(path), _load)
+    artefact = load_artefact(path, PRIOR)
+    description = ModelDescription.from_json(artefact.card["model"])
+    return Prior(artefact.path, artefact.card, artefact.graphs, description, artefact.graphs[MODEL_FILE])
 
 
-def _load(path: Path) -> Artefact:
-    try:
-        card = json.loads((path / CARD_FILE).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ArtefactError(f"no readable card in the model artefact {str(path)!r}: {error}") from None
-    except (ValueError, RecursionError) as error:
-        raise ArtefactError(f"{path / CARD_FILE} is not valid JSON: {error}") from None
-    card = card if isinstance(card, dict) else {}
-    missing = [key for key in ("schema_version", "name", "model", "files") if key not in card]
-    if missing:
-        raise ArtefactError(f"{path / CARD_FILE} lacks {', '.join(missing)}")
-    if card["schema_version"] != SCHEMA_VERSION:
-        raise ArtefactError(f"{path} has card schema {card['schema_version']!r}, this version reads {SCHEMA_VERSION}")
-    if not isinstance(card["files"], dict) or MODEL_FILE not in card["files"]:
-        raise ArtefactError(f"{path / CARD_FILE} does not list the file {MODEL_FILE!r}")
-    contents = {name: _read(path, name, expected) for name, expected in card["files"].items()}
-    description = ModelDescription.from_json(card["model"])
-    return Artefact(path, card, description, card["files"][MODEL_FILE], contents[MODEL_FILE], contents)
+def read_description(path: str | Path) -> tuple[str, ModelDescription]:
+    """Return identity and description of the prior in ``path`` without keeping its files; their SHA-256 is checked.
 
-
-def _read(folder: Path, name: str, sha256: str) -> bytes:
-    """A file of the artefact, checked; none may refer to another one, which nobody has checked."""
-    try:
-        content = (folder / name).read_bytes() if Path(name).name == name else None
-    except (OSError, ValueError):  # ValueError: a name with a null byte
-        content = None
-    if content is None:
-        raise ArtefactError(f"the model artefact {str(folder)!r} lacks its file {name!r}")
-    actual = hashlib.sha256(content).hexdigest()
-    if actual != sha256:
-        raise ArtefactError(f"{folder / name} is corrupt: SHA-256 {actual}, its card says {sha256}")
-    if EXTERNAL_DATA in content:
-        raise ArtefactError(f"{folder / name} takes numbers from other files (ONNX external data); store them in it")
-    return content
-
-
-def network_settings(artefact: Artefact) -> dict[str, dict[str, Any]]:
-    """How the artefact's networks were built, by name, from its card: the denoiser, and the reward model if it has one.
-
-    Raises :class:`ArtefactError` when that is not there.
+    For whoever follows its plans and must not be held up: each file is read piece by piece. Raises as :func:`load`.
     """
-    try:
-        training = artefact.card["training"]["configuration"]
-        settings = {DENOISER: dict(training["config"]["network"])}
-        if REWARD_MODEL in training:
-            settings[REWARD_MODEL] = dict(training[REWARD_MODEL]["config"]["network"])
-    except (KeyError, TypeError):
-        raise ArtefactError(f"the card of {artefact.path} does not say what network was trained") from None
-    return settings
 
+    def read(folder: Path) -> tuple[str, ModelDescription]:
+        card = read_card(folder)
+        check_kind(folder, card, PRIOR)
+        for name, sha256 in card["files"].items():
+            check_file(folder, name, sha256)
+        return card["files"][PRIOR.main], ModelDescription.from_json(card["model"])
 
-def write_text_atomically(path: Path, text: str) -> None:
-    """Replace ``path`` with ``text`` in one step."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-
-
-def write_card(path: Path, card: Mapping[str, Any]) -> None:
-    """Write ``card`` into the folder ``path``, atomically."""
-    write_text_atomically(Path(path) / CARD_FILE, json.dumps(card, indent=1, allow_nan=False) + "\n")
-
-
-def add_scores(path: str | Path, scores: Mapping[str, Any]) -> None:
-    """Merge measured ``scores`` into the card; the artefact's identity stays."""
-    artefact = load(path)
-    write_card(artefact.path, {**artefact.card, "scores": {**artefact.card.get("scores", {}), **scores}})
+    return read_folder(Path(path), read)

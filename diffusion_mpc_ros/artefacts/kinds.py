@@ -1,0 +1,55 @@
+"""The kinds of artefacts: what files each is made of, and which networks its weights hold.
+
+A new kind is an entry here, and whoever trains and uses it; loading, checking and publishing are the same for all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from diffusion_mpc_ros.core.errors import ArtefactError
+
+WEIGHTS_FILE = "weights.safetensors"
+# Networks by the names that cards, weights and the constants of a graph use.
+DENOISER, REWARD_MODEL, ACTOR = "denoiser", "reward_model", "actor"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of artefact.
+
+    ``main``: the file whose SHA-256 is the identity of an artefact; ``variants``: graphs that compute the same, which
+    one may have beside it. ``networks``: those of every artefact of the kind, ``optional`` those that one may have.
+    """
+
+    name: str
+    summary: str
+    main: str
+    variants: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files of every artefact of the kind."""
+        return tuple(dict.fromkeys((self.main, WEIGHTS_FILE)))
+
+
+PRIOR = Kind(
+    "prior",
+    "trajectory model of Diffusion-MPC, with its rewards in one graph",
+    "model.onnx",
+    ("model_int8.onnx",),
+    (DENOISER,),
+    (REWARD_MODEL,),
+)
+DEMONSTRATOR = Kind("demonstrator", "policy trained by PPO", "demonstrator.onnx", networks=(ACTOR,))
+REWARD = Kind("reward_model", "what rewards read beyond a trajectory", WEIGHTS_FILE, networks=(REWARD_MODEL,))
+KINDS = {kind.name: kind for kind in (PRIOR, DEMONSTRATOR, REWARD)}
+
+
+def get_kind(name: object) -> Kind:
+    """Return the kind called ``name``; raises :class:`ArtefactError` listing the kinds."""
+    if not isinstance(name, str) or name not in KINDS:
+        raise ArtefactError(f"unknown kind of artefact {name!r}; kinds: {', '.join(KINDS)}")
+    return KINDS[name]
