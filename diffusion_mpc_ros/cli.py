@@ -124,6 +124,21 @@ COMMANDS = Group(
                 "undo": Command("go back by one change", "commands.rewards", "undo", "UndoConfig", joins=ROBOT),
             },
         ),
+        "artefact": Group(
+            "model artefacts: list, show, check, load into a running planner",
+            {
+                "list": Command("what there is in models/", "commands.artefact", "list_artefacts", "ListConfig"),
+                "show": Command("what it is and where it comes from", "commands.artefact", "show", "ShowConfig"),
+                "check": Command("hashes, card, graphs and weights", "commands.artefact", "check", "CheckConfig"),
+                "load": Command(
+                    "plan with another one while the robot walks",
+                    "commands.artefact",
+                    "load",
+                    "LoadConfig",
+                    joins=ROBOT,
+                ),  # fmt: skip
+            },
+        ),
         "release": Command("make the robot lie down and its own controller let go of the motors", "commands.release"),
         "doctor": Command("check machine, network, ROS, robot and model: what to mend", "commands.doctor"),
         "bench": Group(

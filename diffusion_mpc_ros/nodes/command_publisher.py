@@ -1,7 +1,8 @@
 """The node ``command_publisher``: plans in, ``rt/lowcmd`` out, the safety supervisor in between.
 
 Publishes ``joint_command``, ``/diagnostics`` and, where control_msgs is installed, ``~/controller_state``. Services
-(std_srvs/Trigger): ``~/stand_up``, ``~/walk``, ``~/sit_down``, ``~/damp``, ``~/clear_fault``, ``~/e_stop``. Listens to
+(std_srvs/Trigger): ``~/stand_up``, ``~/walk``, ``~/sit_down``, ``~/damp``, ``~/clear_fault``, ``~/e_stop``;
+``~/check_artefact``, which the planner asks before it uses another model. Listens to
 ``e_stop`` (std_msgs/Bool: true asserts an emergency stop, false releases that publisher's own; the fault stays),
 ``cmd_vel`` and ``joy``: who may move the robot is decided here (control/authority.py), and said in ``joint_command``.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from diagnostic_msgs.msg import DiagnosticStatus
 from diffusion_mpc_msgs.msg import Plan as PlanMessage
+from diffusion_mpc_msgs.srv import CheckArtefact
 
 from diffusion_mpc_ros.control.authority import VelocityAuthority
 from diffusion_mpc_ros.control.gamepad import describe_buttons
@@ -21,6 +23,7 @@ from diffusion_mpc_ros.core.types import Plan
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.profile import RobotProfile
 from diffusion_mpc_ros.nodes import command_reporting
+from diffusion_mpc_ros.nodes.checked_artefact import CheckedArtefact
 from diffusion_mpc_ros.nodes.command_services import Autostart, CommandServices
 from diffusion_mpc_ros.nodes.command_topics import CommandTopics
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop
@@ -34,6 +37,7 @@ from diffusion_mpc_ros.nodes.robot_domain import join, link_options, robot_profi
 from diffusion_mpc_ros.nodes.robot_link import RobotLink
 from diffusion_mpc_ros.nodes.runtime import run
 from diffusion_mpc_ros.nodes.settings import CommandPublisherSettings
+from diffusion_mpc_ros.nodes.side_services import SideServices
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
 
 AUTOSTART_PERIOD, WAITING_PERIOD = 1.0, 5.0
@@ -52,7 +56,8 @@ class CommandPublisher(ManagedNode):
         profile = robot_profile(given)
         timing = given.timing
         settings = load_safety_settings(config_file("safety.yaml"))
-        self._artefact, artefact_error = command_reporting.check_artefact(given.artefact, timing)
+        any_margin = given.replan_margin is None
+        self._artefact = CheckedArtefact(given.artefact, timing, any_margin)
         self._topics = CommandTopics(self)
         # The loop's thread inherits it; the others hold the interpreter's lock now and then and must not be held up.
         self._realtime = schedule_realtime(given.realtime_priority)
@@ -63,14 +68,16 @@ class CommandPublisher(ManagedNode):
         operator = OperatorSide(inputs, self._operator.read, self._operator.read_stops)
         self._link = RobotLink(self._domain, link_options(given, settings.watchdog_timeout, profile), self.fail)
         self._loop = ControlLoop(
-            self._domain, self._link, settings, timing, self._topics.add, self.fail, operator, artefact_error,
-            margin_from_plans=given.replan_margin is None,
+            self._domain, self._link, settings, timing, self._topics.add, self.fail, operator, self._artefact.error,
+            margin_from_plans=any_margin,
         )  # fmt: skip
         self.intake.subscribe(PlanMessage, "plan", self._decode, self._loop.add, RELIABLE)
         CommandServices(self, self._loop, self._operator.asserting)
+        self._side_services = SideServices(self, "checks")
+        self._side_services.serve(CheckArtefact, f"{self.get_name()}/check_artefact", self._artefact.offer)
         autostart = Autostart(self._loop, given.autostart)
         self.every(AUTOSTART_PERIOD, lambda: autostart.request_next(self._mode()))
-        self._greet(given, profile, artefact_error)
+        self._greet(given, profile)
 
     @property
     def ended(self) -> bool:
@@ -87,25 +94,26 @@ class CommandPublisher(ManagedNode):
 
     def close(self) -> None:
         """Damp, then leave the robot's topics."""
+        self._side_services.close()
         self._loop.close()
         self._operator.close()
         self.log_lines()
         self._domain.close()
 
-    def _greet(self, given: CommandPublisherSettings, profile: RobotProfile, artefact_error: str) -> None:
+    def _greet(self, given: CommandPublisherSettings, profile: RobotProfile) -> None:
         log = self.get_logger()
         log.info(f"gamepad (Unitree remote, topic joy):\n{describe_buttons()}")
         if profile.missing:
             log.warning(f"robot {profile.name!r} is a simulator without {', '.join(sorted(profile.missing))}")
         if given.dry_run:
             log.warning("dry run: commands go to rt/lowcmd_dry_run, no motor moves")
-        if artefact_error:
-            log.error(artefact_error)
+        if self._artefact.error:
+            log.error(self._artefact.error)
         if given.realtime_priority and not self._realtime:
             log.info("no real-time scheduling (CAP_SYS_NICE, rtprio limit): other load delays commands")
 
     def _decode(self, message: PlanMessage) -> Plan:
-        command_reporting.check_identity(message, self._artefact)
+        self._artefact.check(message)
         return read_plan(message)
 
     def _mode(self) -> Mode | None:

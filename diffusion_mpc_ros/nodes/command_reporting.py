@@ -1,4 +1,4 @@
-"""What command_publisher says of itself, and the model artefact that its plans must come from."""
+"""What command_publisher says of itself."""
 
 from __future__ import annotations
 
@@ -6,44 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from diffusion_mpc_msgs.msg import Plan
 
 from diffusion_mpc_ros.control import checks
 from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.modes import Mode
-from diffusion_mpc_ros.core.errors import ArtefactError, PlanError
-from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.types import LowState, Timing
-from diffusion_mpc_ros.diffusion import prior
+from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop
 from diffusion_mpc_ros.nodes.control_step import ControlStep
-
-
-def check_artefact(name: str, timing: Timing) -> tuple[str, str]:
-    """Identity (SHA-256) of the artefact ``name``, and why it must not be used, "" when it may.
-
-    Both are empty for an empty name: a planner without a model.
-    """
-    if not name:
-        return "", ""
-    try:
-        loaded = prior.load(model_folder(name))
-    except ArtefactError as error:
-        return "", f"the model artefact fails its check: {error}"
-    horizon = loaded.description.horizon
-    if horizon != timing.horizon:
-        text = f"the model artefact {name!r} plans H = {horizon} rows, command_publisher executes {timing.horizon}"
-        return loaded.identity, text
-    return loaded.identity, ""
-
-
-def check_identity(message: Plan, identity: str) -> None:
-    """Raise PlanError when the plan comes from another artefact than the one that was checked."""
-    if identity and message.artefact != identity:
-        raise PlanError(
-            f"the plan for tick {message.start_tick} comes from the artefact {message.artefact[:12]!r}..., "
-            f"checked was {identity[:12]!r}...; give planner and command_publisher the same parameter artefact"
-        )
 
 
 def _robot_warning(lowstate: LowState | None, link: LinkStatus) -> str:

@@ -92,15 +92,15 @@ class GraphClient:
         finally:
             self._node.destroy_client(client)
 
-    def call(self, service_type: type, name: str, request: Any) -> Any:
-        """Return the answer of a service; raises OperatorError when none comes in time."""
+    def call(self, service_type: type, name: str, request: Any, timeout: float = SERVICE_TIMEOUT) -> Any:
+        """Return the answer of a service; raises OperatorError when none comes within ``timeout`` [s]."""
         with self.service(service_type, name) as call:
             done = threading.Event()
             future = call(request)
             future.add_done_callback(lambda _: done.set())
-            if not done.wait(SERVICE_TIMEOUT):
+            if not done.wait(timeout):
                 name = self._node.resolve_service_name(name)
-                raise OperatorError(f"service {name!r} did not answer within {SERVICE_TIMEOUT:.0f} s")
+                raise OperatorError(f"service {name!r} did not answer within {timeout:.0f} s")
             return future.result()
 
     def _spin(self) -> None:

@@ -1,5 +1,6 @@
 """The node ``planner``: robot states, velocity commands and reward weights in, plans out.
 
+Serves ``load_artefact``: another model artefact while the robot walks (nodes/artefact_loading.py).
 It follows the velocity that command_publisher says in ``joint_command``: that of whoever holds the robot.
 Publishes ``plan``, ``predicted_trajectory`` (trajectory_msgs/JointTrajectory), ``predicted_feet`` (MarkerArray) and
 ``/diagnostics`` with the plan latency and the level that the time budget leaves (planners/anytime.py). Refuses to start
@@ -20,6 +21,7 @@ from diffusion_mpc_ros.control.heard_command import HeardCommand
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState
+from diffusion_mpc_ros.nodes.artefact_loading import ArtefactLoading
 from diffusion_mpc_ros.nodes.conversions.joint_commands import read_joint_command
 from diffusion_mpc_ros.nodes.conversions.rewards import read_reward_settings
 from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
@@ -53,6 +55,8 @@ class PlannerNode(ManagedNode):
         self._failures = 0
         self._plans = PlanPublisher(self, frame_prefix(self, settings.frame_prefix) + settings.base_frame)
         self._loop = PlanningLoop(self._planner, self._publish, self._on_failure, self._show)
+        priority = settings.realtime_priority if realtime else 0
+        self._loading = ArtefactLoading(self, self._planner, lambda: self._rewards, priority)
         # Before the first of them, which may come at once.
         self._composer = RewardComposer({}, CONSTRAINTS, check=check_feasible)
         take = self.intake.subscribe
@@ -62,6 +66,7 @@ class PlannerNode(ManagedNode):
 
     def close(self) -> None:
         """Stop planning."""
+        self._loading.close()
         self._loop.close()
 
     def _settle(self, priority: str) -> None:

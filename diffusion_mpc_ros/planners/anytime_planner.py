@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diffusion_mpc_ros.core.errors import PlanError
+from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.planners.anytime import LevelController, Trial, choose_level, first_level
 from diffusion_mpc_ros.planners.base import Planner
@@ -30,24 +31,36 @@ class Ladder:
     """One planner at several levels, the best and slowest first; ``description``: what they have in common.
 
     ``quick``: levels that are to be tried with a plan every tick before all others; by default the first one.
+    ``on(artefact)``: the same ladder on another model artefact; None for a planner without one.
     """
 
     levels: Sequence[Planner]
     description: str = ""
     quick: Sequence[Planner] = ()
+    on: Callable[[str], Ladder] | None = None
 
 
 class AnytimePlanner(Planner):
     """Changes its level between two plans, and its timing with it.
 
     ``budgets (L,)`` [s]: what a plan may take at each level, infinite for a planner that stays at the first one.
-    ``configured``: the level that was asked for; those before it are better than that.
+    ``configured``: the level that was asked for; those before it are better than that. ``make``: of another ladder the
+    planner that this one is of its own.
     """
 
-    def __init__(self, ladder: Ladder, budgets: Sequence[float] | None = None, configured: int = 0) -> None:
+    def __init__(
+        self,
+        ladder: Ladder,
+        budgets: Sequence[float] | None = None,
+        configured: int = 0,
+        make: Callable[[Ladder], AnytimePlanner] | None = None,
+    ) -> None:
         self.ladder, self.configured = ladder, configured
         self.levels: Sequence[Planner] = ladder.levels
         self.budgets = [math.inf] * len(self.levels) if budgets is None else list(budgets)
+        self._make = make or AnytimePlanner
+        self._successor: AnytimePlanner | None = None
+        self._in_use = threading.Event()
         best = self.levels[0]
         self.name, self.identity = best.name, best.identity
         self.provides, self.reward_terms = best.provides, best.reward_terms
@@ -76,6 +89,8 @@ class AnytimePlanner(Planner):
 
     def plan(self, request: PlanRequest) -> Plan:
         """Plan at the present level; its time decides on the next one's. With what it was made with as facts."""
+        if self._successor is not None:
+            self._become(self._successor)
         level, start = self.level, time.perf_counter()
         plan = self.levels[level].plan(request)
         plan_time = time.perf_counter() - start
@@ -117,13 +132,7 @@ class AnytimePlanner(Planner):
         where something disturbs. Raises :class:`TimingError` when even the last level is too slow for the timing.
         """
         rewards = guided(self.reward_terms)
-        costs = np.array([self._cost(planner, rewards) for planner in self.levels])
-        # As shares of the budgets, in which every further level costs less: one that does not is as good as none.
-        budgets = np.where(np.isfinite(self.budgets), self.budgets, 1.0)
-        shares = np.maximum.accumulate((costs / budgets)[::-1])[::-1]
-        costs = (shares * budgets).tolist()
-        # What is longer than the budget at the last level may still be in time.
-        limits = [*self.budgets[:-1], self.levels[-1].timing.plan_time_limit]
+        shares, costs, limits = self._measure(rewards)
         best_possible = first_level(costs, limits)
 
         def measure(level: int, limit: float) -> np.ndarray:
@@ -134,8 +143,64 @@ class AnytimePlanner(Planner):
         while (best.over or best.level > best_possible) and time.monotonic() < deadline:
             best = min(best, choose_level(measure, costs, limits))
         self.levels[best.level].timing.check_plan_time(best.p99)
-        self.controller = LevelController(shares.tolist(), 1.0, best.level)
+        self.controller = LevelController(shares, 1.0, best.level)
         return best
+
+    def on(self, artefact: str) -> AnytimePlanner:
+        """The same planner on another model artefact, not warmed up; this one goes on as it is.
+
+        Raises :class:`ConfigurationError` for a planner without one, or where another number of levels comes of it;
+        what loading raises.
+        """
+        if self.ladder.on is None:
+            raise ConfigurationError(f"the planner {self.name!r} has no model artefact that could be another one")
+        successor = self._make(self.ladder.on(artefact))
+        if len(successor.levels) != len(self.levels):
+            raise ConfigurationError(
+                f"{artefact} makes {len(successor.levels)} levels, the planner has {len(self.levels)}: it lacks the "
+                "int8 graph that is in use, or has one more"
+            )
+        return successor
+
+    def prepare(self, level: int) -> None:
+        """Do the one-time work of every level while others plan; then begin at ``level``, or below where it needs to.
+
+        Raises :class:`TimingError` when the best that it has time for is too slow for its timing.
+        """
+        shares, costs, limits = self._measure(guided(self.reward_terms))
+        level = max(level, first_level(costs, limits))
+        self.levels[level].timing.check_plan_time(costs[level])
+        self.controller = LevelController(shares, 1.0, level)
+
+    def succeed(self, successor: AnytimePlanner, timeout: float = 1.0) -> bool:
+        """Let the next plan be made by ``successor``, prepared; from any thread, while this planner plans.
+
+        -> whether that plan is begun within ``timeout`` [s]. What this one planned with is then the successor's: it
+        ends with that, not in the thread that plans.
+        """
+        self._successor = successor
+        return successor._in_use.wait(timeout)
+
+    def _become(self, successor: AnytimePlanner) -> None:
+        """In the thread that plans, between two plans: identity and plans change together."""
+        self._successor, before = None, self.controller
+        self.levels, successor.levels = successor.levels, self.levels
+        self.ladder, self.name, self.identity = successor.ladder, successor.name, successor.identity
+        self.provides, self.reward_terms = successor.provides, successor.reward_terms
+        self.controller = successor.controller
+        self.controller.level = max(before.level, self.controller.level)
+        self.controller.degraded, self.controller.overruns = before.degraded, before.overruns
+        successor._in_use.set()
+
+    def _measure(self, rewards: RewardSettings) -> tuple[list[float], list[float], list[float]]:
+        """Undisturbed plan time of each level, as shares of the budgets and in [s], and what it may take [s]."""
+        costs = np.array([self._cost(planner, rewards) for planner in self.levels])
+        # As shares of the budgets, in which every further level costs less: one that does not is as good as none.
+        budgets = np.where(np.isfinite(self.budgets), self.budgets, 1.0)
+        shares = np.maximum.accumulate((costs / budgets)[::-1])[::-1]
+        # What is longer than the budget at the last level may still be in time.
+        limits = [*self.budgets[:-1], self.levels[-1].timing.plan_time_limit]
+        return shares.tolist(), (shares * budgets).tolist(), limits
 
     @staticmethod
     def _cost(planner: Planner, rewards: RewardSettings) -> float:

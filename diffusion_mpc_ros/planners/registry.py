@@ -64,14 +64,17 @@ def make_planner(settings: PlanningSettings, own: Settings) -> AnytimePlanner:
     """
     timing, settled = settings.timing, settings.replan_margin is None
     budget = plan_time_budget(settings.time_budget_ms, timing)
-    ladder = _factory(settings.planner)(own, timing, math.isfinite(budget))
-    quick: list[Planner] = []
-    if settled and math.isfinite(budget):
-        at_once = Timing(timing.horizon, *QUICK)
-        quick = [level.at(at_once) for level in ladder.quick or ladder.levels[:1]]
-    budgets = [min(budget, plan_time_budget(AUTOMATIC, level.timing)) for level in quick]
-    budgets += [budget] * len(ladder.levels)
-    return AnytimePlanner(replace(ladder, levels=[*quick, *ladder.levels]), budgets, configured=len(quick))
+
+    def make(ladder: Ladder) -> AnytimePlanner:
+        quick: list[Planner] = []
+        if settled and math.isfinite(budget):
+            at_once = Timing(timing.horizon, *QUICK)
+            quick = [level.at(at_once) for level in ladder.quick or ladder.levels[:1]]
+        budgets = [min(budget, plan_time_budget(AUTOMATIC, level.timing)) for level in quick]
+        budgets += [budget] * len(ladder.levels)
+        return AnytimePlanner(replace(ladder, levels=[*quick, *ladder.levels]), budgets, len(quick), make)
+
+    return make(_factory(settings.planner)(own, timing, math.isfinite(budget)))
 
 
 def best_level(name: str, own: Settings, timing: Timing) -> Planner:

@@ -27,6 +27,11 @@ def schedule_thread_realtime(priority: int) -> bool:
     return priority > 0 and _schedule(["0"], priority)
 
 
+def schedule_thread_ordinarily() -> None:
+    """Take the calling thread, and what it starts, out of real-time scheduling: what it does can wait."""
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
 def _schedule(threads: Iterable[str], priority: int) -> bool:
     try:
         for thread in threads:

@@ -1,6 +1,7 @@
 """The planner that keeps to a time budget, on an exported artefact; plan times are made up, none is asserted."""
 
 import math
+import shutil
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -334,3 +335,23 @@ def test_a_plan_tells_all_that_makes_it_again(make):
         another.resume({"level": 7.0})
     with pytest.raises(PlanError, match="does not say the level"):
         another.resume({})
+
+
+def test_a_successor_takes_over_with_the_next_plan_and_not_before(random_artefact, tmp_path):
+    planner, fresh = (configured(random_artefact, candidates=2, replan_margin=3) for _ in range(2))
+    planner.controller.level = 1
+    plan(planner, 0)
+    successor = planner.on(str(shutil.copytree(random_artefact, tmp_path / "other")))
+    levels = successor.levels
+    successor.prepare()
+    assert not planner.succeed(successor, timeout=0.0)  # nobody plans
+    assert planner.levels is not levels
+    taken = plan(planner, 2)
+    assert planner.levels is levels and successor.levels is not levels and planner.level == 1
+    expected = fresh.levels[1].plan(standing_request(planner.timing, RewardSettings(), 2))
+    np.testing.assert_array_equal(taken.joint_targets, expected.joint_targets)
+
+
+def test_only_a_planner_with_an_artefact_takes_another_one(make, random_artefact):
+    with pytest.raises(ConfigurationError, match="has no model artefact that could be another one"):
+        make().on(str(random_artefact))

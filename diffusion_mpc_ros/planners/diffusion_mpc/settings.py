@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
@@ -77,23 +77,43 @@ def make(settings: DiffusionMpcSettings, timing: Timing, budgeted: bool) -> Ladd
         precision=BEST_PRECISION if is_settled else settings.precision,
     )
     config = measure(loaded, config)
-    levels = make_ladder(loaded, config, budgeted)
-    computing = config.backend
-    quick = levels[:1]
+    levels: list[DiffusionMpcPlanner] = make_ladder(loaded, config, budgeted)
+    below: list[DiffusionMpcPlanner] = []
+    int8: DiffusionMpcConfig | None = None
     if is_settled and budgeted:
         # Before candidates are given up: the same plan in int8.
-        int8 = replace(config, precision=QUICK_PRECISION, backend=settings.backend)
         with contextlib.suppress(ConfigurationError):  # no int8 graph, or a processor too old for it
-            int8 = measure(loaded, int8)
+            int8 = measure(loaded, replace(config, precision=QUICK_PRECISION, backend=settings.backend))
             below = make_ladder(loaded, int8)
-            levels, quick = levels[:1] + below, quick + below[:1]
-            computing += f" (int8: {int8.backend})" if int8.backend != config.backend else ""
+
+    def on(artefact: str) -> Ladder:
+        """With what was measured, and the same levels: an artefact without the int8 graph in use is refused."""
+        other = prior.load(model_folder(artefact))
+        in_int8 = make_ladder(other, int8) if below and int8 is not None else []
+        return _ladder(other, config, make_ladder(other, config, budgeted), in_int8, on)
+
+    return _ladder(loaded, config, levels, below, on)
+
+
+def _ladder(
+    loaded: Prior,
+    config: DiffusionMpcConfig,
+    levels: Sequence[DiffusionMpcPlanner],
+    below: Sequence[DiffusionMpcPlanner],
+    on: Callable[[str], Ladder],
+) -> Ladder:
+    """The first of ``levels``, then those ``below`` it in int8 in the place of the others, where there are any."""
+    computing, quick = config.backend, [*levels[:1], *below[:1]]
+    if below:
+        levels = [*levels[:1], *below]
+        int8 = below[0].config.backend
+        computing += f" (int8: {int8})" if int8 != config.backend else ""
     threads = f"{config.threads} thread{'s' if config.threads > 1 else ''}"
     parts = [loaded.name, computing, threads]
-    trained = loaded.description.replan_margin
-    if settings.hold_committed and timing.replan_margin > trained:
-        parts.append(f"held to D = {timing.replan_margin} committed actions, trained for {trained}")
-    return Ladder(levels, ", ".join(parts), quick)
+    margin, trained = config.timing.replan_margin, loaded.description.replan_margin
+    if config.hold_committed and margin > trained:
+        parts.append(f"held to D = {margin} committed actions, trained for {trained}")
+    return Ladder(levels, ", ".join(parts), quick, on)
 
 
 def measure(loaded: Prior, config: DiffusionMpcConfig) -> DiffusionMpcConfig:
