@@ -47,11 +47,11 @@ class ArtefactLoading:
         if not successor.identity.startswith(request.sha256.strip().lower()):
             raise ArtefactError(f"{folder} has the SHA-256 {successor.identity}, asked for is {request.sha256!r}")
         successor.check(self._rewards())
-        successor.prepare(self._planner.level)
+        successor.prepare()
         self._ask_command_publisher(folder, successor)
         if self._priority:
             schedule_realtime(self._priority)  # the backend's threads are new ones
-        text = f"{successor.describe()}, {successor.describe_level()}, sha256 {successor.identity[:12]}..."
+        text = f"{successor.describe()}, {self._planner.describe_level()}, sha256 {successor.identity[:12]}..."
         response.identity = successor.identity
         planning = self._planner.succeed(successor)
         return f"{'planning' if planning else 'the next plan will be made'} with {text}"

@@ -132,7 +132,13 @@ class AnytimePlanner(Planner):
         where something disturbs. Raises :class:`TimingError` when even the last level is too slow for the timing.
         """
         rewards = guided(self.reward_terms)
-        shares, costs, limits = self._measure(rewards)
+        costs = np.array([self._cost(planner, rewards) for planner in self.levels])
+        # As shares of the budgets, in which every further level costs less: one that does not is as good as none.
+        budgets = np.where(np.isfinite(self.budgets), self.budgets, 1.0)
+        shares = np.maximum.accumulate((costs / budgets)[::-1])[::-1]
+        costs = (shares * budgets).tolist()
+        # What is longer than the budget at the last level may still be in time.
+        limits = [*self.budgets[:-1], self.levels[-1].timing.plan_time_limit]
         best_possible = first_level(costs, limits)
 
         def measure(level: int, limit: float) -> np.ndarray:
@@ -143,7 +149,7 @@ class AnytimePlanner(Planner):
         while (best.over or best.level > best_possible) and time.monotonic() < deadline:
             best = min(best, choose_level(measure, costs, limits))
         self.levels[best.level].timing.check_plan_time(best.p99)
-        self.controller = LevelController(shares, 1.0, best.level)
+        self.controller = LevelController(shares.tolist(), 1.0, best.level)
         return best
 
     def on(self, artefact: str) -> AnytimePlanner:
@@ -162,15 +168,15 @@ class AnytimePlanner(Planner):
             )
         return successor
 
-    def prepare(self, level: int) -> None:
-        """Do the one-time work of every level while others plan; then begin at ``level``, or below where it needs to.
+    def prepare(self) -> None:
+        """Do the one-time work of every level, while others plan.
 
-        Raises :class:`TimingError` when the best that it has time for is too slow for its timing.
+        Which level has the time is not measured meanwhile: it shows when it plans. Raises :class:`TimingError` when
+        even the last one is too slow for its timing.
         """
-        shares, costs, limits = self._measure(guided(self.reward_terms))
-        level = max(level, first_level(costs, limits))
-        self.levels[level].timing.check_plan_time(costs[level])
-        self.controller = LevelController(shares, 1.0, level)
+        self.warm_up()
+        last = self.levels[-1]
+        last.timing.check_plan_time(self._cost(last, guided(self.reward_terms)))
 
     def succeed(self, successor: AnytimePlanner, timeout: float = 1.0) -> bool:
         """Let the next plan be made by ``successor``, prepared; from any thread, while this planner plans.
@@ -182,25 +188,15 @@ class AnytimePlanner(Planner):
         return successor._in_use.wait(timeout)
 
     def _become(self, successor: AnytimePlanner) -> None:
-        """In the thread that plans, between two plans: identity and plans change together."""
-        self._successor, before = None, self.controller
+        """In the thread that plans, between two plans: identity and plans change together.
+
+        The level stays: the levels are the same candidates and steps, and cost as much beside each other.
+        """
+        self._successor = None
         self.levels, successor.levels = successor.levels, self.levels
         self.ladder, self.name, self.identity = successor.ladder, successor.name, successor.identity
         self.provides, self.reward_terms = successor.provides, successor.reward_terms
-        self.controller = successor.controller
-        self.controller.level = max(before.level, self.controller.level)
-        self.controller.degraded, self.controller.overruns = before.degraded, before.overruns
         successor._in_use.set()
-
-    def _measure(self, rewards: RewardSettings) -> tuple[list[float], list[float], list[float]]:
-        """Undisturbed plan time of each level, as shares of the budgets and in [s], and what it may take [s]."""
-        costs = np.array([self._cost(planner, rewards) for planner in self.levels])
-        # As shares of the budgets, in which every further level costs less: one that does not is as good as none.
-        budgets = np.where(np.isfinite(self.budgets), self.budgets, 1.0)
-        shares = np.maximum.accumulate((costs / budgets)[::-1])[::-1]
-        # What is longer than the budget at the last level may still be in time.
-        limits = [*self.budgets[:-1], self.levels[-1].timing.plan_time_limit]
-        return shares.tolist(), (shares * budgets).tolist(), limits
 
     @staticmethod
     def _cost(planner: Planner, rewards: RewardSettings) -> float:
