@@ -88,7 +88,7 @@ def _environment_put_back() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def random_artefact(tmp_path_factory):
-    """Folder of an artefact of small untrained networks: H = 11, D up to 10, K = 10, all reward terms."""
+    """Folder of an artefact of small untrained networks: H = 11, D = 3, K = 10, all reward terms."""
     import numpy as np
     import torch
     from torch import nn
@@ -116,7 +116,7 @@ def random_artefact(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("models") / "random"
     networks = {"denoiser": {"kind": "small"}, "reward_model": {"width": 16}}
-    metadata = ArtefactMetadata("random", horizon=11, replan_margin=10, networks=networks, seeds={"torch": 0})
+    metadata = ArtefactMetadata("random", horizon=11, replan_margin=3, networks=networks, seeds={"torch": 0})
     denoiser, reward_model = SmallDenoiser(), RewardModel(12, width=16)
     for parameter in reward_model.parameters():
         nn.init.normal_(parameter, std=0.3)

@@ -39,7 +39,7 @@ def test_a_good_artefact_loads(folder):
     assert loaded.name == "random"
     assert loaded.identity == file_sha256(folder / "model.onnx")
     description = loaded.description
-    assert (description.horizon, description.rows, description.replan_margin) == (11, 12, 10)
+    assert (description.horizon, description.rows, description.replan_margin) == (11, 12, 3)
     assert description.schedule.steps == 10
     assert ModelDescription.from_json(description.to_json()).to_json() == description.to_json()
 
