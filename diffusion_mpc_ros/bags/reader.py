@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -116,7 +118,9 @@ class _FileReader:
         if isinstance(record, Schema):
             self._schemas[record.id] = record
         elif isinstance(record, Channel):
-            self._sources.setdefault(record.id, self._source(record))
+            # Told again in the index at the end.
+            if record.id not in self._sources:
+                self._sources[record.id] = self._source(record)
         elif isinstance(record, Metadata):
             self._note(record)
         elif isinstance(record, Message) and record.channel_id in self._sources:
@@ -127,7 +131,9 @@ class _FileReader:
         schema = self._schemas.get(channel.schema_id)
         name = schema.name if schema is not None else ""
         try:
-            decode = self._decoders.decoder_for(channel.message_encoding, schema)
+            # The parser prints what it cannot read; the reason is told with the messages.
+            with contextlib.redirect_stderr(io.StringIO()):
+                decode = self._decoders.decoder_for(channel.message_encoding, schema)
             reason = f"encoding {channel.message_encoding!r} of schema {schema.encoding if schema else 'none'!r}"
         except Exception as error:  # noqa: BLE001 - a definition is foreign text
             decode, reason = None, f"its definition is not readable: {error!r}"

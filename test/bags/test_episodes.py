@@ -125,7 +125,7 @@ def test_stretches_cover_every_tick_once(tmp_path):
     ]  # fmt: skip
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(data=st.data())
 def test_whatever_is_lost_shuffled_or_garbled_no_episode_holds_what_was_not_so(tmp_path_factory, data):
     sent = walk(range(20, 80))

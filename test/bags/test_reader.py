@@ -7,6 +7,7 @@ from bag_files import BagFile, walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffusion_mpc_ros.bags import writer
 from diffusion_mpc_ros.bags.bag import load
 from diffusion_mpc_ros.bags.episodes import read_episodes
 from diffusion_mpc_ros.bags.manifest import MANIFEST
@@ -54,6 +55,14 @@ def test_a_corrupt_chunk_is_left_out_and_the_rest_read(whole, tmp_path):
     reader = BagReader(broken)
     assert len(list(reader)) == len(list(BagReader(whole))) - 40
     assert reader.damage == ["broken.mcap: 1 chunks are corrupt and left out"]
+
+
+def test_a_definition_that_is_damaged_is_told_with_its_messages_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(writer, "full_definition", lambda _: "float64[12q joint_pos\n")
+    bag = load(BagFile(tmp_path).write(walk(range(10, 20))))
+    stream = bag.streams["/robot_state"]
+    assert stream.rejected == 10 and "its definition is not readable" in stream.reason
+    assert capsys.readouterr() == ("", "")
 
 
 @settings(max_examples=60)
