@@ -28,6 +28,7 @@ FILE_HELP = "Values come from config/{} or from the file that --config FILE name
 class Command:
     """One sub-command: ``module`` holds ``config``, what its options are parsed into, and ``main``, which takes it.
 
+    ``main`` "": the configuration conducts itself (an experiment, evaluation/experiment.py).
     ``joins``: the ROS graph that it joins itself, :data:`ROBOT` (whichever runs) or :data:`SIMULATION`; "" for none.
     ``file``: its configuration in ``config/``, read before the options; ``--config FILE`` names another one.
     """
@@ -46,6 +47,10 @@ class Group:
 
     summary: str
     commands: Mapping[str, Union[Command, Group]]  # noqa: UP007 (a forward reference in an alias, Python 3.10)
+
+
+def _experiment(summary: str, name: str) -> Command:
+    return Command(summary, f"evaluation.experiments.{name}", main="")
 
 
 def _training(summary: str, name: str, config: str, module: str = "") -> Command:
@@ -86,28 +91,28 @@ COMMANDS = Group(
         "evaluate": Group(
             "closed-loop scores in simulation",
             {
-                "walk": Command("survival, velocity error, power", "evaluation.walk", config="WalkConfig"),
-                "demonstrator": Command("does it walk as it is told, in every gait", "evaluation.demonstrator"),
-                "adaptation": Command("Table II: rewards and constraints against none", "evaluation.adaptation.table"),
-                "constraints": Command("does the walk keep to its constraints", "evaluation.adaptation.constraints"),
-                "terms": Command("what a preset does to its own reward terms", "evaluation.adaptation.terms"),
-                "compose": Command("two presets at once: both penalties lower", "evaluation.adaptation.compose"),
-                "height": Command("Fig. 4: another base height on request", "evaluation.adaptation.height"),
-                "energy": Command("Fig. 2: energy per metre at 0.6 m/s", "evaluation.adaptation.energy"),
-                "balance": Command("Table IV: struck by a pendulum from the side", "evaluation.adaptation.balance"),
-                "execution": Command("Table VI: latency, replanning, early-step caching", "evaluation.execution"),
-                "caching": Command("early-step caching beside plans from nothing", "evaluation.caching"),
+                "walk": _experiment("survival, velocity error, power", "walk"),
+                "demonstrator": _experiment("does it walk as it is told, in every gait", "demonstrator"),
+                "adaptation": _experiment("Table II: rewards and constraints against none", "adaptation"),
+                "constraints": _experiment("does the walk keep to its constraints", "constraints"),
+                "terms": _experiment("what a preset does to its own reward terms", "terms"),
+                "compose": _experiment("two presets at once: both penalties lower", "compose"),
+                "height": _experiment("Fig. 4: another base height on request", "height"),
+                "energy": _experiment("Fig. 2: energy per metre at 0.6 m/s", "energy"),
+                "balance": _experiment("Table IV: struck by a pendulum from the side", "balance"),
+                "execution": _experiment("Table VI: latency, replanning, early-step caching", "execution"),
+                "caching": _experiment("early-step caching beside plans from nothing", "caching"),
                 "picture": Command("a strip of pictures of the walk", "evaluation.picture", config="PictureConfig"),
-                "networks": Command("quality and plan time of several artefacts", "commands.networks"),
-                "estimator": Command("velocity and height error", "evaluation.estimator", config="EstimatorConfig"),
+                "networks": Command("quality and plan time of several artefacts", "commands.networks", ""),
+                "estimator": _experiment("velocity and height error", "estimator"),
                 "faults": Command(
-                    "break every part in turn: does the robot stay safe", "commands.faults", joins=SIMULATION
+                    "break every part in turn: does the robot stay safe", "commands.faults", "", joins=SIMULATION
                 ),
                 "stops": Command(
-                    "a thousand short emergency stops: is each one held", "commands.stops", joins=SIMULATION
+                    "a thousand short emergency stops: is each one held", "commands.stops", "", joins=SIMULATION
                 ),
                 "soak": Command(
-                    "walk for an hour under everything that happens at random", "commands.soak", joins=SIMULATION
+                    "walk for an hour under everything that happens at random", "commands.soak", "", joins=SIMULATION
                 ),
             },
         ),
@@ -144,10 +149,10 @@ COMMANDS = Group(
         "bench": Group(
             "measure the parts on this machine",
             {
-                "planner": Command("plan latency beside torch and the matrix products", "commands.bench"),
-                "rollouts": Command("physics steps a second of rollouts", "commands.bench_rollouts"),
+                "planner": Command("plan latency beside torch and the matrix products", "commands.bench", ""),
+                "rollouts": Command("physics steps a second of rollouts", "commands.bench_rollouts", ""),
                 "delay": Command(
-                    "from LowState to LowCmd on the wire, the robot walking", "commands.delay", joins=SIMULATION
+                    "from LowState to LowCmd on the wire, the robot walking", "commands.delay", "", joins=SIMULATION
                 ),
             },
         ),
@@ -214,7 +219,8 @@ def _execute(command: Command, arguments: list[str], words: list[str]) -> int:
         shell.check(os.environ)
         # Before rclpy is loaded, which main does: nothing listens wider than docs/security.md says.
         os.environ.update(bringup.environment(sim=command.joins == SIMULATION))
-    return int(getattr(module, command.main)(config) or 0)
+    main = getattr(module, command.main) if command.main else kind.conduct
+    return int(main(config) or 0)
 
 
 def _read_file(command: Command, kind: type, arguments: list[str]) -> tuple[dict[str, Any], list[str]]:

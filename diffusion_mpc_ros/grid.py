@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+# A heading, and the text of a row under it.
+Column = tuple[str, Callable[[Any], str]]
 
 
 @dataclass(frozen=True)
@@ -18,11 +22,28 @@ class Grid:
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
 
+    @classmethod
+    def of(cls, title: str, columns: Sequence[Column], rows: Iterable[Any]) -> Grid:
+        """A line for each of ``rows``."""
+        return cls(title, [heading for heading, _ in columns], [[text(row) for _, text in columns] for row in rows])
+
+    @property
+    def turned(self) -> Grid:
+        """The same with a column for each line: a terminal has room for more lines than columns."""
+        first, *others = zip(self.headings, *self.rows)
+        return Grid(self.title, ["", *first[1:]], others)
+
+    def without(self, *headings: str) -> Grid:
+        """The same without these columns."""
+        kept = [index for index, heading in enumerate(self.headings) if heading not in headings]
+        headings, *rows = ([line[index] for index in kept] for line in (self.headings, *self.rows))
+        return Grid(self.title, headings, rows)
+
     def print(self, console: Console) -> None:
         """As a table on the terminal."""
         table = Table(title=escape(self.title))
         for index, heading in enumerate(self.headings):
-            table.add_column(escape(heading), justify="right" if index else "left", no_wrap=True)
+            table.add_column(escape(heading), justify="right" if index else "left", overflow="fold")
         for row in self.rows:
             table.add_row(*map(escape, row))
         console.print(table)
@@ -34,4 +55,4 @@ class Grid:
 
     @staticmethod
     def _line(cells: Sequence[str]) -> str:
-        return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"

@@ -9,48 +9,60 @@ examples:
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-
-from rich.console import Console
-from rich.table import Table
+from typing import Any
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.evaluation.experiment import Experiment, Report
+from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.evaluation.report_file import Row
+from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.simulation.rollout_bench import measure
 
+# Robots B, candidates N and ticks H.
+Case = tuple[int, int, int]
 
-@dataclass(frozen=True)
-class Config:
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Experiment):
     """What to measure."""
 
-    cases: tuple[tuple[int, int, int], ...] = ((1, 1, 1), (256, 1, 1), (1, 10, 11), (1, 64, 16), (16, 64, 16))
+    command = "bench rollouts"
+    title = "Rollouts"
+    size = "{threads} threads, best of {repeats} runs"
+    unit = "case"
+
+    cases: tuple[Case, ...] = ((1, 1, 1), (256, 1, 1), (1, 10, 11), (1, 64, 16), (16, 64, 16))
     """Robots B, candidates N and ticks H of each case."""
     threads: int = 1
     """Threads of the physics."""
     repeats: int = 20
     """Runs of a case, of which the best counts."""
-    json: Path | None = None
-    """Write the rows to this file."""
 
     def __post_init__(self) -> None:
         if min(self.threads, self.repeats, *(min(case) for case in self.cases)) < 1:
             raise ConfigurationError(f"threads, repeats and the numbers of each case must be at least 1, got {self}")
 
+    @property
+    def head(self) -> dict[str, Any]:
+        return {"threads": self.threads, "repeats": self.repeats, "machine": describe_machine()}
 
-def main(config: Config) -> None:
-    """Measure, print, write the JSON file when asked."""
-    rows = []
-    for robots, candidates, horizon in config.cases:
-        measured = measure(robots, candidates, horizon, config.threads, config.repeats)
-        rows.append({"robots": robots, "candidates": candidates, "horizon": horizon, **measured})
-    table = Table(title=f"{config.threads} threads, best of {config.repeats} runs")
-    for heading in ("B", "N", "H", "ms", "steps/s", "mujoco.rollout, steps/s", "ratio"):
-        table.add_column(heading, justify="right")
-    for row in rows:
-        labels = (str(row[name]) for name in ("robots", "candidates", "horizon"))
-        speeds = (f"{row[name]:,.0f}" for name in ("steps_per_second", "raw_steps_per_second"))
-        table.add_row(*labels, f"{row['milliseconds']:.2f}", *speeds, f"{row['ratio']:.2f}")
-    Console(width=120).print(table)
-    if config.json is not None:
-        config.json.write_text(json.dumps({"threads": config.threads, "rows": rows}, indent=2) + "\n")
+    def cells(self) -> tuple[Case, ...]:
+        return self.cases
+
+    def labels(self, cell: Case) -> dict[str, Any]:
+        return dict(zip(("robots", "candidates", "horizon"), cell))
+
+    def run(self, cell: Case) -> Row:
+        return {**self.labels(cell), **measure(*cell, self.threads, self.repeats)}
+
+    def grids(self, report: Report) -> list[Grid]:
+        names = {"B": "robots", "N": "candidates", "H": "horizon"}
+        columns = (
+            *((heading, lambda row, name=name: str(row[name])) for heading, name in names.items()),
+            ("ms", lambda row: f"{row['milliseconds']:.2f}"),
+            ("steps/s", lambda row: f"{row['steps_per_second']:,.0f}"),
+            ("mujoco.rollout, steps/s", lambda row: f"{row['raw_steps_per_second']:,.0f}"),
+            ("ratio", lambda row: f"{row['ratio']:.2f}"),
+        )
+        return [Grid.of(self.size.format(**report), columns, report["rows"])]

@@ -16,10 +16,8 @@ examples:
 
 from __future__ import annotations
 
-import json
 import os
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +25,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands import launch, run
@@ -37,6 +34,9 @@ from diffusion_mpc_ros.core.files import write_text_atomically
 from diffusion_mpc_ros.core.settings import AUTO
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.evaluation.plots import curves
+from diffusion_mpc_ros.evaluation.report_file import SingleReport
+from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.realtime import wire_delay
 from diffusion_mpc_ros.realtime.measurement import MeasurementError
 from diffusion_mpc_ros.realtime.wire_delay import Delays, NodeRecord, WireRecord
@@ -46,9 +46,11 @@ BIN, LONGEST = 0.1, 1.5
 PERCENTILES = ("p50", "p90", "p99", "max")
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(SingleReport):
     """How to walk and how to plan meanwhile."""
+
+    command = "bench delay"
 
     duration: float = 60.0
     """Measure for so many seconds."""
@@ -58,10 +60,10 @@ class Config:
     """Replan margin D of all nodes [control ticks]; default that of config/."""
     replan_interval: int | None = None
     """Replan interval R [control ticks], 1: every tick; default that of config/."""
+    planner: str = "diffusion_mpc"
+    """The planner: a name of planners/registry.py, or MODULE:FUNCTION of your own (docs/planners.md)."""
     parameters: tuple[str, ...] = ()
     """Node settings: NODE.NAME=VALUE, as in config/NODE.yaml; `diffusion-mpc settings` lists them."""
-    json: Path | None = None
-    """Write the report to this file."""
     plot: Path | None = None
     """Draw histograms of the delays into this PNG file."""
 
@@ -72,37 +74,40 @@ class Config:
         options += [f"planner.replan_interval={interval}"] if interval is not None else []
         return (*options, *self.parameters)
 
+    def conduct(self) -> int:
+        """Walk, listen, report; 1 when the robot fell or faulted, a process died or nothing was matched."""
+        from diffusion_mpc_ros.faults.domains import free_domains
 
-def main(config: Config) -> int:
-    """Walk, listen, report; 1 when the robot fell or faulted, a process died or nothing was matched."""
-    from diffusion_mpc_ros.faults.domains import free_domains
-
-    console = Console()
-    ros_domain, robot_domain = free_domains(2)
-    processes = launch.Config(domain_id=robot_domain, end_together=True, parameters=config.assignments())
-    options = processes.options()
-    timing = timing_of(options)
-    walk = run.Config(config.duration, config.cmd_vel, headless=True, domain_id=robot_domain)
-    os.environ["ROS_DOMAIN_ID"] = str(ros_domain)
-    # A request to end is treated as Ctrl-C: the robot sits down first.
-    interrupt_on_signals()
-    load = os.getloadavg()[0]
-    measured = _walk(walk, processes, timing, console)
-    if measured is None:
-        return 1
-    delays, report = measured
-    settings = {
-        "duration_s": config.duration, "cmd_vel": config.cmd_vel, "horizon": timing.horizon,
-        "replan_margin": timing.replan_margin, "replan_interval": timing.replan_interval,
-        "parameters": config.assignments(),
-    }  # fmt: skip
-    report = {"machine": describe_machine(), "load_average": load, "settings": settings, **report}
-    print_report(report, console)
-    _write(report, delays, timing, config)
-    matched = report["planned_ms"] is not None and report["reflex_ms"] is not None
-    if not matched:
-        console.print("error: no plan or no LowState could be matched with a LowCmd on the wire")
-    return 0 if matched and not report["walk"]["fell"] and not report["walk"]["fault"] else 1
+        console = Console()
+        ros_domain, robot_domain = free_domains(2)
+        processes = launch.Config(
+            planner=self.planner, domain_id=robot_domain, end_together=True, parameters=self.assignments()
+        )
+        timing = timing_of(processes.options())
+        walk = run.Config(self.duration, self.cmd_vel, headless=True, domain_id=robot_domain)
+        settings = {
+            "duration_s": self.duration, "cmd_vel": self.cmd_vel, "horizon": timing.horizon,
+            "replan_margin": timing.replan_margin, "replan_interval": timing.replan_interval,
+            "parameters": self.assignments(), **({} if self.planner == Config.planner else {"planner": self.planner}),
+        }  # fmt: skip
+        self.check_target({"settings": settings})
+        os.environ["ROS_DOMAIN_ID"] = str(ros_domain)
+        # A request to end is treated as Ctrl-C: the robot sits down first.
+        interrupt_on_signals()
+        load_average = os.getloadavg()[0]
+        measured = _walk(walk, processes, timing, console)
+        if measured is None:
+            return 1
+        delays, report = measured
+        report = {"machine": describe_machine(), "load_average": load_average, "settings": settings, **report}
+        print_report(report, console)
+        self.write(report)
+        if self.plot is not None:
+            _plot(self.plot, delays, timing)
+        matched = report["planned_ms"] is not None and report["reflex_ms"] is not None
+        if not matched:
+            console.print("error: no plan or no LowState could be matched with a LowCmd on the wire")
+        return 0 if matched and not report["walk"]["fell"] and not report["walk"]["fault"] else 1
 
 
 def timing_of(options: bringup.BringupOptions) -> Timing:
@@ -160,10 +165,7 @@ def print_report(report: dict[str, Any], console: Console) -> None:
     """The delays as a table, then what they were measured on."""
     settings, plans, commands = report["settings"], report["plans"], report["commands"]
     walk, listener = report["walk"], report["listener"]
-    timing = f"D = {settings['replan_margin']}, R = {settings['replan_interval']}"
-    title = f"{walk['duration']:.0f} s, {timing}; times in ms"
-    table = Table("", "count", *PERCENTILES, title=title)
-    rows = {
+    delays = {
         "LowState -> first LowCmd of its plan": report["planned_ms"],
         "beyond the buffer's D ticks": report["beyond_buffer_ms"],
         "newest LowState -> LowCmd": report["reflex_ms"],
@@ -171,9 +173,13 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         "listener's lag, LowState": listener["lowstate_lag_ms"],
         "listener's lag, LowCmd": listener["lowcmd_lag_ms"],
     }
-    for name, numbers in rows.items():
-        table.add_row(name, *_cells(numbers))
-    console.print(table)
+    columns = (
+        ("", lambda row: row[0]),
+        ("count", lambda row: str(row[1]["count"]) if row[1] else "0"),
+        *((name, lambda row, name=name: f"{row[1][name]:.2f}" if row[1] else "-") for name in PERCENTILES),
+    )
+    timing = f"D = {settings['replan_margin']}, R = {settings['replan_interval']}"
+    Grid.of(f"{walk['duration']:.0f} s, {timing}; times in ms", columns, delays.items()).print(console)
     plan = walk["plan_ms"]
     granted = "with" if listener["realtime"] else "without"
     lines = (
@@ -189,25 +195,12 @@ def print_report(report: dict[str, Any], console: Console) -> None:
         console.print(escape(line), highlight=False)
 
 
-def _cells(numbers: dict[str, float] | None) -> Sequence[str]:
-    if numbers is None:
-        return ["0", *["-"] * len(PERCENTILES)]
-    return [str(numbers["count"]), *(f"{numbers[name]:.2f}" for name in PERCENTILES)]
-
-
-def _write(report: dict[str, Any], delays: Delays, timing: Timing, config: Config) -> None:
-    for path in (config.json, config.plot):
-        if path is not None:
-            path.parent.mkdir(parents=True, exist_ok=True)
-    if config.json is not None:
-        write_text_atomically(config.json, json.dumps(report, indent=1, allow_nan=False) + "\n")
-    if config.plot is not None:
-        from diffusion_mpc_ros.faults.plot import plot
-
-        durations = {"beyond the buffer": wire_delay.beyond_buffer(delays, timing)}
-        durations["newest LowState to LowCmd"] = delays.reflex
-        panels = {f"{name}: samples per {BIN} ms": {"": histogram(values)} for name, values in durations.items()}
-        plot(config.plot, panels, "delay [ms]")
+def _plot(path: Path, delays: Delays, timing: Timing) -> None:
+    durations = {"beyond the buffer": wire_delay.beyond_buffer(delays, timing)}
+    durations["newest LowState to LowCmd"] = delays.reflex
+    path.parent.mkdir(parents=True, exist_ok=True)
+    panels = {f"{name}: samples per {BIN} ms": {"samples": histogram(values)} for name, values in durations.items()}
+    curves(path, panels, "delay [ms]")
 
 
 def histogram(durations: np.ndarray) -> list[tuple[float, float]]:

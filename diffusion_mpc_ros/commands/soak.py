@@ -13,89 +13,75 @@ examples:
 from __future__ import annotations
 
 import math
-import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
-from diffusion_mpc_ros.commands.launch import parse_parameters
+from diffusion_mpc_ros.commands.harnessed import HarnessOptions
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.evaluation.machine import describe_machine
-from diffusion_mpc_ros.training.provenance import source_commit
+from diffusion_mpc_ros.evaluation.plots import curves
+from diffusion_mpc_ros.evaluation.report_file import SingleReport
+from diffusion_mpc_ros.grid import Grid
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(HarnessOptions, SingleReport):
     """How long, how rough."""
+
+    command = "evaluate soak"
 
     duration: float = 3600.0
     """Walk for so many seconds."""
-    seed: int = 0
-    """Seed of commands and pushes."""
     max_command: tuple[float, float, float] = (1.0, 0.5, 1.0)
     """Bounds of the velocity commands: VX VY [m/s] and yaw rate WZ [rad/s]."""
     push_force: tuple[float, float] = (60.0, 100.0)
     """Weakest and strongest push [N], for 0.1 s."""
     endings: bool = True
     """End processes other than the simulator at random and start them again."""
-    json: Path | None = None
-    """Write the report to this file, once a minute and at the end."""
     plot: Path | None = None
     """Draw memory and lateness over time into this PNG file."""
-    parameters: tuple[str, ...] = ()
-    """Node settings: NODE.NAME=VALUE, as in config/NODE.yaml; `diffusion-mpc settings` lists them."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         numbers = (self.duration, *self.max_command, *self.push_force)
         if not all(math.isfinite(value) and value >= 0.0 for value in numbers) or self.duration == 0.0:
             raise ConfigurationError(f"duration, max_command and push_force must be finite and not negative: {numbers}")
         if self.push_force[0] > self.push_force[1]:
             raise ConfigurationError(f"push_force {self.push_force}: the weakest comes first")
 
+    def conduct(self) -> int:
+        """Run and report; 1 after an unsafe command or a failed recovery."""
+        from diffusion_mpc_ros.faults.soak import Soak, SoakOptions
 
-def main(config: Config) -> int:
-    """Run and report; 1 after an unsafe command or a failed recovery."""
-    from diffusion_mpc_ros.faults.harness import Harness
-    from diffusion_mpc_ros.faults.soak import Soak, SoakOptions, write
-
-    console = Console()
-    # A request to end is treated as Ctrl-C: the processes are ended in order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    header = {"seed": config.seed, "push_force": config.push_force, "commit": source_commit()}
-    header |= {"machine": describe_machine()}
-    options = SoakOptions(config.duration, config.seed, config.max_command, config.push_force, config.endings)
-
-    def checkpoint(report: dict[str, Any]) -> None:
-        if config.json is not None:
-            write(config.json, {**header, **report})
-
-    with Harness(parse_parameters(config.parameters), config.seed) as harness:
-        console.print(f"output of the processes: {harness.folder}")
-        with console.status("starting the processes") as status:
-            report = Soak(harness, options, checkpoint, lambda text: status.update(escape(text))).run()
-    _print(report, console)
-    if config.plot is not None:
-        _plot(report, config.plot)
-    return 1 if report["unsafe_commands"] or report["events"].get("failed recovery") else 0
+        console, head = Console(), {**self.head, "push_force": self.push_force}
+        self.check_target(head)
+        options = SoakOptions(self.duration, self.seed, self.max_command, self.push_force, self.endings)
+        with self.harness() as harness, console.status("starting the processes") as status:
+            soak = Soak(harness, options, lambda report: self.write({**head, **report}),
+                        lambda text: status.update(escape(text)))  # fmt: skip
+            report = soak.run()
+        grid(report).print(console)
+        for text in report["event_texts"]:
+            console.print(escape(text))
+        if self.plot is not None:
+            _plot(report, self.plot)
+        return 1 if report["unsafe_commands"] or report["events"].get("failed recovery") else 0
 
 
 def _plot(report: dict[str, Any], path: Path) -> None:
-    from diffusion_mpc_ros.faults.plot import plot
-
     samples = report["samples"]
     names = sorted({name for sample in samples for name in sample["memory"]})
     memory = {name: [(s["time"] / 60.0, s["memory"][name]) for s in samples if name in s["memory"]] for name in names}
     lateness = {"latest of 10 s": [(s["time"] / 60.0, s["lateness_ms"]) for s in samples]}
     path.parent.mkdir(parents=True, exist_ok=True)
-    plot(path, {"memory [MB]": memory, "lateness [ms]": lateness}, "time [min]")
+    curves(path, {"memory [MB]": memory, "lateness [ms]": lateness}, "time [min]")
 
 
-def _print(report: dict[str, Any], console: Console) -> None:
-    table = Table("", "", show_header=False, title=f"{report['duration_s']:.0f} s")
+def grid(report: dict[str, Any]) -> Grid:
+    """The figures, a line each."""
     lateness, plan = report["lateness_ms"], report["plan_ms"]
     events = ", ".join(f"{kind}: {count}" for kind, count in report["events"].items()) or "none"
     growth = report["memory_growth_mb_per_10_min"]
@@ -111,8 +97,4 @@ def _print(report: dict[str, Any], console: Console) -> None:
         ("falls, faults, stops", events),
         *(("memory growth", f"{name} {rate:+.2f} MB per 10 min") for name, rate in growth.items()),
     )
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console.print(table)
-    for text in report["event_texts"]:
-        console.print(escape(text))
+    return Grid("Endurance", ("", f"{report['duration_s']:.0f} s"), rows)

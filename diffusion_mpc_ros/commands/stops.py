@@ -11,53 +11,38 @@ examples:
 
 from __future__ import annotations
 
-import json
-import signal
 from dataclasses import dataclass
-from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import track
 
+from diffusion_mpc_ros.commands.harnessed import HarnessOptions
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.core.files import write_text_atomically
-from diffusion_mpc_ros.evaluation.machine import describe_machine
-from diffusion_mpc_ros.training.provenance import source_commit
+from diffusion_mpc_ros.evaluation.report_file import SingleReport
 
 
-@dataclass(frozen=True)
-class Config:
+@dataclass(frozen=True, kw_only=True)
+class Config(HarnessOptions, SingleReport):
     """How many, and where the result goes."""
+
+    command = "evaluate stops"
 
     pulses: int = 1000
     """Number of stops."""
-    seed: int = 0
-    """Seed of lengths and panels."""
-    json: Path | None = None
-    """Write the result to this file."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.pulses < 1:
             raise ConfigurationError(f"pulses {self.pulses} must be at least 1")
 
+    def conduct(self) -> int:
+        """Try the stops; 1 when one was not held within two ticks."""
+        from diffusion_mpc_ros.faults import stops
 
-def main(config: Config) -> int:
-    """Try the stops; 1 when one was not held within two ticks."""
-    from diffusion_mpc_ros.faults import stops
-    from diffusion_mpc_ros.faults.harness import Harness
-
-    console, rows = Console(), []
-    # A request to end is treated as Ctrl-C: the processes are ended in order.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with Harness(seed=config.seed) as harness, Progress(console=console) as progress:
-        task = progress.add_task("stops", total=config.pulses)
-        for row in stops.measure(harness, config.pulses, config.seed):
-            rows.append(row)
-            progress.update(task, advance=1)
-    result = stops.summary(rows)
-    console.print_json(data=result)
-    if config.json is not None:
-        head = {"seed": config.seed, "commit": source_commit(), "machine": describe_machine()}
-        config.json.parent.mkdir(parents=True, exist_ok=True)
-        write_text_atomically(config.json, json.dumps({**head, **result}, indent=1, allow_nan=False) + "\n")
-    return 0 if result["held"] == result["within_two_ticks"] == config.pulses else 1
+        self.check_target({**self.head, "pulses": self.pulses})
+        with self.harness() as harness:
+            rows = list(track(stops.measure(harness, self.pulses, self.seed), "stops", self.pulses))
+        result = stops.summary(rows)
+        Console().print_json(data=result)
+        self.write({**self.head, **result})
+        return 0 if result["held"] == result["within_two_ticks"] == self.pulses else 1

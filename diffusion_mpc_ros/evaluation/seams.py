@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
@@ -81,3 +84,14 @@ class SeamRecorder:
         same = (starts[1:] == starts[:-1])[:, None]
         parts = {"seam": steps[counted & ~same], "within": steps[counted & same]}
         return {name: float(values.mean()) if values.size else None for name, values in parts.items()}
+
+
+def jump_text(row: Mapping[str, Any]) -> str:
+    """``mean / p99`` of the jump, "-" where no plan took over from another one that had a row left."""
+    jump = row["jump"]
+    return "-" if jump["mean"] is None else f"{jump['mean']:.3f} / {jump['p99']:.3f}"
+
+
+def step_text(row: Mapping[str, Any]) -> str:
+    """``seam / within`` of the mean step, "-" where there is none."""
+    return " / ".join("-" if value is None else f"{value:.3f}" for value in row["step"].values())

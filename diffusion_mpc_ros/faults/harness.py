@@ -65,11 +65,17 @@ class Setup:
 class Harness:
     """Stands the processes up in domains of their own while a ``with`` statement lasts.
 
-    ``parameters`` of the nodes, by node and name; ``seed`` of what is random. ``folder``: what the processes print.
+    ``parameters`` of the nodes, by node and name; ``seed`` of what is random; ``planner``:
+    its name. ``folder``: what the processes print.
     """
 
-    def __init__(self, parameters: Mapping[str, Mapping[str, Any]] | None = None, seed: int = 0) -> None:
-        self.seed = seed
+    def __init__(
+        self,
+        parameters: Mapping[str, Mapping[str, Any]] | None = None,
+        seed: int = 0,
+        planner: str = bringup.BringupOptions.planner,
+    ) -> None:
+        self.seed, self._planner = seed, planner
         self._parameters = {name: dict(values) for name, values in (parameters or {}).items()}
         self._stack = ExitStack()
         self._setup = Setup()
@@ -219,7 +225,10 @@ class Harness:
         parameters = self._all_parameters(setup.realtime)
         specs = bringup.processes(
             bringup.BringupOptions(
-                domain_id=self.controller_domain, simulator_domain_id=self.robot_domain, parameters=parameters
+                planner=self._planner,
+                domain_id=self.controller_domain,
+                simulator_domain_id=self.robot_domain,
+                parameters=parameters,
             )
         )
         if setup.plans_pass:

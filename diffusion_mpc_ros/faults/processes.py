@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import psutil
+
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
 
@@ -38,7 +40,7 @@ class RobotProcesses:
         self._output: Path | None = None
         self._controller: dict[str, str] = {}
         self._modules: dict[str, str] = {}
-        self._processes: dict[str, subprocess.Popen] = {}
+        self._processes: dict[str, psutil.Popen] = {}
         self.configure(specs, environment, output)
 
     def configure(
@@ -79,7 +81,7 @@ class RobotProcesses:
         """Start one that does not run."""
         spec, environment, _, module = self._how(name)
         with (self._output or self._folder / f"{name}.log").open("ab") as output:
-            self._processes[name] = subprocess.Popen(
+            self._processes[name] = psutil.Popen(
                 bound([sys.executable, "-m", module, *bringup.ros_arguments(spec)]),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -116,11 +118,7 @@ class RobotProcesses:
 
     def wait(self, name: str, timeout: float) -> bool:
         """Wait at most ``timeout`` [s] until it has ended; whether it has."""
-        try:
-            self._processes[name].wait(timeout)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        return not psutil.wait_procs([self._processes[name]], timeout)[1]
 
     def kill(self, name: str) -> float:
         """SIGKILL, and wait until it is gone; local monotonic time [s] of the signal."""
@@ -130,16 +128,8 @@ class RobotProcesses:
 
     def children(self, name: str) -> list[int]:
         """Process ids of a process's own children."""
-        parent = self.pid(name)
-        found = []
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            try:
-                fields = stat.read_text().rpartition(")")[2].split()
-            except OSError:  # it ended meanwhile
-                continue
-            if int(fields[1]) == parent:
-                found.append(int(stat.parent.name))
-        return found
+        self.pid(name)
+        return [child.pid for child in self._processes[name].children()]
 
     def tail(self, name: str) -> str:
         """The end of its output."""
@@ -153,13 +143,9 @@ class RobotProcesses:
         for process in stopping:
             process.send_signal(signal.SIGCONT)
             process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIMEOUT
-        for process in stopping:
-            try:
-                process.wait(max(deadline - time.monotonic(), 0.1))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        for process in psutil.wait_procs(stopping, STOP_TIMEOUT)[1]:
+            process.kill()
+            process.wait()
 
 
 def _listen_to_signals() -> None:
@@ -180,7 +166,7 @@ def memory(pid: int) -> float | None:
     Without the files that it maps: how much of those is resident depends on what else runs on the machine.
     """
     try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
+        used = psutil.Process(pid).memory_info()
+    except psutil.NoSuchProcess:
         return None
-    return next((int(line.split()[1]) / 1024.0 for line in lines if line.startswith("RssAnon:")), None)
+    return (used.rss - used.shared) / 2**20

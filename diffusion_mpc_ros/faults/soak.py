@@ -5,7 +5,6 @@ Two sources of velocity in turn, a program and a gamepad; pushes; and processes 
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import threading
@@ -13,7 +12,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -246,9 +244,3 @@ class Gamepad:
             while not self._done.wait(GAMEPAD_RATE):
                 state = self._stick if time.monotonic() < self._until else GamepadState()
                 publish(joy_message(state, self._harness.operator.node.get_clock().now().to_msg()))
-
-
-def write(path: Path, report: dict[str, Any]) -> None:
-    """Write ``report`` so that the file is whole at any time."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_text_atomically(path, json.dumps(report, indent=1, allow_nan=False) + "\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
 
 
 class Meter(Protocol):
-    """Measures one run; made from what is to be measured, the initial state and the first tick that counts."""
+    """Measures one run."""
 
     def add(self, now: BatchState) -> None:
         """Count the tick that led to the state ``now``."""
@@ -24,7 +24,8 @@ class Meter(Protocol):
         """Each robot's means by name, ``(B,)``."""
 
 
-MakeMeter = Callable[[Mapping[str, Any], BatchState, int], Meter]
+# (initial state, first tick that counts) -> what measures the run.
+MakeMeter = Callable[[BatchState, int], Meter]
 
 
 class PenaltyMeter:
@@ -51,13 +52,12 @@ def score_walk(
     simulation: BatchSimulation,
     commands: np.ndarray,
     ticks: int,
-    measures: Mapping[str, Any],
+    make_meter: MakeMeter,
     label: str,
-    make_meter: MakeMeter = PenaltyMeter,
 ) -> RobotScores:
     """Walk ``simulation`` under ``controller`` with commands ``(B, 3)``; means over the ticks after settling."""
     first = min(SETTLING_TICKS, ticks - 1)
-    meter = make_meter(measures, simulation.state, first)
+    meter = make_meter(simulation.state, first)
     walked = run_closed_loop(controller, simulation, commands, ticks, label, watch=meter.add)
     return RobotScores(walked.survived(), tracking_scores(walked, first), meter.means())
 

@@ -7,10 +7,13 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -36,19 +39,16 @@ class LoopConfig:
     log_interval: int = 100
 
 
-class Ema:
+def averaged(network: torch.nn.Module, decay: float) -> AveragedModel:
     """Exponential moving average of the weights, bias-corrected by a warm-up of the decay."""
 
-    def __init__(self, network: torch.nn.Module, decay: float) -> None:
-        self.decay, self.updates = decay, 0
-        self.shadow = {name: value.detach().clone() for name, value in network.state_dict().items()}
+    def fold(mean: torch.Tensor, value: torch.Tensor, updates: torch.Tensor) -> torch.Tensor:
+        return mean.lerp(value, 1.0 - min(decay, (1 + int(updates)) / (10 + int(updates))))
 
-    def update(self, network: torch.nn.Module) -> None:
-        """Fold in the current weights."""
-        self.updates += 1
-        decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
-        for name, value in network.state_dict().items():
-            self.shadow[name].lerp_(value.detach(), 1.0 - decay)
+    ema = AveragedModel(network, avg_fn=fold)
+    # The weights as they begin are the first that count; torch would forget them at the first update.
+    ema.n_averaged += 1
+    return ema
 
 
 @dataclass
@@ -61,7 +61,7 @@ class TrainingState:
 
     network: torch.nn.Module
     optimizer: torch.optim.Optimizer
-    ema: Ema
+    ema: AveragedModel
     made_of: Mapping[str, Any]
     iteration: int = 0
     loss: float | None = None
@@ -74,7 +74,7 @@ class TrainingState:
         optimizer = torch.optim.AdamW(
             trained, lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
         )
-        return cls(network, optimizer, Ema(network, config.ema), made_of)
+        return cls(network, optimizer, averaged(network, config.ema), made_of)
 
     def save(self, path: Path) -> None:
         """Write atomically: a killed run leaves the last whole checkpoint."""
@@ -83,8 +83,8 @@ class TrainingState:
             {
                 "network": self.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "ema": self.ema.shadow,
-                "ema_updates": self.ema.updates,
+                "ema": self.ema.module.state_dict(),
+                "ema_updates": int(self.ema.n_averaged) - 1,
                 "iteration": self.iteration,
                 "loss": self.loss,
                 "cpu_seconds": self.cpu_seconds,
@@ -103,7 +103,8 @@ class TrainingState:
         check_goes_on(path, stored.get("made_of"), self.made_of)
         self.network.load_state_dict(stored["network"])
         self.optimizer.load_state_dict(stored["optimizer"])
-        self.ema.shadow, self.ema.updates = stored["ema"], stored["ema_updates"]
+        self.ema.module.load_state_dict(stored["ema"])
+        self.ema.n_averaged.fill_(stored["ema_updates"] + 1)
         self.iteration, self.loss = stored["iteration"], stored["loss"]
         self.cpu_seconds = stored["cpu_seconds"]
 
@@ -144,15 +145,17 @@ def optimize(
     state, checkpoint = TrainingState.begin(network, config, made_of), run_dir / CHECKPOINT_FILE
     if checkpoint.exists():
         state.load(checkpoint, torch.device(device))
+    for group in state.optimizer.param_groups:
+        group["initial_lr"] = config.learning_rate
+    schedule = LambdaLR(state.optimizer, partial(learning_rate_factor, config=config), state.iteration - 1)
     writer = SummaryWriter(str(run_dir))
     generator = torch.Generator().manual_seed(config.seed + state.iteration)
     bar = tqdm(total=config.iterations, initial=state.iteration, unit="it", desc=label)
     saved, losses = time.monotonic(), []
     earlier, started = state.cpu_seconds, time.process_time()
     while state.iteration < config.iterations:
-        for group in state.optimizer.param_groups:
-            group["lr"] = config.learning_rate * learning_rate_factor(state.iteration, config)
         losses.append(_step(state, loss(generator)))
+        schedule.step()
         state.cpu_seconds = earlier + time.process_time() - started
         bar.update(1)
         if state.iteration % config.log_interval == 0:
@@ -174,7 +177,7 @@ def _step(state: TrainingState, loss: torch.Tensor) -> torch.Tensor:
     loss.backward()
     torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
     state.optimizer.step()
-    state.ema.update(state.network)
+    state.ema.update_parameters(state.network)
     state.iteration += 1
     return loss.detach()
 

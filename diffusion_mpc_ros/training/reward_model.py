@@ -204,7 +204,7 @@ def main(config: RewardModelConfig) -> None:
     task = Task(config)
     config.run_dir.mkdir(parents=True, exist_ok=True)
     state = optimize(config, task.network, task.loss, config.run_dir, task.made_of, "reward model")
-    task.network.load_state_dict(state.ema.shadow)
+    task.network.load_state_dict(state.ema.module.state_dict())
     scores = task.scores()
     publish_reward_model(task, scores)
     score_grid(scores).print(Console(width=140))

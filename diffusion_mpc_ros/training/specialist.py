@@ -27,6 +27,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ from diffusion_mpc_ros.policies.objectives import (
     make_composer,
     tick_penalties,
 )
-from diffusion_mpc_ros.policies.scoring import score_walk
+from diffusion_mpc_ros.policies.scoring import PenaltyMeter, score_walk
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.training.demonstrator import (
     MADE_OF,
@@ -286,7 +287,8 @@ def walk(runner: Runner, env: SpecialistEnv, config: SpecialistConfig, label: st
     commands[:, 0] = np.linspace(*config.env.commands.vx, trial.robots)
     simulation = BatchSimulation(trial.robots, seed=config.seed, threads=config.threads)
     walker = DemonstratorWalker(policy, GaitCommand.default(trial.robots))
-    return score_walk(walker, simulation, commands, trial.ticks, {config.objective: env.penalty}, label)
+    meter = partial(PenaltyMeter, {config.objective: env.penalty})
+    return score_walk(walker, simulation, commands, trial.ticks, meter, label)
 
 
 class Search:

@@ -43,17 +43,16 @@ def test_the_report_has_a_row_a_case_with_times_ratios_and_parity(tmp_path, caps
 def test_a_bench_goes_on_where_it_was_and_measures_again_what_has_fewer_references(tmp_path, monkeypatch):
     measured = []
 
-    def row(case, backend, precision, reference):
-        measured.append((case.candidates, bool(reference)))
-        return {**bench._labels(case, backend, precision), "precision": precision}
+    def row(self, cell):
+        measured.append((cell[0].candidates, self.wanted["references"]))
+        return {**self.labels(cell), **self.wanted}
 
-    monkeypatch.setattr(bench, "_row", row)
-    monkeypatch.setattr(bench, "_measure_references", lambda case, compiled, skipped: {"torch_ms": 1.0})
+    monkeypatch.setattr(Config, "run", row)
     small = {"steps": (3,), "threads": (1,), "backends": ("onnxruntime",), "precisions": ("f32",)}
 
     def run(**settings):
         measured.clear()
-        report = bench.measure(Config(json=tmp_path / "bench.json", **small, **settings))
+        report = Config(json=tmp_path / "bench.json", **small, **settings).measure()
         return list(measured), len(report["rows"])
 
     assert run(candidates=(1,), references=False) == ([(1, False)] * 2, 2)  # guided and not
@@ -73,23 +72,19 @@ def test_without_torch_the_references_are_left_out_with_a_line(monkeypatch, caps
     assert "left out: torch, torch.compile and matrix products: torch or onnx is not installed" in output
 
 
-def test_an_f32_plan_unlike_the_references_is_a_failure(monkeypatch, capsys):
+def test_an_f32_plan_unlike_the_references_is_a_failure():
     row = {"precision": "f32", "plan_difference_rad": 2e-4}
-    monkeypatch.setattr(bench, "print_report", lambda report: None)
     for rows, status in (([row], 1), ([{**row, "plan_difference_rad": float("nan")}], 1),
                          ([{**row, "precision": "bf16"}, {**row, "plan_difference_rad": 1e-6}], 0),
                          ([{**row, "plan_difference_rad": None}], 0)):  # fmt: skip
-        monkeypatch.setattr(bench, "measure", lambda config, rows=rows: {"rows": rows})
-        assert bench.main(Config()) == status
+        assert Config().status({"rows": rows}) == status
 
 
 def test_more_threads_than_cores_are_left_out(monkeypatch):
     monkeypatch.setattr(bench, "describe_machine", lambda: {"processor": "a CPU", "cores": 1})
-    monkeypatch.setattr(bench, "_row", lambda case, *kind_and_reference: bench._labels(case, *kind_and_reference[:2]))
-    report = bench.measure(Config(threads=(1, 2), steps=(3,), candidates=(1,), backends=("onnxruntime",),
-                                  references=False))  # fmt: skip
-    assert {row["threads"] for row in report["rows"]} == {1}
-    assert "2 threads: this process has 1 cores" in report["skipped"]
+    config = Config(threads=(1, 2), steps=(3,), candidates=(1,), backends=("onnxruntime",), references=False)
+    assert {case.threads for case, *_ in config.cells()} == {1}
+    assert "2 threads: this process has 1 cores" in config.skipped
 
 
 @pytest.mark.parametrize("settings", [{"plans": 0}, {"candidates": ()}, {"steps": (3, 0)}, {"threads": (-1,)}])
@@ -100,7 +95,7 @@ def test_nothing_to_measure_is_refused(settings):
 
 def test_an_unknown_precision_is_refused_with_the_valid_ones():
     with pytest.raises(ConfigurationError, match=r"unknown precisions \['f16'\]; valid precisions: f32, bf16"):
-        bench.measure(Config(precisions=("f16",)))
+        Config(precisions=("f16",)).measure()
 
 
 def test_what_a_case_raises_arrives_here():

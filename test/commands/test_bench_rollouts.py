@@ -12,7 +12,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 
 def test_every_case_is_a_row(tmp_path, capsys):
     path = tmp_path / "rollouts.json"
-    bench_rollouts.main(bench_rollouts.Config(cases=((1, 1, 1), (2, 3, 2)), repeats=2, json=path))
+    bench_rollouts.Config(cases=((1, 1, 1), (2, 3, 2)), repeats=2, json=path).conduct()
     report = json.loads(path.read_text())
     assert report["threads"] == 1
     assert [(row["robots"], row["candidates"], row["horizon"]) for row in report["rows"]] == [(1, 1, 1), (2, 3, 2)]

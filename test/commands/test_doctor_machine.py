@@ -74,12 +74,6 @@ def test_the_busiest_processes_come_first_and_idle_ones_not_at_all():
     assert machine.busiest(before, after) == ["solver (2)", "video (5)", "browser (3)"]
 
 
-def test_idle_share_leaves_guest_times_out():
-    # user 30, system 10, idle 50, iowait 10 of 100 ticks; guest 30 is contained in user.
-    after = [30, 0, 10, 50, 10, 0, 0, 0, 30, 0]
-    assert machine._idle_share([0] * 10, after) == pytest.approx(0.6)
-
-
 def test_this_machines_cores_are_read():
     found = machine.check_cores(Context("lo", 1))
     assert "cores free" in found.text and found.status in (Status.OK, Status.WARNING)

@@ -97,7 +97,7 @@ def test_the_table_and_the_picture_show_both(results):
 
 def test_what_is_measured_is_not_measured_again(results, artefacts, monkeypatch, capsys):
     folder, report = results
-    monkeypatch.setattr(networks, "measure", lambda *_: pytest.fail("measured again"))
+    monkeypatch.setattr(networks.Config, "run", lambda *_: pytest.fail("measured again"))
     assert not compare(artefacts[:1], folder)
     assert json.loads((folder / "results" / "json").read_text()) == report
     assert "mixer 16x1" in capsys.readouterr().out
@@ -116,7 +116,7 @@ def test_another_model_under_the_same_name_takes_its_place(results, artefacts, t
 def test_other_settings_are_refused(results, artefacts, capsys):
     folder, _ = results
     assert compare(artefacts, folder, "--seed", "5") == 2
-    assert "measured with other settings (seed)" in capsys.readouterr().err
+    assert "is a report of another run (settings.seed 11 there, 5 now)" in capsys.readouterr().err
     (folder / "results" / "json").write_text("{}")
     assert compare(artefacts, folder) == 2
-    assert "no comparison of networks" in capsys.readouterr().err
+    assert "no report of `evaluate networks`" in capsys.readouterr().err

@@ -9,8 +9,7 @@ import pytest
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.evaluation import demonstrator
-from diffusion_mpc_ros.evaluation.demonstrator import RANDOM_GAIT, Config, GaitMeter
+from diffusion_mpc_ros.evaluation.experiments.demonstrator import RANDOM_GAIT, Config, GaitMeter
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
 from diffusion_mpc_ros.policies.gait import swing_progress
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
@@ -26,7 +25,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def report(config):
-    demonstrator.main(config)
+    assert config.conduct() == 0
     return json.loads(config.json.read_text())
 
 
@@ -46,10 +45,10 @@ def test_every_gait_and_command_has_its_row(report):
 
 
 def test_what_is_there_is_not_walked_again(config, report, monkeypatch):
-    monkeypatch.setattr(demonstrator, "walk", lambda *_: pytest.fail("walked again"))
-    assert demonstrator.evaluate(config)["rows"] == report["rows"]
+    monkeypatch.setattr(Config, "walk", lambda *_: pytest.fail("walked again"))
+    assert config.measure()["rows"] == report["rows"]
     with pytest.raises(pytest.fail.Exception):
-        demonstrator.evaluate(replace(config, seed=1, json=None))
+        replace(config, seed=1, json=None).measure()
 
 
 def test_the_page_has_both_tables(config, report):
@@ -59,12 +58,8 @@ def test_the_page_has_both_tables(config, report):
 
 
 def test_randomised_robots_are_pushed():
-    policy = DemonstratorPolicy(model_folder("demonstrator"))
-    config = Config(commands=COMMANDS[:1], robots=2, ticks=160, threads=1)
-    gait = demonstrator.gaits(policy, config)["default"]
-    calm, pushed = (
-        demonstrator.walk(replace(config, randomized=True, push_speed=speed), policy, gait, "") for speed in (0.0, 1.0)
-    )
+    config = Config(commands=COMMANDS[:1], robots=2, ticks=160, threads=1, randomized=True)
+    calm, pushed = (replace(config, push_speed=speed).run("default") for speed in (0.0, 1.0))
     assert calm != pushed
 
 

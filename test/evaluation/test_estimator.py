@@ -1,6 +1,7 @@
 """The base estimator against the simulator's truth while the shipped demonstrator walks."""
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,14 @@ import pytest
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.evaluation.estimator import FootSensors, SensorNoise, demonstrator_walker, score_walk
+from diffusion_mpc_ros.evaluation.experiments.estimator import (
+    Config,
+    FootSensors,
+    SensorNoise,
+    demonstrator_walker,
+    meets_requirement,
+    score_walk,
+)
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
 from diffusion_mpc_ros.simulation.ground.ground import Ground
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
@@ -35,7 +43,7 @@ def test_accuracy_on_a_mixed_walk(sensors):
     assert scores.restarts == 0
     assert max(scores.velocity_rmse) <= 0.08
     assert scores.height_rmse <= 0.015
-    assert scores.meets_requirement()
+    assert meets_requirement(asdict(scores))
 
 
 def test_foot_sensors_by_hand():
@@ -58,4 +66,16 @@ def test_accuracy_off_flat_ground(ground):
     walker = demonstrator_walker(DemonstratorPolicy(model_folder("demonstrator")), base_height=0.28)
     scores = score_walk(walker, ((0.5, 0.0, 0.0),), 4.5, (), seed=0, ground=Ground.parse(ground))
     assert scores.restarts == 0
-    assert scores.meets_requirement()
+    assert meets_requirement(asdict(scores))
+
+
+def test_the_command_measures_once_and_tells_what_is_missed(tmp_path, monkeypatch, capsys):
+    config = Config(duration=2.0, json=tmp_path / "estimator.json", markdown=tmp_path / "estimator.md")
+    assert config.conduct() == 0
+    (row,) = json.loads(config.json.read_text())["rows"]
+    assert row["seconds"] == 2.0 and len(row["velocity_rmse"]) == 3
+    assert "| flat | 2 | 0.0" in config.markdown.read_text()
+    monkeypatch.setattr(Config, "run", lambda *_: pytest.fail("walked again"))
+    assert config.conduct() == 0
+    for worse in ({"fell": True}, {"height_rmse": 0.0151}, {"velocity_rmse": [0.0, 0.081, 0.0]}):
+        assert config.status({"rows": [{**row, **worse}]}) == 1

@@ -8,8 +8,15 @@ import pytest
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.prior import load
-from diffusion_mpc_ros.evaluation import caching, execution
-from diffusion_mpc_ros.evaluation.execution import LOOPS, CommandStretch, fixed_latency, score_segment, ticks_of
+from diffusion_mpc_ros.evaluation.experiments import caching, execution
+from diffusion_mpc_ros.evaluation.experiments.execution import (
+    LOOPS,
+    CommandStretch,
+    fixed_latency,
+    score_segment,
+    ticks_of,
+)
+from diffusion_mpc_ros.evaluation.planning import timing_of
 from diffusion_mpc_ros.policies.closed_loop import WalkScores
 
 SEGMENT = CommandStretch("turning", (0.5, 0.0, 1.0), 150)
@@ -52,15 +59,16 @@ def test_a_latency_in_whole_ticks(latency, ticks):
 
 
 def test_the_papers_rows():
-    configs = {name: loop.planner_config(11, 10, 1, 0) for name, loop in LOOP.items()}
-    timings = {name: (c.timing.replan_margin, c.timing.replan_interval) for name, c in configs.items()}
+    sampling = {name: loop.sampling(candidates=10, seed=0) for name, loop in LOOP.items()}
+    timings = {name: timing_of(11, loop.delay, loop.replan) for name, loop in LOOP.items()}
+    timings = {name: (timing.replan_margin, timing.replan_interval) for name, timing in timings.items()}
     assert [timings[name] for name in "ABCDE"] == [(0, 11), (0, 11), (0, 11), (3, 8), (3, 8)]
     assert timings["D1R1-held"] == timings["D1R1-free"] == (1, 1)
-    assert [configs[name].sampling.cached_steps for name in "ABCDE"] == [0, 7, 0, 7, 7]
-    assert (configs["C"].sampling.sampler, configs["C"].sampling.steps) == ("ddim", 3)
-    assert configs["D"].sampling.refresh_ticks > 10**6 > configs["E"].sampling.refresh_ticks
-    assert configs["D"].sampling.command_tolerance > 10.0 > configs["E"].sampling.command_tolerance
-    held = {name for name, config in configs.items() if config.hold_committed}
+    assert [sampling[name].cached_steps for name in "ABCDE"] == [0, 7, 0, 7, 7]
+    assert (sampling["C"].sampler, sampling["C"].steps) == ("ddim", 3)
+    assert sampling["D"].refresh_ticks > 10**6 > sampling["E"].refresh_ticks
+    assert sampling["D"].command_tolerance > 10.0 > sampling["E"].command_tolerance
+    held = {name for name, loop in LOOP.items() if loop.hold_committed}
     assert held == {"D1R1-held", "D3R2-held", "D3R8-held"}
 
 
@@ -110,8 +118,7 @@ def test_the_command_on_an_untrained_artefact(random_artefact, tmp_path, monkeyp
     assert "Beyond the paper" in capsys.readouterr().out
 
     # The second run keeps the rows, also when it asks for others beside them.
-    monkeypatch.setattr(execution, "_run", lambda config, artefact, loop, mode: {**measured, "row": loop.name,
-                                                                                  "latency_mode": mode})  # fmt: skip
+    monkeypatch.setattr(execution.Config, "run", lambda self, cell: {**measured, **self.labels(cell)})
     assert cli.main([*run, "E", "D", "--latency", "paper"]) == 0
     again = json.loads(file.read_text())["rows"]
     assert again[:3] == report["rows"] and [row["row"] for row in again] == ["E", "D1R1-held", "E", "D"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 
 import pytest
 
-from diffusion_mpc_ros.commands.faults import Config, main
+from diffusion_mpc_ros.commands.faults import Config
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.faults.catalogue import CATALOGUE
@@ -63,14 +64,14 @@ def test_the_short_form_has_one_of_every_kind():
 
 def test_list_starts_nothing(capsys, tmp_path):
     report = tmp_path / "faults.json"
-    assert main(Config(list=True, json=report)) == 0
+    assert Config(list=True, json=report).conduct() == 0
     assert "emergency" in capsys.readouterr().out
     assert not report.exists()
 
 
 def test_unknown_names_are_refused():
     with pytest.raises(ConfigurationError, match="no such fault.*planner hung"):
-        main(Config(only=("no such fault",)))
+        Config(only=("no such fault",)).conduct()
 
 
 def test_json_is_what_is_promised():
@@ -82,3 +83,26 @@ def test_json_is_what_is_promised():
     assert {"fault", "passed", "outcome", "unsafe_commands", "reaction_ms"} <= set(row)
     assert Result("a", "b", outcome="c").row()["passed"] is True
     assert Result("a", "b", outcome="c", unsafe_commands=1).row()["passed"] is False
+
+
+def test_faults_that_are_in_the_file_start_nothing_and_decide_the_exit_status(tmp_path, monkeypatch, capsys):
+    from diffusion_mpc_ros.faults import harness, trial
+
+    config = Config(only=("planner hung", "planner killed"), json=tmp_path / "f.json", markdown=tmp_path / "f.md")
+    rows = [trial.Result(fault.name, fault.expected.text, "as expected") for fault in config.cells()]
+    monkeypatch.setattr(harness, "Harness", contextlib.nullcontext)
+    monkeypatch.setattr(Config, "running", None)
+    monkeypatch.setattr(trial, "run", lambda _, fault: rows[[row.fault for row in rows].index(fault.name)])
+    assert config.conduct() == 0
+    report = json.loads(config.json.read_text())
+    assert (report["passed"], report["of"], report["seed"]) == (2, 2, 0) and report["machine"]["cores"] >= 1
+    assert "| planner hung | SIGSTOP | stands and waits for the operator | yes |" in config.markdown.read_text()
+    monkeypatch.setattr(trial, "run", lambda *_: pytest.fail("tried again"))
+    assert config.conduct() == 0
+    report["rows"][0]["passed"] = False
+    config.json.write_text(json.dumps(report))
+    # Another one that is asked for is judged alone.
+    assert [Config(only=(name,), json=config.json).conduct() for name in ("planner killed", "planner hung")] == [1, 0]
+    # Another seed is another run: its report is not overwritten.
+    with pytest.raises(ConfigurationError, match="seed 0 there, 1 now"):
+        Config(only=("planner hung",), json=config.json, seed=1).conduct()

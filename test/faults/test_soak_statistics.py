@@ -7,9 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from diffusion_mpc_ros.commands import soak
 from diffusion_mpc_ros.control.modes import Mode
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.faults.monitor import Sent
-from diffusion_mpc_ros.faults.soak import write
 from diffusion_mpc_ros.faults.soak_statistics import Histogram, SoakStatistics
 
 
@@ -72,12 +73,28 @@ def test_lateness_of_a_sample_is_since_the_one_before():
     assert [sample.lateness_ms for sample in statistics.samples] == [3.0, 1.0]
 
 
-def test_checkpoint_is_whole(tmp_path):
-    path = tmp_path / "results" / "soak.json"
+def test_checkpoint_is_whole_and_another_run_is_not_overwritten(tmp_path):
+    config = soak.Config(json=tmp_path / "results" / "soak.json")
+    config.check_target({"seed": 0})
     statistics = SoakStatistics()
     statistics.event("fall", 12.0, "")
-    write(path, statistics.report(60.0))
-    write(path, statistics.report(120.0))
-    assert json.loads(path.read_text())["duration_s"] == 120.0
-    assert json.loads(path.read_text())["events"] == {"fall": 1}
-    assert list(path.parent.iterdir()) == [path]
+    for duration in (60.0, 120.0):
+        config.write({"seed": 0, **statistics.report(duration)})
+    written = json.loads(config.json.read_text())
+    assert (written["duration_s"], written["events"]) == (120.0, {"fall": 1})
+    assert list(config.json.parent.iterdir()) == [config.json]
+    config.check_target({"seed": 0})
+    with pytest.raises(ConfigurationError, match="seed 0 there, 1 now"):
+        config.check_target({"seed": 1})
+
+
+def test_the_table_and_the_plot_show_the_figures(tmp_path, capsys):
+    statistics = SoakStatistics()
+    for time in range(0, 600, 10):
+        statistics.sample(time, {"planner": 100.0 + 1e-3 * time})
+    report = {**statistics.report(600.0), "unsafe_commands": 0, "unsafe": {}}
+    lines = dict(soak.grid(report).rows[:-1])
+    assert lines["unsafe commands"] == "0 " and lines["misses"] == "0 (0 late, 0 skipped)"
+    assert soak.grid(report).rows[-1] == ("memory growth", "planner +0.60 MB per 10 min")
+    soak._plot(report, tmp_path / "new" / "soak.png")
+    assert (tmp_path / "new" / "soak.png").stat().st_size > 0

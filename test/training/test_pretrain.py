@@ -18,7 +18,7 @@ from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.training import loop, pretrain, release
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 from diffusion_mpc_ros.training.device import pick_device
-from diffusion_mpc_ros.training.loop import CHECKPOINT_FILE, METADATA_FILE, Ema, learning_rate_factor
+from diffusion_mpc_ros.training.loop import CHECKPOINT_FILE, METADATA_FILE, averaged, learning_rate_factor
 from diffusion_mpc_ros.training.networks import NetworkConfig
 from diffusion_mpc_ros.training.pretrain import Corruption, PretrainConfig
 
@@ -88,11 +88,13 @@ def test_levels_are_one_or_two_with_the_noisier_rows_last():
 def test_ema_by_hand():
     layer = torch.nn.Linear(1, 1, bias=False)
     torch.nn.init.constant_(layer.weight, 0.0)
-    ema = Ema(layer, decay=0.9)
+    ema = averaged(layer, decay=0.24)
     torch.nn.init.constant_(layer.weight, 1.0)
-    ema.update(layer)
-    # First update: decay = min(0.9, 2 / 11), so the average is 1 - 2 / 11.
-    assert ema.shadow["weight"].item() == pytest.approx(1.0 - 2.0 / 11.0)
+    ema.update_parameters(layer)
+    # First update: decay = min(0.24, 2 / 11), so the average is 1 - 2 / 11; the second, with 3 / 12, is bounded.
+    assert ema.module.weight.item() == pytest.approx(1.0 - 2.0 / 11.0)
+    ema.update_parameters(layer)
+    assert ema.module.weight.item() == pytest.approx(1.0 - 0.24 * 2.0 / 11.0)
 
 
 def test_learning_rate_warms_up_and_decays():

@@ -10,6 +10,7 @@ from diffusion_mpc_ros.go2.profile import GO2, RobotProfile
 if TYPE_CHECKING:
     from diffusion_mpc_ros.commands.doctor.listener import LowStateListener, Observation
     from diffusion_mpc_ros.control.settings import SafetySettings
+    from diffusion_mpc_ros.core.types import LowState
     from diffusion_mpc_ros.go2.domain import Go2Domain
 
 
@@ -41,6 +42,11 @@ class Context:
     def at_close(self, close: Callable[[], None]) -> None:
         """Call ``close`` at the end."""
         self._closing.append(close)
+
+    @property
+    def latest(self) -> LowState:
+        """The newest LowState."""
+        return self.listener.latest()
 
     def close(self) -> None:
         """Leave the topics and the domain; may be called twice."""

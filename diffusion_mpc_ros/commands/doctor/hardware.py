@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from diffusion_mpc_ros.commands.doctor.context import Context
 from diffusion_mpc_ros.commands.doctor.findings import Finding, bad, ok, warning
 from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.go2 import FOOT_FORCE_CONTACT, JOINT_NAMES, LEGS, MOTOR_MODE_SERVO, MOTOR_MODE_STOP
@@ -22,11 +21,6 @@ STANDSTILL_SAMPLES, MOVING_RANGE = 100, 5.0
 _FEET_REMEDY = (
     "press that foot by hand and look again; mend its cable or rubber. Until then its contact comes from joint torques"
 )
-
-
-def check_feet(context: Context) -> Finding:
-    """Do the foot force sensors say what the legs carry."""
-    return judge_feet(context.listener.recent())
 
 
 def judge_feet(states: Sequence[LowState]) -> Finding:
@@ -72,11 +66,6 @@ def _foot_fault(values: np.ndarray, load: float, readings: np.ndarray) -> str:
         if np.ptp(readings, axis=0).max() > MOVING_RANGE:
             return "stands still while others move"
     return ""
-
-
-def check_motors(context: Context) -> Finding:
-    """Are all motors in one mode, and do their packets arrive."""
-    return judge_motors(context.listener.recent())
 
 
 def judge_motors(states: Sequence[LowState]) -> Finding:

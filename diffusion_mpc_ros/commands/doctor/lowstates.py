@@ -73,11 +73,6 @@ def judge_rate(observation: Observation, usual: float) -> Finding:
     return ok(text) if rate >= RATE_LOW * usual else warning(f"{text}; the robot sends {usual:.0f}", _LOADED)
 
 
-def check_gaps(context: Context) -> Finding:
-    """Were there pauses, did samples get lost."""
-    return judge_gaps(context.observation, context.settings)
-
-
 def judge_gaps(observation: Observation, settings: SafetySettings) -> Finding:
     """The longest pause between two samples, and how many are missing by the robot's clock."""
     if len(observation.times) < 2:
@@ -100,11 +95,6 @@ def lost_share(observation: Observation) -> float:
     return max(missing, 0.0) / (max(missing, 0.0) + observation.samples)
 
 
-def check_integrity(context: Context) -> Finding:
-    """Were samples refused: a wrong CRC, numbers that are not finite."""
-    return judge_integrity(context.observation)
-
-
 def judge_integrity(observation: Observation) -> Finding:
     """The share of refused samples."""
     if not observation.refused:
@@ -113,11 +103,6 @@ def judge_integrity(observation: Observation) -> Finding:
     remedy = "does another program publish rt/lowstate? end it; then check the cable, restart the robot"
     many = observation.refused > REFUSED_MANY * observation.samples
     return bad(text, remedy) if many else warning(text, remedy)
-
-
-def check_clock(context: Context) -> Finding:
-    """The robot's clock against this machine's."""
-    return judge_clock(context.observation)
 
 
 def judge_clock(observation: Observation) -> Finding:

@@ -7,9 +7,10 @@ import os
 import resource
 import shutil
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import psutil
 
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands.doctor.context import Context
@@ -83,10 +84,9 @@ def judge_throttling(runtime: int, period: int) -> Finding:
 def check_cores(_: Context) -> Finding:
     """The cores that this process may use, and how idle they are."""
     allowed = sorted(os.sched_getaffinity(0))
-    cores, processes = _core_times(), _process_times()
-    time.sleep(IDLE_WINDOW)
-    later = _core_times()
-    idle = [_idle_share(cores[core], later[core]) for core in allowed if core in cores and core in later]
+    processes = _process_times()
+    shares = psutil.cpu_times_percent(IDLE_WINDOW, percpu=True)
+    idle = [(shares[core].idle + shares[core].iowait) / 100.0 for core in allowed if core < len(shares)]
     return judge_cores(idle, os.getloadavg()[0], busiest(processes, _process_times()))
 
 
@@ -102,18 +102,11 @@ def judge_cores(idle: Sequence[float], load: float, busy: Sequence[str] = ()) ->
     return ok(text)
 
 
-def busiest(before: Mapping[int, tuple[str, int]], after: Mapping[int, tuple[str, int]]) -> list[str]:
-    """Names of the processes that took the most processor time between two readings of ``{pid: (name, ticks)}``."""
-    spent = {pid: ticks - before[pid][1] for pid, (_, ticks) in after.items() if pid in before}
+def busiest(before: Mapping[int, tuple[str, float]], after: Mapping[int, tuple[str, float]]) -> list[str]:
+    """Names of the processes that took the most processor time between two readings of ``{pid: (name, time)}``."""
+    spent = {pid: time - before[pid][1] for pid, (_, time) in after.items() if pid in before}
     most = sorted((pid for pid in spent if spent[pid] > 0), key=lambda pid: -spent[pid])[:_SHOWN_PROCESSES]
     return [f"{after[pid][0]} ({pid})" for pid in most]
-
-
-def check_memory(_: Context) -> Finding:
-    """Memory that programs may still take."""
-    lines = Path("/proc/meminfo").read_text().splitlines()
-    kilobytes = {key: int(rest.split()[0]) for key, _, rest in (line.partition(":") for line in lines)}
-    return judge_memory(kilobytes["MemAvailable"] * 1024 / GIB)
 
 
 def judge_memory(available: float) -> Finding:
@@ -168,30 +161,8 @@ def _grants(priority: int) -> bool:
     return bool(granted)
 
 
-def _idle_share(before: Sequence[int], after: Sequence[int]) -> float:
-    """Share of the time between two readings of a core's times (user, nice, system, idle, iowait, ...) it was idle."""
-    spent = [late - early for early, late in zip(before, after)]
-    # The last two, guest times, are contained in the first two.
-    total = sum(spent[:8])
-    return (spent[3] + spent[4]) / total if total > 0 else 0.0
-
-
-def _core_times() -> dict[int, list[int]]:
-    """Times of each core from /proc/stat, in clock ticks."""
-    lines = [line.split() for line in Path("/proc/stat").read_text().splitlines() if line.startswith("cpu")]
-    return {int(name[3:]): [int(value) for value in values] for name, *values in lines if name != "cpu"}
-
-
-def _process_times() -> dict[int, tuple[str, int]]:
-    """Name and processor time, in clock ticks, of every other process that may be seen."""
-    times = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        pid = int(path.parent.name)
-        try:
-            name, _, rest = path.read_text().partition("(")[2].rpartition(")")
-        except OSError:  # ended since
-            continue
-        if pid != os.getpid():
-            user, system = rest.split()[11:13]
-            times[pid] = (name, int(user) + int(system))
-    return times
+def _process_times() -> dict[int, tuple[str, float]]:
+    """Name and processor time [s] of every other process that may be seen."""
+    others = (process for process in psutil.process_iter(["name", "cpu_times"]) if process.pid != os.getpid())
+    times = ((process.pid, process.info["name"], process.info["cpu_times"]) for process in others)
+    return {pid: (name, spent.user + spent.system) for pid, name, spent in times if spent is not None}

@@ -38,11 +38,6 @@ def judge_rmw(environment: Mapping[str, str]) -> Finding:
     return ok(name or f"RMW_IMPLEMENTATION is not set: {FAST_DDS}, the default")
 
 
-def check_ros_domain(context: Context) -> Finding:
-    """The ROS domain beside that of the Unitree topics."""
-    return judge_ros_domain(os.environ, context.domain_id)
-
-
 def judge_ros_domain(environment: Mapping[str, str], domain_id: int) -> Finding:
     """``ROS_DOMAIN_ID`` against ``domain_id`` of the Unitree topics."""
     text = environment.get("ROS_DOMAIN_ID", "") or "0"

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import array
-import fcntl
 import os
 import socket
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
+
+import psutil
 
 from diffusion_mpc_ros.commands.doctor.context import Context
 from diffusion_mpc_ros.commands.doctor.findings import Finding, bad, ok, skipped, warning
@@ -20,11 +19,6 @@ ROBOT_ADDRESS = IPv4Address("192.168.123.161")
 # An address there that neither the robot nor its own computers have.
 OWN_ADDRESS = "192.168.123.99/24"
 
-_IFF_UP, _IFF_LOOPBACK, _IFF_MULTICAST = 0x1, 0x8, 0x1000
-_SIOCGIFCONF = 0x8912
-_MAX_ADDRESSES = 128
-# Of struct ifreq: a name of 16 bytes, then a union that a pointer's alignment pads.
-_IFREQ_BYTES = 16 + (24 if struct.calcsize("P") == 8 else 16)
 # A group of the administratively scoped range that DDS does not use; it stays on the local network.
 _TEST_GROUP, _TEST_TIMEOUT = "239.255.123.7", 0.4
 _REACH_PORT, _REACH_TIMEOUT = 22, 0.8
@@ -59,8 +53,17 @@ class Card:
 
 def read_cards() -> dict[str, Card]:
     """This machine's network interfaces by name."""
-    addresses = _read_addresses()
-    return {name: _read_card(name, addresses.get(name, ())) for _, name in socket.if_nameindex()}
+    addresses: dict[str, tuple[IPv4Address, ...]] = {}
+    for label, entries in psutil.net_if_addrs().items():
+        name = label.partition(":")[0]  # of an alias (eth0:1), the card
+        found = (IPv4Address(entry.address) for entry in entries if entry.family == socket.AF_INET)
+        addresses[name] = (*addresses.get(name, ()), *found)
+    cards = {}
+    for name, state in psutil.net_if_stats().items():
+        flags = state.flags.split(",")
+        states = ("up" in flags, "running" in flags, "multicast" in flags, "loopback" in flags)
+        cards[name] = Card(name, *states, addresses.get(name, ()))
+    return cards
 
 
 def robot_card(cards: Mapping[str, Card]) -> str:
@@ -207,29 +210,6 @@ def judge_receive_buffer(rmem_max: int) -> Finding:
     if held >= MIN_BUFFERED:
         return ok(text)
     return warning(f"{text}, {MIN_BUFFERED} s are needed", f"sudo sysctl -w net.core.rmem_max={_WANTED_BUFFER}")
-
-
-def _read_card(name: str, addresses: tuple[IPv4Address, ...]) -> Card:
-    folder = Path("/sys/class/net") / name
-    flags = int((folder / "flags").read_text(), 16)
-    connected = (folder / "operstate").read_text().strip() not in ("down", "lowerlayerdown", "notpresent")
-    return Card(
-        name, bool(flags & _IFF_UP), connected, bool(flags & _IFF_MULTICAST), bool(flags & _IFF_LOOPBACK), addresses
-    )
-
-
-def _read_addresses() -> dict[str, tuple[IPv4Address, ...]]:
-    """Every IPv4 address of each interface that is up, aliases (``eth0:1``) included."""
-    buffer = array.array("B", bytes(_MAX_ADDRESSES * _IFREQ_BYTES))
-    request = struct.pack("iP", len(buffer), buffer.buffer_info()[0])
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
-        length = struct.unpack("iP", fcntl.ioctl(any_socket, _SIOCGIFCONF, request))[0]
-    found: dict[str, tuple[IPv4Address, ...]] = {}
-    for start in range(0, length, _IFREQ_BYTES):
-        entry = bytes(buffer[start : start + _IFREQ_BYTES])
-        name = entry[:16].split(b"\0")[0].decode().split(":")[0]
-        found[name] = (*found.get(name, ()), IPv4Address(entry[20:24]))
-    return found
 
 
 def _answers_arp(address: IPv4Address) -> bool:

@@ -52,11 +52,6 @@ def check_domain(context: Context) -> Finding:
     return ok(f"joined domain {context.domain_id} on {context.network_interface}")
 
 
-def check_battery(context: Context) -> Finding:
-    """Charge of the battery."""
-    return judge_battery(context.listener.latest().battery_soc, context.settings)
-
-
 def judge_battery(charge: float | None, settings: SafetySettings) -> Finding:
     """``charge`` [%] against what standing up needs; None: the robot does not say."""
     if charge is None:
@@ -66,11 +61,6 @@ def judge_battery(charge: float | None, settings: SafetySettings) -> Finding:
     if charge < settings.arming_battery_min + BATTERY_MARGIN:
         return warning(f"{charge:.0f} %, not for long", "charge the battery soon")
     return ok(f"{charge:.0f} %")
-
-
-def check_temperature(context: Context) -> Finding:
-    """The hottest motor."""
-    return judge_temperature(context.listener.latest().motor_temperature, context.settings)
 
 
 def judge_temperature(temperatures: np.ndarray, settings: SafetySettings) -> Finding:
@@ -91,11 +81,6 @@ def judge_temperature(temperatures: np.ndarray, settings: SafetySettings) -> Fin
     return ok(text)
 
 
-def check_joints(context: Context) -> Finding:
-    """Joints within their limits, robot not tilted."""
-    return judge_joints(context.listener.latest(), context.settings)
-
-
 def judge_joints(state: LowState, settings: SafetySettings) -> Finding:
     """What the supervisor would refuse to stand up from."""
     trusted = checks.trust(state, 0.0, math.inf)
@@ -111,11 +96,6 @@ def judge_joints(state: LowState, settings: SafetySettings) -> Finding:
     joint = int(room.argmin())
     side = "inside" if room[joint] >= 0.0 else f"beyond (up to {settings.joint_position_margin} is allowed)"
     return ok(f"{JOINT_NAMES[joint]} is the nearest to its limit, {abs(room[joint]):.2f} rad {side}")
-
-
-def check_remote(context: Context) -> Finding:
-    """Is the Unitree remote heard."""
-    return judge_remote(context.listener.latest().wireless_remote)
 
 
 def judge_remote(data: bytes) -> Finding:

@@ -9,9 +9,16 @@ from typing import Any
 
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.evaluation.adaptation.walks import Walks
+from diffusion_mpc_ros.evaluation.adaptation.walks import WalksExperiment
 from diffusion_mpc_ros.policies.comparison import RobotScores
-from diffusion_mpc_ros.policies.demonstrator import DEMONSTRATOR, SPECIALIST, DemonstratorPolicy, specialist_folder
+from diffusion_mpc_ros.policies.demonstrator import (
+    DEMONSTRATOR,
+    SPECIALIST,
+    DemonstratorPolicy,
+    DemonstratorWalker,
+    specialist_folder,
+)
+from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.policies.objectives import Objective
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 
@@ -37,14 +44,14 @@ class PolicyCell:
             "policy": self.name, "policy_sha256": self.policy.sha256,
         }  # fmt: skip
 
-    def settings(self, composer: RewardComposer) -> RewardSettings:
-        """By whose parameters the penalty is measured."""
-        return measuring_settings(composer, self.objective)
-
-    def scores(self, walks: Walks, settings: RewardSettings) -> RobotScores:
-        """The policy's walk."""
+    def scores(self, walks: WalksExperiment, settings: RewardSettings) -> RobotScores:
+        """The policy's walk in the default gait, called at every tick and without delay; walked once."""
         label = self.name if self.name == DEMONSTRATOR else f"{self.objective.name} {self.name}"
-        return walks.run_policy(self.policy, label)
+        if self.policy not in walks.of_policies:
+            walks.of_policies[self.policy] = walks.score(
+                lambda robots, seed: DemonstratorWalker(self.policy, GaitCommand.default(robots)), label
+            )
+        return walks.of_policies[self.policy]
 
     def is_outdated(self, row: Mapping[str, Any]) -> bool:
         """Whether ``row`` is this cell's, of another policy."""

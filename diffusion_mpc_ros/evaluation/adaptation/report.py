@@ -1,4 +1,4 @@
-"""The tables and the picture of ``evaluate adaptation``, and the texts that ``evaluate compose`` shares with them."""
+"""The tables and the picture of ``evaluate adaptation``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from diffusion_mpc_ros.evaluation.scatter import Point, scatter
+from diffusion_mpc_ros.evaluation.adaptation.walks import UNPLANNED, change_texts, walk_texts
+from diffusion_mpc_ros.evaluation.experiment import number
+from diffusion_mpc_ros.evaluation.plots import Point, points
 from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.policies.comparison import TARGET_SURVIVAL
 from diffusion_mpc_ros.policies.demonstrator import DEMONSTRATOR, SPECIALIST
@@ -14,20 +16,8 @@ from diffusion_mpc_ros.policies.objectives import OBJECTIVES, Objective
 
 Row = Mapping[str, Any]
 
-UNPLANNED = "no planning"
-# The candidates of the targets, and the survival asked for.
+# The candidates of the targets.
 TARGET_CANDIDATES = 10
-TITLE = "Adaptation: Table II"
-EXPLANATION = (
-    "N candidates; R: the reward guides the sampling, without it the reward only chooses among the candidates; C: "
-    "projection onto the constraint. Penalties are scaled so that no planning has the paper's value. Change: of the "
-    "mean penalty of the robots that survived both walks, against no planning; 95 % bootstrap interval over the "
-    "robots. Tracking: the smaller of the linear and the angular tracking score, as a share of that without planning; "
-    "below 0.97 the cell is void. Robots: how many survived both walks. Demonstrator and specialist are policies in "
-    "the planner's place, called at every tick without delay; the specialist was trained by PPO for this one "
-    "objective. Reached: the share of what the specialist takes off the penalty without planning that the best cell of "
-    f"N = {TARGET_CANDIDATES} takes off, of cells with tracking and {TARGET_SURVIVAL:.0%} survival."
-)
 
 
 def column(row: Row) -> str:
@@ -145,47 +135,16 @@ def _details(rows: Sequence[Row]) -> Grid:
     return Grid("Every cell", headings, lines)
 
 
-def change_texts(measured: Mapping[str, Any]) -> list[str]:
-    """``change`` and ``interval`` in per cent; "-" where nobody survived."""
-    interval = measured["interval"]
-    bounds = "-" if interval is None else " .. ".join(f"{bound:+.1%}" for bound in interval)
-    return [number(measured["change"], "{:+.1%}"), bounds]
-
-
-def walk_texts(row: Row) -> list[str]:
-    """``tracking_ratio``, marked where it makes the row void, and ``survival``."""
-    tracking = number(row["tracking_ratio"], "{:.3f}") + (" void" if row["void"] else "")
-    return [tracking, f"{row['survival']:.1%}"]
-
-
-def number(value: float | None, form: str) -> str:
-    """``value`` in the format ``form``, "-" for None."""
-    return "-" if value is None else form.format(value)
-
-
-def conditions(report: Mapping[str, Any]) -> str:
-    """What was run, in a sentence."""
-    config = report["config"]
-    texts = (f"{row['machine']['cores']} cores of {row['machine']['processor']}" for row in report["rows"])
-    machines = "; ".join(dict.fromkeys(texts))
-    return (
-        f"`diffusion-mpc {report['command']}`, artefact {report['artefact'][:12]}, {config['robots']} robots x "
-        f"{config['ticks']} ticks, D, R = {config['timing'][0]}, {config['timing'][1]}, forward commands "
-        f"{config['forward'][0]:g} to {config['forward'][1]:g} m/s, {config['steps']} {config['sampler']} steps, seed "
-        f"{config['seed']}, {config['backend']}, on {machines}."
-    )
-
-
-def plot(path: Path, report: Mapping[str, Any]) -> None:
-    """Write a panel for each objective: the scaled penalty of every cell with its interval; void cells are hollow."""
+def draw(path: Path, report: Mapping[str, Any]) -> None:
+    """Draw a panel for each objective: the scaled penalty of every cell with its interval; void cells are hollow."""
     panels = {}
     for objective, own in _by_objective(_ordered(report["rows"])).items():
         panels[objective.label] = [
             Point(
-                column(row), float(index), row["penalty"],
-                tuple(objective.paper * (1.0 + bound) for bound in row["interval"]), not row["void"],
+                column(row), row["penalty"], [objective.paper * (1.0 + bound) for bound in row["interval"]],
+                not row["void"],
             )
-            for index, row in enumerate(own)
+            for row in own
             if row["penalty"] is not None
         ]  # fmt: skip
-    scatter(path, panels, "cells", "scaled penalty")
+    points(path, panels, "scaled penalty")

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
-from diffusion_mpc_ros.evaluation.adaptation.intervals import median_interval
+from diffusion_mpc_ros.policies.intervals import median_interval
 
 # The height is followed when its sliding mean stays this close to the target [m].
 TOLERANCE = 0.015

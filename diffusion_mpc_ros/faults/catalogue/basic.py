@@ -19,6 +19,7 @@ from diffusion_mpc_ros.faults.expectation import (
 )
 from diffusion_mpc_ros.faults.harness import Setup
 from diffusion_mpc_ros.faults.injections import basic as inject
+from diffusion_mpc_ros.faults.injections import operator
 
 PLANS_PASS = Setup(plans_pass=True)
 # An emergency stop reaches damping within two ticks.
@@ -111,9 +112,9 @@ ROBOT = (
 )  # fmt: skip
 STOPS = (
     Fault("emergency stop by remote", "B held on the robot's remote",
-          faults("emergency stop", STOP_TICKS), inject.stop_by_remote(), 0.5, quick=True, held=True),
+          faults("emergency stop", STOP_TICKS), operator.remote(), 0.5, quick=True, held=True),
     Fault("emergency stop by topic", "e_stop: true",
-          faults("emergency stop", STOP_TICKS), inject.stop_by_topic(), 0.5, held=True),
+          faults("emergency stop", STOP_TICKS), operator.asserted("reliable"), 0.5, held=True),
     Fault("emergency stop by service", "command_publisher/e_stop",
           faults("emergency stop", STOP_TICKS), inject.stop_by_service(), 0.5),
 )  # fmt: skip

@@ -15,19 +15,17 @@ from geometry_msgs.msg import WrenchStamped
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import Joy
-from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.faults import reward_service
 from diffusion_mpc_ros.faults.harness import Harness
-from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection
+from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection, suffering
 from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
 from diffusion_mpc_ros.faults.plan_faults import PlanFault, unchanged
 from diffusion_mpc_ros.faults.processes import bound
 from diffusion_mpc_ros.go2.channels import LOWCMD, Publisher
 from diffusion_mpc_ros.go2.domain import open_domain
-from diffusion_mpc_ros.go2.remote import encode_remote
 from diffusion_mpc_ros.nodes.conversions.gamepads import joy_message
 from diffusion_mpc_ros.realtime.scheduling import schedule_thread_realtime
 
@@ -101,11 +99,8 @@ def duty_cycle(harness: Harness, name: str, works: float, rests: float) -> Itera
 @injection
 def lowstate(harness: Harness, **fault: float | str) -> Iterator[float]:
     """LowStates suffer a :class:`LowStateFault`."""
-    start = harness.relay.set_fault(LowStateFault(**fault), seed=harness.seed)
-    try:
+    with suffering(harness, LowStateFault(**fault)) as start:
         yield start
-    finally:
-        harness.relay.set_fault(LowStateFault())
 
 
 @injection
@@ -207,28 +202,6 @@ def show_robot_controller(harness: Harness, name: str) -> None:
     result = harness.operator.call(SetParameters, "go2_simulator/set_parameters", request).results[0]
     if not result.successful:
         raise InjectionFailed(f"robot_controller {name!r}: {result.reason}")
-
-
-@injection
-def stop_by_remote(harness: Harness) -> Iterator[float]:
-    """B is held on the robot's own remote."""
-    start = harness.relay.set_fault(LowStateFault(remote=encode_remote(GamepadState(frozenset("B"))).hex()))
-    try:
-        yield start
-    finally:
-        harness.relay.set_fault(LowStateFault())
-
-
-@injection
-def stop_by_topic(harness: Harness) -> Iterator[float]:
-    """The topic ``e_stop`` asserts, until the end."""
-    with harness.publisher(Bool, "e_stop") as publish:
-        start = time.monotonic()
-        publish(Bool(data=True))
-        try:
-            yield start
-        finally:
-            publish(Bool(data=False))
 
 
 @injection

@@ -7,11 +7,15 @@ monotonic time [s] of the beginning, and ends on leaving.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
+from std_msgs.msg import Bool
+
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
 from diffusion_mpc_ros.faults.harness import Harness
+from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
 from diffusion_mpc_ros.nodes.graph_client import OperatorError
 
 
@@ -49,6 +53,27 @@ def repeating(say: Callable[[], object], period: float) -> Iterator[None]:
     finally:
         done.set()
         thread.join()
+
+
+@contextmanager
+def suffering(harness: Harness, fault: LowStateFault) -> Iterator[float]:
+    """LowStates suffer ``fault`` while the context lasts, from the given time [s] on."""
+    start = harness.relay.set_fault(fault, seed=harness.seed)
+    try:
+        yield start
+    finally:
+        harness.relay.set_fault(LowStateFault())
+
+
+@contextmanager
+def asserting(publish: Callable[[Bool], object]) -> Iterator[float]:
+    """A panel says true on ``e_stop`` at the given time [s], and false at the end."""
+    start = time.monotonic()
+    publish(Bool(data=True))
+    try:
+        yield start
+    finally:
+        publish(Bool(data=False))
 
 
 def must_refuse(harness: Harness, request: str, because: str = "") -> None:

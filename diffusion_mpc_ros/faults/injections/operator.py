@@ -17,8 +17,15 @@ from std_msgs.msg import Bool
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES, GamepadState
 from diffusion_mpc_ros.faults.harness import Harness
-from diffusion_mpc_ros.faults.injections.basic import show_robot_controller
-from diffusion_mpc_ros.faults.injections.injection import InjectionFailed, injection, must_refuse, repeating
+from diffusion_mpc_ros.faults.injections.basic import lowstate, show_robot_controller
+from diffusion_mpc_ros.faults.injections.injection import (
+    Injection,
+    InjectionFailed,
+    asserting,
+    injection,
+    must_refuse,
+    repeating,
+)
 from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
 from diffusion_mpc_ros.faults.processes import bound
 from diffusion_mpc_ros.go2.remote import encode_remote
@@ -53,12 +60,8 @@ def pulse(harness: Harness, pause: float, qos: str = "reliable") -> Iterator[flo
 def asserted(harness: Harness, qos: str) -> Iterator[float]:
     """True, until the end."""
     with harness.publisher(Bool, "e_stop", QOS[qos]) as publish:
-        start = time.monotonic()
-        publish(TRUE)
-        try:
+        with asserting(publish) as start:
             yield start
-        finally:
-            publish(FALSE)
 
 
 @injection
@@ -77,15 +80,11 @@ def beside_a_repeating_panel(harness: Harness) -> Iterator[float]:
 def cleared_by_another(harness: Harness) -> Iterator[float]:
     """One panel asserts; another person's clear key releases nothing of it."""
     with harness.publisher(Bool, "e_stop") as publish:
-        start = time.monotonic()
-        publish(TRUE)
-        harness.monitor.wait(lambda: harness.monitor.mode() is Mode.FAULT, 1.0)
-        harness.operator.release_emergency_stop()
-        must_refuse(harness, "clear_fault")
-        try:
+        with asserting(publish) as start:
+            harness.monitor.wait(lambda: harness.monitor.mode() is Mode.FAULT, 1.0)
+            harness.operator.release_emergency_stop()
+            must_refuse(harness, "clear_fault")
             yield start
-        finally:
-            publish(FALSE)
 
 
 @injection
@@ -93,17 +92,13 @@ def before_the_start(harness: Harness) -> Iterator[float]:
     """A transient-local panel asserts while command_publisher is not there; it is then started, and asked to stand."""
     harness.processes.kill("command_publisher")
     with harness.publisher(Bool, "e_stop", QOS["transient local"], heard=False) as publish:
-        publish(TRUE)
-        start = time.monotonic()
-        harness.monitor.forget()
-        harness.processes.start_missing()
-        if not harness.monitor.wait(lambda: harness.monitor.mode() is Mode.FAULT, STARTED):
-            raise InjectionFailed("the stop that was said before the start was not seen")
-        must_refuse(harness, "stand_up")
-        try:
+        with asserting(publish) as start:
+            harness.monitor.forget()
+            harness.processes.start_missing()
+            if not harness.monitor.wait(lambda: harness.monitor.mode() is Mode.FAULT, STARTED):
+                raise InjectionFailed("the stop that was said before the start was not seen")
+            must_refuse(harness, "stand_up")
             yield start
-        finally:
-            publish(FALSE)
 
 
 @injection
@@ -138,16 +133,11 @@ def service_while_waiting(harness: Harness) -> Iterator[float]:
     yield start
 
 
-@injection
-def remote(harness: Harness, stick: bytes = b"", duration: float = float("inf")) -> Iterator[float]:
-    """B is pressed for ``duration`` [s]; ``stick``: the bytes of the left stick's x."""
+def remote(stick: bytes = b"", duration: float = float("inf")) -> Injection:
+    """B is pressed on the robot's remote for ``duration`` [s]; ``stick``: the bytes of the left stick's x."""
     data = bytearray(encode_remote(GamepadState(frozenset("B"))).ljust(REMOTE_BYTES, b"\0"))
     data[LEFT_X] = stick or data[LEFT_X]
-    start = harness.relay.set_fault(LowStateFault(remote=data.hex(), remote_for=duration))
-    try:
-        yield start
-    finally:
-        harness.relay.set_fault(LowStateFault())
+    return lowstate(remote=data.hex(), remote_for=duration)
 
 
 @injection

@@ -10,14 +10,11 @@ import pytest
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.prior import load
-from diffusion_mpc_ros.evaluation.adaptation import compose, report, table, walks
-from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
-from diffusion_mpc_ros.policies.objectives import (
-    OBJECTIVES,
-    describe_settings,
-    make_composer,
-    tick_penalties,
-)
+from diffusion_mpc_ros.evaluation.adaptation import report, walks
+from diffusion_mpc_ros.evaluation.adaptation.walks import WalksExperiment
+from diffusion_mpc_ros.evaluation.experiments import compose
+from diffusion_mpc_ros.evaluation.experiments.adaptation import Cell, Config
+from diffusion_mpc_ros.policies.objectives import OBJECTIVES, describe_settings, make_composer
 
 # An untrained denoiser does not walk, but it does not fall over within so few ticks either.
 SMALL = ["--robots", "2", "--ticks", "8", "--threads", "1", "--backend", "onnxruntime"]
@@ -32,13 +29,13 @@ def small(random_artefact):
 @pytest.fixture
 def runs(monkeypatch):
     """The labels of the runs that are made."""
-    labels, run = [], Walks.run
+    labels, walk = [], WalksExperiment.walk
 
     def recorded(self, *args, label, **kwargs):
         labels.append(label)
-        return run(self, *args, label=label, **kwargs)
+        return walk(self, *args, label=label, **kwargs)
 
-    monkeypatch.setattr(Walks, "run", recorded)
+    monkeypatch.setattr(WalksExperiment, "walk", recorded)
     return labels
 
 
@@ -173,13 +170,13 @@ def test_pairs_are_of_the_presets_of_table_two():
 )  # fmt: skip
 def test_settings_that_make_no_sense_are_refused(settings, named):
     with pytest.raises(ConfigurationError, match=named):
-        table.Config(**settings)
+        Config(**settings)
 
 
 def test_groups_of_robots_walk_one_after_the_other(random_artefact, monkeypatch):
     monkeypatch.setattr(walks, "GROUP", 2)
-    config = LoopConfig(robots=3, ticks=8, threads=1, backend="onnxruntime")
-    unplanned = Walks(config, load(random_artefact), tick_penalties(make_composer())).unplanned
+    config = Config(artefact=str(random_artefact), robots=3, ticks=8, threads=1, backend="onnxruntime")
+    unplanned = config.unplanned
     assert unplanned.survived.tolist() == [True] * 3
     assert set(unplanned.penalties) == set(OBJECTIVES) and set(unplanned.tracking) == {"linear", "angular"}
     for values in (*unplanned.penalties.values(), *unplanned.tracking.values()):
@@ -187,15 +184,15 @@ def test_groups_of_robots_walk_one_after_the_other(random_artefact, monkeypatch)
 
 
 def test_full_is_the_papers_size():
-    config = table.Config(full=True)
+    config = Config(full=True, demonstrator=None)
     assert (config.robots, config.ticks, config.candidates) == (1000, 3000, (1, 10, 100))
     # No planning, and three numbers of candidates in four kinds, of which N = 1 with neither is no planning itself.
-    assert len(table.cells(config)) == 6 * 12
+    assert len([cell for cell in config.cells() if isinstance(cell, Cell)]) == 6 * 12
 
 
 def test_commands_are_forward_in_the_range_and_from_the_seed():
-    commands = LoopConfig(robots=200, forward=(0.4, 0.6)).commands()
+    commands = Config(robots=200, forward=(0.4, 0.6)).commands
     assert commands.shape == (200, 3) and not commands[:, 1:].any()
     assert 0.4 <= commands[:, 0].min() < 0.42 and 0.58 < commands[:, 0].max() <= 0.6
-    assert (commands == LoopConfig(robots=200, forward=(0.4, 0.6)).commands()).all()
-    assert (commands != LoopConfig(robots=200, forward=(0.4, 0.6), seed=1).commands()).any()
+    assert (commands == Config(robots=200, forward=(0.4, 0.6)).commands).all()
+    assert (commands != Config(robots=200, forward=(0.4, 0.6), seed=1).commands).any()

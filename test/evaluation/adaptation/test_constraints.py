@@ -8,8 +8,8 @@ import pytest
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.evaluation.adaptation import constraints
-from diffusion_mpc_ros.evaluation.adaptation.constraints import Config, ViolationMeter, restricted_joints
+from diffusion_mpc_ros.evaluation.adaptation.constraints import ViolationMeter, restricted_joints
+from diffusion_mpc_ros.evaluation.experiments.constraints import Config
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
 
@@ -78,7 +78,7 @@ def test_the_command_measures_prints_and_resumes(random_artefact, tmp_path, caps
         artefact=str(random_artefact), presets=("torque_limit", "calf_band"), robots=2, ticks=30, candidates=2,
         threads=1, json=path, markdown=tmp_path / "constraints.md",
     )  # fmt: skip
-    constraints.main(config)
+    assert config.conduct() == 0
     report = json.loads(path.read_text())
     assert [row["preset"] for row in report["rows"]] == ["torque_limit", "calf_band"]
     for row in report["rows"]:
@@ -86,10 +86,10 @@ def test_the_command_measures_prints_and_resumes(random_artefact, tmp_path, caps
     assert "torque_limit" in capsys.readouterr().out
     assert "| calf_band | joint_band |" in (tmp_path / "constraints.md").read_text()
     before = path.read_text()
-    constraints.main(config)
+    assert config.conduct() == 0
     assert path.read_text() == before
 
 
 def test_a_preset_without_a_constraint_is_refused(random_artefact):
     with pytest.raises(ConfigurationError, match=r"no presets with one constraint: \['energy'\]; valid"):
-        constraints.main(Config(artefact=str(random_artefact), presets=("energy",)))
+        Config(artefact=str(random_artefact), presets=("energy",)).conduct()

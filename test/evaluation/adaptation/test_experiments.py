@@ -12,8 +12,10 @@ from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.parameters import Parameter
 from diffusion_mpc_ros.diffusion.prior import load
-from diffusion_mpc_ros.evaluation.adaptation import balance, energy, height
+from diffusion_mpc_ros.evaluation.adaptation import walks
 from diffusion_mpc_ros.evaluation.adaptation.experiment import Case
+from diffusion_mpc_ros.evaluation.adaptation.walks import WalksExperiment
+from diffusion_mpc_ros.evaluation.experiments import balance, energy, height
 from diffusion_mpc_ros.policies.objectives import make_composer
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 from diffusion_mpc_ros.rewards.presets import Preset
@@ -54,7 +56,7 @@ def test_foot_lift_is_the_mean_height_over_the_standing_feet():
     feet = np.zeros((1, 4, 3))
     # Two feet stand (their centres 22 mm up), two are 80 mm and 20 mm higher.
     feet[0, :, 2] = 0.022, 0.102, 0.022, 0.042
-    np.testing.assert_allclose(energy.foot_lift(None, SimpleNamespace(foot_pos=feet)), [0.025])
+    np.testing.assert_allclose(energy.foot_lift(None, SimpleNamespace(foot_height=feet[..., 2])), [0.025])
 
 
 def test_energy_per_metre_is_of_all_robots_together():
@@ -93,13 +95,13 @@ def test_energy_report(small, random_artefact, tmp_path, capsys):
 
 
 def test_a_report_is_continued_and_outdated_rows_are_measured_again(small, tmp_path, monkeypatch):
-    labels, run = [], energy.Walks.run
+    labels, walk = [], WalksExperiment.walk
 
     def recorded(self, *args, label, **kwargs):
         labels.append(label)
-        return run(self, *args, label=label, **kwargs)
+        return walk(self, *args, label=label, **kwargs)
 
-    monkeypatch.setattr(energy.Walks, "run", recorded)
+    monkeypatch.setattr(WalksExperiment, "walk", recorded)
     first, _ = evaluate("energy", small, tmp_path, "--ticks", "6", "--candidates", "2")
     assert labels == ["no planning", "energy N=2"]
     labels.clear()
@@ -128,7 +130,7 @@ def test_the_request_changes_the_target_at_its_tick(ramp, expected):
 
 
 def test_height_report(small, tmp_path, monkeypatch):
-    monkeypatch.setattr(height, "make_composer", height_composer)
+    monkeypatch.setattr(walks, "make_composer", height_composer)
     arguments = ["--ticks", "130", "--request", "2.2", "--window", "0.1", "--candidates", "2", "--forward", "0", "0"]
     report, page = evaluate("height", small, tmp_path, *arguments)
     assert [(row["preset"], row["candidates"]) for row in report["rows"]] == [(None, 1), ("height", 2)]

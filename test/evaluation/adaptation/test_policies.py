@@ -11,16 +11,18 @@ import pytest
 
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
-from diffusion_mpc_ros.core.files import file_sha256
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import COMMAND, PREVIOUS_ACTION
-from diffusion_mpc_ros.diffusion.prior import load
+from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.core.files import file_sha256
 from diffusion_mpc_ros.evaluation.adaptation import report
-from diffusion_mpc_ros.evaluation.adaptation.policies import policy_cells
-from diffusion_mpc_ros.evaluation.adaptation.walks import LoopConfig, Walks
+from diffusion_mpc_ros.evaluation.adaptation.policies import PolicyCell, policy_cells
+from diffusion_mpc_ros.evaluation.adaptation.walks import WalksExperiment
+from diffusion_mpc_ros.evaluation.experiments.adaptation import Config
+from diffusion_mpc_ros.policies.demonstrator import DEMONSTRATOR
 from diffusion_mpc_ros.policies.gait import START_PHASE
-from diffusion_mpc_ros.policies.objectives import OBJECTIVES, make_composer, tick_penalties
+from diffusion_mpc_ros.policies.objectives import OBJECTIVES
 
 ENERGY, VELOCITY = OBJECTIVES["energy"], OBJECTIVES["joint_velocity"]
 
@@ -36,13 +38,13 @@ def specialists(tmp_path):
 @pytest.fixture
 def evaluate(random_artefact, specialists, tmp_path, monkeypatch):
     """-> the rows of the policies, and the policies' walks that were made for them."""
-    walked, run_policy = [], Walks._run_groups
+    walked, score = [], WalksExperiment.score
 
     def recorded(self, make_controller, label):
         walked.append(label)
-        return run_policy(self, make_controller, label)
+        return score(self, make_controller, label)
 
-    monkeypatch.setattr(Walks, "_run_groups", recorded)
+    monkeypatch.setattr(WalksExperiment, "score", recorded)
 
     def run(*arguments):
         walked.clear()
@@ -94,7 +96,7 @@ def test_a_policy_that_has_changed_is_measured_again(evaluate, specialists):
     changed.doc_string = "another"
     onnx.save_model(changed, model)
     text = json.loads(card.read_text())
-    card.write_text(json.dumps({**text, "files": {**text["files"], model.name: file_sha256(model)}}))
+    card.write_text(json.dumps({**text, "sha256": {model.name: file_sha256(model)}}))
     rows, walked = evaluate()
     assert walked == ["no planning", "energy specialist"] and len(rows) == 3
     assert rows[2]["policy_sha256"] == file_sha256(model) and rows[:2] == first[:2]
@@ -109,17 +111,17 @@ def test_a_policy_is_called_at_every_tick_with_what_that_tick_shows(random_artef
         calls.append((observation, gait.columns(), clock))
         return np.tile(DEFAULT_JOINT_POS + 0.001 * len(calls), (len(observation), 1))
 
-    config = LoopConfig(robots=3, ticks=6, threads=1, backend="onnxruntime")
-    walks = Walks(config, load(random_artefact), tick_penalties(make_composer()))
-    scores = walks.run_policy(policy, "policy")
+    walks = Config(artefact=str(random_artefact), robots=3, ticks=6, threads=1, backend="onnxruntime")
+    cell = PolicyCell(ENERGY, DEMONSTRATOR, policy)
+    scores = cell.scores(walks, RewardSettings())
     assert len(calls) == 6 and scores.survived.all()
     for tick, (observation, _, clock) in enumerate(calls):
-        np.testing.assert_array_equal(observation[:, COMMAND], config.commands())
+        np.testing.assert_array_equal(observation[:, COMMAND], walks.commands)
         np.testing.assert_allclose(observation[:, PREVIOUS_ACTION], np.tile(DEFAULT_JOINT_POS + 0.001 * tick, (3, 1)))
         # The default gait: 2.2 Hz, 0.02 s, from where a standing robot's clock waits.
         angle = 2.0 * np.pi * (START_PHASE + 0.044 * tick)
         np.testing.assert_allclose(clock, np.tile([np.sin(angle), np.cos(angle)], (3, 1)))
-    assert walks.run_policy(policy, "policy") is scores and len(calls) == 6
+    assert cell.scores(walks, RewardSettings()) is scores and len(calls) == 6
 
 
 def test_what_is_not_a_policy_is_refused(specialists, tmp_path):

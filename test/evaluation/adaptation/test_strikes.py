@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core import go2
-from diffusion_mpc_ros.evaluation.adaptation import balance
 from diffusion_mpc_ros.evaluation.adaptation.strikes import (
     RELEASE_TICKS,
     Outcomes,
@@ -17,6 +16,7 @@ from diffusion_mpc_ros.evaluation.adaptation.strikes import (
     is_stuck,
     outcomes,
 )
+from diffusion_mpc_ros.evaluation.experiments import balance
 from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, run_closed_loop
 from diffusion_mpc_ros.simulation.pendulum import Pendulum, PendulumSimulation
 

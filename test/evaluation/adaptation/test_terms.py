@@ -9,9 +9,8 @@ import pytest
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, FOOT_RADIUS
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.evaluation.adaptation import terms
 from diffusion_mpc_ros.evaluation.adaptation.realised_terms import TermMeter, asked_terms
-from diffusion_mpc_ros.evaluation.adaptation.terms import Config
+from diffusion_mpc_ros.evaluation.experiments.terms import Config
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
 
@@ -69,19 +68,19 @@ def test_the_command_measures_prints_and_resumes(random_artefact, tmp_path, caps
         artefact=str(random_artefact), presets=("limp", "soft_range+velocity_tracking"), robots=2, ticks=30,
         candidates=2, threads=1, json=path, markdown=tmp_path / "terms.md",
     )  # fmt: skip
-    terms.main(config)
+    assert config.conduct() == 0
     rows = json.loads(path.read_text())["rows"]
     assert {"limp", "soft_range+velocity_tracking"} == {row["preset"] for row in rows}
     assert {"leg_share", "leg_speed", "velocity_tracking"} <= {row["term"] for row in rows}
     assert all(row["penalty"] >= 0.0 and row["unit"] for row in rows)
     assert "leg_share" in capsys.readouterr().out and "| limp | leg_share |" in (tmp_path / "terms.md").read_text()
     before = path.read_text()
-    terms.main(config)
+    assert config.conduct() == 0
     assert path.read_text() == before
 
 
 def test_what_cannot_be_measured_is_refused(random_artefact):
     with pytest.raises(ConfigurationError, match="without a term that a walk can be measured by: none"):
-        terms.main(Config(artefact=str(random_artefact), presets=("none",)))
+        Config(artefact=str(random_artefact), presets=("none",)).conduct()
     with pytest.raises(ConfigurationError, match="a walk of 5 ticks holds no window of 11"):
-        terms.main(Config(artefact=str(random_artefact), presets=("limp",), ticks=5))
+        Config(artefact=str(random_artefact), presets=("limp",), ticks=5).conduct()

@@ -1,15 +1,22 @@
-"""``diffusion-mpc evaluate estimator``: the base estimator against the simulator's truth on a mixed walk."""
+"""The base estimator against the simulator's truth while the demonstrator walks ten commands, one after another.
+
+Errors are over every LowState after the estimator has started, in the base's frame; drift is that of the odometry, as a
+share of the distance walked. Exit status: 0, 1 when the required accuracy is missed or the robot fell.
+
+examples:
+  diffusion-mpc evaluate estimator
+  diffusion-mpc evaluate estimator --grounds flat cobbles:0.04 stairs:0.05
+  diffusion-mpc evaluate estimator --feet.gain 1 0 1 1 --noise.base-ang-vel 0.02
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT, DEFAULT_JOINT_POS, NUM_JOINTS, WALKING_KD, WALKING_KP
@@ -17,6 +24,10 @@ from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.estimation.base_estimator import BaseEstimator
+from diffusion_mpc_ros.evaluation.experiment import Experiment, Report
+from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.evaluation.report_file import Row
+from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
@@ -38,6 +49,9 @@ COMMANDS = (
 )
 # The robot stands this long [s] first, so that the estimator starts with all feet loaded.
 STANDING_TIME = 0.5
+
+# Required at most [m/s] in each axis, [m].
+VELOCITY_RMSE, HEIGHT_RMSE = 0.08, 0.015
 
 Walker = Callable[[LowState, float, np.ndarray], np.ndarray]
 
@@ -84,24 +98,6 @@ class FootSensors:
 
 
 @dataclass(frozen=True)
-class EstimatorConfig:
-    """The demonstrator walks the commands one after another, ``duration`` [s] in all, in lock-step.
-
-    ``base_height`` [m] is what the demonstrator is asked for. ``grounds``: NAME[:DIFFICULTY][@SEED] each
-    (docs/ground.md).
-    """
-
-    demonstrator: str = "demonstrator"
-    grounds: tuple[str, ...] = ("flat",)
-    duration: float = 60.0
-    base_height: float = 0.28
-    noise: SensorNoise = SensorNoise()
-    feet: FootSensors = FootSensors()
-    seed: int = 0
-    json: Path | None = None
-
-
-@dataclass(frozen=True)
 class EstimatorScores:
     """Errors against the truth over every LowState after the estimator has started; ``fell`` ends the walk early."""
 
@@ -112,10 +108,6 @@ class EstimatorScores:
     velocity_bias: tuple[float, float, float]  # [m/s]
     height_rmse: float  # [m]
     odometry_drift: float  # [-], share of the distance walked
-
-    def meets_requirement(self) -> bool:
-        """Velocity RMSE <= 0.08 m/s per axis, height RMSE <= 1.5 cm, and no fall."""
-        return not self.fell and max(self.velocity_rmse) <= 0.08 and self.height_rmse <= 0.015
 
 
 def demonstrator_walker(policy: DemonstratorPolicy, base_height: float) -> Walker:
@@ -184,29 +176,73 @@ def score_walk(
     )
 
 
-def main(config: EstimatorConfig) -> int:
-    """Measure, print, write the JSON report when asked; 1 when the required accuracy is missed."""
-    grounds = [Ground.parse(text) for text in config.grounds]
-    policy = DemonstratorPolicy(model_folder(config.demonstrator))
-    table, scores = Table(title=f"base estimator, {config.duration:.0f} s of mixed walking on each ground"), {}
-    speeds = ("vx [m/s]", "vy [m/s]", "vz [m/s]")
-    for column in ("ground", "s", *speeds, "height [m]", "bias vx vy vz", "drift", "restarts"):
-        table.add_column(column, justify="right")
-    table.add_row("required", "", "0.080", "0.080", "0.080", "0.015", "", "", "0")
-    for ground in grounds:
-        walker = demonstrator_walker(policy, config.base_height)
-        sensors = (config.noise, config.feet)
-        score = scores[str(ground)] = score_walk(walker, COMMANDS, config.duration, sensors, config.seed, ground)
-        table.add_row(
-            str(ground),
-            f"{score.seconds:.0f}" + (" (fell)" if score.fell else ""),
-            *(f"{value:.3f}" for value in (*score.velocity_rmse, score.height_rmse)),
-            " ".join(f"{value:+.3f}" for value in score.velocity_bias),
-            f"{100 * score.odometry_drift:.1f} %",
-            str(score.restarts),
+@dataclass(frozen=True, kw_only=True)
+class Config(Experiment):
+    """How the demonstrator walks, with which sensors, and where the results go."""
+
+    command = "evaluate estimator"
+    title = "The base estimator"
+    size = "{duration:g} s, seed {seed}"
+    unit = "walk"
+
+    demonstrator: str = "demonstrator"
+    """Its name in models/, or a path to its folder."""
+    grounds: tuple[str, ...] = ("flat",)
+    """What it walks on: NAME[:DIFFICULTY][@SEED] each (docs/ground.md)."""
+    duration: float = 60.0
+    """How long it walks on each [s], all commands together."""
+    base_height: float = 0.28
+    """What the demonstrator is asked for [m]."""
+    noise: SensorNoise = SensorNoise()
+    feet: FootSensors = FootSensors()
+    seed: int = 0
+    """Seed of the noise."""
+
+    @cached_property
+    def policy(self) -> DemonstratorPolicy:
+        """The demonstrator."""
+        return DemonstratorPolicy(model_folder(self.demonstrator))
+
+    @property
+    def head(self) -> dict[str, Any]:
+        names = ("duration", "base_height", "seed")
+        sensors = {"noise": asdict(self.noise), "feet": asdict(self.feet)}
+        config = {**{name: getattr(self, name) for name in names}, **sensors}
+        return {"demonstrator": self.policy.sha256, "machine": describe_machine(), "config": config}
+
+    def cells(self) -> list[Ground]:
+        return [Ground.parse(text) for text in self.grounds]
+
+    def labels(self, cell: Ground) -> dict[str, Any]:
+        return {"ground": str(cell)}
+
+    def run(self, cell: Ground) -> Row:
+        walker = demonstrator_walker(self.policy, self.base_height)
+        scores = score_walk(walker, COMMANDS, self.duration, (self.noise, self.feet), self.seed, cell)
+        return {**self.labels(cell), **asdict(scores)}
+
+    def status(self, report: Report) -> int:
+        """1 when the required accuracy is missed."""
+        return 0 if all(meets_requirement(row) for row in report["rows"]) else 1
+
+    def grids(self, report: Report) -> list[Grid]:
+        speeds = ("vx [m/s]", "vy [m/s]", "vz [m/s]")
+        columns = (
+            ("ground", lambda row: row["ground"]),
+            ("s", lambda row: f"{row['seconds']:.0f}" + (" (fell)" if row["fell"] else "")),
+            *((name, lambda row, axis=axis: f"{row['velocity_rmse'][axis]:.3f}") for axis, name in enumerate(speeds)),
+            ("height [m]", lambda row: f"{row['height_rmse']:.3f}"),
+            ("bias vx vy vz", lambda row: " ".join(f"{value:+.3f}" for value in row["velocity_bias"])),
+            ("drift", lambda row: f"{row['odometry_drift']:.1%}"),
+            ("restarts", lambda row: str(row["restarts"])),
         )
-    Console(width=120).print(table)
-    if config.json is not None:
-        config.json.parent.mkdir(parents=True, exist_ok=True)
-        config.json.write_text(json.dumps({name: vars(score) for name, score in scores.items()}, indent=2) + "\n")
-    return 0 if all(score.meets_requirement() for score in scores.values()) else 1
+        title = (
+            f"RMSE of {report['config']['duration']:.0f} s of mixed walking; required {VELOCITY_RMSE:.3f} m/s in each "
+            f"axis, {HEIGHT_RMSE:.3f} m"
+        )
+        return [Grid.of(title, columns, report["rows"])]
+
+
+def meets_requirement(row: Row) -> bool:
+    """Whether velocity in each axis and height are close enough, without a fall."""
+    return not row["fell"] and max(row["velocity_rmse"]) <= VELOCITY_RMSE and row["height_rmse"] <= HEIGHT_RMSE

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diffusion_mpc_ros.evaluation.adaptation.intervals import median_interval, wilson_interval
+from diffusion_mpc_ros.policies.intervals import median_interval, wilson_interval
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""One file for each experiment on evaluation/experiment.py; a command each."""
