@@ -44,17 +44,22 @@ class Penalty:
         for name, value in zip(OUTCOMES, (state.base_height, state.base_lin_vel[:2], power)):
             self._outcomes[name].append(np.asarray(value))
 
+    @property
+    def known(self) -> bool:
+        """Whether there are enough ticks to tell any."""
+        return len(self._rows) == ROWS
+
     def active(self, settings: RewardSettings | None) -> str:
         """Return the measured term that weighs most now: weight times penalty; DEFAULT where none is asked for."""
         weights = {} if settings is None else settings.weights
         asked = {name: weights[name] for name in MEASURED if weights.get(name, 0.0) > 0.0}
-        if not asked or len(self._rows) < ROWS:
+        if not asked or not self.known:
             return DEFAULT
         return max(asked, key=lambda name: asked[name] * self.of(name, settings.parameters))
 
     def of(self, name: str, parameters: Mapping[str, np.ndarray]) -> float:
         """Return ``-R`` of the term, in its unit, at least 0; NaN before there are enough ticks."""
-        if len(self._rows) < ROWS:
+        if not self.known:
             return float("nan")
         term = TERMS[name]
         values = {p.name: parameters.get(p.name, p.default_array) for p in term.parameters}

@@ -9,7 +9,7 @@ import numpy as np
 from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.view.browser.server import Browser
-from diffusion_mpc_ros.view.penalty import Penalty
+from diffusion_mpc_ros.view.penalty import DEFAULT, Penalty
 from diffusion_mpc_ros.view.scene import Drawing
 from diffusion_mpc_ros.view.seen import Seen
 from diffusion_mpc_ros.view.status import budget_ms, describe
@@ -26,6 +26,7 @@ class Presenter:
         self.browser = browser
         self._seen, self._wishes, self._penalty = seen, wishes, Penalty()
         self._turn = 0
+        self._revision, self._objective = -1, DEFAULT
 
     def show(self, states: Iterable[RobotState], drawing: Drawing | None, trail: np.ndarray, now: float) -> None:
         """Show what is known at ``now`` [s]; ``states``: those since the last turn, oldest first."""
@@ -52,6 +53,11 @@ class Presenter:
         plots.velocity.add(now, vx, velocity[0], vy, velocity[1], turn, velocity[2])
         plots.latency.add(now, np.nan if seen.plan is None else 1e3 * seen.plan.plan_time, budget_ms(seen))
         parameters = {} if seen.settings is None else seen.settings.parameters
-        name = self._penalty.active(seen.settings)
-        plots.penalty.title = f"penalty: {name.replace('_', ' ')} [{TERMS[name].unit}]"
-        plots.penalty.add(now, self._penalty.of(name, parameters))
+        revision = 0 if seen.settings is None else seen.settings.revision
+        # Chosen when the rewards change, not anew at every step: two terms have no scale in common.
+        if revision != self._revision and self._penalty.known:
+            self._revision, self._objective = revision, self._penalty.active(seen.settings)
+            plots.penalty.clear()
+        unit = TERMS[self._objective].unit
+        plots.penalty.title = f"penalty: {self._objective.replace('_', ' ')} [{unit}]"
+        plots.penalty.add(now, self._penalty.of(self._objective, parameters))

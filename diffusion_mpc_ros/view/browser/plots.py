@@ -26,7 +26,8 @@ class Plot:
     """One plot over the last :data:`SECONDS`; a row at a time, drawn when asked."""
 
     def __init__(self, gui: viser.GuiApi, title: str, series: Sequence[uplot.Series], rate: float) -> None:
-        self._history = History(len(series), round(SECONDS * rate))
+        self._columns, self._length = len(series), round(SECONDS * rate)
+        self.clear()
         self._handle = gui.add_uplot(
             self._history.columns(),
             (uplot.Series(label="s"), *series),
@@ -46,6 +47,10 @@ class Plot:
     def title(self, title: str) -> None:
         if title != self._handle.title:
             self._handle.title = title
+
+    def clear(self) -> None:
+        """Forget what there was."""
+        self._history = History(self._columns, self._length)
 
     def add(self, now: float, *values: float) -> None:
         """Add a value of each series at ``now`` [s]."""
