@@ -96,7 +96,7 @@ def show(config: ShowConfig) -> None:
     Console(width=140, highlight=False).print(table)
 
 
-def facts(artefact: Prior) -> dict[str, Any]:
+def facts(artefact: Artefact) -> dict[str, Any]:
     """Return what the card says that people ask for, by name."""
     model, training = artefact.card["model"], artefact.card.get("training", {})
     shown: dict[str, Any] = {
@@ -132,7 +132,7 @@ def check(config: CheckConfig) -> None:
         print(f"{folder}: {artefact.kind.name} {artefact.identity[:12]}, {graphs}, {count / 1e6:.2f} M weights: whole")
 
 
-def compute(artefact: Prior) -> None:
+def compute(artefact: Artefact) -> None:
     """Compute once with each graph of ``artefact``; raises ArtefactError where one does not fit its card."""
     if artefact.kind is kinds.PRIOR:
         _plan(artefact.path)

@@ -24,9 +24,9 @@ import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.diffusion.inference import PRECISIONS, choose_backend, has_openvino
 from diffusion_mpc_ros.diffusion.int8 import int8_artefact
+from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.evaluation.experiment import Experiment, Report, number
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planner_bench import Combination, in_own_process, measure_planner

@@ -30,7 +30,6 @@ from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands import launch, run
 from diffusion_mpc_ros.commands.child import Child, ProcessDied, interrupt_on_signals
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.core.files import write_text_atomically
 from diffusion_mpc_ros.core.settings import AUTO
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.evaluation.machine import describe_machine

@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
+from diffusion_mpc_ros.artefacts.kinds import DENOISER
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.artefacts.kinds import DENOISER
-from diffusion_mpc_ros.diffusion.prior import Prior, load, network_settings
 from diffusion_mpc_ros.diffusion.inference import choose_backend
+from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment, command_text
 from diffusion_mpc_ros.evaluation.experiment import PlottedExperiment, Report, finite, number
 from diffusion_mpc_ros.evaluation.experiments.walk import Config as Walk
@@ -87,7 +87,7 @@ class Config(CommandedExperiment, PlottedExperiment):
         return {"settings": {name: getattr(self, name) for name in SETTINGS}}
 
     @cached_property
-    def loaded(self) -> dict[str, Artefact]:
+    def loaded(self) -> dict[str, Prior]:
         """The artefacts by name."""
         return {name: load(model_folder(name)) for name in self.artefacts}
 
@@ -192,7 +192,7 @@ def _describe_network(name: str) -> dict[str, Any]:
     from diffusion_mpc_ros.training.networks import build_network
 
     loaded = load(model_folder(name))
-    network, rows = network_settings(loaded)[DENOISER], loaded.description.rows
+    network, rows = loaded.networks[DENOISER], loaded.description.rows
     return {"network": network, **network_size(build_network(DENOISER, network, rows), rows)}
 
 

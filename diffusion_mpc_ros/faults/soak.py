@@ -20,7 +20,6 @@ from sensor_msgs.msg import Joy
 
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
-from diffusion_mpc_ros.core.files import write_text_atomically
 from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.faults.harness import Harness

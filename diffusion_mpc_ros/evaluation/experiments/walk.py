@@ -16,10 +16,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from diffusion_mpc_ros.artefacts.publish import add_scores
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.artefacts.publish import add_scores
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment, command_text
 from diffusion_mpc_ros.evaluation.experiment import Report, number

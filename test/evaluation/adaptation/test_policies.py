@@ -11,11 +11,11 @@ import pytest
 
 from diffusion_mpc_ros import cli
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.core.files import file_sha256
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.trajectory import COMMAND, PREVIOUS_ACTION
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.core.files import file_sha256
 from diffusion_mpc_ros.evaluation.adaptation import report
 from diffusion_mpc_ros.evaluation.adaptation.policies import PolicyCell, policy_cells
 from diffusion_mpc_ros.evaluation.adaptation.walks import WalksExperiment
