@@ -96,7 +96,7 @@ def test_a_policy_that_has_changed_is_measured_again(evaluate, specialists):
     changed.doc_string = "another"
     onnx.save_model(changed, model)
     text = json.loads(card.read_text())
-    card.write_text(json.dumps({**text, "sha256": {model.name: file_sha256(model)}}))
+    card.write_text(json.dumps({**text, "files": {**text["files"], model.name: file_sha256(model)}}))
     rows, walked = evaluate()
     assert walked == ["no planning", "energy specialist"] and len(rows) == 3
     assert rows[2]["policy_sha256"] == file_sha256(model) and rows[:2] == first[:2]
