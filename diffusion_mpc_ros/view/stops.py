@@ -10,7 +10,8 @@ class BrowserStops:
     """Says ``say(True)`` for a stop, ``say(False)`` when the last browser that asserts one has released it.
 
     One that leaves has released it, as a panel that leaves the ROS graph. ``delivered`` waits until what was said last
-    has arrived: a stop that is still under way must not be replaced by its release. Any thread may call.
+    has arrived: a stop that is still under way must not be replaced by its release, and whoever clears the fault next
+    must not come before the release. Any thread may call.
     """
 
     def __init__(self, say: Callable[[bool], object], delivered: Callable[[], object]) -> None:
@@ -25,15 +26,17 @@ class BrowserStops:
             self._say(True)
 
     def release(self, browser: int) -> None:
-        """Release that of ``browser``, if it asserts one; the fault stays until it is cleared."""
+        """Release that of ``browser``, if it asserts one, and return when that is heard; the fault stays until cleared."""
         with self._lock:
             if browser not in self._asserting:
                 return
             self._asserting.discard(browser)
         self._delivered()
         with self._lock:
-            if not self._asserting:
-                self._say(False)
+            if self._asserting:
+                return
+            self._say(False)
+        self._delivered()
 
     def others(self, browser: int) -> int:
         """How many other browsers assert one."""
