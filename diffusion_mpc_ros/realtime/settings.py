@@ -19,7 +19,7 @@ class TimingSettings(Settings):
     replan_margin: int | None = setting(
         "Replan margin D: first executed row of a plan; auto: settled at start, D = 1 with a plan every tick where "
         "this machine has the time, else D = 3.",
-        MARGIN,
+        None,
         unit="control ticks",
         low=0,
         high=63,

@@ -45,7 +45,7 @@ class DiffusionMpcSettings(SamplingOptions):
     precision: str = setting(
         "Arithmetic of the network: int8 needs VNNI, bf16 OpenVINO and AVX-512 BF16; auto: f32, and int8 where f32 has "
         "not the time, before candidates are given up.",
-        BEST_PRECISION,
+        SETTLED_PRECISION,
         choices=(*PRECISIONS, SETTLED_PRECISION),
     )
     threads: int = setting(
