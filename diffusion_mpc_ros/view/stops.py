@@ -26,7 +26,7 @@ class BrowserStops:
             self._say(True)
 
     def release(self, browser: int) -> None:
-        """Release that of ``browser``, if it asserts one, and return when that is heard; the fault stays until cleared."""
+        """Release that of ``browser``, if it asserts one; return when that is heard. The fault stays until cleared."""
         with self._lock:
             if browser not in self._asserting:
                 return
