@@ -195,7 +195,7 @@ def test_the_simulator_behind_a_relay_has_a_domain_of_its_own():
         ("planner.artefact=[x", "[x"),
         ("planner.guidance_scale=2", 2.0), ("planner.guidance_scale=1e1", 10.0),
         ("planner.seed=7", 7), ("planner.hold_committed=off", False),
-        ("planner.max_command=[1, 0.5, .25]", (1, 0.5, 0.25)), ("planner.replan_margin=2", 2),
+        ("planner.max_command=[1, 0.5, .25]", (1, 0.5, 0.25)), ("planner.replan_interval=1", 1),
         ("state_estimator.odom_frame=", ""),
     ],
 )  # fmt: skip
@@ -256,7 +256,7 @@ def with_file(monkeypatch, tmp_path, node, text):
 @pytest.mark.parametrize(
     ("node", "text"),
     [
-        ("command_publisher", "{network_interface: lo, horizon: 11, replan_margin: 3, artefact: go2, sim: false}"),
+        ("command_publisher", "{network_interface: lo, horizon: 11, replan_margin: auto, artefact: go2, sim: false}"),
         ("planner", "{planner: diffusion_mpc, replan_margin: auto, time_budget_ms: 0}"),
         ("reward_composer", "{weights.energy: 0.5}"),
         ("go2_simulator", "{}"),
@@ -272,7 +272,7 @@ def test_a_file_may_leave_out_anything_and_repeat_what_others_say(monkeypatch, t
     [
         ("state_estimator", "network_interface: eth0", "is set by the option --network-interface"),
         ("command_publisher", "autostart: true", "is set by the option --autostart"),
-        ("command_publisher", "replan_margin: 1", "replan_margin = 1, but planner.yaml says 3 for both nodes"),
+        ("command_publisher", "replan_margin: 1", "replan_margin = 1, but planner.yaml says 'auto' for both nodes"),
         (
             "planner",
             "replan_margin: -1",

@@ -145,10 +145,11 @@ def configured(artefact, **changed) -> AnytimePlanner:
 
 def test_the_shipped_parameters_make_a_planner_with_a_budget(random_artefact):
     planner = configured(random_artefact)
-    assert planner.budgets == pytest.approx([0.8 * 0.04] * 6)
-    assert planner.timing == Timing()
-    assert planner.describe().endswith("onnxruntime, 1 thread, time budget 32 ms")
-    assert planner.describe_level().endswith(", f32, D = 3, R = 2")
+    # A plan every tick first, then the configured timing.
+    assert planner.budgets == pytest.approx([0.8 * 0.02] + [0.8 * 0.04] * 6)
+    assert [level.timing for level in planner.levels[:2]] == [Timing(11, 1, 1), Timing()] and planner.configured == 1
+    assert planner.describe().endswith("onnxruntime, 1 thread, time budget 16 and 32 ms")
+    assert planner.describe_level().endswith(", f32, D = 1, R = 1")
     unlimited = configured(random_artefact, time_budget_ms=0.0)
     assert len(unlimited.levels) == 1 and unlimited.describe().endswith("no time budget")
     with pytest.raises(TimingError, match="time budget 61 ms does not fit"):
@@ -253,14 +254,14 @@ def test_int8_is_a_rung_before_candidates_are_given_up(random_artefact, has_int8
     below = "int8" if has_int8 else "f32"
     steps = [(below, 1, 0), (below, 1, 5), (below, 1, 7)]
     best = [("f32", 2, 0), *([("int8", 2, 0)] if has_int8 else [])]
-    given = configured(random_artefact, candidates=2, precision="auto")
+    given = configured(random_artefact, replan_margin=3, candidates=2)
     assert rungs(given) == best + steps and given.configured == 0
     # With a margin that is settled at start, both are tried with a plan every tick before.
-    settled = configured(random_artefact, replan_margin=None, candidates=2, precision="auto")
+    settled = configured(random_artefact, candidates=2)
     assert rungs(settled) == best + best + steps and settled.configured == len(best)
     assert [level.timing.replan_margin for level in settled.levels] == [1] * len(best) + [3] * len(best + steps)
     # Without a time budget there is nothing to choose from.
-    unlimited = configured(random_artefact, candidates=2, precision="auto", time_budget_ms=0.0)
+    unlimited = configured(random_artefact, candidates=2, time_budget_ms=0.0)
     assert rungs(unlimited) == best[:1]
 
 

@@ -51,7 +51,7 @@ def own_planner(tmp_path, monkeypatch):
 
 def test_ones_own_planner_is_imported_when_it_is_chosen(own_planner):
     settings, own = bringup.load_settings("planner", own_planner)
-    settings = replace(settings, planner=own_planner)
+    settings = replace(settings, planner=own_planner, replan_margin=3)
     planner = make_planner(settings, own)
     assert (planner.name, planner.timing.replan_margin, planner.levels[0].budgeted) == ("own", 3, True)
     assert planner.describe() == "one's own, time budget 32 ms"
