@@ -37,6 +37,7 @@ from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.executor import TolerantExecutor
 from diffusion_mpc_ros.nodes.intake import TOLD_EVERY, Intake, read_message
 from diffusion_mpc_ros.nodes.qos import LATEST, RELIABLE, SETTINGS, STREAM
+from diffusion_mpc_ros.nodes.settings_lookup import declarations_of_node
 from diffusion_mpc_ros.rewards.composition import RewardComposer
 
 MESSAGES = 20_000
@@ -128,7 +129,7 @@ def requested(request: SetRewardWeights.Request) -> RewardSettings:
 
 
 def set_parameters(request: SetParameters.Request) -> None:
-    if reason := parameters.describe_unusable(request.parameters):
+    if reason := parameters.describe_unusable(request.parameters, declarations_of_node("reward_composer")):
         raise MessageError(reason)
 
 
