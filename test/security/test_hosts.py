@@ -25,7 +25,8 @@ try:
     with Operator() as operator:
         operator.follow()
         operator.wait(lambda: operator.mode is not None, 60.0)
-        nodes = {*bringup.EXECUTABLES, "command_publisher_second"}
+        beside = {"command_publisher_second", "command_publisher_checks", "planner_artefacts"}
+        nodes = {*bringup.EXECUTABLES, *beside}
         operator.wait(lambda: nodes <= set(operator.node.get_node_names()), 60.0)
         print(*sorted(set(operator.node.get_node_names()) - {"operator"}))
     sys.stdin.read()
@@ -83,7 +84,8 @@ def test_another_host_finds_nothing_that_is_not_opened_to_it(hosts, ros_domain, 
     monkeypatch.delenv("ROS_AUTOMATIC_DISCOVERY_RANGE")
     robot = first.python(ROBOT, unitree_domain)
     try:
-        assert robot.stdout.readline().split() == sorted((*bringup.EXECUTABLES, "command_publisher_second"))
+        beside = ("command_publisher_second", "command_publisher_checks", "planner_artefacts")
+        assert robot.stdout.readline().split() == sorted((*bringup.EXECUTABLES, *beside))
         opened = first.python(OPEN, unitree_domain)
         assert opened.stdout.readline() == "ready\n"
         # Twice: who is there for the second time has had every chance to be found.
