@@ -1,0 +1,52 @@
+"""The sampling kernels of DIAL-MPC: how far is searched, at which iteration and how far ahead (equation 7)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from diffusion_mpc_ros.core.errors import ConfigurationError
+
+
+@dataclass(frozen=True)
+class Annealing:
+    """Standard deviations of the samples' noise, as shares of ``scale``.
+
+    ``trajectory_factor``: from one iteration to the next (outer loop, equation 5); ``horizon_factor``: from one knot to
+    the one before it, which has been updated more often (inner loop, equation 6). A factor of 1 anneals nothing: MPPI
+    is that with one iteration.
+    """
+
+    iterations: int = 2
+    trajectory_factor: float = 0.5
+    horizon_factor: float = 0.9
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.iterations < 1:
+            raise ConfigurationError(f"{self.iterations} iterations; at least 1 is needed")
+        for name in ("trajectory_factor", "horizon_factor"):
+            if not 0.0 < getattr(self, name) <= 1.0:
+                raise ConfigurationError(f"{name} = {getattr(self, name)} is not within (0, 1]")
+        if not (self.scale > 0.0 and math.isfinite(self.scale)):
+            raise ConfigurationError(f"scale = {self.scale} is not a positive number")
+
+    @classmethod
+    def of_temperatures(cls, beta_1: float, beta_2: float, iterations: int, knots: int) -> Annealing:
+        """The same by the temperatures of equations 5 to 7, for ``knots`` K: h counts knots, H = K - 1.
+
+        Equation 7 gives variances, hence the halves.
+        """
+        return cls(
+            iterations,
+            trajectory_factor=math.exp(-0.5 / (beta_1 * iterations)),
+            horizon_factor=math.exp(-0.5 / (beta_2 * (knots - 1))),
+        )
+
+    def sigmas(self, knots: int) -> np.ndarray:
+        """Standard deviations ``(I, K)``: a row for each iteration in the order in which they run, the widest first."""
+        trajectory = self.trajectory_factor ** np.arange(self.iterations)
+        horizon = self.horizon_factor ** np.arange(knots)[::-1]
+        return self.scale * trajectory[:, None] * horizon
