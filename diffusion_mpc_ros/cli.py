@@ -151,6 +151,7 @@ COMMANDS = Group(
             {
                 "planner": Command("plan latency beside torch and the matrix products", "commands.bench", ""),
                 "rollouts": Command("physics steps a second of rollouts", "commands.bench_rollouts", ""),
+                "models": Command("error and speed of the models to plan with", "commands.bench_models", ""),
                 "delay": Command(
                     "from LowState to LowCmd on the wire, the robot walking", "commands.delay", "", joins=SIMULATION
                 ),

@@ -27,6 +27,7 @@ from diffusion_mpc_ros.core.resources import share_directory
 from diffusion_mpc_ros.core.settings import Declaration, Settings, declarations, same
 from diffusion_mpc_ros.nodes.settings import CommandPublisherSettings
 from diffusion_mpc_ros.nodes.settings_lookup import NODES, settings_of_node
+from diffusion_mpc_ros.planners.registry import PLANNERS
 
 COLUMNS = ("name", "default", "range, unit", "live", "what it is")
 HEAD = """# Settings
@@ -80,8 +81,14 @@ def written_files() -> dict[Path, str]:
 
 def page() -> str:
     """Return docs/settings.md."""
-    kinds = [kind for node in NODES for kind in settings_of_node(node)]
+    kinds = [kind for node in NODES for kind in _documented(node)]
     return "\n".join([HEAD, *map(section, [*kinds, bringup.Options])])
+
+
+def _documented(node: str) -> list[type[Settings]]:
+    """Return the settings of ``node``, of the planner's with every planner that there is."""
+    planners = PLANNERS if node == "planner" else [bringup.Options.planner]
+    return list(dict.fromkeys(kind for planner in planners for kind in settings_of_node(node, planner)))
 
 
 def section(kind: type[Settings]) -> str:

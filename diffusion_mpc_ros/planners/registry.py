@@ -28,6 +28,7 @@ Factory = Callable[[Any, Timing, bool], Ladder]
 # Name -> module and name of its factory. A planner of one's own goes by the same in place of a name.
 PLANNERS: dict[str, str] = {
     "diffusion_mpc": "diffusion_mpc_ros.planners.diffusion_mpc.settings:make",
+    "dial_mpc": "diffusion_mpc_ros.planners.dial_mpc.settings:make",
 }
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 

@@ -35,7 +35,7 @@ def test_names_of_the_registry_and_of_functions_pass(name):
 
 @pytest.mark.parametrize("name", ["", "dial", "my.module", ":make", "os:system()", "a b:c", "1:make", "own:"])
 def test_other_names_are_refused_with_the_valid_ones(name):
-    with pytest.raises(ConfigurationError, match="unknown planner .*; there is diffusion_mpc, and MODULE:FUNCTION"):
+    with pytest.raises(ConfigurationError, match="unknown planner .*; there is diffusion_mpc, .*MODULE:FUNCTION"):
         check_planner_name(name)
     with pytest.raises(ConfigurationError, match="unknown planner"):
         bringup.BringupOptions(planner=name)

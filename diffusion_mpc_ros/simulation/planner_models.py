@@ -1,0 +1,82 @@
+"""Cheaper models of the one Go2 to plan with: the same robot, fewer contacts, longer steps, a smaller solver.
+
+What each of them gets wrong, and how fast it is: ``diffusion-mpc bench models`` (:mod:`simulation.model_bench`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.simulation.model import (
+    FOOT_GEOMS,
+    LINE_SEARCH_ITERATIONS,
+    SOLVER_ITERATIONS,
+    ModelOptions,
+    build_spec,
+)
+
+CONES = {"elliptic": mujoco.mjtCone.mjCONE_ELLIPTIC, "pyramidal": mujoco.mjtCone.mjCONE_PYRAMIDAL}
+# Ratio of frictional to normal constraint impedance of the full model: an elliptic cone then hardly slips.
+FULL_IMPRATIO = 100.0
+
+
+@dataclass(frozen=True)
+class PlannerModel:
+    """How the model differs from the full one, whose values are the defaults.
+
+    ``timestep`` [s]; ``feet_only``: of the robot, only the feet collide; ``friction_loss``: dry friction of the joints.
+    """
+
+    timestep: float = 0.002
+    feet_only: bool = False
+    cone: str = "elliptic"
+    impratio: float = FULL_IMPRATIO
+    iterations: int = SOLVER_ITERATIONS
+    line_search_iterations: int = LINE_SEARCH_ITERATIONS
+    friction_loss: bool = True
+
+
+# By name; the first one is what all others are compared with.
+PLANNER_MODELS: dict[str, PlannerModel] = {
+    "full": PlannerModel(),
+    "full_4ms": PlannerModel(timestep=0.004),
+    "feet_4ms": PlannerModel(0.004, True),
+    "elliptic_10ms": PlannerModel(0.010, True, impratio=1.0, iterations=10, friction_loss=False),
+    "elliptic_20ms": PlannerModel(0.020, True, impratio=1.0, iterations=10, friction_loss=False),
+    "pyramidal_10ms": PlannerModel(0.010, True, "pyramidal", 1.0, 4, 6, friction_loss=False),
+    "pyramidal_20ms": PlannerModel(0.020, True, "pyramidal", 1.0, 4, 6, friction_loss=False),
+}
+
+
+def planner_model(name: str) -> mujoco.MjModel:
+    """Compile the model ``name`` of :data:`PLANNER_MODELS`; raises :class:`ConfigurationError` listing them."""
+    if name not in PLANNER_MODELS:
+        raise ConfigurationError(f"unknown planner model {name!r}; there is {', '.join(PLANNER_MODELS)}")
+    return build_planner_model(PLANNER_MODELS[name])
+
+
+def build_planner_model(options: PlannerModel) -> mujoco.MjModel:
+    """Compile the Go2 with ``options``, on flat ground."""
+    spec = build_spec(ModelOptions(timestep=options.timestep))
+    spec.option.cone, spec.option.impratio = CONES[options.cone], options.impratio
+    spec.option.iterations, spec.option.ls_iterations = options.iterations, options.line_search_iterations
+    if options.feet_only:
+        for geom in list(spec.geoms):
+            if geom.classname.name == "collision" and geom.name not in FOOT_GEOMS:
+                spec.delete(geom)
+    model = spec.compile()
+    if not options.friction_loss:
+        model.dof_frictionloss[:] = 0.0
+    return model
+
+
+def fingerprint(model: mujoco.MjModel) -> str:
+    """SHA-256 of the compiled model."""
+    buffer = np.empty(mujoco.mj_sizeModel(model), dtype=np.uint8)
+    mujoco.mj_saveModel(model, None, buffer)
+    return hashlib.sha256(buffer.tobytes()).hexdigest()
