@@ -12,7 +12,7 @@ SETUP := python3 tools/setup_env.py $(if $(PYTHON),--python $(PYTHON)) $(if $(RO
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-train setup-openvino run test lint train lock check-aarch64 clean
+.PHONY: help setup setup-test setup-train setup-openvino setup-cma run test lint train lock check-aarch64 clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
@@ -24,10 +24,13 @@ setup-train:  ## like setup, and what training needs (torch)
 	@$(SETUP) --with train
 
 setup-test:  ## like setup, and what the tests need (torch and OpenVINO too)
-	@$(SETUP) --with train test openvino
+	@$(SETUP) --with train test openvino cma
 
 setup-openvino:  ## like setup, and OpenVINO, the other inference backend
 	@$(SETUP) --with openvino
+
+setup-cma:  ## like setup, and CMA-ES, a method that dial_mpc is compared with
+	@$(SETUP) --with cma
 
 run: setup  ## a simulated Go2 stands up and walks; ARGS="..." goes to `diffusion-mpc run`
 	@$(BIN)/diffusion-mpc run $(RUN_ARGS)

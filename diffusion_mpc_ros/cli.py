@@ -92,6 +92,7 @@ COMMANDS = Group(
             "closed-loop scores in simulation",
             {
                 "walk": _experiment("survival, velocity error, power", "walk"),
+                "sampling": _experiment("the methods of dial_mpc at equal budget", "sampling"),
                 "demonstrator": _experiment("does it walk as it is told, in every gait", "demonstrator"),
                 "adaptation": _experiment("Table II: rewards and constraints against none", "adaptation"),
                 "constraints": _experiment("does the walk keep to its constraints", "constraints"),

@@ -42,6 +42,7 @@ OWNERS: dict[str, set[str]] = {
     "unitree_sdk2py": {"go2"},
     "cyclonedds": {"go2"},
     "fastcrc": {"go2"},
+    "cma": {"planners"},
     "dacite": {"core"},
     "onnxruntime": {"diffusion", "policies", "training"},
     "openvino": {"diffusion"},

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.planners.dial_mpc.annealing import Annealing
+from diffusion_mpc_ros.planners.dial_mpc.covariance_adaptation import CovarianceAdaptation
 from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
 from diffusion_mpc_ros.planners.dial_mpc.search import Search
 from diffusion_mpc_ros.planners.dial_mpc.updates import Elites, ScoreAscent
@@ -27,7 +28,7 @@ class Budget:
     sigma: float | None = None
     trajectory_factor: float = 0.5
     horizon_factor: float = 0.9
-    temperature: float = 0.1
+    temperature: float = 0.05
     scaling: str = "deviation"
 
     @property
@@ -62,6 +63,11 @@ def _predictive_sampling(knots: Knots, budget: Budget) -> Search:
     return Search(knots, budget.fixed(0.2), Elites(1), budget.samples * budget.iterations)
 
 
+def _covariance_adaptation(knots: Knots, budget: Budget) -> Search:
+    """CMA-ES from the last plan: so many generations of so many samples."""
+    return CovarianceAdaptation(knots, budget.fixed(0.2, budget.iterations), budget.ascent, budget.samples)
+
+
 # The two kernels of MPPI are the paper's (IV-A).
 METHODS: dict[str, Callable[[Knots, Budget], Search]] = {
     "dial_mpc": _dial,
@@ -69,6 +75,7 @@ METHODS: dict[str, Callable[[Knots, Budget], Search]] = {
     "mppi_exploit": _mppi(0.05),
     "cem": _cross_entropy,
     "predictive_sampling": _predictive_sampling,
+    "cma_es": _covariance_adaptation,
 }
 
 

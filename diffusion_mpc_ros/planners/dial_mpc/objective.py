@@ -24,7 +24,7 @@ UP = np.array([0.0, 0.0, -1.0])  # gravity in the frame of a level base
 # Of the authors' code, but for three. With few samples a weaker pull on height and tilt lets the robot sink to its
 # knees in seconds; so does the paper's weight of the energy, 0.001 (Table IV), beside errors of the velocity.
 WEIGHTS = {
-    "gait": 0.1, "upright": 2.0, "heading": 0.3, "velocity": 1.0, "yaw_rate": 1.0, "height": 20.0, "energy": 0.0001,
+    "gait": 0.1, "upright": 2.0, "heading": 0.3, "velocity": 1.0, "yaw_rate": 1.0, "height": 50.0, "energy": 0.0001,
 }  # fmt: skip
 
 

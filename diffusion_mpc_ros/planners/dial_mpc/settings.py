@@ -43,16 +43,16 @@ class DialMpcSettings(Settings):
         "Annealing from one iteration to the next (equation 5).", 0.5, low=0.01, high=1.0
     )
     horizon_factor: float = setting("Annealing from a knot to the one before it (equation 6).", 0.9, low=0.01, high=1.0)
-    temperature: float = setting("Temperature lambda of the weights (equation 1).", 0.1, low=1e-4, high=1e3)
+    temperature: float = setting("Temperature lambda of the weights (equation 1).", 0.05, low=1e-4, high=1e3)
     temperature_unit: str = setting(
         "What the temperature counts in: deviation or range of the scores, or none.",
         "deviation",
         choices=tuple(SCALINGS),
     )
     lookahead: int = setting(
-        "Rows that are rolled out after the committed ones; at least H.", 16, unit="control ticks", low=2, high=128
+        "Rows that are rolled out after the committed ones; at least H.", 20, unit="control ticks", low=2, high=128
     )
-    knots: int = setting("Knots of the spline through them.", 4, low=2, high=32)
+    knots: int = setting("Knots of the spline through them.", 5, low=2, high=32)
     degree: int = setting("Degree of the spline: 1, 2 or 3.", 2, low=1, high=3)
     model: str = setting("Physics to plan with, by name (`diffusion-mpc bench models`).", "elliptic_10ms")
     physics_threads: int = setting("Threads of the physics.", 1, low=1, high=64)

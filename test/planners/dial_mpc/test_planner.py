@@ -21,7 +21,7 @@ from diffusion_mpc_ros.rewards.outcomes import MEASURED
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
 TIMING = Timing(horizon=11, replan_margin=2, replan_interval=2)
-QUICK = DialMpcSettings(samples=8, iterations=1, first_iterations=2, model="elliptic_20ms", lookahead=12)
+QUICK = DialMpcSettings(samples=8, iterations=1, first_iterations=2, model="elliptic_20ms", lookahead=12, knots=4)
 WALK = np.array([[0.5, 0.0, 0.0], [0.0, 0.0, 0.5]])
 
 
