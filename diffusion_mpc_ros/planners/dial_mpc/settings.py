@@ -54,7 +54,7 @@ class DialMpcSettings(Settings):
     )
     knots: int = setting("Knots of the spline through them.", 5, low=2, high=32)
     degree: int = setting("Degree of the spline: 1, 2 or 3.", 2, low=1, high=3)
-    model: str = setting("Physics to plan with, by name (`diffusion-mpc bench models`).", "elliptic_10ms")
+    model: str = setting("Physics to plan with, by name (`diffusion-mpc bench models`).", "elliptic_20ms")
     physics_threads: int = setting("Threads of the physics.", 1, low=1, high=64)
     reward_scale: float = setting("What the operator's composed reward counts.", 0.01, low=0.0, high=10.0)
     constraint_weight: float = setting(
