@@ -15,8 +15,8 @@ from diffusion_mpc_ros.planners.dial_mpc.methods import METHODS, Budget, make_se
 from diffusion_mpc_ros.planners.dial_mpc.objective import WEIGHTS, Walking
 from diffusion_mpc_ros.planners.dial_mpc.updates import SCALINGS
 
-# A ladder ends here: fewer samples do not walk.
-FEWEST_SAMPLES = 16
+# A ladder ends here: with half of them robots fell within seconds.
+FEWEST_SAMPLES = 32
 
 
 def _weight(name: str, what: str) -> float:
