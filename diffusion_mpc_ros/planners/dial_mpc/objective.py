@@ -21,8 +21,8 @@ if TYPE_CHECKING:  # settings are made without physics
 FOOT_ERROR = 0.05
 UP = np.array([0.0, 0.0, -1.0])  # gravity in the frame of a level base
 
-# Of the authors' code, but for three. With few samples a weaker pull on height and tilt lets the robot sink to its
-# knees in seconds; so does the paper's weight of the energy, 0.001 (Table IV), beside errors of the velocity.
+# Of the authors' code, but for three, which were tuned by short walks with few samples. With the paper's weight of the
+# energy, 0.001 (Table IV), the robot sank to its knees and stopped.
 WEIGHTS = {
     "gait": 0.1, "upright": 2.0, "heading": 0.3, "velocity": 1.0, "yaw_rate": 1.0, "height": 50.0, "energy": 0.0001,
 }  # fmt: skip
