@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,3 +69,11 @@ def test_walking_in_lockstep_follows_a_reward(capsys):
     distance = float(capsys.readouterr().out.split(" m in ")[0])
     assert 3.0 < distance < 4.5  # 8 s at 0.5 m/s, from a stand
     assert after < 0.9 * before
+
+
+def test_a_new_reward_term_acts_at_once():
+    # In a process of its own: a planner knows the terms that are registered when it is imported.
+    command = [sys.executable, str(EXAMPLES / "new_reward_term.py")]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, cwd=ROOT, check=True).stdout
+    before, after = (float(number) for number in re.findall(r"-?\d+\.\d+", said))
+    assert after > before + 0.05
