@@ -143,7 +143,7 @@ class Box(Kind):
         return xp.any(lower > -FREE_BOUND) | xp.any(upper < FREE_BOUND)
 
     def example(self, noise: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """A standard deviation and more to either side."""
+        """Return a standard deviation and more to either side."""
         return {"lower": -1.0 - np.abs(noise["lower"]), "upper": 1.0 + np.abs(noise["upper"])}
 
     def settle(self, bounds: dict[str, np.ndarray]) -> None:

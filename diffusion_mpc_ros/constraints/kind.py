@@ -37,7 +37,7 @@ class Units:
     scale: Array
 
     def scale_of(self, field: str) -> Array:
-        """The scale of ``field``, ``(size,)``."""
+        """Return the scale of ``field``, ``(size,)``."""
         return self.scale[FIELDS[field]]
 
     def physical(self, field: str, values: Array) -> Array:
@@ -96,7 +96,7 @@ class Kind(Protocol):
     constraints: tuple[Constraint, ...]
 
     def project(self, fields: Fields, bounds: Bounds, units: Units) -> Fields:
-        """The closest point of the set; ``fields`` and ``bounds`` in ``units`` (:meth:`Bound.in_units`)."""
+        """Return the closest point of the set; ``fields`` and ``bounds`` in ``units`` (:meth:`Bound.in_units`)."""
         ...
 
     def excess(self, fields: Fields, bounds: Bounds) -> dict[str, Array]:

@@ -41,24 +41,24 @@ for _kind in (BOX, TorqueLimit(), Band()):
 
 
 def projected_kinds() -> list[Kind]:
-    """The kinds in the order in which they are projected onto."""
+    """Return the kinds in the order in which they are projected onto."""
     return [*(kind for kind in KINDS.values() if kind is not BOX), BOX]
 
 
 def known_bounds() -> dict[str, Bound]:
-    """The bounds of all kinds by name, in the order in which the kinds were registered."""
+    """Return the bounds of all kinds by name, in the order in which the kinds were registered."""
     return {bound.name: bound for kind in KINDS.values() for bound in kind.bounds}
 
 
 def get_constraint(name: str) -> Constraint:
-    """The constraint called ``name``; :class:`RewardError` lists the valid names."""
+    """Return the constraint called ``name``; :class:`RewardError` lists the valid names."""
     if name not in CONSTRAINTS:
         raise RewardError(f"unknown constraint {name!r}; valid constraints: {', '.join(CONSTRAINTS)}")
     return CONSTRAINTS[name]
 
 
 def kind_of(name: str) -> Kind:
-    """The kind of set that the constraint ``name`` asks for; raises as :func:`get_constraint`."""
+    """Return the kind of set that the constraint ``name`` asks for; raises as :func:`get_constraint`."""
     constraint = get_constraint(name)
     return next(kind for kind in KINDS.values() if constraint in kind.constraints)
 

@@ -33,11 +33,11 @@ class StepBackend(Protocol):
     """Makes bound steps of one artefact."""
 
     def bind(self, batch: int) -> BoundStep:
-        """A guided step for ``batch`` trajectories."""
+        """Return a guided step for ``batch`` trajectories."""
 
 
 def step_arrays(description: ModelDescription, batch: int) -> tuple[Arrays, Arrays]:
-    """Inputs and outputs of a guided step for ``batch`` trajectories, zero, by name."""
+    """Return inputs and outputs of a guided step for ``batch`` trajectories, zero, by name."""
     return tuple(
         {name: np.zeros(shape, dtype) for name, (dtype, shape) in tensors.items()}
         for tensors in (description.inputs(batch), description.outputs(batch))

@@ -33,7 +33,7 @@ def choose_backend(name: str) -> str:
 
 
 def make_backend(artefact: Prior, name: str = "auto", threads: int = 1, precision: str = "f32") -> StepBackend:
-    """The backend ``name`` with ``threads`` threads, computing in ``precision``.
+    """Return the backend ``name`` with ``threads`` threads, computing in ``precision``.
 
     Raises :class:`ArtefactError` for a graph that does not fit its card, :class:`ConfigurationError` for what
     :func:`choose_backend` refuses, an unknown precision, or one that artefact, backend or processor lacks.

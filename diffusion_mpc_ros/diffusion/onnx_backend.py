@@ -59,5 +59,5 @@ class OnnxBackend:
         )
 
     def bind(self, batch: int) -> OnnxBoundStep:
-        """A guided step for ``batch`` trajectories."""
+        """Return a guided step for ``batch`` trajectories."""
         return OnnxBoundStep(self._session, self.artefact, batch)

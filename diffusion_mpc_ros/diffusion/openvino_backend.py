@@ -69,7 +69,7 @@ class OpenVinoBackend:
         return self._model.get_rt_info(path).astype(str) if self._model.has_rt_info(path) else None
 
     def bind(self, batch: int) -> OpenVinoBoundStep:
-        """A guided step for ``batch`` trajectories, compiled for this size and compared with ONNX Runtime's.
+        """Return a guided step for ``batch`` trajectories, compiled for this size and compared with ONNX Runtime's.
 
         Raises :class:`ConfigurationError` when the two do not agree.
         """

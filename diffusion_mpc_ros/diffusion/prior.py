@@ -94,7 +94,7 @@ class ModelDescription:
         return self.tensors(STEP_OUTPUTS, batch)
 
     def to_json(self) -> dict[str, Any]:
-        """The card's ``model`` part."""
+        """Return the card's ``model`` part."""
         schedule = {
             "type": "cosine",
             "steps": self.schedule.steps,

@@ -11,7 +11,7 @@ INT8_INSTRUCTIONS = frozenset({"avx512_vnni", "avx_vnni"})
 
 
 def processor_vendor() -> str:
-    """The processor's vendor (``GenuineIntel``, ``AuthenticAMD``), "" where the kernel does not say."""
+    """Return the processor's vendor (``GenuineIntel``, ``AuthenticAMD``), "" where the kernel does not say."""
     return cpuinfo_entry("vendor_id")
 
 
@@ -21,6 +21,6 @@ def computes_in_int8() -> bool:
 
 
 def cpuinfo_entry(name: str) -> str:
-    """The first entry ``name`` of ``/proc/cpuinfo``, "" where there is none."""
+    """Return the first entry ``name`` of ``/proc/cpuinfo``, "" where there is none."""
     lines = CPUINFO.read_text().splitlines() if CPUINFO.exists() else []
     return next((line.partition(":")[2].strip() for line in lines if line.startswith(name)), "")

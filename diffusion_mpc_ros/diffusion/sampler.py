@@ -334,7 +334,7 @@ class DiffusionSampler:
         candidates[...] = np.take_along_axis(candidates, chosen[:, :, None, None], axis=1)
 
     def _candidates(self, outputs: dict[str, np.ndarray], batch: int) -> Candidates:
-        """Copies: the arrays of the step are those of the next sample, too."""
+        """Return copies: the arrays of the step are those of the next sample, too."""
         joint_pos = self._per_robot(outputs["trajectory"])[..., JOINT_POS].copy()
         return Candidates(joint_pos, outputs["reward"].reshape(batch, -1).copy())
 

@@ -153,7 +153,7 @@ class AnytimePlanner(Planner):
         return best
 
     def on(self, artefact: str) -> AnytimePlanner:
-        """The same planner on another model artefact, not warmed up; this one goes on as it is.
+        """Return the same planner on another model artefact, not warmed up; this one goes on as it is.
 
         Raises :class:`ConfigurationError` for a planner without one, or where another number of levels comes of it;
         what loading raises.
@@ -204,19 +204,19 @@ class AnytimePlanner(Planner):
         return min(float(plan_times(planner, 1, rewards)[0]) for _ in range(COST_PLANS))
 
     def describe(self) -> str:
-        """What all levels have in common, and the time budgets."""
+        """Return what all levels have in common, and the time budgets."""
         known = [f"{budget * 1e3:g}" for budget in sorted(set(self.budgets)) if math.isfinite(budget)]
         budgets = f"time budget {' and '.join(known)} ms" if known else "no time budget"
         return ", ".join(part for part in (self.ladder.description, budgets) if part)
 
     def describe_level(self) -> str:
-        """The present level, for people."""
+        """Return the present level, for people."""
         timing, text = self.timing, self.levels[self.level].describe()
         place = f"level {self.level} of 0..{len(self.levels) - 1}"
         return f"{place}: {text}, D = {timing.replan_margin}, R = {timing.replan_interval}"
 
     def facts(self) -> dict[str, object]:
-        """The present level and how often it had to change; a budget of 0 is none."""
+        """Return the present level and how often it had to change; a budget of 0 is none."""
         level, timing = self.level, self.timing
         budget = self.budgets[level]
         return {

@@ -63,11 +63,11 @@ class Planner(Protocol):
         return self.name
 
     def at(self, timing: Timing) -> Planner:
-        """The same planner, on the same weights, for plans by another ``timing``."""
+        """Return the same planner, on the same weights, for plans by another ``timing``."""
         planner = copy.copy(self)
         planner.timing = timing
         return planner
 
     def facts(self) -> Mapping[str, object]:
-        """The same for diagnostics, by name."""
+        """Return the same for diagnostics, by name."""
         return {}

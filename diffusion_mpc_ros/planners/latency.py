@@ -24,7 +24,7 @@ def guided(terms: Iterable[str]) -> RewardSettings:
 
 
 def standing_request(timing: Timing, rewards: RewardSettings, tick: int = 0) -> PlanRequest:
-    """A standing robot told to walk at 0.5 m/s, its next D actions committed to standing."""
+    """Return a standing robot told to walk at 0.5 m/s, its next D actions committed to standing."""
     margin = timing.replan_margin
     committed = np.tile(DEFAULT_JOINT_POS, (margin, 1, 1)) if margin else None
     return PlanRequest(RobotState.standing(tick), np.array([[0.5, 0.0, 0.0]]), rewards, committed)

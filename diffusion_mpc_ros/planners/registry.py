@@ -43,7 +43,7 @@ def check_planner_name(name: str) -> None:
 
 
 def settings_of(name: str) -> type[Settings]:
-    """The settings of the planner ``name``: the dataclass that the first argument of its factory is annotated with.
+    """Return the settings of the planner ``name``: the dataclass that its factory's first argument is annotated with.
 
     Raises :class:`ConfigurationError` for a planner that cannot be imported, or a factory that does not say.
     """
@@ -59,7 +59,7 @@ def settings_of(name: str) -> type[Settings]:
 
 
 def make_planner(settings: PlanningSettings, own: Settings) -> AnytimePlanner:
-    """The planner that ``settings`` name, with ``own`` of :func:`settings_of`.
+    """Return the planner that ``settings`` name, with ``own`` of :func:`settings_of`.
 
     Raises :class:`ConfigurationError` for one that cannot be imported, :class:`TimingError`, what its factory raises.
     """
@@ -79,7 +79,7 @@ def make_planner(settings: PlanningSettings, own: Settings) -> AnytimePlanner:
 
 
 def best_level(name: str, own: Settings, timing: Timing) -> Planner:
-    """The planner ``name`` at its best level, for whoever waits for its plans; raises as :func:`make_planner`."""
+    """Return the planner ``name`` at its best level, for who waits for its plans; raises as :func:`make_planner`."""
     return _factory(name)(own, timing, False).levels[0]
 
 

@@ -33,7 +33,7 @@ class NamedConstraint(Protocol):
 
 
 def _blend(old: Any, new: Any, fraction: float) -> Any:
-    """A convex combination: between two valid settings there are only valid ones."""
+    """Return a convex combination: between two valid settings there are only valid ones."""
     return old + fraction * (new - old)
 
 
@@ -74,7 +74,7 @@ class RewardComposer:
         return self._target
 
     def at(self, now: float) -> RewardSettings:
-        """The settings in effect at ``now``: weights and parameters on the linear ramp to :attr:`target`."""
+        """Return the settings in effect at ``now``: weights and parameters on the linear ramp to :attr:`target`."""
         fraction = 1.0 if self._ramp <= 0.0 else float(np.clip((now - self._start) / self._ramp, 0.0, 1.0))
         if fraction >= 1.0:
             return self._target
@@ -84,7 +84,7 @@ class RewardComposer:
         return RewardSettings(new.revision, weights, parameters, new.constraints)
 
     def preset_settings(self, name: str) -> RewardSettings:
-        """The settings that ``name`` stands for: a preset, or several, ``FIRST+SECOND``, see :func:`combine`.
+        """Return the settings that ``name`` stands for: a preset, or several, ``FIRST+SECOND``, see :func:`combine`.
 
         Raises :class:`RewardError` listing the valid presets, or naming what two of them contradict each other in.
         """
@@ -143,7 +143,7 @@ class RewardComposer:
     def _compose(
         self, base: RewardSettings, weights: Mapping[str, Any], parameters: Mapping[str, Any], names: Iterable[str]
     ) -> RewardSettings:
-        """``base`` with the changes, all validated; its revision is meaningless."""
+        """Return ``base`` with the changes, all validated; its revision is meaningless."""
         new_weights = {**base.weights, **{name: self._validate_weight(name, value) for name, value in weights.items()}}
         new_parameters = dict(base.parameters)
         for name, value in parameters.items():

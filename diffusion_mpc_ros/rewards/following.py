@@ -13,12 +13,12 @@ from diffusion_mpc_ros.rewards.terms import Array, Segment
 
 
 def terms_reading(provides: Collection[str]) -> tuple[str, ...]:
-    """The names of all terms that read no other outcomes than ``provides``, in the registry's order."""
+    """Return the names of all terms that read no other outcomes than ``provides``, in the registry's order."""
     return tuple(name for name, term in TERMS.items() if set(term.reads) <= set(provides))
 
 
 def weighted_terms(settings: RewardSettings) -> list[str]:
-    """The names of the terms that have a weight."""
+    """Return the names of the terms that have a weight."""
     return [name for name, weight in settings.weights.items() if weight != 0.0]
 
 
@@ -44,12 +44,12 @@ def check_followed(
 
 
 def parameters_of(names: Iterable[str], settings: RewardSettings) -> dict[str, np.ndarray]:
-    """The parameters of the terms ``names`` by full name; what ``settings`` leave open is at its default."""
+    """Return the parameters of the terms ``names`` by full name; what ``settings`` leave open is at its default."""
     return {p.name: settings.parameters.get(p.name, p.default_array) for p in term_parameters(names)}
 
 
 def reward_of(segment: Segment, settings: RewardSettings) -> np.ndarray:
-    """What N trajectories are worth under ``settings``, in NumPy: ``(N,)``; 0 where nothing has a weight.
+    """Return what N trajectories are worth under ``settings``, in NumPy: ``(N,)``; 0 where nothing has a weight.
 
     ``segment`` needs the outcomes that the terms with a weight read: :func:`check_followed` first.
     """
@@ -61,6 +61,6 @@ def reward_of(segment: Segment, settings: RewardSettings) -> np.ndarray:
 
 
 def term_values(names: Iterable[str], segment: Segment, settings: RewardSettings) -> Mapping[str, Array]:
-    """The value of each of the terms ``names``, by the parameters of ``settings``: ``(N,)`` each."""
+    """Return the value of each of the terms ``names``, by the parameters of ``settings``: ``(N,)`` each."""
     parameters = parameters_of(names, settings)
     return {name: TERMS[name](segment, parameters) for name in names}

@@ -67,7 +67,7 @@ def at_ticks(measured: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def measure(measured: Mapping[str, Array]) -> dict[str, Array]:
-    """The :data:`MEASURED` outcomes of N rollouts of H ticks.
+    """Return the :data:`MEASURED` outcomes of N rollouts of H ticks.
 
     ``measured``: as in :func:`at_ticks`, and ``foot_positions (N, H, 4, 3)`` [m], world.
     """

@@ -48,7 +48,7 @@ def parse_presets(data: Any, path: str) -> dict[str, Preset]:
 
 
 def combine(presets: Sequence[Preset], terms: Mapping[str, RewardTerm], parameters: Mapping[str, Parameter]) -> Preset:
-    """The sum of the rewards of ``presets`` (arXiv 2510.04234, IV-B) over the root of their number; all constraints.
+    """Return the sum of ``presets`` (arXiv 2510.04234, IV-B) over the root of their number, and all constraints.
 
     A preset alone is tuned to pull about as hard as a walk stands. Pulls that know nothing of each other add up to a
     root of their number: divided by it, several pull as hard as one. Presets without weights do not count.

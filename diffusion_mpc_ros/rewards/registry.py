@@ -97,7 +97,7 @@ def _joints(term: str, default: tuple[float, ...] = (1.0,) * NUM_JOINTS) -> Para
 
 
 def _cost_to_go(name: str, max_weight: float, target: float, what: str) -> RewardTerm:
-    """The term of one outcome; ``target``, by default, is about what the most economical gaits in the data cost."""
+    """Return the term of one outcome; ``target`` is by default about what the most economical gaits in the data cost."""
     unit = OUTCOMES[name].unit
     low_enough = Parameter(f"{name}.target", (target,), 0.0, 1e6, f"{unit} s/m", "low enough, for each m/s commanded")
     return RewardTerm(
@@ -225,7 +225,7 @@ TERMS: dict[str, RewardTerm] = {term.name: term for term in _ALL}
 
 
 def get_term(name: str) -> RewardTerm:
-    """The term called ``name``; :class:`RewardError` lists the valid names."""
+    """Return the term called ``name``; :class:`RewardError` lists the valid names."""
     if name not in TERMS:
         raise RewardError(f"unknown reward term {name!r}; valid terms: {', '.join(TERMS)}")
     return TERMS[name]

@@ -35,7 +35,7 @@ class Annealing:
 
     @classmethod
     def of_temperatures(cls, beta_1: float, beta_2: float, iterations: int, knots: int) -> Annealing:
-        """The same by the temperatures of equations 5 to 7, for ``knots`` K: h counts knots, H = K - 1.
+        """Return the same by the temperatures of equations 5 to 7, for ``knots`` K: h counts knots, H = K - 1.
 
         Equation 7 gives variances, hence the halves.
         """
@@ -46,7 +46,7 @@ class Annealing:
         )
 
     def sigmas(self, knots: int) -> np.ndarray:
-        """Standard deviations ``(I, K)``: a row for each iteration in the order in which they run, the widest first."""
+        """Return standard deviations ``(I, K)``: a row for each iteration as they run, the widest first."""
         trajectory = self.trajectory_factor ** np.arange(self.iterations)
         horizon = self.horizon_factor ** np.arange(knots)[::-1]
         return self.scale * trajectory[:, None] * horizon

@@ -56,7 +56,7 @@ class CovarianceAdaptation(Search):
 
 
 def _cma() -> Any:
-    """The package; it is optional."""
+    """Return the package; it is optional."""
     try:
         return importlib.import_module("cma")
     except ImportError:

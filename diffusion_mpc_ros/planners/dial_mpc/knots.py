@@ -38,11 +38,11 @@ class Knots:
         return self._spline(np.linspace(0.0, self.horizon - 1.0, self.count), np.arange(self.horizon))
 
     def rows(self, knots: np.ndarray) -> np.ndarray:
-        """The spline through knots ``(..., K, A)`` at every control tick, ``(..., H, A)``."""
+        """Return the spline through knots ``(..., K, A)`` at every control tick, ``(..., H, A)``."""
         return self.basis @ knots
 
     def shifted(self, knots: np.ndarray, ticks: int, end: np.ndarray) -> np.ndarray:
-        """The knots ``(..., K, A)`` of the same rows from ``ticks`` control ticks later on.
+        """Return the knots ``(..., K, A)`` of the same rows from ``ticks`` control ticks later on.
 
         Rows beyond the old end are ``end``, broadcast to ``(..., A)``: the receding horizon of Algorithm 1, line 10.
         """
@@ -54,7 +54,7 @@ class Knots:
         return self.fitted(moved)
 
     def fitted(self, rows: np.ndarray) -> np.ndarray:
-        """The knots ``(..., K, A)`` whose spline comes closest to ``rows (..., H, A)``, in the sense of least squares.
+        """Return the knots ``(..., K, A)`` whose spline comes closest to ``rows (..., H, A)`` by least squares.
 
         The first knot is row 0 exactly: that row is the one that will be executed.
         """

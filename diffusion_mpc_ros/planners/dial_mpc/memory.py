@@ -18,7 +18,7 @@ class Memory:
         self._knots, self._begin = knots, begin
 
     def at(self, knots: Knots, begin: int, shape: tuple[int, ...]) -> np.ndarray | None:
-        """The same rows from tick ``begin`` on, those beyond them 0; None where none of them, or no such robots.
+        """Return the same rows from tick ``begin`` on, those beyond them 0; None where none of them, or no such robots.
 
         ``shape``: ``(B, K, A)``, what is wanted.
         """

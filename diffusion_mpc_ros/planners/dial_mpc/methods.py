@@ -37,7 +37,7 @@ class Budget:
         return ScoreAscent(self.temperature, self.scaling)
 
     def fixed(self, sigma: float, iterations: int = 1) -> Annealing:
-        """A kernel that is not annealed."""
+        """Return a kernel that is not annealed."""
         return Annealing(iterations, 1.0, 1.0, self.sigma or sigma)
 
 
@@ -53,13 +53,13 @@ def _mppi(sigma: float) -> Callable[[Knots, Budget], Search]:
 
 
 def _cross_entropy(knots: Knots, budget: Budget) -> Search:
-    """The mean of the best tenth, again and again round the last one, with the same kernel."""
+    """Return a search for the mean of the best tenth, again and again round the last one, with the same kernel."""
     elites = Elites(max(1, round(ELITE_SHARE * budget.samples)))
     return Search(knots, budget.fixed(0.5, budget.iterations), elites, budget.samples)
 
 
 def _predictive_sampling(knots: Knots, budget: Budget) -> Search:
-    """The best one of all samples round the last plan (arXiv 2212.00541)."""
+    """Return a search for the best one of all samples round the last plan (arXiv 2212.00541)."""
     return Search(knots, budget.fixed(0.2), Elites(1), budget.samples * budget.iterations)
 
 
@@ -80,7 +80,7 @@ METHODS: dict[str, Callable[[Knots, Budget], Search]] = {
 
 
 def make_search(method: str, knots: Knots, budget: Budget) -> Search:
-    """The search of ``method``; raises :class:`ConfigurationError` listing the methods, and what the parts raise."""
+    """Return the search of ``method``; raises :class:`ConfigurationError` with the methods, and what its parts raise."""
     if method not in METHODS:
         raise ConfigurationError(f"unknown method {method!r}; there is {', '.join(METHODS)}")
     return METHODS[method](knots, budget)

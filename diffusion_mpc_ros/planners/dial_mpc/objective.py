@@ -59,6 +59,6 @@ class Walking:
         return {name: -error.mean(axis=-1) for name, error in errors.items()}
 
     def score(self, ticks: BatchState, begin: int, command: np.ndarray, heading: np.ndarray) -> np.ndarray:
-        """The weighted sum ``(B, N)`` of :meth:`terms`."""
+        """Return the weighted sum ``(B, N)`` of :meth:`terms`."""
         terms = self.terms(ticks, begin, command, heading)
         return np.sum([self.weights[name] * value for name, value in terms.items()], axis=0)

@@ -36,7 +36,7 @@ def to_targets(controls: np.ndarray) -> np.ndarray:
 
 
 def to_controls(targets: np.ndarray) -> np.ndarray:
-    """The controls ``(..., 12)`` of joint targets [rad], clipped to [-1, 1]."""
+    """Return the controls ``(..., 12)`` of joint targets [rad], clipped to [-1, 1]."""
     return np.clip((targets - go2.DEFAULT_JOINT_POS) / CONTROL_RANGE, -1.0, 1.0)
 
 
@@ -123,7 +123,7 @@ class DialMpcPlanner(Planner):
         )
 
     def _committed(self, request: PlanRequest) -> np.ndarray:
-        """What is executed until row D is due, ``(D, B, 12)`` [rad]."""
+        """Return what is executed until row D is due, ``(D, B, 12)`` [rad]."""
         if request.committed_actions is not None:
             return request.committed_actions
         return np.tile(request.state.previous_action, (self.timing.replan_margin, 1, 1))
@@ -153,11 +153,11 @@ class DialMpcPlanner(Planner):
         self.reset()
 
     def describe(self) -> str:
-        """Samples and iterations."""
+        """Return samples and iterations."""
         return f"{self._search.samples} samples, {self._search.annealing.iterations} iterations"
 
     def facts(self) -> Mapping[str, object]:
-        """Samples, iterations, ticks looked ahead, by name."""
+        """Return samples, iterations, ticks looked ahead, by name."""
         search = self._search
         iterations, lookahead = search.annealing.iterations, search.knots.horizon - 1
         return {"samples": search.samples, "iterations": iterations, "lookahead": lookahead}

@@ -45,7 +45,7 @@ class Scoring:
 
 
 def operator_reward(rollout: Rollout, request: PlanRequest) -> np.ndarray:
-    """The operator's composed reward ``(B, N)``, of the same functions that other planners are guided by."""
+    """Return the operator's composed reward ``(B, N)``, of the same functions that other planners are guided by."""
     observation = observe(request.state, request.command, request.state.previous_action)
     rows = rollout.trajectory(observation, request.command)
     robots, candidates = rows.shape[:2]

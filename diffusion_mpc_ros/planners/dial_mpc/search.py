@@ -49,7 +49,7 @@ class Search:
         return mean
 
     def _draw(self, mean: np.ndarray, sigma: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Samples ``(B, N + 1, K, A)`` with deviations ``sigma (K,)``; the last one is the mean."""
+        """Return samples ``(B, N + 1, K, A)`` with deviations ``sigma (K,)``; the last one is the mean."""
         robots, count, controls = mean.shape
         noise = rng.standard_normal((robots, self.samples, count, controls)) * sigma[:, None]
         noise[:, :, : self.held] = 0.0

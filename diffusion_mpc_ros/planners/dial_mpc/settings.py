@@ -93,7 +93,7 @@ def budgets(configured: Budget) -> list[Budget]:
 
 
 def make(settings: DialMpcSettings, timing: Timing, budgeted: bool) -> Ladder:
-    """The planner of ``settings``; see :data:`planners.registry.Factory`.
+    """Return the planner of ``settings``; see :data:`planners.registry.Factory`.
 
     Raises :class:`ConfigurationError` or :class:`TimingError`.
     """

@@ -27,7 +27,7 @@ class Update(Protocol):
 
 
 def _deviation(scores: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Standard deviation of the known scores, ``(B, 1)``: the authors' unit. It is blind to what a reward weighs."""
+    """Return the deviation of the known scores, ``(B, 1)``: the authors' unit. It is blind to what a reward weighs."""
     count = np.maximum(known.sum(axis=-1, keepdims=True), 1)
     mean = scores.sum(axis=-1, keepdims=True) / count
     return np.sqrt((known * (scores - mean) ** 2).sum(axis=-1, keepdims=True) / count)

@@ -14,14 +14,14 @@ from diffusion_mpc_ros.rewards.registry import get_term
 
 
 def predicted_outcomes(description: ModelDescription) -> frozenset[str]:
-    """The outcomes that the artefact's graph predicts: what its own terms read."""
+    """Return the outcomes that the artefact's graph predicts: what its own terms read."""
     return frozenset(outcome for name in description.reward_terms for outcome in get_term(name).reads)
 
 
 def make_guidance(
     description: ModelDescription, settings: RewardSettings, tick: int, planner: str, mode: str = "walking"
 ) -> Guidance:
-    """The operator's settings for a plan of ``planner`` from ``tick``; parameters not set take their defaults.
+    """Return the operator's settings for a plan of ``planner`` from ``tick``; parameters not set take their defaults.
 
     Raises :class:`RewardError` when a weight names a term, or a constraint needs a set, that the artefact was exported
     without.

@@ -42,7 +42,7 @@ def sampling_levels(configured: SamplingOptions) -> tuple[SamplingOptions, ...]:
 
 
 def make_ladder(artefact: Prior, config: DiffusionMpcConfig, levels: bool = True) -> list[DiffusionMpcPlanner]:
-    """A planner for each level, all on one set of weights; without ``levels`` that of ``config`` alone.
+    """Return a planner for each level, all on one set of weights; without ``levels`` that of ``config`` alone.
 
     Raises what :class:`DiffusionMpcPlanner` raises.
     """

@@ -61,7 +61,7 @@ class DiffusionMpcPlanner:
         self._sampler = DiffusionSampler(description, backend, config.sampling)
 
     def at(self, timing: Timing) -> DiffusionMpcPlanner:
-        """The same planner, on the same weights, for plans by another ``timing``."""
+        """Return the same planner, on the same weights, for plans by another ``timing``."""
         return DiffusionMpcPlanner(self.artefact, replace(self.config, timing=timing), self._backend)
 
     def plan(self, request: PlanRequest) -> Plan:

@@ -62,7 +62,7 @@ class DiffusionMpcSettings(SamplingOptions):
 
 
 def make(settings: DiffusionMpcSettings, timing: Timing, budgeted: bool) -> Ladder:
-    """The planner of ``settings``; see :data:`planners.registry.Factory`.
+    """Return the planner of ``settings``; see :data:`planners.registry.Factory`.
 
     Raises :class:`ArtefactError`, :class:`ConfigurationError` or :class:`TimingError`.
     """
@@ -102,7 +102,7 @@ def _ladder(
     below: Sequence[DiffusionMpcPlanner],
     on: Callable[[str], Ladder],
 ) -> Ladder:
-    """The first of ``levels``, then those ``below`` it in int8 in the place of the others, where there are any."""
+    """Return the first of ``levels``, then those ``below`` it in int8 in place of the others, where there are any."""
     computing, quick = config.backend, [*levels[:1], *below[:1]]
     if below:
         levels = [*levels[:1], *below]
@@ -126,7 +126,7 @@ def measure(loaded: Prior, config: DiffusionMpcConfig) -> DiffusionMpcConfig:
 
 
 def measure_backends(loaded: Prior, config: DiffusionMpcConfig) -> str:
-    """The backend that plans quickest on this machine, of those that know the precision and compute rightly here.
+    """Return the backend that plans quickest on this machine, of those with the precision that compute rightly here.
 
     Raises what :class:`DiffusionMpcPlanner` raises where none does.
     """
@@ -150,7 +150,7 @@ def measure_backends(loaded: Prior, config: DiffusionMpcConfig) -> str:
 
 
 def measure_threads(loaded: Prior, config: DiffusionMpcConfig, cores: int) -> int:
-    """The number of threads to plan with on ``cores`` cores; one is left to the other executables."""
+    """Return the number of threads to plan with on ``cores`` cores; one is left to the other executables."""
     rewards = guided(loaded.description.reward_terms)
     counts = [2**power for power in range(cores.bit_length()) if 2**power <= max(cores - 1, 1)]
     if len(counts) == 1:
