@@ -97,7 +97,7 @@ def _joints(term: str, default: tuple[float, ...] = (1.0,) * NUM_JOINTS) -> Para
 
 
 def _cost_to_go(name: str, max_weight: float, target: float, what: str) -> RewardTerm:
-    """Return the term of one outcome; ``target`` is by default about what the most economical gaits in the data cost."""
+    """Return the term of one outcome; ``target``: by default about what the most economical gaits of the data cost."""
     unit = OUTCOMES[name].unit
     low_enough = Parameter(f"{name}.target", (target,), 0.0, 1e6, f"{unit} s/m", "low enough, for each m/s commanded")
     return RewardTerm(

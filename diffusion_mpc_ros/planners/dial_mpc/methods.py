@@ -80,7 +80,7 @@ METHODS: dict[str, Callable[[Knots, Budget], Search]] = {
 
 
 def make_search(method: str, knots: Knots, budget: Budget) -> Search:
-    """Return the search of ``method``; raises :class:`ConfigurationError` with the methods, and what its parts raise."""
+    """Return the search of ``method``; raises :class:`ConfigurationError` with the methods, and what parts raise."""
     if method not in METHODS:
         raise ConfigurationError(f"unknown method {method!r}; there is {', '.join(METHODS)}")
     return METHODS[method](knots, budget)
