@@ -21,7 +21,7 @@ Content = TypeVar("Content")
 # Of renameat2(2): relative to the working directory; both names stay and change places.
 AT_FDCWD, RENAME_EXCHANGE = -100, 2
 # How often a folder is read in all while others replace it.
-READ_ATTEMPTS = 3
+READ_ATTEMPTS = 10
 
 
 @contextmanager
@@ -97,9 +97,11 @@ def write_text_atomically(path: Path, text: str) -> None:
         raise
 
 
-def _identity(path: Path) -> int | None:
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Return what tells one folder from the next; a file system gives the number of a removed one away again."""
     try:
-        return os.stat(path).st_ino
+        status = os.stat(path)
+        return status.st_ino, status.st_mtime_ns
     except (OSError, ValueError):  # ValueError: a name with a null byte
         return None
 
