@@ -13,13 +13,8 @@ from typing import Any
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import MessageError, PlanError, RewardError, brief
-from diffusion_mpc_ros.core.go2 import MAX_READING, NUM_JOINTS
-from diffusion_mpc_ros.core.types import Plan, RewardSettings
-
-# Ticks beyond this one are no clock's: the robot's has 32 bits of milliseconds.
-MAX_TICK = 2**32
-# In place of a replan margin that a plan does not say.
-UNSAID = -1
+from diffusion_mpc_ros.core.go2 import MAX_READING, MAX_TICK, NUM_JOINTS
+from diffusion_mpc_ros.core.types import UNSAID, Plan, RewardSettings
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ ROBOT_CONTROLLERS = ("normal", "ai", "advanced", "mcf")
 # One control tick; the paper's 50 Hz (arXiv 2510.04234, V-A).
 CONTROL_DT = 0.02
 CONTROL_TICK_MS = 20
+# Ticks beyond this one are no clock's: the robot's has 32 bits of milliseconds.
+MAX_TICK = 2**32
 
 
 def _constant(values: Sequence[float]) -> np.ndarray:

@@ -220,6 +220,10 @@ class Candidates:
         return Candidates(self.joint_pos[robot], self.reward[robot])
 
 
+# In messages, in place of a replan margin that a plan does not say.
+UNSAID = -1
+
+
 @dataclass(frozen=True)
 class Plan:
     """Joint targets for ticks ``start_tick .. start_tick + H - 1``.

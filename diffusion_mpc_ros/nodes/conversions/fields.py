@@ -7,9 +7,7 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Quaternion, Vector3
 
 from diffusion_mpc_ros.core.errors import MessageError
-
-# Ticks beyond this one are no clock's: the robot's has 32 bits of milliseconds.
-MAX_TICK = 2**32
+from diffusion_mpc_ros.core.go2 import MAX_TICK
 
 
 def vector_message(vector: np.ndarray) -> Vector3:

@@ -8,11 +8,8 @@ from diffusion_mpc_msgs import msg as messages
 
 from diffusion_mpc_ros.core.errors import PlanError
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
-from diffusion_mpc_ros.core.types import Plan
+from diffusion_mpc_ros.core.types import UNSAID, Plan
 from diffusion_mpc_ros.nodes.conversions.fields import float64
-
-# In place of a replan margin that a plan does not say.
-UNSAID = -1
 
 
 def plan_message(plan: Plan, artefact: str, stamp: Time) -> messages.Plan:
