@@ -7,6 +7,8 @@ from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from diffusion_mpc_ros.nodes.companion import companion
+
 
 class SecondParticipant:
     """A node of the same topics in a participant of its own: with Fast DDS a participant knows one type for a topic."""
@@ -18,14 +20,7 @@ class SecondParticipant:
             domain_id=node.context.get_domain_id(),
             signal_handler_options=SignalHandlerOptions.NO,
         )
-        self.node = rclpy.create_node(
-            f"{node.get_name()}_second",
-            namespace=node.get_namespace(),
-            context=self._context,
-            use_global_arguments=False,
-            enable_rosout=False,
-            start_parameter_services=False,
-        )
+        self.node = companion(node, "second", self._context)
 
     def close(self) -> None:
         """Leave the ROS graph."""

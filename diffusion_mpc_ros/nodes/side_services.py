@@ -6,9 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-import rclpy
-
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
+from diffusion_mpc_ros.nodes.companion import companion
 from diffusion_mpc_ros.nodes.executor import TolerantExecutor
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
 from diffusion_mpc_ros.nodes.runtime import SPIN_TIMEOUT
@@ -20,14 +19,7 @@ class SideServices:
 
     def __init__(self, owner: ManagedNode, name: str) -> None:
         self._log = owner.get_logger()
-        self._node = rclpy.create_node(
-            f"{owner.get_name()}_{name}",
-            namespace=owner.get_namespace(),
-            context=owner.context,
-            use_global_arguments=False,
-            enable_rosout=False,
-            start_parameter_services=False,
-        )
+        self._node = companion(owner, name, owner.context)
         self._executor = TolerantExecutor(owner.intake.refuse, context=owner.context)
         self._executor.add_node(self._node)
         self._closed = threading.Event()
