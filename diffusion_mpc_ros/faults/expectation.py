@@ -76,4 +76,3 @@ def faults(cause: str, max_moving: int | None = None) -> Expectation:
 LET_DOWN = Expectation(
     "sits down, lies damped, then silence", (), upright=False, reaction=Reaction.DAMPING, lies=True, max_impact=IMPACT
 )
-STAYS_DOWN = Expectation("damped, not standing up", (Mode.DAMPING,), upright=False, lies=True)

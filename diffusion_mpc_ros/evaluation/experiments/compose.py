@@ -30,7 +30,6 @@ from diffusion_mpc_ros.rewards.presets import SEPARATOR
 from diffusion_mpc_ros.simulation.batch import BatchState
 
 OBJECTIVE_OF = {objective.preset: objective for objective in OBJECTIVES.values()}
-VERDICTS = {True: "yes", False: "no", None: "-"}
 
 Presets = tuple[str, ...]
 Pair = tuple[str, str]

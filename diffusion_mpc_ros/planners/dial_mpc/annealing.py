@@ -16,7 +16,8 @@ class Annealing:
 
     ``trajectory_factor``: from one iteration to the next (outer loop, equation 5); ``horizon_factor``: from one knot to
     the one before it, which has been updated more often (inner loop, equation 6). A factor of 1 anneals nothing: MPPI
-    is that with one iteration.
+    is that with one iteration. Equation 7 has temperatures of variances: with N iterations and K knots the factors are
+    ``exp(-1 / (2 beta_1 N))`` and ``exp(-1 / (2 beta_2 (K - 1)))``.
     """
 
     iterations: int = 2
@@ -32,18 +33,6 @@ class Annealing:
                 raise ConfigurationError(f"{name} = {getattr(self, name)} is not within (0, 1]")
         if not (self.scale > 0.0 and math.isfinite(self.scale)):
             raise ConfigurationError(f"scale = {self.scale} is not a positive number")
-
-    @classmethod
-    def of_temperatures(cls, beta_1: float, beta_2: float, iterations: int, knots: int) -> Annealing:
-        """Return the same by the temperatures of equations 5 to 7, for ``knots`` K: h counts knots, H = K - 1.
-
-        Equation 7 gives variances, hence the halves.
-        """
-        return cls(
-            iterations,
-            trajectory_factor=math.exp(-0.5 / (beta_1 * iterations)),
-            horizon_factor=math.exp(-0.5 / (beta_2 * (knots - 1))),
-        )
 
     def sigmas(self, knots: int) -> np.ndarray:
         """Return standard deviations ``(I, K)``: a row for each iteration as they run, the widest first."""

@@ -67,12 +67,6 @@ def softmax_weights(scores: np.ndarray, temperature: float, scaling: str = "devi
     return weights / np.maximum(weights.sum(axis=-1, keepdims=True), 1.0)
 
 
-def effective_samples(weights: np.ndarray) -> np.ndarray:
-    """How many equally weighted samples ``weights (B, N)`` are worth, ``(B,)``: 1 where a single one decides."""
-    total, squares = weights.sum(axis=-1), (weights**2).sum(axis=-1)
-    return np.where(squares > 0.0, total**2 / np.where(squares > 0.0, squares, 1.0), 0.0)
-
-
 @dataclass(frozen=True)
 class ScoreAscent:
     """One step along the score of the smoothed target distribution (equations 2 and 3f): MPPI and DIAL-MPC alike.

@@ -20,7 +20,8 @@ def test_kernels_by_hand() -> None:
 @pytest.mark.parametrize(("beta_1", "beta_2"), [(0.5, 0.5), (1.0, 2.0)])
 def test_temperatures_are_those_of_equation_7(beta_1: float, beta_2: float) -> None:
     iterations, knots = 4, 6
-    sigmas = Annealing.of_temperatures(beta_1, beta_2, iterations, knots).sigmas(knots)
+    factors = math.exp(-0.5 / (beta_1 * iterations)), math.exp(-0.5 / (beta_2 * (knots - 1)))
+    sigmas = Annealing(iterations, *factors).sigmas(knots)
     for iteration in range(iterations):
         i = iterations - iteration  # the paper counts down from N
         for h in range(knots):
