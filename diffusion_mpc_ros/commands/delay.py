@@ -29,7 +29,6 @@ from rich.markup import escape
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.commands import launch, run
 from diffusion_mpc_ros.commands.child import Child, ProcessDied, interrupt_on_signals
-from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.settings import AUTO
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.evaluation.machine import describe_machine
@@ -38,10 +37,12 @@ from diffusion_mpc_ros.evaluation.report_file import SingleReport
 from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.realtime import wire_delay
 from diffusion_mpc_ros.realtime.measurement import MeasurementError
+from diffusion_mpc_ros.realtime.settings import MARGIN
 from diffusion_mpc_ros.realtime.wire_delay import Delays, NodeRecord, WireRecord
 
 # The plot: width of a bin [ms]; what is longer than so many times the p99 is drawn in the last bin.
 BIN, LONGEST = 0.1, 1.5
+MARGIN_PARAMETER = "planner.replan_margin="
 PERCENTILES = ("p50", "p90", "p99", "max")
 
 
@@ -56,7 +57,7 @@ class Config(SingleReport):
     cmd_vel: tuple[float, float, float] = (0.5, 0.0, 0.0)
     """Velocity command: VX VY [m/s] and yaw rate WZ [rad/s]."""
     replan_margin: int | None = None
-    """Replan margin D of all nodes [control ticks]; default that of config/."""
+    """Replan margin D of all nodes [control ticks]; default that of config/, 3 where that is `auto`."""
     replan_interval: int | None = None
     """Replan interval R [control ticks], 1: every tick; default that of config/."""
     planner: str = "diffusion_mpc"
@@ -69,7 +70,7 @@ class Config(SingleReport):
     def assignments(self) -> tuple[str, ...]:
         """The options as node parameters, and ``parameters``, which may not say the same again."""
         margin, interval = self.replan_margin, self.replan_interval
-        options = [f"planner.replan_margin={margin}"] if margin is not None else []
+        options = [f"{MARGIN_PARAMETER}{margin}"] if margin is not None else []
         options += [f"planner.replan_interval={interval}"] if interval is not None else []
         return (*options, *self.parameters)
 
@@ -79,15 +80,16 @@ class Config(SingleReport):
 
         console = Console()
         ros_domain, robot_domain = free_domains(2)
-        processes = launch.Config(
-            planner=self.planner, domain_id=robot_domain, end_together=True, parameters=self.assignments()
-        )
-        timing = timing_of(processes.options())
+        assignments = self.assignments()
+        timing = timing_of(self._processes(robot_domain, assignments).options())
+        others = (text for text in assignments if not text.startswith(MARGIN_PARAMETER))
+        assignments = (f"{MARGIN_PARAMETER}{timing.replan_margin}", *others)
+        processes = self._processes(robot_domain, assignments)
         walk = run.Config(self.duration, self.cmd_vel, headless=True, domain_id=robot_domain)
         settings = {
             "duration_s": self.duration, "cmd_vel": self.cmd_vel, "horizon": timing.horizon,
             "replan_margin": timing.replan_margin, "replan_interval": timing.replan_interval,
-            "parameters": self.assignments(), **({} if self.planner == Config.planner else {"planner": self.planner}),
+            "parameters": assignments, **({} if self.planner == Config.planner else {"planner": self.planner}),
         }  # fmt: skip
         self.check_target({"settings": settings})
         os.environ["ROS_DOMAIN_ID"] = str(ros_domain)
@@ -108,13 +110,19 @@ class Config(SingleReport):
             console.print("error: no plan or no LowState could be matched with a LowCmd on the wire")
         return 0 if matched and not report["walk"]["fell"] and not report["walk"]["fault"] else 1
 
+    def _processes(self, domain_id: int, assignments: tuple[str, ...]) -> launch.Config:
+        return launch.Config(planner=self.planner, domain_id=domain_id, end_together=True, parameters=assignments)
+
 
 def timing_of(options: bringup.BringupOptions) -> Timing:
-    """Horizon, margin and interval that the nodes will run with; raises ConfigurationError for what does not fit."""
+    """Horizon, margin and interval to measure with; raises ConfigurationError for what does not fit.
+
+    A margin that the planner would settle at its start is fixed here at that of a machine without much time, so that
+    two runs measure the same.
+    """
     (planner,) = (spec.parameters for spec in bringup.processes(options) if spec.name == "planner")
-    if planner["replan_margin"] == AUTO:
-        raise ConfigurationError("planner.replan_margin auto is settled at each start: give --replan-margin a number")
-    return Timing(*(planner[name] for name in ("horizon", "replan_margin", "replan_interval")))
+    margin = MARGIN if planner["replan_margin"] == AUTO else planner["replan_margin"]
+    return Timing(planner["horizon"], margin, planner["replan_interval"])
 
 
 def _walk(
