@@ -17,6 +17,9 @@ from diffusion_mpc_ros.core.types import LowState
 CLOCK_DRIFT = 500e-6
 # A robot's clock that goes back or ahead by more than this [s] has jumped; jitter of a link is less.
 JUMP = 0.1
+# In the moment before a command leaves, by this much [s]: two control ticks. In 80 s of messages that are all late by
+# that, a delay looks like drift.
+AHEAD = 0.04
 # A robot's clock that has stood still, as a simulator's may, is believed again when it has lagged by the same for this
 # long [s].
 LAG_PERSISTENCE = 3.0
@@ -60,6 +63,15 @@ class Freshness:
         self._newest = tick_ms, received
         self._note(lowstate)
         return 0.0
+
+    def ahead(self, tick_ms: int, now: float) -> float:
+        """Return by how much [s] the robot's clock, ``tick_ms`` [ms] at ``now``, has run on without the local one.
+
+        Negative for what is late; minus infinity before the first LowState.
+        """
+        if self._newest is None:
+            return -math.inf
+        return tick_ms * 1e-3 + self._offset + CLOCK_DRIFT * (now - self._newest[1]) - now
 
     def age(self, now: float) -> float:
         """Return the age [s] of the newest measurement at ``now``; infinite before the first LowState."""

@@ -168,6 +168,29 @@ def _label(reader: sdk.DataReader, handle: int) -> str:
         return ""
 
 
+class NewestSample:
+    """The newest sample of one channel, undecoded, for one thread that asks now and then and never waits."""
+
+    def __init__(self, domain: Go2Domain, channel: Channel[Any]) -> None:
+        qos = sdk.Qos(sdk.Policy.History.KeepLast(1))
+        self._reader: sdk.DataReader | None = sdk.DataReader(domain.participant, _topic(domain, channel), qos=qos)
+
+    def take(self) -> tuple[bytes, int] | None:
+        """Return the newest sample and the handle of its writer; None where none has come since this was last asked."""
+        if self._reader is None:
+            return None
+        try:
+            samples = self._reader.take(1)
+        except Exception:  # noqa: BLE001 - of a foreign sample: it tells nothing
+            return None
+        sample = samples[0] if samples else None
+        return (sample.data, sample.sample_info.publication_handle) if isinstance(sample, _Sample) else None
+
+    def close(self) -> None:
+        """Leave the topic; may be called twice."""
+        self._reader = None
+
+
 class Pace(Protocol):
     """Which samples a subscriber needs (:class:`pacing.LowStatePace`); asked in the subscriber's thread."""
 
@@ -248,6 +271,11 @@ class Subscriber(Generic[T]):
         }
         self._labels = labels
         return list(labels.values())
+
+    def is_source(self, writer: int) -> bool:
+        """Return whether the samples of the writer of this handle are those that count."""
+        source = self._source
+        return source is not None and source[0] == writer
 
     def foreign_source(self) -> str:
         """Return who else has sent samples within the last second, "" when nobody has."""

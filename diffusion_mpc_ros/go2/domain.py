@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import select
 import socket
+from collections.abc import Collection
 
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.go2 import interface_filter, sdk
@@ -21,9 +23,14 @@ def network_interfaces() -> list[str]:
 class Go2Domain:
     """The DDS domain of the robot (0) or the simulator (1), bound to one network interface; see :func:`open_domain`."""
 
-    def __init__(self, domain: sdk.Domain, participant: sdk.DomainParticipant) -> None:
+    def __init__(
+        self, domain: sdk.Domain, participant: sdk.DomainParticipant, descriptors: Collection[int] = ()
+    ) -> None:
         self._domain: sdk.Domain | None = domain
         self._participant: sdk.DomainParticipant | None = participant
+        self._sockets = select.poll()
+        for descriptor in descriptors:
+            self._sockets.register(descriptor, select.POLLIN)
 
     @property
     def participant(self) -> sdk.DomainParticipant:
@@ -31,6 +38,10 @@ class Go2Domain:
         if self._participant is None:
             raise InterfaceError("the DDS domain is closed")
         return self._participant
+
+    def unread(self) -> bool:
+        """Return whether packets wait in the kernel that the DDS library has not read yet; never waits itself."""
+        return any(event & select.POLLIN for _, event in self._sockets.poll(0))
 
     def close(self) -> None:
         """Leave the domain; close publishers and subscribers first."""
@@ -63,9 +74,10 @@ def open_domain(network_interface: str, domain_id: int) -> Go2Domain:
     others = interface_filter.open_sockets()
     try:
         domain = sdk.Domain(domain_id, _domain_configuration(network_interface))
-        opened = Go2Domain(domain, sdk.DomainParticipant(domain_id))
-        interface_filter.confine(interface_filter.open_sockets() - others, network_interface)
-        return opened
+        participant = sdk.DomainParticipant(domain_id)
+        sockets = interface_filter.open_sockets() - others
+        interface_filter.confine(sockets, network_interface)
+        return Go2Domain(domain, participant, sockets)
     except OSError as error:
         raise InterfaceError(f"cannot confine DDS domain {domain_id} to {network_interface!r}: {error}") from error
     except sdk.DDSException as error:

@@ -133,14 +133,19 @@ class ControlTurns:
     def _in_time(self, begun: float) -> bool:
         """Return whether a command that was decided at ``begun`` [s] may still move the robot; the last check there is.
 
-        A process that was stopped within its turn must not send what it meant to say before.
+        A process that was stopped within its turn must not send what it meant to say before, nor one that was paused
+        with its whole computer.
         """
         self._operator.read_stops()
+        self._lowstates.look_for_pause()
         now = clock.now()
-        return now - begun <= self._settings.loop_stall_max and self._fresh(now) and not self._stops.pending()
+        late = now - begun > self._settings.loop_stall_max or not self._fresh(now) or self._lowstates.jumped
+        return not (late or self._stops.pending())
 
     def _remember_not_sent(self) -> None:
         """Make the next turn a fault of why a command came too late, whatever it sees then."""
+        if self._lowstates.jumped:  # the next turn takes it
+            return
         self._aged = not self._fresh(clock.now())
         if not self._aged and not self._stops.pending():
             self._last_step = -math.inf

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
-from diffusion_mpc_ros.control.freshness import Freshness
+from diffusion_mpc_ros.control.freshness import AHEAD, Freshness
+from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.core.go2 import CONTROL_TICK_MS
 from diffusion_mpc_ros.core.types import LowState
-from diffusion_mpc_ros.go2.channels import Subscriber, lowstate_of
+from diffusion_mpc_ros.go2 import messages
+from diffusion_mpc_ros.go2.channels import NewestSample, Subscriber, lowstate_of
 from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.pacing import lowstate_pace
 from diffusion_mpc_ros.go2.profile import SENSOR_NOISE, RobotProfile
 from diffusion_mpc_ros.go2.remote import decode_remote
+from diffusion_mpc_ros.go2.wire import SampleError
 from diffusion_mpc_ros.realtime.tick_clock import TickClock
 
 # LowStates of this long [ms] before a tick are read as well, should its first one be lost.
 LEAD_MS = 3
+# The DDS library's thread is given so long [s] to read what waits in the kernel, looked at so often [s]. In 2 ms it
+# reads hundreds of LowStates; after a pause a few dozens tell.
+CATCH_UP, CATCH_UP_POLL = 2e-3, 1e-4
 
 
 class LowStateInput:
@@ -29,9 +36,12 @@ class LowStateInput:
     def __init__(self, domain: Go2Domain, profile: RobotProfile, on_remote: Callable[[GamepadState], object]) -> None:
         self._clock, self._freshness = TickClock(), Freshness(SENSOR_NOISE not in profile.missing)
         self._jump = 0.0  # [s], of the robot's clock since it was last taken
+        self._domain = domain
         self._on_remote, self._remote = on_remote, b""
         pace = lowstate_pace(profile, CONTROL_TICK_MS, LEAD_MS, watch_remote=True)
-        self._subscriber = Subscriber(domain, lowstate_of(profile), self._receive, single_source=True, pace=pace)
+        channel = lowstate_of(profile)
+        self._decode, self._newest = channel.decode, NewestSample(domain, channel)
+        self._subscriber = Subscriber(domain, channel, self._receive, single_source=True, pace=pace)
 
     @property
     def rejected(self) -> int:
@@ -66,6 +76,28 @@ class LowStateInput:
         if lowstate is not None:
             self._jump = self._freshness.update(lowstate) or self._jump
 
+    @property
+    def jumped(self) -> bool:
+        """Whether the robot's clock has jumped since :meth:`take_jump`."""
+        return self._jump != 0.0
+
+    def look_for_pause(self) -> None:
+        """Note as a jump that the robot's clock has run on while every clock of this computer stood still.
+
+        After the pause of a virtual machine only the robot tells that time has passed, and of what it has said
+        meanwhile the kernel gives the oldest first. So all that waits there is read, for at most :data:`CATCH_UP`.
+        """
+        until = clock.now() + CATCH_UP
+        while True:
+            unread = self._domain.unread()
+            ahead = self._ahead()
+            if ahead > AHEAD:
+                self._jump = self._jump or ahead
+                return
+            if not unread or clock.now() >= until:
+                return
+            time.sleep(CATCH_UP_POLL)
+
     def take_jump(self) -> float:
         """Return by how much the robot's clock has jumped [s] since this was last asked."""
         jump, self._jump = self._jump, 0.0
@@ -88,6 +120,20 @@ class LowStateInput:
     def close(self) -> None:
         """Leave the topic."""
         self._subscriber.close()
+        self._newest.close()
+
+    def _ahead(self) -> float:
+        """Return by how much [s] the newest sample of the robot is ahead; 0 for one that is not, or tells nothing."""
+        try:
+            taken = self._newest.take()
+            if taken is None or not self._subscriber.is_source(taken[1]):
+                return 0.0
+            now = clock.now()
+            if self._freshness.ahead(messages.lowstate_tick(taken[0]), now) <= AHEAD:
+                return 0.0
+            return self._freshness.ahead(self._decode(taken[0], now).tick_ms, now)
+        except SampleError:
+            return 0.0
 
     def _receive(self, lowstate: LowState) -> None:
         if lowstate.wireless_remote != self._remote:

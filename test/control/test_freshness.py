@@ -106,6 +106,15 @@ def test_a_robot_that_ran_on_without_this_computer_is_seen_at_once():
     assert freshness.update(dataclasses.replace(measured(10.62), receive_time=ROBOT_STARTED + 10.22)) == 0.0
 
 
+def test_how_far_the_robots_clock_is_ahead_counts_from_the_quickest_message():
+    freshness = Freshness()
+    assert freshness.ahead(10_000, ROBOT_STARTED) == -math.inf
+    ages([0.003, 0.001, 0.031], freshness)
+    # At 10.05 s of the robot's clock by the quickest message's delay, 1 ms, it says 10.09 s; 500 ppm are allowed for.
+    assert freshness.ahead(10_090, ROBOT_STARTED + 10.051) == pytest.approx(0.04, abs=1e-4)
+    assert freshness.ahead(10_090, ROBOT_STARTED + 10.191) == pytest.approx(-0.1, abs=1e-4)
+
+
 def test_a_clock_that_goes_back_is_a_jump_and_counts_from_there():
     _, _, freshness = ages([0.0] * 10)
     again = dataclasses.replace(measured(0.5), receive_time=ROBOT_STARTED + 10.2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import threading
@@ -15,7 +16,7 @@ import pytest
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2 import channels, participants, sdk
-from diffusion_mpc_ros.go2.domain import open_domain
+from diffusion_mpc_ros.go2.domain import Go2Domain, open_domain
 
 WAIT = 20.0
 ROOT = Path(__file__).parents[2]
@@ -103,6 +104,36 @@ def test_a_bad_sample_is_counted_and_changes_nothing(domain):
     finally:
         publisher.close()
         subscriber.close()
+
+
+def test_the_newest_sample_is_taken_once_with_its_writer(domain):
+    newest = channels.NewestSample(domain, channels.LOWCMD)
+    subscriber = channels.Subscriber(domain, channels.LOWCMD, single_source=True)
+    publisher = channels.Publisher(domain, channels.LOWCMD)
+    try:
+        assert newest.take() is None
+        for kd in (3.0, 4.0, 5.0):
+            publisher.publish(JointCommand.damping(kd))
+        assert subscriber.wait(WAIT, received=3) is not None
+        sample, writer = newest.take()
+        assert channels.LOWCMD.decode(sample, 0.0).kd.tolist() == [5.0] * 12
+        assert subscriber.is_source(writer) and not subscriber.is_source(writer + 1)
+        assert newest.take() is None
+    finally:
+        publisher.close()
+        subscriber.close()
+        newest.close()
+
+
+def test_what_waits_in_the_kernel_is_seen():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        domain = Go2Domain(None, None, [receiver.fileno()])
+        assert not domain.unread()
+        receiver.sendto(b"packet", receiver.getsockname())
+        assert domain.unread()
+        receiver.recv(100)
+        assert not domain.unread()
 
 
 def test_writers_and_a_reader_of_one_topic_never_wait_for_each_other(domain):

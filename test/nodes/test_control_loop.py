@@ -389,40 +389,64 @@ def test_commands_that_the_dds_library_does_not_take_leave_the_robot_to_the_watc
     wire.close()
 
 
-def test_a_stop_that_comes_within_the_turn_is_seen_before_the_command_leaves(robot, domain, monkeypatch):
-    robot.walk()
-    robot.until(lambda step: step.row is not None)
-    stops = robot.loop.operator.inputs.stops
-    encode, sent = robot.link._commands.encode, []
+@pytest.fixture
+def decided_late(robot, monkeypatch):
+    """A function: walk, then let something happen once a command is decided; the fault, once nothing moved after it."""
 
-    def encode_and_stop(command):
-        if not sent:
-            stops.stop("topic")
-        sent.append(command)
-        return encode(command)
+    def run(happen):
+        robot.walk()
+        robot.until(lambda step: step.row is not None)
+        encode, write, decided, written = robot.link._commands.encode, robot.link._commands.write, [], []
 
-    monkeypatch.setattr(robot.link._commands, "encode", encode_and_stop)
-    first = robot.until(lambda step: not step.output.following_plan)
-    assert sent[0].kp.any() and not first.output.command.kp.any()
-    assert robot.until(lambda step: True).output.mode is Mode.FAULT
+        def encode_late(command):
+            sample = encode(command)
+            if not decided:
+                assert command.kp.any()
+                decided.append(sample)
+                written.clear()
+                happen()
+            return sample
+
+        def note(sample):
+            written.append(sample)
+            write(sample)
+
+        monkeypatch.setattr(robot.link._commands, "write", note)
+        monkeypatch.setattr(robot.link._commands, "encode", encode_late)
+        first = robot.until(lambda step: not step.output.following_plan)
+        assert not first.output.command.kp.any()
+        fault = robot.until(lambda step: True).output.fault
+        assert decided[0] not in written and not any(LOWCMD.decode(sample, 0.0).kp.any() for sample in written)
+        return fault
+
+    return run
 
 
-def test_a_turn_that_was_held_up_moves_nothing_afterwards(robot, monkeypatch):
-    robot.walk()
-    robot.until(lambda step: step.row is not None)
-    encode, held_up = robot.link._commands.encode, []
+def test_a_stop_that_comes_within_the_turn_is_seen_before_the_command_leaves(robot, decided_late):
+    fault = decided_late(lambda: robot.loop.operator.inputs.stops.stop("topic"))
+    assert fault.emergency_stop
 
-    def encode_late(command):
-        sample = encode(command)
-        if not held_up:
-            held_up.append(command)
-            time.sleep(SETTINGS.loop_stall_max + 0.1)
-        return sample
 
-    monkeypatch.setattr(robot.link._commands, "encode", encode_late)
-    first = robot.until(lambda step: not step.output.following_plan)
-    assert held_up[0].kp.any() and not first.output.command.kp.any()
-    assert robot.until(lambda step: True).output.mode is Mode.FAULT
+def test_a_turn_that_was_held_up_moves_nothing_afterwards(decided_late):
+    assert decided_late(lambda: time.sleep(SETTINGS.loop_stall_max + 0.1)) is not None
+
+
+def test_a_turn_within_which_every_clock_of_the_computer_stood_still_moves_nothing(
+    decided_late, simulation, monkeypatch
+):
+    """As seen from here the robot's clock runs on; the next turn alone would see it too late."""
+    lowstate = simulation._simulation.lowstate
+
+    def later(now):
+        state = lowstate(now)
+        return dataclasses.replace(state, tick_ms=state.tick_ms + 300)
+
+    def stand_still():
+        monkeypatch.setattr(simulation._simulation, "lowstate", later)
+        time.sleep(0.02)
+
+    fault = decided_late(stand_still)
+    assert "the robot's clock ran on" in fault.cause and fault.value == pytest.approx(0.3, abs=0.05)
 
 
 def test_a_loop_that_fails_damps_until_the_robot_lies(domain, domain_id, simulation, monkeypatch):
