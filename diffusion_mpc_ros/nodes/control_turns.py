@@ -144,8 +144,7 @@ class ControlTurns:
 
     def _remember_not_sent(self) -> None:
         """Make the next turn a fault of why a command came too late, whatever it sees then."""
-        if self._lowstates.jumped:  # the next turn takes it
-            return
         self._aged = not self._fresh(clock.now())
-        if not self._aged and not self._stops.pending():
+        # A jump of the robot's clock and a stop are remembered already.
+        if not (self._aged or self._lowstates.jumped or self._stops.pending()):
             self._last_step = -math.inf
