@@ -104,6 +104,9 @@ COMMANDS = Group(
                 "execution": _experiment("Table VI: latency, replanning, early-step caching", "execution"),
                 "caching": _experiment("early-step caching beside plans from nothing", "caching"),
                 "picture": Command("a strip of pictures of the walk", "evaluation.picture", config="PictureConfig"),
+                "tuning": Command(
+                    "draw the plots of docs/results/tuning.md", "evaluation.tuning", config="TuningConfig"
+                ),
                 "networks": Command("quality and plan time of several artefacts", "commands.networks", ""),
                 "estimator": _experiment("velocity and height error", "estimator"),
                 "faults": Command(
@@ -181,7 +184,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
     try:
-        status = _dispatch(COMMANDS, arguments, [PROGRAM])
+        status = _run(arguments)
         if sys.stdout is not None:
             sys.stdout.flush()
         return status
@@ -196,32 +199,41 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _dispatch(group: Group, arguments: list[str], words: list[str]) -> int:
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_overview(group, words))
-        return 0
-    name, rest = arguments[0], arguments[1:]
-    if name not in group.commands:
-        raise ConfigurationError(f"unknown command {' '.join([*words[1:], name])!r}; there is {list(group.commands)}")
-    command = group.commands[name]
-    if isinstance(command, Group):
-        return _dispatch(command, rest, [*words, name])
-    return _execute(command, rest, [*words, name])
+def find(arguments: Sequence[str]) -> tuple[Command | Group, list[str], list[str]]:
+    """The command, or the group, that ``arguments`` name, the words that name it, and what is left of them."""
+    found: Command | Group = COMMANDS
+    words, rest = [], list(arguments)
+    while isinstance(found, Group) and rest and rest[0] not in ("-h", "--help"):
+        name = rest.pop(0)
+        if name not in found.commands:
+            raise ConfigurationError(f"unknown command {' '.join([*words, name])!r}; there is {list(found.commands)}")
+        found = found.commands[name]
+        words.append(name)
+    return found, words, rest
 
 
-def _execute(command: Command, arguments: list[str], words: list[str]) -> int:
+def parse(command: Command, words: Sequence[str], arguments: Sequence[str]) -> tuple[ModuleType, Any]:
+    """The command's module, and its configuration as ``arguments`` and its file say; nothing is run."""
     import tyro
 
     module = _load(command)
     kind = getattr(module, command.config)
-    defaults, arguments = _read_file(command, kind, arguments)
+    defaults, options = _read_file(command, kind, list(arguments))
     text = (module.__doc__ or "") + (f"\n{FILE_HELP.format(command.file)}" if command.file else "")
-    config = tyro.cli(kind, args=arguments, prog=" ".join(words), description=text, **defaults)
+    return module, tyro.cli(kind, args=options, prog=" ".join([PROGRAM, *words]), description=text, **defaults)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    command, words, rest = find(arguments)
+    if isinstance(command, Group):
+        print(_overview(command, [PROGRAM, *words]))
+        return 0
+    module, config = parse(command, words, rest)
     if command.joins:
         shell.check(os.environ)
         # Before rclpy is loaded, which main does: nothing listens wider than docs/security.md says.
         os.environ.update(bringup.environment(sim=command.joins == SIMULATION))
-    main = getattr(module, command.main) if command.main else kind.conduct
+    main = getattr(module, command.main) if command.main else type(config).conduct
     return int(main(config) or 0)
 
 

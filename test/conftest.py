@@ -13,6 +13,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 from hosts import hosts  # noqa: F401 - a fixture
 from hypothesis import settings
+from launch_file import launch_file  # noqa: F401 - a fixture
 
 # How long an example takes says nothing about the code on a busy machine.
 settings.register_profile("no deadline", deadline=None)

@@ -13,11 +13,11 @@ import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
-from typing import Any
+from types import ModuleType
 
 import pytest
 import yaml
+from launch_file import LAUNCH_FILE, launch_arguments
 
 import diffusion_mpc_ros
 from diffusion_mpc_ros import bringup
@@ -27,7 +27,6 @@ from diffusion_mpc_ros.nodes import launcher
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = "diffusion_mpc_ros"
-LAUNCH_FILE = ROOT / "launch" / "go2.launch.py"
 
 
 def manifest(folder: Path) -> ElementTree.Element:
@@ -63,40 +62,6 @@ def test_every_imported_ros_package_is_declared() -> None:
     imported = set(re.findall(r"^\s*(?:from|import) (\w+)(?:\.msg|\.srv|\.action) ", sources, re.MULTILINE))
     imported |= {"rclpy", "launch", "launch_ros", "control_msgs"}
     assert imported <= declared
-
-
-class Recorded:
-    """Stands in for any class of launch and launch_ros, which no wheel carries: keeps what it was made with."""
-
-    def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        self.name = arguments[0] if arguments else keywords.get("name")
-        self.keywords = keywords
-
-
-@pytest.fixture
-def launch_file(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """launch/go2.launch.py, loaded over recording stand-ins."""
-    classes = {
-        "launch": ("LaunchContext", "LaunchDescription"),
-        "launch.actions": ("DeclareLaunchArgument", "ExecuteProcess", "OpaqueFunction"),
-        "launch_ros": (),
-        "launch_ros.actions": ("Node",),
-    }
-    for name, members in classes.items():
-        module = ModuleType(name)
-        for member in members:
-            setattr(module, member, Recorded)
-        monkeypatch.setitem(sys.modules, name, module)
-    spec = importlib.util.spec_from_file_location("go2_launch", LAUNCH_FILE)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def launch_arguments(launch_file: ModuleType, **given: str) -> SimpleNamespace:
-    """The context of the launch arguments, the declared defaults where none is given."""
-    declared = {argument.name: argument.keywords["default_value"] for argument in launch_file.ARGUMENTS}
-    return SimpleNamespace(launch_configurations=declared | given)
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements"
 # In the order of resolving: each lock is held to the versions of all before it.
-LOCKS = ("build", "run", "run-no-deps", "rosidl", "ros", "train", "test", "openvino", "cma", "cmake", "fuzz", "lock")
+LOCKS = (
+    "build", "run", "run-no-deps", "rosidl", "ros", "train", "test", "docs", "openvino", "cma", "cmake", "fuzz", "lock",
+)  # fmt: skip
 # Only the named packages are wanted; the inputs say why.
 WITHOUT_DEPENDENCIES = ("run-no-deps", "openvino", "cma")
 # PyTorch and what only its CUDA build needs go from train.in into torch.txt: tools/setup_env.py leaves them out where

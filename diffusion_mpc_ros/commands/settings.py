@@ -10,6 +10,7 @@ examples:
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -101,7 +102,8 @@ def section(kind: type[Settings]) -> str:
         lines += ["", f"The planner's, for both nodes: {', '.join(f'`{name}`' for name in kind.OWNED_BY_PLANNER)}."]
     lines += ["", f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for row in rows(kind):
-        first, *rest = (cell.replace("|", "\\|") for cell in row)
+        # To Markdown a bar begins a cell, a bracket a link.
+        first, *rest = (re.sub(r"([|\[\]])", r"\\\1", cell) for cell in row)
         lines.append(f"| `{first}` | {' | '.join(rest)} |")
     return "\n".join(lines) + "\n"
 

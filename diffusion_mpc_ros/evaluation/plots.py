@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Of a panel [inches].
@@ -82,6 +83,61 @@ def curves(path: Path, panels: Mapping[str, Mapping[str, Sequence[tuple[float, f
         if any(lines):
             axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return _save(figure, path)
+
+
+def groups(path: Path, categories: Sequence[str], series: Mapping[str, Sequence[Point]], y_label: str) -> Figure:
+    """Draw the points of every series side by side over each category, one of a series for each."""
+    figure = _figure([""], "", y_label)
+    (axes,) = figure.axes
+    for number, (name, shown) in enumerate(series.items()):
+        place = (number - (len(series) - 1) / 2) * 0.6 / len(series)
+        _draw(axes, [replace(point, x=index + place) for index, point in enumerate(shown)], name, f"C{number}", "none")
+    axes.axhline(0.0, color="0.4", linewidth=0.8)
+    axes.set_xticks(range(len(categories)), categories)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return _save(figure, path)
+
+
+def lines(
+    path: Path,
+    panels: Mapping[str, Mapping[str, Sequence[Point]]],
+    x_label: str,
+    y_label: str,
+    limits: Mapping[str, float] | None = None,
+    logarithmic: bool = False,
+) -> Figure:
+    """Draw lines through points by name, and ``limits`` on y as dashed lines; y begins at zero but on a logarithm."""
+    from matplotlib.ticker import LogLocator, ScalarFormatter
+
+    figure = _figure(panels, x_label, y_label)
+    for axes, series in zip(figure.axes, panels.values()):
+        for number, (name, shown) in enumerate(series.items()):
+            _draw(axes, shown, name, f"C{number}", "solid")
+        for name, limit in (limits or {}).items():
+            axes.axhline(limit, color=WANTED, linestyle="dashed", linewidth=1.0)
+            axes.annotate(name, (0.01, limit), xycoords=axes.get_yaxis_transform(), va="bottom")
+        places = sorted({point.x for shown in series.values() for point in shown})
+        if logarithmic:
+            axes.loglog()
+            axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axes.yaxis.set_major_formatter(ScalarFormatter())
+        else:
+            axes.set_ylim(bottom=0.0)
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.minorticks_off()
+        axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return _save(figure, path)
+
+
+def _draw(axes: Axes, shown: Sequence[Point], name: str, colour: str, line: str) -> None:
+    """Draw a line through points with their bars; those that are not marked are hollow."""
+    xs, ys = [point.x for point in shown], [point.y for point in shown]
+    bars = [[abs(point.y - point.interval[side]) for point in shown] for side in (0, 1)]
+    axes.errorbar(xs, ys, bars, fmt="none", ecolor=colour)
+    axes.plot(xs, ys, color=colour, linestyle=line, marker="o", label=name)
+    hollow = [(point.x, point.y) for point in shown if not point.marked]
+    if hollow:
+        axes.plot(*zip(*hollow), color=colour, linestyle="none", marker="o", markerfacecolor="white")
 
 
 def _figure(titles: Sequence[str] | Mapping, x_label: str, y_label: str) -> Figure:

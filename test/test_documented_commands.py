@@ -1,0 +1,163 @@
+"""Every command that the documentation tells people to type is one that there is; tests run what can be run cheaply.
+
+What is parsed meets the real thing: the command line's own parser, the launch file, the Makefile, bash. The tables
+below say of each command of ``diffusion-mpc`` whether it is also run: here as it is documented, by another test in a
+cheap form, or not at all and why.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import re
+import subprocess
+
+import pytest
+from documented_commands import PAGES, PROGRAM, PROGRAMS, ROOT, Documented, blocks, documented, inline, is_shell
+from launch_file import launch_arguments
+
+from diffusion_mpc_ros import bringup, cli
+
+# Run here, as documented, in an empty folder.
+HERE = {("settings",), ("rewards", "presets"), ("artefact", "list"), ("artefact", "show"), ("artefact", "check")}
+# Run by other tests, in a cheap form: small batches, few ticks, small networks, domains of their own.
+ELSEWHERE = {("settings",), ("rewards", "presets"), ("artefact", "list"), ("artefact", "show"), ("artefact", "check")}
+# Parsed, not run.
+PARSED = {
+    ("view",): "waits for a browser; closed_loop/test_view.py starts it with the launch",
+    ("simulate",): "ends with Ctrl-C; it starts the node go2_simulator, as other tests do",
+    ("train", "demonstrator"): "an hour; training/test_demonstrator.py takes its steps",
+    ("evaluate", "picture"): "draws a robot's meshes, which takes a graphics driver",
+    ("evaluate", "stops"): "a thousand stops in real time; faults/ tries one by one",
+    ("evaluate", "soak"): "an hour; faults/test_soak_statistics.py reads what it counts",
+    ("artefact", "load"): "calls load_artefact of a running planner, as nodes/test_artefact_loading.py does",
+}
+# Real robots, ROS installations, networks and other projects are never touched: their commands are parsed.
+
+COMMANDS = documented()
+OURS = [command for command in COMMANDS if command.words[0] == PROGRAM]
+
+
+def leaves(group: cli.Group = cli.COMMANDS, words: tuple[str, ...] = ()) -> dict[tuple[str, ...], cli.Command]:
+    """Every command of ``diffusion-mpc`` by its words."""
+    found: dict[tuple[str, ...], cli.Command] = {}
+    for name, entry in group.commands.items():
+        found |= leaves(entry, (*words, name)) if isinstance(entry, cli.Group) else {(*words, name): entry}
+    return found
+
+
+def understand(arguments: tuple[str, ...]) -> None:
+    """Parse the arguments of ``diffusion-mpc``; a bare name of a command or group has only to be there."""
+    command, words, rest = cli.find(arguments)
+    if rest and isinstance(command, cli.Command):
+        status = 0
+        try:
+            cli.parse(command, words, rest)
+        except SystemExit as ended:  # 0 after --help
+            status = ended.code
+        assert status == 0, f"{' '.join(arguments)} is not understood"
+
+
+def test_pages_and_their_commands_are_found() -> None:
+    assert len(PAGES) > 20 and len(OURS) > 100
+    assert Documented("docs/two_robots.md", (PROGRAM, "teleop", "--namespace", "dog1")) in COMMANDS
+    assert {command.words[0] for command in COMMANDS} <= PROGRAMS
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_block_with_commands_is_overlooked_and_bash_reads_it(page) -> None:
+    for block in blocks(page):
+        if is_shell(block):
+            read = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+            assert read.returncode == 0 and not read.stderr, f"{read.stderr}{block}"
+        else:
+            assert not re.search(rf"^\s*(\S*/)?({PROGRAM}|make|ros2) ", block, re.MULTILINE), block
+
+
+@pytest.mark.parametrize("command", OURS, ids=str)
+def test_our_command_line_understands_it(command: Documented) -> None:
+    understand(command.words[1:])
+
+
+@pytest.mark.parametrize("words", leaves(), ids=" ".join)
+def test_the_examples_of_a_help_are_understood(words: tuple[str, ...]) -> None:
+    text = importlib.import_module(f"diffusion_mpc_ros.{leaves()[words].module}").__doc__ or ""
+    examples = re.findall(rf"^  (?:\w+=\S+ )?{PROGRAM} (.*?)(?:   .*)?$", text, re.MULTILINE)
+    for example in examples:
+        understand(tuple(example.split()))
+
+
+@pytest.fixture(scope="module")
+def options() -> set[str]:
+    """Every option that some help names."""
+    said = io.StringIO()
+    for words, command in leaves().items():
+        with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+            cli.parse(command, words, ["--help"])
+    return set(re.findall(r"--[a-z][\w.-]*", said.getvalue()))
+
+
+# Of programs beside ours, or of pip.
+FOREIGN_OPTIONS = {"--no-build-isolation", "--no-deps", "--require-hashes", "--show-args"}
+
+
+def test_options_within_the_text_are_there(options: set[str]) -> None:
+    said = {option for page in PAGES for text in inline(page) for option in re.findall(r"^--[a-z][\w.-]*", text)}
+    assert said and said <= options | FOREIGN_OPTIONS
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.words[0] == "make"], ids=str)
+def test_make_knows_it(command: Documented) -> None:
+    variables = dict(word.split("=", 1) for word in command.words[1:] if "=" in word)
+    assert set(variables) <= {"ARGS", "PYTHON", "ROS"}
+    # -n: what would be done is only printed.
+    told = subprocess.run(["make", "-n", *command.words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    if command.words[1] == "run" and "ARGS" in variables:
+        understand(("run", *variables["ARGS"].split()))
+
+
+@pytest.mark.parametrize("command", [c for c in COMMANDS if c.words[0] == "ros2"], ids=str)
+def test_ros_would_find_it(command: Documented, launch_file, monkeypatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    if command.words[1:4] == ("launch", bringup.PACKAGE, "go2.launch.py"):
+        given = dict(word.split(":=", 1) for word in command.words[4:])
+        assert launch_file.start(launch_arguments(launch_file, **given))
+    elif command.words[1:3] == ("run", bringup.PACKAGE):
+        assert command.words[3] in {*bringup.EXECUTABLES, bringup.VIEW, PROGRAM}
+    for package, kind, name in re.findall(r"(\w+)/(msg|srv)/(\w+)", " ".join(command.words)):
+        assert hasattr(importlib.import_module(f"{package}.{kind}"), name), name
+
+
+def test_launch_arguments_within_the_text_are_there(launch_file) -> None:
+    names = {argument.name for argument in launch_file.ARGUMENTS}
+    said = {name for page in PAGES for text in inline(page) for name in re.findall(r"^([\w.]+):=", text)}
+    assert said and said <= names
+
+
+def test_every_command_is_run_or_it_is_said_why_not() -> None:
+    assert set(HERE) | set(ELSEWHERE) | set(PARSED) == set(leaves())
+    assert len(HERE) + len(ELSEWHERE) + len(PARSED) == len(leaves())
+
+
+@pytest.mark.parametrize("words", ELSEWHERE, ids=" ".join)
+def test_the_test_that_runs_it_is_there(words: tuple[str, ...]) -> None:
+    text = (ROOT / "test" / ELSEWHERE[words]).read_text()
+    module = leaves()[words].module.rpartition(".")[2]
+    quoted = '", "'.join(words)
+    assert re.search(rf'"{quoted}"|\b{module}\b', text)
+
+
+def run_here(command: Documented) -> bool:
+    """Whether it is run as it is; what writes into the checkout or needs what training has made is not."""
+    _, words, rest = cli.find(command.words[1:])
+    return tuple(words) in HERE and "--write" not in rest and not any("runs/" in word for word in rest)
+
+
+@pytest.mark.parametrize("command", filter(run_here, OURS), ids=str)
+def test_it_runs(command: Documented, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(ROOT / "examples")
+    assert cli.main(command.words[1:]) == 0
+    assert capsys.readouterr().out
