@@ -19,8 +19,8 @@ PROGRAM = "diffusion-mpc"
 SHELL_LANGUAGES = {"", "sh", "bash", "console"}
 # What is typed beside our own: of the machine, of ROS, of other projects.
 FOREIGN = {
-    "[", "apt", "cd", "cmake", "colcon", "export", "for", "git", "ip", "nft", "pip", "pre-commit", "python3", "set",
-    "shift", "source", "ssh", "taskset", "tensorboard",
+    "[", "apt", "cd", "cmake", "colcon", "export", "for", "git", "ip", "nft", "pip", "pre-commit", "python", "python3",
+    "set", "shift", "source", "ssh", "taskset", "tensorboard",
 }  # fmt: skip
 PROGRAMS = {PROGRAM, "make", "ros2", *FOREIGN}
 KEYWORDS = {"do", "done", "while"}

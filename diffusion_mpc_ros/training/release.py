@@ -5,6 +5,7 @@ Or an artefact becomes one again, with the reward terms and the graph of today's
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ def _export_run(config: ExportConfig) -> None:
         "loss": checkpoint["loss"],
         "cpu_seconds": checkpoint["cpu_seconds"],
     }
-    seeds = {"pretrain": training.seed, "collect": [dataset["seed"] for dataset in run["datasets"]]}
+    seeds = {"pretrain": training.seed, "collect": seeds_of_data(run)}
     normalizer, schedule = Normalizer.from_json(run["normalizer"]), NoiseSchedule(training.steps)
     scores: dict[str, Any] = {}
     networks: dict[str, Any] = {DENOISER: run["config"]["network"]}
@@ -127,6 +128,11 @@ def _export_run(config: ExportConfig) -> None:
         seeds=seeds,
     )
     export_artefact(denoiser.eval(), normalizer, schedule, metadata, config.output, reward_model)
+
+
+def seeds_of_data(run: Mapping[str, Any]) -> list[int]:
+    """The seeds that the datasets of a run were collected with; what recorded robots did has none."""
+    return [dataset["seed"] for dataset in run["datasets"] if "seed" in dataset]
 
 
 def _reward_artefact(name: str, rows: int) -> tuple[Artefact, Normalizer]:

@@ -343,7 +343,9 @@ def test_datasets_of_both_kinds_are_learned_from_together(tmp_path):
         network=NetworkConfig(width=16, blocks=1), iterations=2, batch=16, warmup=1, threads=1,
     )  # fmt: skip
     pretrain.main(config)
-    assert (tmp_path / "run" / CHECKPOINT_FILE).is_file()
+    run = json.loads((tmp_path / "run" / METADATA_FILE).read_text())
+    # A bag was recorded, not drawn: it has no seed. make_dataset's is 0.
+    assert release.seeds_of_data(run) == [0]
     relabelled = replace(config, datasets=(tmp_path / "bags",), run_dir=tmp_path / "other", relabel_commands=True)
     with pytest.raises(ConfigurationError, match=r"bags.*holds no base_lin_vel"):
         pretrain.main(relabelled)
