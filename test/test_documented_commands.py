@@ -7,6 +7,7 @@ cheap form, or not at all and why.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import io
@@ -22,7 +23,47 @@ from diffusion_mpc_ros import bringup, cli
 # Run here, as documented, in an empty folder.
 HERE = {("settings",), ("rewards", "presets"), ("artefact", "list"), ("artefact", "show"), ("artefact", "check")}
 # Run by other tests, in a cheap form: small batches, few ticks, small networks, domains of their own.
-ELSEWHERE = {("settings",), ("rewards", "presets"), ("artefact", "list"), ("artefact", "show"), ("artefact", "check")}
+ELSEWHERE = {
+    ("run",): "closed_loop/test_walk.py",
+    ("launch",): "commands/test_launch.py",
+    ("record",): "nodes/test_recorder.py",
+    ("bag", "check"): "commands/test_bag.py",
+    ("bag", "replay"): "bags/test_replay.py",
+    ("bag", "plot"): "commands/test_bag.py",
+    ("teleop",): "nodes/test_teleop.py",
+    ("train", "specialist"): "training/test_specialist.py",
+    ("train", "collect"): "training/test_collect.py",
+    ("train", "bags"): "training/test_bags.py",
+    ("train", "pretrain"): "training/test_pretrain.py",
+    ("train", "reward-model"): "training/test_reward_model.py",
+    ("train", "export"): "training/test_pretrain.py",
+    ("train", "quantise"): "training/test_quantise.py",
+    ("evaluate", "walk"): "test_examples.py",
+    ("evaluate", "sampling"): "evaluation/test_sampling.py",
+    ("evaluate", "demonstrator"): "evaluation/test_demonstrator.py",
+    ("evaluate", "adaptation"): "evaluation/adaptation/test_commands.py",
+    ("evaluate", "constraints"): "evaluation/adaptation/test_constraints.py",
+    ("evaluate", "terms"): "evaluation/adaptation/test_terms.py",
+    ("evaluate", "compose"): "evaluation/adaptation/test_commands.py",
+    ("evaluate", "height"): "evaluation/adaptation/test_experiments.py",
+    ("evaluate", "energy"): "evaluation/adaptation/test_experiments.py",
+    ("evaluate", "balance"): "evaluation/adaptation/test_experiments.py",
+    ("evaluate", "execution"): "evaluation/test_execution.py",
+    ("evaluate", "caching"): "evaluation/test_execution.py",
+    ("evaluate", "tuning"): "evaluation/test_tuning.py",
+    ("evaluate", "networks"): "commands/test_networks.py",
+    ("evaluate", "estimator"): "evaluation/test_estimator.py",
+    ("evaluate", "faults"): "faults/test_faults_run.py",
+    ("rewards", "get"): "nodes/test_processes.py",
+    ("rewards", "set"): "nodes/test_processes.py",
+    ("rewards", "undo"): "nodes/test_processes.py",
+    ("release",): "nodes/test_robot_controller.py",
+    ("doctor",): "commands/test_doctor.py",
+    ("bench", "planner"): "commands/test_bench.py",
+    ("bench", "rollouts"): "commands/test_bench_rollouts.py",
+    ("bench", "models"): "commands/test_bench_models.py",
+    ("bench", "delay"): "closed_loop/test_delay.py",
+}
 # Parsed, not run.
 PARSED = {
     ("view",): "waits for a browser; closed_loop/test_view.py starts it with the launch",
@@ -35,6 +76,7 @@ PARSED = {
 }
 # Real robots, ROS installations, networks and other projects are never touched: their commands are parsed.
 
+OPTION = r"--[a-z][\w.-]*"
 COMMANDS = documented()
 OURS = [command for command in COMMANDS if command.words[0] == PROGRAM]
 
@@ -89,22 +131,39 @@ def test_the_examples_of_a_help_are_understood(words: tuple[str, ...]) -> None:
 
 
 @pytest.fixture(scope="module")
-def options() -> set[str]:
-    """Every option that some help names."""
-    said = io.StringIO()
+def options() -> dict[tuple[str, ...], set[str]]:
+    """The options that the help of every command names."""
+    found = {}
     for words, command in leaves().items():
+        said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
             cli.parse(command, words, ["--help"])
-    return set(re.findall(r"--[a-z][\w.-]*", said.getvalue()))
+        found[words] = set(re.findall(OPTION, said.getvalue()))
+    return found
 
 
 # Of programs beside ours, or of pip.
 FOREIGN_OPTIONS = {"--no-build-isolation", "--no-deps", "--require-hashes", "--show-args"}
 
 
-def test_options_within_the_text_are_there(options: set[str]) -> None:
-    said = {option for page in PAGES for text in inline(page) for option in re.findall(r"^--[a-z][\w.-]*", text)}
-    assert said and said <= options | FOREIGN_OPTIONS
+def test_options_within_the_text_are_there(options) -> None:
+    said = {option for page in PAGES for text in inline(page) for option in re.findall(f"^{OPTION}", text)}
+    assert said and said <= set().union(*options.values()) | FOREIGN_OPTIONS
+
+
+def test_what_messages_advise_is_there(options) -> None:
+    """Texts in the sources that name a command, such as a remedy: its words and its options."""
+    advised = 0
+    for path in (ROOT / "diffusion_mpc_ros").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Constant) and isinstance(node.value, str)):
+                continue
+            for text in re.findall(rf"{PROGRAM} ([a-z](?:(?!\.(?:\s|$))[^;,`\n()])*)", node.value):
+                words = cli.find(text.split())[1]
+                asked = {option.rstrip(".") for option in re.findall(OPTION, text)}
+                assert asked <= options.get(tuple(words), set()), f"{path.name}: {PROGRAM} {text}"
+                advised += 1
+    assert advised > 50
 
 
 @pytest.mark.parametrize("command", [c for c in COMMANDS if c.words[0] == "make"], ids=str)
@@ -155,7 +214,7 @@ def run_here(command: Documented) -> bool:
     return tuple(words) in HERE and "--write" not in rest and not any("runs/" in word for word in rest)
 
 
-@pytest.mark.parametrize("command", filter(run_here, OURS), ids=str)
+@pytest.mark.parametrize("command", list(filter(run_here, OURS)), ids=str)
 def test_it_runs(command: Documented, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(ROOT / "examples")

@@ -14,7 +14,7 @@ from diffusion_mpc_ros.core.resources import model_folder
 
 # So many plans are timed, fewer when they take longer than this together [s].
 PLANS, TIME_BUDGET = 50, 1.5
-_FASTER = "diffusion-mpc bench planner --parameters candidates=5 tells whether fewer candidates fit"
+_FASTER = "diffusion-mpc bench planner --candidates 5 --steps 10 tells whether fewer candidates fit"
 
 
 def check_artefact(context: Context) -> Finding:
