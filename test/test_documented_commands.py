@@ -19,6 +19,9 @@ from documented_commands import PAGES, PROGRAM, PROGRAMS, ROOT, Documented, bloc
 from launch_file import launch_arguments
 
 from diffusion_mpc_ros import bringup, cli
+from diffusion_mpc_ros.commands import rewards
+from diffusion_mpc_ros.nodes import reward_requests
+from diffusion_mpc_ros.policies import objectives
 
 # Run here, as documented, in an empty folder.
 HERE = {("settings",), ("rewards", "presets"), ("artefact", "list"), ("artefact", "show"), ("artefact", "check")}
@@ -120,6 +123,22 @@ def test_no_block_with_commands_is_overlooked_and_bash_reads_it(page) -> None:
 @pytest.mark.parametrize("command", OURS, ids=str)
 def test_our_command_line_understands_it(command: Documented) -> None:
     understand(command.words[1:])
+
+
+@pytest.mark.parametrize("command", [c for c in OURS if c.words[1:3] == ("rewards", "set")], ids=str)
+def test_the_reward_composer_takes_it(command: Documented) -> None:
+    _, config = cli.parse(*cli.find(command.words[1:]))
+    weights, parameters = rewards.parse_assignments(config.assignments)
+    weights.pop("hip_speed", None)  # the term that docs/rewards.md adds
+    request = reward_requests.reward_request(
+        preset=config.preset.replace("NAME", "none"),
+        weights=weights,
+        parameters=parameters,
+        enable=config.enable,
+        disable=config.disable,
+    )
+    if weights or parameters or config.preset or config.enable or config.disable:
+        reward_requests.apply(objectives.make_composer(), request, 0.0)
 
 
 @pytest.mark.parametrize("words", leaves(), ids=" ".join)
