@@ -15,6 +15,7 @@ import re
 import subprocess
 
 import pytest
+import yaml
 from documented_commands import PAGES, PROGRAM, PROGRAMS, ROOT, Documented, blocks, documented, inline, is_shell
 from launch_file import launch_arguments
 
@@ -204,8 +205,10 @@ def test_ros_would_find_it(command: Documented, launch_file, monkeypatch) -> Non
         assert launch_file.start(launch_arguments(launch_file, **given))
     elif command.words[1:3] == ("run", bringup.PACKAGE):
         assert command.words[3] in {*bringup.EXECUTABLES, bringup.VIEW, PROGRAM}
-    for package, kind, name in re.findall(r"(\w+)/(msg|srv)/(\w+)", " ".join(command.words)):
-        assert hasattr(importlib.import_module(f"{package}.{kind}"), name), name
+    elif command.words[1:3] == ("service", "call"):
+        package, _, name = command.words[4].split("/")
+        service = getattr(importlib.import_module(f"{package}.srv"), name)
+        assert service.Request(**yaml.safe_load(command.words[5]))
 
 
 def test_launch_arguments_within_the_text_are_there(launch_file) -> None:
