@@ -8,6 +8,7 @@ reordering takes place here.
 from __future__ import annotations
 
 import math
+import struct
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -73,8 +74,14 @@ def _idle_lowcmd() -> np.ndarray:
 
 
 _LOWSTATE_TEMPLATE = _addressed(LOWSTATE)
-_TICK_BYTES, _REMOTE_BYTES = LOWSTATE.place("tick"), LOWSTATE.place("wireless_remote")
+# The robot's clock, and behind it the remote.
+_TICK, _TICK_AND_REMOTE = struct.Struct("<I"), struct.Struct(f"<I{REMOTE_BYTES}s")
 _LOWCMD_TEMPLATE = _idle_lowcmd()
+# Where parts of a LowState lie in its C structure, and how.
+_RPY, _FOOT_FORCE, _CRC = struct.Struct("<3f"), struct.Struct("<4h"), struct.Struct("<I")
+_RPY_OFFSET, _FOOT_FORCE_OFFSET = LOWSTATE.offset("imu_state", "rpy"), LOWSTATE.offset("foot_force")
+_TICK_OFFSET, _CRC_OFFSET = LOWSTATE.offset("tick"), LOWSTATE.offset("crc")
+_LOWCMD_CRC_OFFSET = LOWCMD.offset("crc")
 
 
 @dataclass(frozen=True)
@@ -126,34 +133,60 @@ def lowstate_tick(sample: bytes) -> int:
 
     Raises :class:`SampleError` for another layout.
     """
-    return int.from_bytes(LOWSTATE.peek(sample, _TICK_BYTES), "little")
+    return LOWSTATE.peek(sample, "tick", _TICK)[0]
 
 
-def lowstate_remote(sample: bytes) -> bytes:
-    """Return the remote's 40 bytes in a ``rt/lowstate`` sample, unchecked.
+def lowstate_tick_and_remote(sample: bytes) -> tuple[int, bytes]:
+    """Return the robot's clock [ms] and the remote's 40 bytes in a ``rt/lowstate`` sample, unchecked.
 
     Raises :class:`SampleError` for another layout.
     """
-    return LOWSTATE.peek(sample, _REMOTE_BYTES)
+    return LOWSTATE.peek(sample, "tick", _TICK_AND_REMOTE)
 
 
 def encode_lowstate(state: LowState) -> bytes:
     """Return the ``rt/lowstate`` sample of a state, checksum filled in; an unknown battery is an all-zero one."""
-    record = LOWSTATE.copy(_LOWSTATE_TEMPLATE)
-    _LOWSTATE_FLOATS.write(record, state)
-    record["imu_state"]["rpy"] = _roll_pitch_yaw(state.base_quat_wxyz)
-    joints, bms = record["motor_state"][_JOINTS], record["bms_state"]
-    joints["temperature"] = np.rint(state.motor_temperature).clip(-(2**7), 2**7 - 1).astype(np.int8).view(np.uint8)
-    joints["mode"], joints["lost"] = state.motor_mode, state.motor_lost
-    record["foot_force"] = np.rint(state.foot_force).clip(-(2**15), 2**15 - 1)
-    if state.battery_soc is not None:
-        bms["soc"] = min(max(round(state.battery_soc), 0), 100)
-        bms["status"] = state.bms_status
-        bms["cell_vol"][:BATTERY_CELLS] = CELL_VOLTAGE
-    record["tick"] = state.tick_ms % 2**32
-    record["wireless_remote"] = np.frombuffer(state.wireless_remote.ljust(REMOTE_BYTES, b"\0"), dtype=np.uint8)
-    record["crc"] = low_level_crc(record)
-    return LOWSTATE.pack(record)
+    raw = _SLOW_FIELDS.copy(state)
+    _LOWSTATE_FLOATS.write(raw, state)
+    _RPY.pack_into(raw, _RPY_OFFSET, *_roll_pitch_yaw(state.base_quat_wxyz))
+    forces = (min(max(round(force), -(2**15)), 2**15 - 1) for force in state.foot_force.tolist())
+    _FOOT_FORCE.pack_into(raw, _FOOT_FORCE_OFFSET, *forces)
+    _TICK.pack_into(raw, _TICK_OFFSET, state.tick_ms % 2**32)
+    _CRC.pack_into(raw, _CRC_OFFSET, low_level_crc(raw))
+    return LOWSTATE.pack(raw)
+
+
+class _SlowFields:
+    """The part of a LowState that seldom changes from one to the next: motors' health, battery, remote."""
+
+    def __init__(self) -> None:
+        self._last: tuple[object, bytes] = (None, b"")
+
+    def copy(self, state: LowState) -> bytearray:
+        """Return the C structure of a message with these fields of ``state`` filled in."""
+        motors = (state.motor_temperature, state.motor_mode, state.motor_lost)
+        contents = (*(each.tobytes() for each in motors), state.battery_soc, state.bms_status, state.wireless_remote)
+        known, raw = self._last
+        if contents != known:
+            raw = self._fill(state).tobytes()
+            self._last = contents, raw
+        return bytearray(raw)
+
+    @staticmethod
+    def _fill(state: LowState) -> np.ndarray:
+        record = LOWSTATE.copy(_LOWSTATE_TEMPLATE)
+        joints, bms = record["motor_state"][_JOINTS], record["bms_state"]
+        joints["temperature"] = np.rint(state.motor_temperature).clip(-(2**7), 2**7 - 1).astype(np.int8).view(np.uint8)
+        joints["mode"], joints["lost"] = state.motor_mode, state.motor_lost
+        if state.battery_soc is not None:
+            bms["soc"] = min(max(round(state.battery_soc), 0), 100)
+            bms["status"] = state.bms_status
+            bms["cell_vol"][:BATTERY_CELLS] = CELL_VOLTAGE
+        record["wireless_remote"] = np.frombuffer(state.wireless_remote.ljust(REMOTE_BYTES, b"\0"), dtype=np.uint8)
+        return record
+
+
+_SLOW_FIELDS = _SlowFields()
 
 
 def encode_lowcmd(command: JointCommand) -> bytes:
@@ -161,10 +194,10 @@ def encode_lowcmd(command: JointCommand) -> bytes:
 
     Raises :class:`SampleError` when a number is not finite in single precision.
     """
-    record = LOWCMD.copy(_LOWCMD_TEMPLATE)
-    _LOWCMD_FLOATS.write(record, command)
-    record["crc"] = low_level_crc(record)
-    return LOWCMD.pack(record)
+    raw = bytearray(_LOWCMD_TEMPLATE.tobytes())
+    _LOWCMD_FLOATS.write(raw, command)
+    _CRC.pack_into(raw, _LOWCMD_CRC_OFFSET, low_level_crc(raw))
+    return LOWCMD.pack(raw)
 
 
 def decode_lowcmd(sample: bytes) -> JointCommand:
@@ -194,8 +227,9 @@ def decode_lowcmd(sample: bytes) -> JointCommand:
 
 def encode_sportmodestate(state: SportModeState) -> bytes:
     """Return the ``rt/sportmodestate`` sample of the base's state."""
-    record = SPORTMODESTATE.zeros()
-    _SPORTMODESTATE_FLOATS.write(record, state)
+    raw = bytearray(SPORTMODESTATE.dtype.itemsize)
+    record = SPORTMODESTATE.view(raw)
+    _SPORTMODESTATE_FLOATS.write(raw, state)
     record["imu_state"]["rpy"] = _roll_pitch_yaw(state.base_quat_wxyz)
     nanoseconds = round(state.time * 1e9)
     record["stamp"]["sec"], record["stamp"]["nanosec"] = divmod(nanoseconds, 10**9)

@@ -31,14 +31,13 @@ class LowStatePace:
     def needs(self, sample: bytes) -> bool:
         """Return whether ``sample`` is to be decoded; also one that is too short to tell: the decoder refuses it."""
         try:
-            tick_ms = messages.lowstate_tick(sample)
-            remote = messages.lowstate_remote(sample) if self._watch_remote else b""
+            tick_ms, remote = messages.lowstate_tick_and_remote(sample)
         except SampleError:
             return True
         # Also one that repeats the robot's clock: whoever watches over the clock has to see that it stands still.
         odd = tick_ms <= self._seen
         self._seen = tick_ms
-        needed = odd or tick_ms >= self._due - self._lead or remote != self._remote
+        needed = odd or tick_ms >= self._due - self._lead or (self._watch_remote and remote != self._remote)
         self._remote = remote
         if odd or tick_ms >= self._due:
             self._due = (tick_ms // self._period + 1) * self._period

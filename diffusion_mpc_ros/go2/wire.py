@@ -1,8 +1,8 @@
 """The binary layouts of the Unitree messages and their conversion from and to DDS samples.
 
 A DDS sample holds the fields one after the other, aligned as CDR asks; the checksum is computed over the C structure,
-which pads each nested structure to its own alignment. Both hold the same bytes at other offsets, so that one constant
-index per message converts a whole sample at once. Going through the SDK's generated Python classes instead takes
+which pads each nested structure to its own alignment. Both hold the same bytes in a few runs at other offsets, so that
+a whole sample is converted at once. Going through the SDK's generated Python classes instead takes
 about twenty times longer, too much at 500 Hz.
 
 Field names are those of the IDL; a misspelt one raises here, whereas the generated classes silently take it.
@@ -10,7 +10,9 @@ Field names are those of the IDL; a misspelt one raises here, whereas the genera
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +23,7 @@ _ENCAPSULATION_BYTES = 4
 # Encapsulation identifiers whose layout is the plain little-endian one; without 8-byte fields XCDR1 equals XCDR2.
 _LITTLE_ENDIAN = {b"\x00\x01": "CDR_LE", b"\x00\x07": "PLAIN_CDR2_LE"}
 _HEADER = b"\x00\x01\x00\x00"
+_SINGLE_MAX = float(np.finfo(np.float32).max)
 
 
 class SampleError(InterfaceError):
@@ -93,6 +96,12 @@ class Layout:
         self._c_index = np.array(c_offsets, dtype=np.intp)
         self._sample_index = np.array(cdr_offsets, dtype=np.intp) + _ENCAPSULATION_BYTES
         self._sample_size = int(self._sample_index[-1]) + 1
+        self._runs = self._find_runs()
+        # Ones where the C structure has data, zeros where it has padding.
+        self._data_bits = np.zeros(dtype.itemsize, dtype=np.uint8)
+        self._data_bits[self._c_index] = 0xFF
+        places = np.searchsorted(self._c_index, [self.offset(name) for name in dtype.names])
+        self._starts = dict(zip(dtype.names, self._sample_index[places].tolist()))  # in a sample
 
     def zeros(self) -> np.ndarray:
         """Return an all-zero message, a structured array of shape ``()``."""
@@ -100,21 +109,27 @@ class Layout:
 
     def copy(self, record: np.ndarray) -> np.ndarray:
         """Return a copy with its padding; NumPy's own ``copy`` leaves the padding undefined, and the CRC covers it."""
-        return np.frombuffer(bytearray(record.tobytes()), dtype=self.dtype).reshape(())
+        return self.view(bytearray(record.tobytes()))
 
-    def place(self, field: str) -> slice:
-        """Where the bytes of a top-level field lie in a DDS sample, for :meth:`peek`."""
-        field_type, offset = self.dtype.fields[field][:2]
-        first, last = np.searchsorted(self._c_index, [offset, offset + field_type.itemsize - 1])
-        return slice(int(self._sample_index[first]), int(self._sample_index[last]) + 1)
+    def view(self, raw: bytearray) -> np.ndarray:
+        """Return the message whose C structure is ``raw``; what is written to one is written to both."""
+        return np.frombuffer(raw, dtype=self.dtype).reshape(())
 
-    def peek(self, sample: bytes, place: slice) -> bytes:
-        """Return the bytes at ``place`` of a DDS sample, nothing but its layout checked.
+    def offset(self, *path: str) -> int:
+        """Where a field, or one of a nested structure, begins in the C structure [bytes]."""
+        dtype, offset = self.dtype, 0
+        for name in path:
+            dtype, start = dtype.fields[name][:2]
+            offset += start
+        return offset
+
+    def peek(self, sample: bytes, field: str, values: struct.Struct) -> tuple[Any, ...]:
+        """Return ``values``, which begin at a top-level ``field`` of a DDS sample; only its layout is checked.
 
         Raises :class:`SampleError`.
         """
         self._check(sample)
-        return bytes(sample[place])
+        return values.unpack_from(sample, self._starts[field])
 
     def unpack(self, sample: bytes) -> np.ndarray:
         """Return the message in a DDS sample, padding cleared.
@@ -122,16 +137,28 @@ class Layout:
         Raises :class:`SampleError` when it is another layout.
         """
         self._check(sample)
-        raw = np.zeros(self.dtype.itemsize, dtype=np.uint8)
-        raw[self._c_index] = np.frombuffer(sample, dtype=np.uint8)[self._sample_index]
-        return raw.view(self.dtype).reshape(())
+        raw = bytearray(self.dtype.itemsize)
+        for in_structure, in_sample in self._runs:
+            raw[in_structure] = sample[in_sample]
+        data = np.frombuffer(raw, dtype=np.uint8)
+        data &= self._data_bits
+        return self.view(raw)
 
-    def pack(self, record: np.ndarray) -> bytes:
-        """Return the DDS sample of a message, the inverse of :meth:`unpack`."""
-        sample = np.zeros(self._sample_size, dtype=np.uint8)
-        sample[:_ENCAPSULATION_BYTES] = np.frombuffer(_HEADER, dtype=np.uint8)
-        sample[self._sample_index] = np.frombuffer(record.tobytes(), dtype=np.uint8)[self._c_index]
-        return sample.tobytes()
+    def pack(self, record: np.ndarray | bytearray) -> bytes:
+        """Return the DDS sample of a message, or of its C structure, whose padding is clear: undoes :meth:`unpack`."""
+        raw = record if isinstance(record, bytearray) else record.tobytes()
+        return b"".join([_HEADER, *[raw[in_structure] for in_structure, _ in self._runs]])
+
+    def _find_runs(self) -> list[tuple[slice, slice]]:
+        """Return where the C structure and the sample hold the same bytes in the same order, padding included.
+
+        A structure is padded at its end in C alone, so that the runs lie end to end in the sample.
+        """
+        shifts = self._sample_index - self._c_index
+        first = [0, *(np.flatnonzero(np.diff(shifts)) + 1).tolist()]
+        ends = [*self._sample_index[first[1:]].tolist(), self._sample_size]
+        starts = zip(self._c_index[first].tolist(), self._sample_index[first].tolist())
+        return [(slice(c, c + end - start), slice(start, end)) for (c, start), end in zip(starts, ends)]
 
     def _check(self, sample: bytes) -> None:
         if len(sample) < self._sample_size or bytes(sample[:2]) not in _LITTLE_ENDIAN:
@@ -160,21 +187,21 @@ class FloatFields:
     def read(self, record: np.ndarray) -> dict[str, np.ndarray]:
         """Return the fields in double precision; raises :class:`SampleError` unless all are finite."""
         values = np.frombuffer(record.tobytes(), dtype="<f4")[self._index].astype(np.float64)
-        self._check_finite(values)
+        self._check_single(values)
         return {name: values[part] for name, part in self._slices.items()}
 
-    def write(self, record: np.ndarray, source: object) -> None:
-        """Set the fields of a record (shape ``()``) from the attributes of ``source``; raises :class:`SampleError`."""
+    def write(self, raw: bytearray, source: object) -> None:
+        """Set the fields in the C structure ``raw`` from the attributes of ``source``; raises :class:`SampleError`."""
         values = np.concatenate([getattr(source, name) for name in self._slices])
-        # What overflows single precision is infinite on the wire.
-        with np.errstate(over="ignore"):
-            single = values.astype(np.float32)
-        self._check_finite(single)
-        record.reshape(1).view("<f4")[self._index] = single
+        self._check_single(values)
+        np.frombuffer(raw, dtype="<f4")[self._index] = values
 
-    def _check_finite(self, values: np.ndarray) -> None:
-        if not np.isfinite(values).all():
-            bad = {name: values[part] for name, part in self._slices.items() if not np.isfinite(values[part]).all()}
+    def _check_single(self, values: np.ndarray) -> None:
+        """Refuse what is not finite on the wire, so also what overflows single precision."""
+        # The negation also catches NaN.
+        if not np.abs(values).max() <= _SINGLE_MAX:
+            bad = {name: values[part] for name, part in self._slices.items()}
+            bad = {name: part for name, part in bad.items() if not np.abs(part).max() <= _SINGLE_MAX}
             raise SampleError(f"{self._layout.name} with numbers that are not finite: {bad}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,8 @@ from diffusion_mpc_ros.core import clock
 
 # A phase correction moves one period by at most this [s], so that alignment never looks like a missed deadline.
 MAX_PHASE_STEP = 0.5e-3
+# Longer than this [s] the loop does not make whoever stops it wait.
+LONG_WAIT = 0.05
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class PeriodicLoop:
         self._between, self._parts = (lambda: None, 1) if between is None else (between, parts)
         self._monotonic = monotonic
         self._stop = threading.Event()
-        self._wait = wait or self._stop.wait
+        self._wait = wait or self._sleep
         self._target: float | None = None
         self.skipped = 0
 
@@ -67,6 +70,13 @@ class PeriodicLoop:
     def stop(self) -> None:
         """End :meth:`run` after the running step; callable from any thread and from ``step``."""
         self._stop.set()
+
+    def _sleep(self, seconds: float) -> bool:
+        """Wait; whether the loop shall end. For a short time sleeping costs half of waiting for the event."""
+        if seconds > LONG_WAIT:
+            return self._stop.wait(seconds)
+        time.sleep(seconds)
+        return self._stop.is_set()
 
     def _wait_for(self, deadline: float) -> bool:
         """Wait, with what is to be done on the way; whether the loop shall end."""

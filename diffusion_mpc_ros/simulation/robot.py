@@ -34,6 +34,8 @@ _CLEARANCE = 0.002
 _LIMP = JointCommand.position(np.zeros(go2.NUM_JOINTS), 0.0, 0.0)
 # What the motors say of their mode without a command and with one.
 _IDLE, _DRIVEN = np.full(go2.NUM_JOINTS, go2.MOTOR_MODE_STOP), np.full(go2.NUM_JOINTS, go2.MOTOR_MODE_SERVO)
+_NONE_LOST = np.zeros(go2.NUM_JOINTS, dtype=int)
+_NO_REMOTE = bytes(REMOTE_BYTES)
 
 
 class Pose(Enum):
@@ -91,12 +93,13 @@ class Go2Simulation:
         self._actuators = _actuators_by_joint(self.model)
         self.ground, self._grip = options.ground, self.model.geom_friction[self._indices.ground, 0] / options.friction
         self._command_timeout, self._latency = command_timeout, latency
+        self._timestep = options.timestep
         self.reset(Pose.LYING)
 
     @property
     def timestep(self) -> float:
         """Physics timestep [s]."""
-        return self.model.opt.timestep
+        return self._timestep
 
     @property
     def time(self) -> float:
@@ -121,9 +124,10 @@ class Go2Simulation:
         self._command_expires = np.inf
         self._follow(_LIMP)
         self._push_ends = 0.0
-        self._remote, self._remote_expires = bytes(REMOTE_BYTES), 0.0
+        self._remote, self._remote_expires = _NO_REMOTE, 0.0
         self._motor_temperature = np.full(go2.NUM_JOINTS, motors.AMBIENT_TEMPERATURE)
         self._battery_soc = 100.0
+        self._steps = 0
         mujoco.mj_forward(self.model, data)
 
     def set_command(self, command: JointCommand) -> None:
@@ -135,18 +139,24 @@ class Go2Simulation:
         self._command_expires = self.time + self._command_timeout
 
     def step_physics(self) -> None:
-        """Advance by one physics timestep."""
-        data = self.data
-        command = self._command_in_force()
+        """Advance by one physics timestep; motors and battery wear once a control tick."""
+        time = self.time
+        command = self._command_in_force(time)
         if command is not self._command:
             self._follow(command)
-        if self._push_ends and self.time >= self._push_ends - 0.5 * self.timestep:
-            data.xfrc_applied[self._indices.base] = 0.0
+        if self._push_ends and time >= self._push_ends - 0.5 * self._timestep:
+            self.data.xfrc_applied[self._indices.base] = 0.0
             self._push_ends = 0.0
-        mujoco.mj_step(self.model, data)
-        torque, joint_vel = data.actuator_force[self._actuators], data.qvel[self._indices.qvel]
-        self._motor_temperature = motors.heated(self._motor_temperature, torque, self.timestep)
-        self._battery_soc = motors.discharged(self._battery_soc, torque, joint_vel, self.timestep)
+        mujoco.mj_step(self.model, self.data)
+        self._steps += 1
+        if self._steps % self._steps_per_tick == 0:
+            self._wear()
+
+    def _wear(self) -> None:
+        """Heat the motors and discharge the battery by a control tick under the present torques."""
+        torque, joint_vel = self.data.actuator_force[self._actuators], self.data.qvel[self._indices.qvel]
+        self._motor_temperature = motors.heated(self._motor_temperature, torque, go2.CONTROL_DT)
+        self._battery_soc = motors.discharged(self._battery_soc, torque, joint_vel, go2.CONTROL_DT)
 
     def step_control_tick(self, command: JointCommand) -> LowState:
         """Lock-step: hold ``command`` for one control tick, then read the sensors."""
@@ -157,22 +167,24 @@ class Go2Simulation:
 
     def lowstate(self, receive_time: float) -> LowState:
         """What the robot's sensors say now; the accelerometer is that of the last physics step, as it is integrated."""
-        data, indices = self.data, self._indices
+        data, indices, time = self.data, self._indices, self.time
+        qpos, qvel, sensors = data.qpos, data.qvel, data.sensordata
         return LowState(
-            tick_ms=round(self.time * 1e3),
+            tick_ms=round(time * 1e3),
             receive_time=receive_time,
-            base_quat_wxyz=data.qpos[3:7].copy(),
-            base_ang_vel=data.qvel[3:6].copy(),
-            base_lin_acc=data.sensordata[indices.accelerometer].copy(),
-            joint_pos=data.qpos[indices.qpos],
-            joint_vel=data.qvel[indices.qvel],
+            base_quat_wxyz=qpos[3:7].copy(),
+            base_ang_vel=qvel[3:6].copy(),
+            base_lin_acc=sensors[indices.accelerometer].copy(),
+            joint_pos=qpos[indices.qpos],
+            joint_vel=qvel[indices.qvel],
             joint_torque=data.actuator_force[self._actuators],
             # One raw unit a newton: 37 a foot when standing, above the contact threshold of 20.
-            foot_force=data.sensordata[indices.touch],
+            foot_force=sensors[indices.touch],
             motor_temperature=self._motor_temperature,
             battery_soc=self._battery_soc,
-            wireless_remote=self._remote if self.time < self._remote_expires else bytes(REMOTE_BYTES),
+            wireless_remote=self._remote if time < self._remote_expires else _NO_REMOTE,
             motor_mode=_IDLE if self._command is _LIMP else _DRIVEN,
+            motor_lost=_NONE_LOST,
         )
 
     def robot_state(self, tick: int, previous_action: np.ndarray) -> RobotState:
@@ -286,15 +298,15 @@ class Go2Simulation:
         # Recomputes the constants that follow from the masses; a scratch state, as it overwrites the one it is given.
         mujoco.mj_setConst(self.model, mujoco.MjData(self.model))
 
-    def _command_in_force(self) -> JointCommand:
-        """The newest command that is as old as the latency, or none at all."""
-        if self.time >= self._command_expires:
+    def _command_in_force(self, time: float) -> JointCommand:
+        """Return the newest command that is as old at ``time`` [s] as the latency, limp where there is none."""
+        if time >= self._command_expires or not self._given:
             return _LIMP
-        return next((command for given, command in reversed(self._given) if self._age(given) >= self._latency), _LIMP)
-
-    def _age(self, given: float) -> float:
-        """How long ago ``given`` [s] is; half a physics step more, against rounding."""
-        return self.time - given + 0.5 * self.timestep
+        if self._given[-1][1] is self._command:
+            return self._command
+        # Half a physics step, against rounding.
+        before = time + 0.5 * self._timestep - self._latency
+        return next((command for given, command in reversed(self._given) if given <= before), _LIMP)
 
     def _follow(self, command: JointCommand) -> None:
         """Hand the PD law of ``command`` to the motors of the model (:mod:`motors`)."""

@@ -29,7 +29,7 @@ def needed(pace: LowStatePace, ticks) -> list[int]:
 def test_the_clock_and_the_remote_are_read_from_the_sample():
     remote = bytes(range(REMOTE_BYTES))
     assert messages.lowstate_tick(sample(123456789)) == 123456789
-    assert messages.lowstate_remote(sample(1, remote)) == remote
+    assert messages.lowstate_tick_and_remote(sample(1, remote)) == (1, remote)
 
 
 def test_two_a_tick_are_needed_by_a_filter():
