@@ -10,6 +10,7 @@ the base's origin as the moving point its mounting offset is exact.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -165,8 +166,7 @@ class BaseEstimator:
     def _guard(self) -> None:
         state = self._state
         sound = (
-            np.isfinite(state).all()
-            and np.isfinite(self._covariance).all()
+            math.isfinite(state.sum() + self._covariance.sum())
             and np.abs(state[_VELOCITY]).max() < MAX_SPEED
             and np.abs(state[_POSITION, 2] - state[_FEET, 2]).max() < MAX_HEIGHT
         )
@@ -222,14 +222,14 @@ class BaseEstimator:
         # Precisions (inverse variances) of the measurements, per foot.
         inflation = noise.swing_inflation**-2
         belief = inflation + (1.0 - inflation) * trust
-        slip = np.einsum("ij,ij->i", velocity_error, velocity_error) / noise.slip_speed**2
+        slip = (velocity_error * velocity_error).sum(axis=1) / noise.slip_speed**2
         position_weight = belief / noise.foot_position**2
         velocity_weight = belief / (1.0 + slip)
         height_weight = settled / (noise.ground_height * (1.0 + (height_error / noise.ground_step) ** 2)) ** 2
 
         information = np.zeros((2, _STATES, _STATES))
         information[:, _POSITION, _POSITION] = position_weight.sum()
-        information[:, _VELOCITY, _VELOCITY] = velocity_weight.sum() * self._velocity_precision[[0, 2]]
+        information[:, _VELOCITY, _VELOCITY] = velocity_weight.sum() * self._velocity_precision[::2]
         information[:, _POSITION, _FEET] = information[:, _FEET, _POSITION] = -position_weight
         information[:, _FOOT_ROWS, _FOOT_ROWS] = position_weight
         information[1, _FOOT_ROWS, _FOOT_ROWS] += height_weight
@@ -240,7 +240,7 @@ class BaseEstimator:
         weighted[_FEET, 2] += height_weight * height_error
 
         posterior = np.linalg.solve(_IDENTITY + self._covariance @ information, self._covariance)
-        self._covariance = 0.5 * (posterior + np.swapaxes(posterior, 1, 2))
+        self._covariance = 0.5 * (posterior + posterior.transpose(0, 2, 1))
         state[:, :2] += self._covariance[0] @ weighted[:, :2]
         state[:, 2] += self._covariance[1] @ weighted[:, 2]
 

@@ -25,7 +25,7 @@ _LEFT = np.array([1.0 if leg.endswith("L") else -1.0 for leg in LEGS])
 # (4, 3) [m], the hips in the base frame, and (4,) [m], the signed abduction offsets.
 HIP_POSITIONS_B = np.stack([_FRONT * HIP_OFFSET_X, _LEFT * HIP_OFFSET_Y, np.zeros(4)], axis=-1)
 # Damping [m^2] of the inverse of a straight leg's Jacobian.
-_DAMPING = 1e-7
+_DAMPING = 1e-7 * np.eye(3)
 _ABDUCTION = _LEFT * ABDUCTION_LENGTH
 
 
@@ -40,14 +40,12 @@ class LegKinematics:
 
 def leg_kinematics(joint_pos: np.ndarray) -> LegKinematics:
     """Feet, Jacobians and pitch axes for joint positions ``(12,)`` [rad], project order."""
-    hip, thigh, calf = joint_pos.reshape(4, 3).T
-    sin_hip, cos_hip = np.sin(hip), np.cos(hip)
-    sin_thigh, cos_thigh = np.sin(thigh), np.cos(thigh)
-    sin_knee, cos_knee = np.sin(thigh + calf), np.cos(thigh + calf)
+    angles = joint_pos.reshape(4, 3).T.copy()
+    angles[2] += angles[1]  # of the calf against the base
+    (sin_hip, *sines), (cos_hip, *cosines) = np.sin(angles), np.cos(angles)
     # In the plane of the leg: forward, and down from the hip axis.
-    forward_thigh, down_thigh = -THIGH_LENGTH * sin_thigh, THIGH_LENGTH * cos_thigh
-    forward_calf, down_calf = -CALF_LENGTH * sin_knee, CALF_LENGTH * cos_knee
-    forward, down = forward_thigh + forward_calf, down_thigh + down_calf
+    forward_calf, down_calf = -CALF_LENGTH * sines[1], CALF_LENGTH * cosines[1]
+    forward, down = forward_calf - THIGH_LENGTH * sines[0], down_calf + THIGH_LENGTH * cosines[0]
     foot = np.empty((4, 3))
     foot[:, 0] = forward
     foot[:, 1] = _ABDUCTION * cos_hip + down * sin_hip
@@ -78,7 +76,7 @@ def foot_positions(joint_pos: np.ndarray) -> np.ndarray:
 
 def foot_velocities(kinematics: LegKinematics, joint_vel: np.ndarray) -> np.ndarray:
     """Velocities ``(4, 3)`` [m/s] of the feet relative to the base, base frame; ``joint_vel (12,)`` [rad/s]."""
-    return np.einsum("lij,lj->li", kinematics.jacobian_b, joint_vel.reshape(4, 3))
+    return (kinematics.jacobian_b @ joint_vel.reshape(4, 3, 1))[..., 0]
 
 
 def shank_angular_velocities(kinematics: LegKinematics, joint_vel: np.ndarray) -> np.ndarray:
@@ -95,5 +93,5 @@ def foot_forces(kinematics: LegKinematics, joint_torque: np.ndarray) -> np.ndarr
     ``tau = -J^T f`` by damped least squares: exact for a bent leg, finite for a straight one.
     """
     jacobian = kinematics.jacobian_b
-    normal = jacobian @ np.swapaxes(jacobian, -1, -2) + _DAMPING * np.eye(3)
+    normal = jacobian @ jacobian.transpose(0, 2, 1) + _DAMPING
     return -np.linalg.solve(normal, jacobian @ joint_torque.reshape(4, 3, 1))[..., 0]

@@ -20,6 +20,7 @@ from diffusion_mpc_ros.go2 import messages, participants, sdk
 from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.go2.profile import RobotProfile
+from diffusion_mpc_ros.go2.publisher_labels import PublisherLabels
 from diffusion_mpc_ros.go2.wire import SampleError
 
 _DISCOVERY_POLL = 0.01  # [s]
@@ -34,8 +35,6 @@ _LONGEST_REST = 0.02
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-# The DDS library converts the QoS of a writer through buffers that all threads share.
-_label_lock = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -153,21 +152,6 @@ class Publisher(Generic[T]):
         self._writer = None
 
 
-def _label(reader: sdk.DataReader, handle: int) -> str:
-    """Return the label of one matched writer; ``""`` also where it cannot be told: such a writer is nobody's own.
-
-    What discovery delivers is foreign: names, partitions and user data may be any bytes, and the DDS library raises
-    whatever it raises while it turns them into Python objects.
-    """
-    try:
-        with _label_lock:
-            endpoint = reader.get_matched_publication_data(handle)
-        user_data = endpoint.qos[sdk.Policy.Userdata] if endpoint is not None else None
-        return user_data.data.decode() if user_data is not None else ""
-    except Exception:  # noqa: BLE001
-        return ""
-
-
 class NewestSample:
     """The newest sample of one channel, undecoded, for one thread that asks now and then and never waits."""
 
@@ -228,7 +212,6 @@ class Subscriber(Generic[T]):
         self._decode = channel.decode
         self._callback = callback
         self._latest: T | None = None
-        self._labels: dict[int, str] = {}  # by handle of the writer
         self._single_source, self._pace = single_source, pace
         self._source: tuple[int, float] | None = None  # handle of the writer that counts, and when it was heard [s]
         self._foreign: tuple[int, float] | None = None  # the same of the last other one
@@ -238,6 +221,7 @@ class Subscriber(Generic[T]):
         participant = self._participant
         qos = sdk.Qos(sdk.Policy.History.KeepLast(_HISTORY))
         self._reader: sdk.DataReader | None = sdk.DataReader(participant, _topic(domain, channel), qos=qos)
+        self._labels: PublisherLabels | None = PublisherLabels(self._reader)
         self._closed = False
         self._closing: sdk.GuardCondition | None = sdk.GuardCondition(participant)
         self._thread = threading.Thread(
@@ -255,22 +239,8 @@ class Subscriber(Generic[T]):
             return self._latest if self._changed.wait_for(lambda: self.received >= received, timeout) else None
 
     def publisher_labels(self) -> list[str]:
-        """Return the label of every publisher on this topic, this process's own included.
-
-        ``""`` for one without a label.
-
-        Cheap enough for every control tick: a publisher's label is looked up once, when it appears.
-        """
-        reader = self._reader
-        if reader is None:
-            return []
-        known = self._labels
-        labels = {
-            handle: known[handle] if handle in known else _label(reader, handle)
-            for handle in participants.matched(reader.get_matched_publications)
-        }
-        self._labels = labels
-        return list(labels.values())
+        """Return the label of every publisher on this topic (:class:`PublisherLabels`); none once closed."""
+        return self._labels.now() if self._labels is not None else []
 
     def is_source(self, writer: int) -> bool:
         """Return whether the samples of the writer of this handle are those that count."""
@@ -292,7 +262,7 @@ class Subscriber(Generic[T]):
         self._closed = True
         self._closing.set(True)
         self._thread.join()
-        self._reader = self._closing = self._participant = None
+        self._reader = self._labels = self._closing = self._participant = None
 
     def _receive_until_closed(self, participant: sdk.DomainParticipant, reader: sdk.DataReader) -> None:
         unread = sdk.ReadCondition(reader, sdk.SampleState.NotRead | sdk.ViewState.Any | sdk.InstanceState.Any)
@@ -311,18 +281,18 @@ class Subscriber(Generic[T]):
         if self._closed:
             return
         try:
-            for sample in reader.take(_HISTORY):
+            samples, now = reader.take(_HISTORY), clock.now()
+            for sample in samples:
                 if isinstance(sample, _Sample):
-                    self._receive(sample)
+                    self._receive(sample, now)
         except Exception as error:  # noqa: BLE001 - of a foreign sample; the next one is read all the same
             self.last_error = getattr(error, "msg", "") or repr(error)
 
-    def _decoded(self, sample: _Sample) -> T:
-        return self._decode(sample.data, clock.now())
+    def _decoded(self, sample: _Sample, now: float) -> T:
+        return self._decode(sample.data, now)
 
-    def _counts(self, writer: int) -> bool:
+    def _counts(self, writer: int, now: float) -> bool:
         """Return whether samples of ``writer`` count; those of a second source are only noted."""
-        now = clock.now()
         if self._source is None or writer == self._source[0] or now - self._source[1] > _SOURCE_SILENT:
             self._source = writer, now
             return True
@@ -333,13 +303,14 @@ class Subscriber(Generic[T]):
         self._foreign = writer, now
         return False
 
-    def _receive(self, sample: _Sample) -> None:
-        if self._single_source and not self._counts(sample.sample_info.publication_handle):
+    def _receive(self, sample: _Sample, now: float) -> None:
+        """Take a sample that has come by ``now`` [s]."""
+        if self._single_source and not self._counts(sample.sample_info.publication_handle, now):
             return
         if self._pace is not None and not self._pace.needs(sample.data):
             return
         try:
-            value = self._decoded(sample)
+            value = self._decoded(sample, now)
         except SampleError as error:
             self.rejected += 1
             self.last_error = str(error)
@@ -353,6 +324,23 @@ class Subscriber(Generic[T]):
                 self._callback(value)
             except Exception:
                 _log.exception("the callback for a %s raised", type(value).__name__)
+
+
+class PublisherWatch:
+    """Tells who publishes on a channel; its samples are left to the DDS library, which wakes nobody."""
+
+    def __init__(self, domain: Go2Domain, channel: Channel[Any]) -> None:
+        qos = sdk.Qos(sdk.Policy.History.KeepLast(1))
+        reader = sdk.DataReader(domain.participant, _topic(domain, channel), qos=qos)
+        self._labels: PublisherLabels | None = PublisherLabels(reader)
+
+    def labels(self) -> list[str]:
+        """Return the label of every publisher, as :meth:`Subscriber.publisher_labels`."""
+        return self._labels.now() if self._labels is not None else []
+
+    def close(self) -> None:
+        """Stop watching; may be called twice."""
+        self._labels = None
 
 
 @dataclass(frozen=True)
@@ -372,6 +360,6 @@ class Tap(Subscriber[StampedSample]):
     ) -> None:
         super().__init__(domain, channel, callback)
 
-    def _decoded(self, sample: _Sample) -> StampedSample:
+    def _decoded(self, sample: _Sample, now: float) -> StampedSample:
         received = time.time_ns()
         return StampedSample(sample.data, sample.sample_info.source_timestamp, received)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from diffusion_mpc_ros.core.errors import InterfaceError
-from diffusion_mpc_ros.go2.channels import LOWCMD, Subscriber
+from diffusion_mpc_ros.go2.channels import LOWCMD, PublisherWatch
 from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.link_options import LinkOptions
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher
@@ -23,8 +23,7 @@ class OtherControllers:
     def __init__(self, domain: Go2Domain, options: LinkOptions, own_labels: tuple[str, ...]) -> None:
         self._options, self._own_labels = options, own_labels
         self._switcher = MotionSwitcher(domain, SWITCHER_TIMEOUT)
-        # Tells who publishes; its samples are mostly this process's own.
-        self._lowcmds = Subscriber(domain, LOWCMD)
+        self._lowcmds = PublisherWatch(domain, LOWCMD)
         self._released = ""
         self.active: str | None = None if options.asks_switcher else ""
         self.waiting_for = "the robot's motion switcher" if options.asks_switcher else ""
@@ -33,7 +32,7 @@ class OtherControllers:
         """Return how many others publish ``rt/lowcmd``, 0 in a dry run; cheap enough for every control tick."""
         if self._options.dry_run:
             return 0
-        return sum(label not in self._own_labels for label in self._lowcmds.publisher_labels())
+        return sum(label not in self._own_labels for label in self._lowcmds.labels())
 
     def check(self) -> None:
         """Ask who commands the motors; raises InterfaceError where a release does not succeed."""

@@ -1,12 +1,13 @@
 """Which LowStates a node reads: not all 500 a second, each of which costs a wake-up, a decoding and a check.
 
 A node that works in control ticks needs those around the beginning of a tick. In between its thread rests; what comes
-meanwhile is looked at, not decoded. Told from the robot's own clock in the sample, which is foreign: whatever it says,
+meanwhile is looked at when it is back, and decoded where that is needed. Told from the robot's own clock in the sample, which is foreign: whatever it says,
 a rest is short, and a clock that jumps makes a sample needed.
 """
 
 from __future__ import annotations
 
+from diffusion_mpc_ros.core.go2 import CONTROL_TICK_MS
 from diffusion_mpc_ros.go2 import messages
 from diffusion_mpc_ros.go2.profile import TICK, RobotProfile
 from diffusion_mpc_ros.go2.wire import SampleError
@@ -44,8 +45,11 @@ class LowStatePace:
         return needed
 
     def rest(self) -> float:
-        """Return how long [s] nothing is needed from now on, if samples go on coming as they do; at most a period."""
-        return max(0.0, min(self._due - self._lead - self._seen, self._period) - MARGIN_MS) * 1e-3
+        """Return how long [s] it is until just before the next control tick, if samples go on coming as they do.
+
+        What is needed before that is there by then, and early enough.
+        """
+        return max(0.0, CONTROL_TICK_MS - self._seen % CONTROL_TICK_MS - MARGIN_MS) * 1e-3
 
 
 def lowstate_pace(

@@ -10,7 +10,6 @@ Publishes ``joint_command``, ``/diagnostics`` and, where control_msgs is install
 from __future__ import annotations
 
 from diagnostic_msgs.msg import DiagnosticStatus
-from diffusion_mpc_msgs.msg import Plan as PlanMessage
 from diffusion_mpc_msgs.srv import CheckArtefact
 
 from diffusion_mpc_ros.control.authority import VelocityAuthority
@@ -19,7 +18,6 @@ from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
-from diffusion_mpc_ros.core.types import Plan
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
 from diffusion_mpc_ros.go2.profile import RobotProfile
 from diffusion_mpc_ros.nodes import command_reporting
@@ -27,12 +25,11 @@ from diffusion_mpc_ros.nodes.checked_artefact import CheckedArtefact
 from diffusion_mpc_ros.nodes.command_services import Autostart, CommandServices
 from diffusion_mpc_ros.nodes.command_topics import CommandTopics
 from diffusion_mpc_ros.nodes.control_loop import ControlLoop
-from diffusion_mpc_ros.nodes.conversions.plans import read_plan
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
 from diffusion_mpc_ros.nodes.operator_inputs import OperatorInputs
 from diffusion_mpc_ros.nodes.operator_side import OperatorSide
 from diffusion_mpc_ros.nodes.operator_topics import OperatorTopics
-from diffusion_mpc_ros.nodes.qos import RELIABLE
+from diffusion_mpc_ros.nodes.plan_topic import PlanTopic
 from diffusion_mpc_ros.nodes.robot_domain import join, link_options, robot_profile
 from diffusion_mpc_ros.nodes.robot_link import RobotLink
 from diffusion_mpc_ros.nodes.runtime import run
@@ -69,9 +66,8 @@ class CommandPublisher(ManagedNode):
         self._link = RobotLink(self._domain, link_options(given, settings.watchdog_timeout, profile), self.fail)
         self._loop = ControlLoop(
             self._domain, self._link, settings, timing, self._topics.add, self.fail, operator, self._artefact.error,
-            margin_from_plans=any_margin,
+            margin_from_plans=any_margin, read_plans=PlanTopic(self.intake, self._artefact.check).read,
         )  # fmt: skip
-        self.intake.subscribe(PlanMessage, "plan", self._decode, self._loop.add, RELIABLE)
         CommandServices(self, self._loop, self._operator.asserting)
         self._side_services = SideServices(self, "checks")
         self._side_services.serve(CheckArtefact, f"{self.get_name()}/check_artefact", self._artefact.offer)
@@ -111,10 +107,6 @@ class CommandPublisher(ManagedNode):
             log.error(self._artefact.error)
         if given.realtime_priority and not self._realtime:
             log.info("no real-time scheduling (CAP_SYS_NICE, rtprio limit): other load delays commands")
-
-    def _decode(self, message: PlanMessage) -> Plan:
-        self._artefact.check(message)
-        return read_plan(message)
 
     def _mode(self) -> Mode | None:
         """Return the mode of the last command, None before the first."""

@@ -30,15 +30,22 @@ class CommandServices:
 
     def _handler(self, event: Event) -> Callable[[Trigger.Request, Trigger.Response], Trigger.Response]:
         def handle(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            standing = self._asserting() if event is Event.CLEAR_FAULT else []
-            if standing:
-                reason = f"clear_fault refused: the emergency stop is still asserted: {', '.join(standing)}"
-                response.success, response.message = False, reason
-            else:
-                response.success, response.message = self._loop.request(event)
+            if event is Event.CLEAR_FAULT:
+                return self._clear_fault(response)
+            response.success, response.message = self._loop.request(event)
             return response
 
         return handle
+
+    def _clear_fault(self, response: Trigger.Response) -> Trigger.Response:
+        """Let the loop decide, which first reads what has arrived; say in words who still asserts a stop."""
+        self._asserting()  # Releases what panels asserted that have left.
+        response.success, response.message = self._loop.request(Event.CLEAR_FAULT)
+        standing = [] if response.success else self._asserting()
+        if standing:
+            names = ", ".join(standing)
+            response.message = f"clear_fault refused: the emergency stop is still asserted: {names}"
+        return response
 
 
 class Autostart:

@@ -46,14 +46,16 @@ class ControlLoop:
         operator: OperatorSide | None = None,
         artefact_error: str = "",
         margin_from_plans: bool = False,
+        read_plans: Callable[[Callable[[Plan], object]], object] = lambda receive: None,
     ) -> None:
         self.operator = OperatorSide(OperatorInputs()) if operator is None else operator
         self.reports = StepReports(on_step)
         self._link, self._on_failure = link, on_failure
         self._lowstates = LowStateInput(domain, link.profile, self.operator.remote)
         self.turns = ControlTurns(
-            link, self._lowstates, self.operator, settings, timing, self.reports, artefact_error, margin_from_plans
-        )
+            link, self._lowstates, self.operator, settings, timing, self.reports, artefact_error, margin_from_plans,
+            read_plans,
+        )  # fmt: skip
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="control", daemon=True)
         self._thread.start()
@@ -118,9 +120,10 @@ class ControlLoop:
             self._damp_until_rest()
 
     def _wait(self) -> None:
-        """Keep stops, and drop requests: what is asked for now must not be carried out when commands begin."""
+        """Keep stops, drop requests and plans: what is asked for now must not be carried out when commands begin."""
         self.operator.holding(self._lowstates.newest(), walking=False)
         self.operator.refuse_all(f"waiting for {self.waiting_for}")
+        self.turns.read_plans(lambda plan: None)
 
     def _damp_until_rest(self) -> None:
         """Do what is left to do when the loop has failed: without the supervisor, at its rate, for a bounded time."""

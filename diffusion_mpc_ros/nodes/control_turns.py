@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 from diffusion_mpc_ros.control.ending import Ending
@@ -33,7 +34,7 @@ class ControlTurns:
     """The turns, and their period; :attr:`periodic` runs them in the thread that calls it.
 
     ``margin_from_plans``: each plan says its replan margin D, else it has to be that of ``timing``. ``artefact_error``:
-    why the planner's model artefact must not be used, "" when it may.
+    why the planner's model artefact must not be used, "" when it may. ``read_plans``: hands on the plans that have come.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class ControlTurns:
         reports: StepReports,
         artefact_error: str = "",
         margin_from_plans: bool = False,
+        read_plans: Callable[[Callable[[Plan], object]], object] = lambda receive: None,
     ) -> None:
         self.supervisor, self.rest, self.ending = Supervisor(settings), Rest(), Ending()
         self.link_status = LinkStatus()  # of the last turn
@@ -54,7 +56,7 @@ class ControlTurns:
         self.periodic = PeriodicLoop(CONTROL_DT, self._step, between=self._repeat, parts=parts)
         self._link, self._lowstates, self._operator, self._report = link, lowstates, operator, reports.add
         self._settings, self._artefact_error, self._stops = settings, artefact_error, operator.inputs.stops
-        self._buffer = ActionBuffer(timing)
+        self._buffer, self.read_plans = ActionBuffer(timing), read_plans
         self._replan_margin = None if margin_from_plans else timing.replan_margin
         self._now_tick, self._last_step = 0, math.nan
         self._aged = False  # the last command came too late for the state that it was decided on
@@ -66,13 +68,15 @@ class ControlTurns:
         self._buffer.add(plan)
 
     def _step(self, deadline: Deadline) -> None:
+        # Before the topics, so that what its sender said earlier is read: a stop released, then the fault cleared.
+        request = self._operator.request(LETS_DOWN if self.ending.begun else "")
         lowstate = self._lowstates.newest()
         holding = self._operator.holding(lowstate, self.supervisor.mode is Mode.WALKING)
         now = clock.now()
         tick = self._now_tick = self._tick(lowstate, now)
         self._lowstates.note_age_of(lowstate)
+        self.read_plans(self.add)
         row = self._buffer.row(tick)
-        request = self._operator.request(LETS_DOWN if self.ending.begun else "")
         event = request.event if request else None
         before = self.supervisor.mode
         output = self.supervisor.step(self._input(tick, now, lowstate, row, event, holding.alive))

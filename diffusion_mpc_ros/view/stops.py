@@ -10,8 +10,7 @@ class BrowserStops:
     """Says ``say(True)`` for a stop, ``say(False)`` when the last browser that asserts one has released it.
 
     One that leaves has released it, as a panel that leaves the ROS graph. ``delivered`` waits until what was said last
-    has arrived: a stop that is still under way must not be replaced by its release, and whoever clears the fault next
-    must not come before the release. Any thread may call.
+    has arrived: a stop that is still under way must not be replaced by its release. Any thread may call.
     """
 
     def __init__(self, say: Callable[[bool], object], delivered: Callable[[], object]) -> None:
@@ -26,7 +25,7 @@ class BrowserStops:
             self._say(True)
 
     def release(self, browser: int) -> None:
-        """Release that of ``browser``, if it asserts one; return when that is heard. The fault stays until cleared."""
+        """Release that of ``browser``, if it asserts one. The fault stays until cleared."""
         with self._lock:
             if browser not in self._asserting:
                 return
@@ -36,7 +35,6 @@ class BrowserStops:
             if self._asserting:
                 return
             self._say(False)
-        self._delivered()
 
     def others(self, browser: int) -> int:
         """How many other browsers assert one."""

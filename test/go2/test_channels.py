@@ -15,7 +15,7 @@ import pytest
 
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.types import JointCommand
-from diffusion_mpc_ros.go2 import channels, participants, sdk
+from diffusion_mpc_ros.go2 import channels, participants, publisher_labels, sdk
 from diffusion_mpc_ros.go2.domain import Go2Domain, open_domain
 
 WAIT = 20.0
@@ -185,8 +185,8 @@ def test_every_publisher_is_told_apart_by_its_label(domain):
 
 
 def test_a_label_is_looked_up_once(domain, monkeypatch):
-    looked_up, look_up = [], channels._label
-    monkeypatch.setattr(channels, "_label", lambda *arguments: looked_up.append(arguments) or look_up(*arguments))
+    looked_up, look_up = [], publisher_labels._label
+    monkeypatch.setattr(publisher_labels, "_label", lambda *arguments: looked_up.append(arguments) or look_up(*arguments))
     subscriber = channels.Subscriber(domain, channels.LOWCMD)
     first = channels.Publisher(domain, channels.LOWCMD, "first")
     try:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from lowstates import STANDING
 
 from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES
+from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.go2 import messages
 from diffusion_mpc_ros.go2.channels import LOWSTATE, Publisher, Subscriber
 from diffusion_mpc_ros.go2.domain import open_domain
@@ -68,12 +69,15 @@ def test_what_is_none_is_left_to_the_decoder(data):
     assert not pace.needs(sample(102))
 
 
-def test_a_rest_ends_before_what_is_needed():
-    pace = LowStatePace(20, 5)
-    pace.needs(sample(100))
-    assert pace.rest() == pytest.approx(0.0135)
-    pace.needs(sample(116))
-    assert pace.rest() == 0.0
+def test_a_rest_ends_before_the_next_tick():
+    """What is needed by the way, at 110 or from 115 on, is read then."""
+    for pace in (LowStatePace(10), LowStatePace(20, 5)):
+        pace.needs(sample(100))
+        assert pace.rest() == pytest.approx(0.0185)
+        pace.needs(sample(116))
+        assert pace.rest() == pytest.approx(0.0025)
+        pace.needs(sample(119))
+        assert pace.rest() == 0.0
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1), st.integers(1, 50), st.integers(0, 60))
@@ -81,7 +85,7 @@ def test_whatever_the_clock_says_a_rest_is_short_and_an_unbroken_second_is_read(
     pace = LowStatePace(period, lead)
     for tick in ticks:
         pace.needs(sample(tick))
-        assert 0.0 <= pace.rest() <= period * 1e-3
+        assert 0.0 <= pace.rest() <= CONTROL_DT
     start = min(ticks[-1], 2**32 - 1002)
     assert len(needed(pace, range(start, start + 1001))) >= 1000 // period
 

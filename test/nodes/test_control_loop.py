@@ -7,6 +7,7 @@ import math
 import queue
 import threading
 import time
+from collections import deque
 
 import numpy as np
 import pytest
@@ -54,6 +55,8 @@ class Controller:
         self.steps = queue.Queue()
         self.plans = threading.Event()
         self.broken_report = threading.Event()
+        # What the next reading of the operator's topics finds, and what comes right after it.
+        self.unread, self.after_reading = deque(), deque()
         self.link = RobotLink(
             domain,
             LinkOptions("lo", domain_id, SETTINGS.watchdog_timeout, profile=profile, **options),
@@ -65,6 +68,9 @@ class Controller:
         self.loop = ControlLoop(domain, self.link, SETTINGS, TIMING, self._on_step, self.failures.append, operator)
 
     def _read_operator(self, lowstate, walking) -> Holding:
+        for waiting in (self.unread, self.after_reading):
+            for action in [waiting.popleft() for _ in range(len(waiting))]:
+                action()
         if self.held is None:
             raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "a foreign name")
         return Holding("test", self.held, np.zeros(3))
@@ -502,3 +508,21 @@ def test_nothing_is_sent_to_a_robot_that_does_not_answer(domain, domain_id):
     robot.close()
     assert wire.received == 0
     wire.close()
+
+
+def test_a_request_is_decided_with_what_was_said_before_it(robot):
+    """A stop is released and the fault cleared, both just after the loop has read the topics for its turn."""
+    robot.stand()
+    inputs, requests = robot.loop.operator.inputs, []
+    inputs.stops.stop("panel", math.inf)
+    robot.until(lambda step: step.output.mode is Mode.FAULT)
+    accepted, message = robot.loop.request(Event.CLEAR_FAULT, WAIT)
+    assert not accepted and "emergency stop (panel)" in message
+
+    def release_and_clear():
+        robot.unread.append(lambda: inputs.stops.release("panel"))
+        requests.append(inputs.post(Event.CLEAR_FAULT))
+
+    robot.after_reading.append(release_and_clear)
+    robot.until(lambda step: requests and requests[0].done.is_set())
+    assert requests[0].accepted, requests[0].message
