@@ -15,6 +15,7 @@ from diffusion_mpc_ros.bags.manifest import Manifest
 from diffusion_mpc_ros.bags.reader import BagReader, Record
 from diffusion_mpc_ros.core.errors import BagError, DiffusionMpcError, JointOrderError, brief
 from diffusion_mpc_ros.core.go2 import joint_permutation
+from diffusion_mpc_ros.core.message_fields import read_reward_settings
 from diffusion_mpc_ros.core.types import RewardSettings
 
 # Without these nothing can be learnt or planned again from a bag.
@@ -273,7 +274,7 @@ DECODERS: dict[str, Callable[[Any], Any]] = {
     topics.ROBOT_STATE: decoding.robot_state_row,
     topics.JOINT_COMMAND: decoding.joint_command_row,
     topics.PLAN: decoding.recorded_plan,
-    topics.REWARD_WEIGHTS: decoding.reward_settings,
+    topics.REWARD_WEIGHTS: read_reward_settings,
     topics.E_STOP: lambda message: bool(message.data),
     topics.ODOM: _position,
     topics.DIAGNOSTICS: _statuses,

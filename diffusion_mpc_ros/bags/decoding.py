@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from diffusion_mpc_ros.core.errors import MessageError, PlanError, RewardError, brief
+from diffusion_mpc_ros.core.errors import MessageError, brief
 from diffusion_mpc_ros.core.go2 import MAX_READING, MAX_TICK, NUM_JOINTS
-from diffusion_mpc_ros.core.types import UNSAID, Plan, RewardSettings
+from diffusion_mpc_ros.core.message_fields import read_plan
+from diffusion_mpc_ros.core.types import Plan
 
 
 @dataclass(frozen=True)
@@ -116,46 +117,5 @@ class RecordedPlan:
 
 def recorded_plan(message: Any) -> RecordedPlan:
     """Return the plan that ``message`` is."""
-    try:
-        targets = np.asarray(message.joint_targets, dtype=np.float64)
-        names, values = list(message.fact_names), [float(value) for value in message.fact_values]
-        figures = [*message.velocity, message.reward, message.plan_time, *values]
-        horizon, margin = int(message.horizon), int(message.replan_margin)
-        start, revision = int(message.start_tick), int(message.reward_revision)
-        planner, artefact = str(message.planner), str(message.artefact)
-    except AttributeError as error:
-        raise PlanError(f"its definition lacks a field: {error}; bags of older versions do") from None
-    except (TypeError, ValueError, OverflowError) as error:
-        raise PlanError(f"a field is not of the type that it should be: {error}") from None
-    if targets.shape != (horizon * NUM_JOINTS,) or not np.isfinite(figures).all() or len(names) != len(values):
-        raise PlanError(
-            f"the plan for tick {start} has {targets.size} joint targets for {horizon} rows, {len(names)} names for "
-            f"{len(values)} facts, or numbers that are not finite"
-        )
-    plan = Plan(
-        start_tick=start,
-        joint_targets=targets.reshape(horizon, NUM_JOINTS),
-        command=np.asarray(message.velocity, dtype=np.float64),
-        reward=float(message.reward),
-        reward_revision=revision,
-        plan_time=float(message.plan_time),
-        planner=planner,
-        replan_margin=None if margin == UNSAID else margin,
-        facts=dict(zip(names, values)),
-    )
-    return RecordedPlan(plan, artefact)
-
-
-def reward_settings(message: Any) -> RewardSettings:
-    """Return the settings that ``message`` is."""
-    try:
-        names, weights = list(message.names), np.asarray(message.weights, dtype=np.float64)
-        parameters = {value.name: np.array(value.values, dtype=np.float64) for value in message.parameters}
-        revision, constraints = int(message.revision), tuple(message.constraints)
-    except AttributeError as error:
-        raise RewardError(f"its definition lacks a field: {error}") from None
-    except (TypeError, ValueError, OverflowError) as error:
-        raise RewardError(f"a field is not of the type that it should be: {error}") from None
-    if len(names) != len(weights) or not all(np.isfinite(values).all() for values in (weights, *parameters.values())):
-        raise RewardError(f"{len(names)} names, {len(weights)} weights; or numbers that are not finite")
-    return RewardSettings(revision, dict(zip(names, weights.tolist())), parameters, constraints)
+    plan = read_plan(message)
+    return RecordedPlan(plan, str(message.artefact))

@@ -39,7 +39,9 @@ class Planner(Protocol):
 
 @dataclass(frozen=True)
 class Replayed:
-    """A plan and how far the same one made again is: ``difference`` [rad], the largest of a joint target.
+    """A plan and how far the same one made again is: ``difference``, the largest of a joint target [rad].
+
+    Where plans have a feed-forward, the largest of its numbers [rad/s, N m] as well.
 
     ``time`` [s] after the bag's first message; ``obstacle``: why it was not made again, "" when it was; ``ramp``: its
     reward weights were on their way, and the nearest plan of those that any of them make was taken.
@@ -111,11 +113,11 @@ class _Replay:
         difference = np.inf
         for settings in rewards:
             self._planner.resume(plan.facts)
-            targets = self._planner.plan(replace(request, rewards=settings)).of(0).joint_targets
-            if targets.shape != plan.joint_targets.shape:
-                obstacle = f"it has {plan.horizon} rows, this planner's have {len(targets)}"
+            again = self._planner.plan(replace(request, rewards=settings)).of(0)
+            if again.horizon != plan.horizon:
+                obstacle = f"it has {plan.horizon} rows, this planner's have {again.horizon}"
                 return Replayed(plan.start_tick, time, obstacle=obstacle)
-            difference = min(difference, float(np.abs(targets - plan.joint_targets).max()))
+            difference = min(difference, _difference(again, plan))
             if difference == 0.0:
                 break
         return Replayed(plan.start_tick, time, difference, len(rewards) > 1)
@@ -145,3 +147,9 @@ class _Replay:
         newest = int(np.searchsorted(self._times, recorded.log_time, side="right")) - 1
         self._buffer.advance(max(int(self._ticks[max(newest, 0)]), recorded.plan.start_tick))
         self._buffer.add(recorded.plan)
+
+
+def _difference(one: Plan, other: Plan) -> float:
+    """Return the largest difference of two plans of the same rows; a feed-forward that is missing is zero."""
+    pairs = zip((one.joint_targets, *one.feed_forward), (other.joint_targets, *other.feed_forward))
+    return max(float(np.abs((0.0 if a is None else a) - (0.0 if b is None else b)).max()) for a, b in pairs)

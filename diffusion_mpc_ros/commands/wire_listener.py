@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import json
-import subprocess
 import sys
 import tempfile
 from array import array
@@ -19,7 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
-from diffusion_mpc_ros.core.errors import DiffusionMpcError, InterfaceError
+from diffusion_mpc_ros.commands.answering_child import AnsweringChild
+from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
 from diffusion_mpc_ros.go2 import wire
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, StampedSample, Tap
@@ -35,39 +35,24 @@ SWITCH_INTERVAL = 0.2e-3
 STOP_TIMEOUT = 30.0
 
 
-class ListenerError(DiffusionMpcError):
-    """The listener's process has ended by itself."""
-
-
 class WireListener:
     """``python -m diffusion_mpc_ros.commands.wire_listener`` while a ``with`` statement lasts.
 
-    ``realtime``: whether real-time scheduling was granted. Raises :class:`ListenerError` with its last words when it
+    ``realtime``: whether real-time scheduling was granted. Raises :class:`ChildError` with its last words when it
     cannot join the domain.
     """
 
     def __init__(self, network_interface: str, domain_id: int) -> None:
         self._stack = ExitStack()
         folder = Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="diffusion-mpc-wire-")))
-        self._file, self._log = folder / "wire.npz", folder / "errors.log"
-        with self._log.open("wb") as errors:
-            self._process = subprocess.Popen(
-                [
-                    sys.executable, "-m", "diffusion_mpc_ros.commands.wire_listener",
-                    network_interface, str(domain_id), str(self._file),
-                ],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                start_new_session=True,
-            )  # fmt: skip
-        self._stack.callback(self._end)
-        try:
-            self.realtime = bool(self._first_answer()["realtime"])
-        except BaseException:
-            self._stack.close()
-            raise
+        self._file = folder / "wire.npz"
+        arguments = [network_interface, str(domain_id), str(self._file)]
+        with self._stack:
+            self._child = self._stack.enter_context(
+                AnsweringChild("listener", __name__, arguments, folder / "errors.log", STOP_TIMEOUT)
+            )
+            self._stack = self._stack.pop_all()
+        self.realtime = bool(self._child.first["realtime"])
 
     def __enter__(self) -> WireListener:
         return self
@@ -76,31 +61,10 @@ class WireListener:
         self._stack.close()
 
     def stop(self) -> WireRecord:
-        """Listen no more; what was on the wire. Raises :class:`ListenerError`."""
-        self._end()
-        if self._process.returncode != 0:
-            raise ListenerError(f"the listener has ended with status {self._process.returncode}: {self._last_words()}")
+        """Listen no more; what was on the wire. Raises :class:`ChildError`."""
+        self._child.finish()
         with np.load(self._file) as arrays:
             return WireRecord(**arrays)
-
-    def _first_answer(self) -> dict[str, bool]:
-        line = self._process.stdout.readline()
-        if not line:
-            raise ListenerError(f"the listener could not begin: {self._last_words()}")
-        return json.loads(line)
-
-    def _end(self) -> None:
-        """May be called twice."""
-        self._process.stdin.close()
-        try:
-            self._process.wait(STOP_TIMEOUT)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
-
-    def _last_words(self) -> str:
-        return self._log.read_text(errors="replace")[-500:].strip()
 
 
 class _Recorder:

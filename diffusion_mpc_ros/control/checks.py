@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NewType
+from typing import NewType
 
 import numpy as np
 
@@ -28,6 +28,17 @@ TrustedLowState = NewType("TrustedLowState", LowState)
 # No Go2 joint or encoder can report more than this; such a LowState is garbage, not motion.
 _PLAUSIBLE_POS, _PLAUSIBLE_VEL = 10.0, 200.0
 _QUATERNION_ERROR = 0.05
+# Fields of LowState: what they are, and their shapes.
+_MEASURED: dict[str, tuple[str, tuple[int, ...]]] = {
+    "base_quat_wxyz": ("base orientation", (4,)),
+    "base_ang_vel": ("base angular velocity", (3,)),
+    "base_lin_acc": ("base acceleration", (3,)),
+    "joint_pos": ("joint position", (NUM_JOINTS,)),
+    "joint_vel": ("joint velocity", (NUM_JOINTS,)),
+    "joint_torque": ("joint torque", (NUM_JOINTS,)),
+    "motor_temperature": ("motor temperature", (NUM_JOINTS,)),
+}
+_SHAPES = [shape for _, shape in _MEASURED.values()]
 
 
 @dataclass(frozen=True)
@@ -54,22 +65,12 @@ def trust(lowstate: LowState | None, age: float, age_max: float) -> TrustedLowSt
     # Slightly negative when a message arrives after the clock was read; the negation also catches NaN.
     if not abs(age) <= age_max:
         return Violation("LowState age [s]", age, age_max, at_once=True)
-    fields: dict[str, tuple[Any, tuple[int, ...]]] = {
-        "base orientation": (lowstate.base_quat_wxyz, (4,)),
-        "base angular velocity": (lowstate.base_ang_vel, (3,)),
-        "base acceleration": (lowstate.base_lin_acc, (3,)),
-        "joint position": (lowstate.joint_pos, (NUM_JOINTS,)),
-        "joint velocity": (lowstate.joint_vel, (NUM_JOINTS,)),
-        "joint torque": (lowstate.joint_torque, (NUM_JOINTS,)),
-        "motor temperature": (lowstate.motor_temperature, (NUM_JOINTS,)),
-    }
-    if lowstate.battery_soc is not None:
-        fields["battery"] = (lowstate.battery_soc, ())
-    for name, (values, shape) in fields.items():
-        if np.shape(values) != shape:
-            return Violation(f"{name} of another shape, number of values", np.size(values), math.prod(shape), True)
-        if not np.isfinite(values).all():
-            return Violation(f"{name} numbers that are not finite", float(np.sum(~np.isfinite(values))), 0.0, True)
+    measured = [getattr(lowstate, name) for name in _MEASURED]
+    # All at once, in a third of the time; where that does not do, one by one, for the words.
+    if [np.shape(values) for values in measured] != _SHAPES or not np.isfinite(np.concatenate(measured)).all():
+        return _unusable(measured)
+    if lowstate.battery_soc is not None and not math.isfinite(lowstate.battery_soc):
+        return Violation("battery numbers that are not finite", 1.0, 0.0, at_once=True)
     bounded = {
         "error of the quaternion's norm": (abs(np.hypot.reduce(lowstate.base_quat_wxyz) - 1.0), _QUATERNION_ERROR),
         "implausible joint position [rad]": (np.abs(lowstate.joint_pos).max(), _PLAUSIBLE_POS),
@@ -79,6 +80,16 @@ def trust(lowstate: LowState | None, age: float, age_max: float) -> TrustedLowSt
         if value > bound:
             return Violation(name, float(value), bound, at_once=True)
     return TrustedLowState(lowstate)
+
+
+def _unusable(measured: list[np.ndarray]) -> Violation:
+    """Return what is wrong with the first of ``measured`` that is of another shape or not finite."""
+    for (name, shape), values in zip(_MEASURED.values(), measured):
+        if np.shape(values) != shape:
+            return Violation(f"{name} of another shape, number of values", np.size(values), math.prod(shape), True)
+        if not np.isfinite(values).all():
+            break
+    return Violation(f"{name} numbers that are not finite", float(np.sum(~np.isfinite(values))), 0.0, True)
 
 
 def stop_violation(e_stop: str) -> Violation | None:

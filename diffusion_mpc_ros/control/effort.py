@@ -13,7 +13,7 @@ from diffusion_mpc_ros.core.types import JointCommand
 class Effort:
     """Running means over about ``blocked_time``: each joint's torque as a share of its motor's limit, and its speed.
 
-    The torque is that of the PD law, the following error times the stiffness: what a blocked joint asks of its motor. A
+    The torque is that of the PD law with its feed-forward: what a blocked joint asks of its motor. A
     joint is blocked that pushes harder than ``blocked_torque`` and moves more slowly than ``blocked_speed``.
     """
 
@@ -29,8 +29,9 @@ class Effort:
 
     def update(self, command: JointCommand, lowstate: TrustedLowState) -> None:
         """Take one tick's ``command`` and the LowState that it was decided with."""
-        torque = command.kp * (command.joint_pos - lowstate.joint_pos) - command.kd * lowstate.joint_vel
-        share = np.minimum(np.abs(torque + command.torque) / JOINT_TORQUE_MAX, 1.0)
+        torque = command.kp * (command.joint_pos - lowstate.joint_pos)
+        torque += command.kd * (command.joint_vel - lowstate.joint_vel) + command.torque
+        share = np.minimum(np.abs(torque) / JOINT_TORQUE_MAX, 1.0)
         self._share += self._gain * (share - self._share)
         self._speed += self._gain * (np.abs(lowstate.joint_vel) - self._speed)
 

@@ -1,4 +1,4 @@
-"""What leaves for the motors is finite and inside position, rate and torque limits by construction."""
+"""What leaves for the motors is finite and inside position, velocity, rate and torque limits by construction."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffusion_mpc_ros.control.feed_forward import NONE, FeedForward
 from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.core.go2 import (
     CONTROL_DT,
     JOINT_POS_MAX,
     JOINT_POS_MIN,
     JOINT_TORQUE_MAX,
-    NUM_JOINTS,
     clip_joint_targets,
 )
 from diffusion_mpc_ros.core.types import JointCommand
@@ -23,10 +23,14 @@ _MIN_KP = 1e-3
 
 @dataclass(frozen=True)
 class ClampedCommand:
-    """A position command within all limits; ``clamped (12,)`` bool: the joints whose target or gains were changed."""
+    """A command within all limits, and its feed-forward.
+
+    ``clamped (12,)`` bool: the joints whose target, feed-forward or gains were changed.
+    """
 
     command: JointCommand
     clamped: np.ndarray
+    feed_forward: FeedForward
 
 
 def limit_command(
@@ -38,27 +42,35 @@ def limit_command(
     joint_pos: np.ndarray,
     joint_vel: np.ndarray,
     settings: SafetySettings,
+    feed_forward: FeedForward = NONE,
+    previous_feed_forward: FeedForward = NONE,
 ) -> ClampedCommand:
-    """Position command towards ``joint_targets (12,)`` [rad] at gains ``kp`` [N m/rad], ``kd`` [N m s/rad].
+    """Command towards ``joint_targets (12,)`` [rad] at gains ``kp`` [N m/rad], ``kd`` [N m s/rad].
 
-    Inputs must be finite. Targets end inside the position limits and within the rate limit of ``previous_targets``
-    [rad]; inside that window they are moved so that the predicted torque ``kp (target - joint_pos) - kd joint_vel``
-    (``[rad]``, ``[rad/s]``) respects the motors' limit. Where the window leaves no such target, the joint's gains are
-    scaled down instead.
+    Inputs must be finite. The feed-forward ``dq*``, ``tau*`` is limited first, by itself and in its rate. Targets
+    ``q*`` end inside the position limits and within the rate limit of ``previous_targets`` [rad]; inside that window
+    they are moved so that the predicted torque ``kp (q* - joint_pos) + kd (dq* - joint_vel) + tau*`` respects the
+    motors' limit. Where the window leaves no such target, the joint's gains and ``tau*`` are scaled down instead.
     """
+    wanted, feed_forward = feed_forward, feed_forward.limited(previous_feed_forward, settings)
     step = settings.joint_target_rate_max * CONTROL_DT
     previous = clip_joint_targets(previous_targets)
     lower = np.maximum(JOINT_POS_MIN, previous - step)
     upper = np.minimum(JOINT_POS_MAX, previous + step)
     torque_max = settings.torque_factor * JOINT_TORQUE_MAX
     stiffness = max(kp, _MIN_KP)
-    reach = joint_pos + kd * joint_vel / stiffness
+    # Of the predicted torque, what the target cannot change.
+    given = kd * (feed_forward.joint_vel - joint_vel) + feed_forward.joint_torque
+    reach = joint_pos - given / stiffness
     targets = np.clip(joint_targets, reach - torque_max / stiffness, reach + torque_max / stiffness)
     targets = np.clip(targets, lower, upper)
-    torque = np.abs(kp * (targets - joint_pos) - kd * joint_vel)
+    torque = np.abs(kp * (targets - joint_pos) + given)
     scale = np.minimum(1.0, torque_max / np.maximum(torque, torque_max))
-    zeros = np.zeros(NUM_JOINTS)
-    return ClampedCommand(
-        JointCommand(joint_pos=targets, joint_vel=zeros, kp=kp * scale, kd=kd * scale, torque=zeros),
-        (targets != joint_targets) | (scale < 1.0),
-    )
+    clamped = (targets != joint_targets) | (scale < 1.0)
+    if feed_forward is not NONE:
+        feed_forward = FeedForward(feed_forward.joint_vel, feed_forward.joint_torque * scale)
+    if wanted is not feed_forward:
+        clamped |= feed_forward.joint_vel != wanted.joint_vel
+        clamped |= feed_forward.joint_torque != wanted.joint_torque
+    command = JointCommand(targets, feed_forward.joint_vel, kp * scale, kd * scale, feed_forward.joint_torque)
+    return ClampedCommand(command, clamped, feed_forward)

@@ -32,6 +32,8 @@ class SafetySettings(Settings):
     plan_position_margin: float = _threshold("rad", 0.0, 2.0)
     torque_factor: float = _threshold("-", 0.2, 1.0)
     joint_target_rate_max: float = _threshold("rad/s", 1.0, 100.0)
+    feed_forward_velocity_rate_max: float = _threshold("rad/s^2", 0.0, 2000.0)
+    feed_forward_torque_rate_max: float = _threshold("N m/s", 0.0, 2000.0)
     motor_temperature_max: float = _threshold("degC", 40.0, 110.0)
     battery_min: float = _threshold("%", 0.0, 90.0)
     wear_time: float = _threshold("s", 0.1, 30.0)

@@ -12,6 +12,7 @@ import numpy as np
 from diffusion_mpc_ros.control import arming, checks
 from diffusion_mpc_ros.control.checks import TrustedLowState, Violation
 from diffusion_mpc_ros.control.effort import Effort
+from diffusion_mpc_ros.control.feed_forward import NONE, FeedForward
 from diffusion_mpc_ros.control.limits import limit_command
 from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.modes import REQUESTS, Event, Mode, next_mode
@@ -37,6 +38,7 @@ class SupervisorInput:
     clock_jump: float = 0.0  # [s], by how much the robot's clock has jumped against the local one
     since_last_step: float = CONTROL_DT  # [s], between the beginnings of the last step and this one
     watchdog_took_over: bool = False  # the watchdog has sent damping since the last step
+    feed_forward: FeedForward = NONE  # of the row that the joint targets are
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Supervisor:
         self._effort = Effort(settings)
         self._kp, self._kd = 0.0, go2.DAMPING_KD
         self._targets: np.ndarray | None = None  # (12,) [rad], last position target sent; None while damping
+        self._feed_forward = NONE  # sent last
 
     @property
     def mode(self) -> Mode:
@@ -196,7 +199,7 @@ class Supervisor:
             jump = checks.clock_violation(inputs.clock_jump)
             obstacles = arming.obstacles(inputs.lowstate, inputs.lowstate_age, inputs.link, self._settings)
             return obstacles if jump is None else [str(jump), *obstacles]
-        if inputs.request is Event.WALK and self._usable_row(inputs.joint_targets) is None:
+        if inputs.request is Event.WALK and self._usable_row(inputs) is None:
             return ["no plan has a row for this tick: is the planner running and ready?"]
         return [] if violation is None else [str(violation)]
 
@@ -237,8 +240,9 @@ class Supervisor:
     def _move(
         self, inputs: SupervisorInput, state: TrustedLowState, motion: PoseMotion, message: str
     ) -> SupervisorOutput:
-        row = self._followed_row(inputs.joint_targets)
+        row = self._followed_row(inputs)
         targets = self._next_targets(row, state, motion)
+        feed_forward = NONE if row is None else inputs.feed_forward.scaled(self._entry_share)
         self._ramp_gains()
         limited = limit_command(
             targets,
@@ -248,17 +252,20 @@ class Supervisor:
             joint_pos=state.joint_pos,
             joint_vel=state.joint_vel,
             settings=self._settings,
+            feed_forward=feed_forward,
+            previous_feed_forward=self._feed_forward,
         )
         self._targets = limited.command.joint_pos
+        self._feed_forward = limited.feed_forward
         self._effort.update(limited.command, state)
         clamped = int(limited.clamped.sum())
         return SupervisorOutput(self._mode, limited.command, None, message, row is not None, clamped)
 
-    def _followed_row(self, joint_targets: np.ndarray | None) -> np.ndarray | None:
+    def _followed_row(self, inputs: SupervisorInput) -> np.ndarray | None:
         """Return the plan's row for this tick, None unless the robot walks, has a usable one and somebody holds it."""
         if self._mode is not Mode.WALKING:
             return None
-        row = self._usable_row(joint_targets)
+        row = self._usable_row(inputs)
         self._ticks_without_plan = self._ticks_without_plan + 1 if row is None else 0
         return row if self._unheld_time < self._settings.unheld_time else None
 
@@ -277,15 +284,21 @@ class Supervisor:
             self._entry_time = max(self._entry_time - CONTROL_DT, 0.0)
             return scripted
         self._entry_time = min(self._entry_time + CONTROL_DT, self._settings.entry_time)
-        # A tick that is due is not missed by a rounding error.
-        share = (self._entry_time + 1e-9) / self._settings.entry_time
+        share = self._entry_share
         return row if share >= 1.0 else scripted + share * (row - scripted)
 
+    @property
+    def _entry_share(self) -> float:
+        """How much of a plan's rows is followed, in 0 .. 1."""
+        # A tick that is due is not missed by a rounding error.
+        return min((self._entry_time + 1e-9) / self._settings.entry_time, 1.0)
+
     @staticmethod
-    def _usable_row(joint_targets: np.ndarray | None) -> np.ndarray | None:
-        if joint_targets is None or np.shape(joint_targets) != (NUM_JOINTS,) or not np.isfinite(joint_targets).all():
+    def _usable_row(inputs: SupervisorInput) -> np.ndarray | None:
+        row = inputs.joint_targets
+        if row is None or np.shape(row) != (NUM_JOINTS,) or not np.isfinite(row).all():
             return None
-        return joint_targets
+        return row if inputs.feed_forward is NONE or inputs.feed_forward.usable else None
 
     def _ramp_gains(self) -> None:
         walking = self._mode is Mode.WALKING
@@ -296,6 +309,6 @@ class Supervisor:
 
     def _damp(self, message: str) -> SupervisorOutput:
         """Zero stiffness: dissipates whatever is measured, so it needs neither LowState nor torque clamp."""
-        self._kp, self._kd, self._targets = 0.0, go2.DAMPING_KD, None
+        self._kp, self._kd, self._targets, self._feed_forward = 0.0, go2.DAMPING_KD, None, NONE
         self._effort.reset()
         return SupervisorOutput(self._mode, JointCommand.damping(go2.DAMPING_KD), self._fault, message, False, 0)

@@ -18,8 +18,13 @@ def rotate_inverse(quat_wxyz: np.ndarray, vector_w: np.ndarray) -> np.ndarray:
 
 def projected_gravity(quat_wxyz: np.ndarray) -> np.ndarray:
     """Return unit gravity direction in the base frame, ``(..., 4) -> (..., 3)``; ``(0, 0, -1)`` when level."""
-    w, x, y, z = np.moveaxis(np.asarray(quat_wxyz), -1, 0)
-    return np.stack([-2.0 * (x * z - w * y), -2.0 * (y * z + w * x), -(1.0 - 2.0 * (x * x + y * y))], axis=-1)
+    quat = np.asarray(quat_wxyz)
+    w, x, y, z = (quat[..., index] for index in range(4))
+    gravity = np.empty((*quat.shape[:-1], 3))
+    gravity[..., 0] = -2.0 * (x * z - w * y)
+    gravity[..., 1] = -2.0 * (y * z + w * x)
+    gravity[..., 2] = -(1.0 - 2.0 * (x * x + y * y))
+    return gravity
 
 
 def tilt(projected_gravity_b: np.ndarray) -> np.ndarray:

@@ -229,7 +229,9 @@ class Plan:
     """Joint targets for ticks ``start_tick .. start_tick + H - 1``.
 
     ``joint_targets (H, B, 12)`` [rad] for the B robots of a request; of one robot alone (:meth:`of`) the axis of B is
-    missing here and below. ``facts``: numbers that its planner tells of it, by name, such as ``denoising_steps``.
+    missing here and below. ``joint_vel`` [rad/s] and ``joint_torque`` [N m] of the same shape are the feed-forward
+    ``dq*`` and ``tau*`` of the PD law ``tau = kp (q* - q) + kd (dq* - dq) + tau*``; None is zero. ``facts``: numbers
+    that its planner tells of it, by name, such as ``denoising_steps``.
     ``planner`` and ``replan_margin`` (D, in ticks): who made it and for which timing; "" and None are not known.
     """
 
@@ -244,15 +246,25 @@ class Plan:
     replan_margin: int | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     candidates: Candidates | None = None  # None: its planner compares none, or does not tell
+    joint_vel: np.ndarray | None = None
+    joint_torque: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         targets = self.joint_targets
         if targets.ndim < 2 or targets.shape[0] < 1 or targets.shape[-1] != NUM_JOINTS:
             raise PlanError(f"joint targets must be (H, ..., {NUM_JOINTS}), got {targets.shape}")
-        if not np.isfinite(targets).all():
+        for name, values in (("joint_vel", self.joint_vel), ("joint_torque", self.joint_torque)):
+            if values is not None and values.shape != targets.shape:
+                raise PlanError(f"{name} must have the shape {targets.shape} of the joint targets, got {values.shape}")
+        if not all(values is None or np.isfinite(values).all() for values in (targets, *self.feed_forward)):
             raise PlanError(f"the plan for tick {self.start_tick} holds numbers that are not finite")
         if self.start_tick < 0:
             raise PlanError(f"a plan starts at a tick >= 0, got {self.start_tick}")
+
+    @property
+    def feed_forward(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Joint velocities and torques."""
+        return self.joint_vel, self.joint_torque
 
     @property
     def horizon(self) -> int:
@@ -264,6 +276,8 @@ class Plan:
         return replace(
             self,
             joint_targets=self.joint_targets[:, robot],
+            joint_vel=None if self.joint_vel is None else self.joint_vel[:, robot],
+            joint_torque=None if self.joint_torque is None else self.joint_torque[:, robot],
             trajectory=None if self.trajectory is None else self.trajectory[robot],
             command=None if self.command is None else self.command[robot],
             candidates=None if self.candidates is None else self.candidates.of(robot),

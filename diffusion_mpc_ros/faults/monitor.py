@@ -16,13 +16,13 @@ from diffusion_mpc_msgs.msg import JointCommand
 from diffusion_mpc_msgs.msg import Plan as PlanMessage
 
 from diffusion_mpc_ros.control.modes import Mode
+from diffusion_mpc_ros.core.message_fields import read_plan
 from diffusion_mpc_ros.core.types import Plan
 from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber
 from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.nodes.conversions.fields import stamp_ns
 from diffusion_mpc_ros.nodes.conversions.joint_commands import MODES, read_joint_command
-from diffusion_mpc_ros.nodes.conversions.plans import read_plan
 from diffusion_mpc_ros.nodes.operator import Operator
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.recording_operator import truth_sample

@@ -1,8 +1,8 @@
 """Which LowStates a node reads: not all 500 a second, each of which costs a wake-up, a decoding and a check.
 
 A node that works in control ticks needs those around the beginning of a tick. In between its thread rests; what comes
-meanwhile is looked at when it is back, and decoded where that is needed. Told from the robot's own clock in the sample, which is foreign: whatever it says,
-a rest is short, and a clock that jumps makes a sample needed.
+meanwhile is looked at when it is back, and decoded where that is needed. Told from the robot's own clock in the sample,
+which is foreign: whatever it says, a rest is short, and a clock that jumps makes a sample needed.
 """
 
 from __future__ import annotations

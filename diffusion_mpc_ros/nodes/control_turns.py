@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from diffusion_mpc_ros.control.ending import Ending
+from diffusion_mpc_ros.control.feed_forward import NONE, FeedForward
 from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.modes import Event, Mode, next_mode
 from diffusion_mpc_ros.control.plans import check_plan
@@ -34,7 +35,7 @@ class ControlTurns:
     """The turns, and their period; :attr:`periodic` runs them in the thread that calls it.
 
     ``margin_from_plans``: each plan says its replan margin D, else it has to be that of ``timing``. ``artefact_error``:
-    why the planner's model artefact must not be used, "" when it may. ``read_plans``: hands on the plans that have come.
+    why the planner's artefact must not be used, "" when it may. ``read_plans``: hands on the plans that have come.
     """
 
     def __init__(
@@ -50,17 +51,15 @@ class ControlTurns:
         read_plans: Callable[[Callable[[Plan], object]], object] = lambda receive: None,
     ) -> None:
         self.supervisor, self.rest, self.ending = Supervisor(settings), Rest(), Ending()
-        self.link_status = LinkStatus()  # of the last turn
-        self.ended = False  # the orderly end is over
-        parts = link.profile.commands_per_tick
-        self.periodic = PeriodicLoop(CONTROL_DT, self._step, between=self._repeat, parts=parts)
+        self.link_status, self.ended = LinkStatus(), False  # of the last turn; the orderly end is over
+        self.periodic = PeriodicLoop(CONTROL_DT, self._step, between=self._repeat, parts=link.profile.commands_per_tick)
         self._link, self._lowstates, self._operator, self._report = link, lowstates, operator, reports.add
         self._settings, self._artefact_error, self._stops = settings, artefact_error, operator.inputs.stops
         self._buffer, self.read_plans = ActionBuffer(timing), read_plans
         self._replan_margin = None if margin_from_plans else timing.replan_margin
         self._now_tick, self._last_step = 0, math.nan
-        self._aged = False  # the last command came too late for the state that it was decided on
-        self._damped = True  # the last turn's command was damping
+        # Of the last turn: its command was damping; it came too late for the state that it was decided on.
+        self._damped, self._aged = True, False
 
     def add(self, plan: Plan) -> None:
         """Take a plan, from any thread; raises PlanError when it cannot be executed."""
@@ -82,8 +81,8 @@ class ControlTurns:
         output = self.supervisor.step(self._input(tick, now, lowstate, row, event, holding.alive))
         self._last_step, self._aged = now, False
         damped = self._damped = output.mode in PASSIVE
-        armed = not (damped and self.rest.reached)
-        if not self._link.send(output.command, armed, lambda: damped or self._in_time(now)):
+        at_rest = damped and self.rest.reached
+        if not self._link.send(output.command, not at_rest, lambda: damped or self._in_time(now)):
             self._remember_not_sent()
             output = replace(output, command=JointCommand.damping(DAMPING_KD), following_plan=False)
         self.rest.update(damped, lowstate if self._fresh(clock.now()) else None)
@@ -113,6 +112,7 @@ class ControlTurns:
             lowstate=lowstate,
             lowstate_age=math.inf if self._aged else self._lowstates.age(now),
             joint_targets=row.joint_targets if row else None,
+            feed_forward=FeedForward.of(*row.feed_forward) if row else NONE,
             request=self.ending.request(self.supervisor.mode, now) or asked,
             e_stop=self._stops.take(now),
             link=self.link_status,

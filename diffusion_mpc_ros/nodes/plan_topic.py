@@ -7,8 +7,8 @@ from collections.abc import Callable
 from diffusion_mpc_msgs.msg import Plan as PlanMessage
 
 from diffusion_mpc_ros.core.errors import PlanError
+from diffusion_mpc_ros.core.message_fields import read_plan
 from diffusion_mpc_ros.core.types import Plan
-from diffusion_mpc_ros.nodes.conversions.plans import read_plan
 from diffusion_mpc_ros.nodes.direct_subscription import DirectSubscription
 from diffusion_mpc_ros.nodes.intake import Intake
 from diffusion_mpc_ros.nodes.qos import RELIABLE

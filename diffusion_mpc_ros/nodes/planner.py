@@ -20,10 +20,10 @@ from diffusion_mpc_ros.control.command_ramp import CommandRamp
 from diffusion_mpc_ros.control.heard_command import HeardCommand
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import RewardError
+from diffusion_mpc_ros.core.message_fields import read_reward_settings
 from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState
 from diffusion_mpc_ros.nodes.artefact_loading import ArtefactLoading
 from diffusion_mpc_ros.nodes.conversions.joint_commands import read_joint_command
-from diffusion_mpc_ros.nodes.conversions.rewards import read_reward_settings
 from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
 from diffusion_mpc_ros.nodes.parameters import frame_prefix

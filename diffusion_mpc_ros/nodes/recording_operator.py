@@ -11,13 +11,13 @@ from diffusion_mpc_msgs import msg as messages
 from diffusion_mpc_msgs.msg import JointCommand
 
 from diffusion_mpc_ros.core import rotations
+from diffusion_mpc_ros.core.message_fields import read_plan
 from diffusion_mpc_ros.core.types import Plan, RobotState
 from diffusion_mpc_ros.go2.channels import SPORTMODESTATE, Subscriber
 from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.messages import SportModeState
 from diffusion_mpc_ros.nodes.conversions.fields import stamp_ns
 from diffusion_mpc_ros.nodes.conversions.joint_commands import read_joint_command
-from diffusion_mpc_ros.nodes.conversions.plans import read_plan
 from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.operator import Operator
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM

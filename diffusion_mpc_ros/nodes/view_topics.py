@@ -13,11 +13,10 @@ from rclpy.qos import QoSProfile
 
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import MessageError, PlanError, RewardError
+from diffusion_mpc_ros.core.message_fields import read_plan, read_reward_settings
 from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.nodes.conversions.candidates import read_candidates
 from diffusion_mpc_ros.nodes.conversions.joint_commands import MODES, read_joint_command
-from diffusion_mpc_ros.nodes.conversions.plans import read_plan
-from diffusion_mpc_ros.nodes.conversions.rewards import read_reward_settings
 from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.direct_subscription import DirectSubscription, publishers
 from diffusion_mpc_ros.nodes.intake import Intake

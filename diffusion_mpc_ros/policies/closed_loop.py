@@ -12,7 +12,7 @@ from tqdm import tqdm
 from diffusion_mpc_ros.control.motions import PoseMotion
 from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core import go2
-from diffusion_mpc_ros.core.errors import TimingError
+from diffusion_mpc_ros.core.errors import PlanError, TimingError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState
 from diffusion_mpc_ros.planners.base import Planner
@@ -50,6 +50,7 @@ class AsynchronousController:
     one at a time: meanwhile the newest request waits, with the state of its own tick (realtime/planning_loop.py). What
     is executed is the row that the :class:`PlanSession` picks among the plans known so far; without one the robot
     settles into the default pose, as ``command_publisher`` lets it. Latency 0: a plan is known at its own tick.
+    A batch follows joint targets alone: a plan with a feed-forward raises PlanError.
     """
 
     def __init__(
@@ -91,8 +92,13 @@ class AsynchronousController:
 
     def _finish(self, tick: int) -> None:
         if self._running is not None and tick >= self._running[0]:
-            self._session.add(self._running[1])
-            self._running = None
+            plan, self._running = self._running[1], None
+            if any(values is not None for values in plan.feed_forward):
+                raise PlanError(
+                    f"plans of {plan.planner!r} have a feed-forward: command_publisher follows it, a batch of robots "
+                    "follows joint targets alone; evaluate it in `diffusion-mpc run`"
+                )
+            self._session.add(plan)
 
     def _settle(self, robots: int) -> np.ndarray:
         if self._settling is None:

@@ -19,6 +19,14 @@ class ExecutedRow:
     plan: Plan
     index: int
 
+    @property
+    def feed_forward(self) -> tuple[np.ndarray | None, np.ndarray | None]:
+        """Joint velocities and torques of the row, as those of :class:`Plan`."""
+        joint_vel, joint_torque = (
+            values if values is None else values[self.index] for values in self.plan.feed_forward
+        )
+        return joint_vel, joint_torque
+
 
 class ActionBuffer:
     """A bounded queue of plans and the rule that picks the executed row.

@@ -117,7 +117,7 @@ class BatchState:
         return BatchState(**{each.name: change(getattr(self, each.name)) for each in fields(self)})
 
     def robot_state(self, tick: int, previous_action: np.ndarray) -> RobotState:
-        """The same as a controller of the B robots knows it at ``tick``, after joint targets ``(B, 12)`` [rad]."""
+        """The same as a controller knows it at ``tick``, after joint targets ``(..., 12)`` [rad]."""
         return RobotState(
             tick=tick,
             base_ang_vel=self.base_ang_vel_b,

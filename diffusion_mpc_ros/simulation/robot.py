@@ -15,7 +15,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError, JointOrderError
 from diffusion_mpc_ros.core.gamepad import REMOTE_BYTES
 from diffusion_mpc_ros.core.types import JointCommand, LowState, RobotState
 from diffusion_mpc_ros.simulation import motors
-from diffusion_mpc_ros.simulation.batch_state import hip_ground
+from diffusion_mpc_ros.simulation.batch_state import BatchState, hip_ground
 from diffusion_mpc_ros.simulation.model import ModelIndices, ModelOptions, build_spec
 from diffusion_mpc_ros.simulation.scenery import add_scenery
 from diffusion_mpc_ros.simulation.state import HISTORY, MAX_LATENCY, State
@@ -189,19 +189,18 @@ class Go2Simulation:
 
     def robot_state(self, tick: int, previous_action: np.ndarray) -> RobotState:
         """The robot's exact state for a controller in lock-step, after the joint targets ``(12,)`` [rad]."""
-        lowstate, truth = self.lowstate(self.time), self.truth()
-        return RobotState(
-            tick=tick,
-            base_ang_vel=lowstate.base_ang_vel,
-            base_quat_wxyz=lowstate.base_quat_wxyz,
-            joint_pos=lowstate.joint_pos,
-            joint_vel=lowstate.joint_vel,
-            joint_torque=lowstate.joint_torque,
-            previous_action=previous_action,
-            foot_contact=lowstate.foot_force > go2.FOOT_FORCE_CONTACT,
-            base_lin_vel=truth.lin_vel_b,
-            base_height=truth.height,
-        )
+        data, indices = self.data, self._indices
+        sensors = data.sensordata
+        torque, joint_vel = data.actuator_force[self._actuators], data.qvel[indices.qvel]
+        measured = {
+            "joint_torque": torque,
+            "mechanical_power": np.abs(torque * joint_vel).sum(),
+            "foot_force": sensors[indices.touch],
+            "foot_pos": sensors[indices.foot_position],
+            "foot_vel": sensors[indices.foot_velocity],
+        }
+        truth = BatchState.read(indices, data.qpos, data.qvel, measured, self.ground.height)
+        return truth.robot_state(tick, previous_action)
 
     @property
     def full_state(self) -> State:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from bag_files import ARTEFACT, BEGIN, BagFile, Sent, changed, state, time_of, walk
+from bag_files import ARTEFACT, BEGIN, BagFile, Sent, changed, plan, state, time_of, walk
 from diffusion_mpc_msgs import msg as messages
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
@@ -90,6 +91,12 @@ def test_a_definition_of_another_version_says_which_field_it_lacks():
 
     with pytest.raises(PlanError, match=r"lacks a field: .*'fact_names'"):
         decoding.recorded_plan(OldPlan())
+    # The feed-forward has come later.
+    full = SimpleNamespace(**{name: getattr(plan(3), name) for name in plan(3).get_fields_and_field_types()})
+    full.joint_vel = np.full(11 * 12, 2.0)
+    assert decoding.recorded_plan(full).plan.joint_vel.shape == (11, 12)
+    del full.joint_vel, full.joint_torque
+    assert decoding.recorded_plan(full).plan.feed_forward == (None, None)
     with pytest.raises(MessageError, match=r"lacks a field: .*'tick'"):
         decoding.joint_command_row(object())
 

@@ -18,6 +18,7 @@ from diffusion_mpc_ros.bags.manifest import Manifest
 from diffusion_mpc_ros.bags.replay import replay
 from diffusion_mpc_ros.commands.bag import replay as command_replay
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.message_fields import read_reward_settings
 from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.diffusion import prior
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
@@ -55,7 +56,7 @@ def sent(random_artefact) -> list[Sent]:
     for tick in TICKS:
         if tick in RAMP:
             messages.append(Sent("/reward_weights", time_of(tick, -0.001), rewards(1, 0.01 * (tick - RAMP[0]))))
-        settings = decoding.reward_settings([each.message for each in messages if each.topic == "/reward_weights"][-1])
+        settings = read_reward_settings([each.message for each in messages if each.topic == "/reward_weights"][-1])
         planner.controller = LevelController([1.0] * len(planner.levels), 1.0, level=1 if tick in range(50, 54) else 0)
         row = decoding.robot_state_row(state(tick))
         messages.append(Sent("/robot_state", time_of(tick), state(tick)))
@@ -77,6 +78,14 @@ def test_every_plan_is_made_again_bit_for_bit(sent, tmp_path, random_artefact):
     assert len(replayed) == 20 and [each.obstacle for each in replayed] == [""] * 20
     assert [each.start_tick for each in replayed if not each.equal] == []
     assert any(each.ramp for each in replayed)
+
+
+def test_a_feed_forward_that_differs_is_a_difference(sent, tmp_path, random_artefact):
+    sent = copy.deepcopy(sent)
+    last = [each for each in sent if each.topic == "/plan"][-1]
+    last.message.joint_torque = np.full(132, 2.5)
+    *before, other = replay(load(BagFile(tmp_path).write(sent)), make_planner(random_artefact))
+    assert all(each.equal for each in before) and other.difference == 2.5
 
 
 def test_a_part_of_a_bag_is_enough(sent, tmp_path, random_artefact):

@@ -8,7 +8,8 @@ import time
 import numpy as np
 import pytest
 
-from diffusion_mpc_ros.commands.wire_listener import ListenerError, WireListener
+from diffusion_mpc_ros.commands.answering_child import ChildError
+from diffusion_mpc_ros.commands.wire_listener import WireListener
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher
@@ -53,5 +54,5 @@ def test_a_silent_wire_is_an_empty_record(free_domain):
 
 
 def test_a_listener_that_cannot_listen_says_why():
-    with pytest.raises(ListenerError, match="no_such_card"):
+    with pytest.raises(ChildError, match="no_such_card"):
         WireListener("no_such_card", 7)

@@ -12,6 +12,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from diffusion_mpc_ros.control.feed_forward import NONE, FeedForward
 from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.control.modes import REQUESTS, TRANSITIONS, Event, Mode
 from diffusion_mpc_ros.control.settings import SafetySettings
@@ -23,6 +24,7 @@ from diffusion_mpc_ros.core.go2 import (
     JOINT_POS_MAX,
     JOINT_POS_MIN,
     JOINT_TORQUE_MAX,
+    JOINT_VEL_MAX,
     LYING_JOINT_POS,
     STANDING_KD,
     STANDING_KP,
@@ -109,6 +111,7 @@ class World:
             "request": self._request(before.mode if before else Mode.DAMPING),
             "link": SOUND,
             "held": noise[32] > -2.0,
+            "feed_forward": FeedForward(10.0 * noise[7:19], 10.0 * noise[19:31]) if noise[31] > 0.0 else NONE,
         }
         if self._ticks_left == 0 and rng.random() < self._faults:
             self._wrong, self._ticks_left = int(rng.integers(len(WRONGS))), int(rng.geometric(0.3))
@@ -163,6 +166,18 @@ def wrong_plan(rng, given, values):
         None,
     )
     given["joint_targets"] = one_of(rng, rows)
+
+
+def wrong_feed_forward(rng, given, values):
+    """Numbers that are none, of another shape, or far outside."""
+    rows = (
+        np.full(12, one_of(rng, NUMBERS)),
+        np.where(np.arange(12) == rng.integers(12), one_of(rng, NUMBERS), 0.0),
+        np.zeros(one_of(rng, SHAPES)),
+        rng.normal(0.0, 10.0 ** rng.integers(0, 300), 12),
+        np.zeros(12),
+    )
+    given["feed_forward"] = FeedForward(one_of(rng, rows), one_of(rng, rows))
 
 
 def wrong_age(rng, given, values):
@@ -224,6 +239,7 @@ WRONGS = (
     wrong_numbers,
     wrong_shape,
     wrong_plan,
+    wrong_feed_forward,
     wrong_age,
     wrong_stall,
     wrong_link,
@@ -289,8 +305,8 @@ def check_command(
     command = output.command
     for values in (command.joint_pos, command.joint_vel, command.kp, command.kd, command.torque):
         assert values.shape == (12,) and np.isfinite(values).all()
-    assert not command.joint_vel.any() and not command.torque.any()
     if output.mode in SAFE:
+        assert not command.joint_vel.any() and not command.torque.any()
         assert not command.kp.any() and (command.kd == DAMPING_KD).all()
         assert not output.following_plan and output.clamped == 0
         return
@@ -298,8 +314,15 @@ def check_command(
     assert (command.joint_pos >= JOINT_POS_MIN).all() and (command.joint_pos <= JOINT_POS_MAX).all()
     assert (command.kp >= 0.0).all() and (command.kp <= STANDING_KP).all()
     assert (command.kd >= 0.0).all() and (command.kd <= max(STANDING_KD, DAMPING_KD)).all()
-    torque = command.kp * (command.joint_pos - lowstate.joint_pos) - command.kd * lowstate.joint_vel
+    torque = command.kp * (command.joint_pos - lowstate.joint_pos) + command.torque
+    torque += command.kd * (command.joint_vel - lowstate.joint_vel)
     assert (np.abs(torque) <= limits.torque_factor * JOINT_TORQUE_MAX * (1.0 + 1e-9)).all()
+    assert (np.abs(command.joint_vel) <= JOINT_VEL_MAX).all()
+    assert (np.abs(command.torque) <= limits.torque_factor * JOINT_TORQUE_MAX).all()
+    vel_before, torque_before = (before.command.joint_vel, before.command.torque) if before else (np.zeros(12),) * 2
+    vel_step, torque_step = limits.feed_forward_velocity_rate_max, limits.feed_forward_torque_rate_max
+    assert (np.abs(command.joint_vel - vel_before) <= vel_step * CONTROL_DT + 1e-9).all()
+    assert (np.abs(command.torque) - np.abs(torque_before) <= torque_step * CONTROL_DT + 1e-9).all()
     moved_before = before is not None and before.mode not in SAFE
     start = before.command.joint_pos if moved_before else np.clip(lowstate.joint_pos, JOINT_POS_MIN, JOINT_POS_MAX)
     assert (np.abs(command.joint_pos - start) <= limits.joint_target_rate_max * CONTROL_DT + 1e-9).all()

@@ -11,8 +11,8 @@ from diffusion_mpc_msgs.msg import Plan
 from diffusion_mpc_ros.control.plans import check_plan
 from diffusion_mpc_ros.core.errors import PlanError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
+from diffusion_mpc_ros.core.message_fields import read_plan
 from diffusion_mpc_ros.faults import plan_faults
-from diffusion_mpc_ros.nodes.conversions.plans import read_plan
 
 TICK, MARGIN = 100, 0.5
 

@@ -10,10 +10,11 @@ from collections import deque
 import numpy as np
 import pytest
 
+from diffusion_mpc_ros.commands.answering_child import ChildError
 from diffusion_mpc_ros.core.go2 import DAMPING_KD, DEFAULT_JOINT_POS, STANDING_KD, STANDING_KP
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
-from diffusion_mpc_ros.faults.relay_process import RelayError, RelayProcess
+from diffusion_mpc_ros.faults.relay_process import RelayProcess
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher, Subscriber
 from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher, MotionSwitcherServer
@@ -140,5 +141,5 @@ def test_commands_are_audited_on_the_wire(ends):
 
 def test_an_ended_relay_says_so(ends):
     ends.relay.close()
-    with pytest.raises(RelayError, match="the relay has ended"):
+    with pytest.raises(ChildError, match="the relay has ended"):
         ends.relay.permit()

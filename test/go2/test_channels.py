@@ -186,7 +186,9 @@ def test_every_publisher_is_told_apart_by_its_label(domain):
 
 def test_a_label_is_looked_up_once(domain, monkeypatch):
     looked_up, look_up = [], publisher_labels._label
-    monkeypatch.setattr(publisher_labels, "_label", lambda *arguments: looked_up.append(arguments) or look_up(*arguments))
+    monkeypatch.setattr(
+        publisher_labels, "_label", lambda *arguments: looked_up.append(arguments) or look_up(*arguments)
+    )
     subscriber = channels.Subscriber(domain, channels.LOWCMD)
     first = channels.Publisher(domain, channels.LOWCMD, "first")
     try:

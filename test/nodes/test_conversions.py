@@ -14,6 +14,7 @@ from diffusion_mpc_ros.control.authority import Holding
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.control.supervisor import SupervisorOutput
 from diffusion_mpc_ros.core.errors import PlanError
+from diffusion_mpc_ros.core.message_fields import read_plan, read_reward_settings
 from diffusion_mpc_ros.core.types import JointCommand, LowState, Plan, RewardSettings, RobotState
 from diffusion_mpc_ros.nodes import delay_recorder
 from diffusion_mpc_ros.nodes.control_step import ControlStep
@@ -21,9 +22,9 @@ from diffusion_mpc_ros.nodes.conversions.ground import ground_message
 from diffusion_mpc_ros.nodes.conversions.inputs import read_velocity
 from diffusion_mpc_ros.nodes.conversions.joint_commands import MODE_VALUES, MODES, joint_command_message
 from diffusion_mpc_ros.nodes.conversions.measurements import imu_message, joint_state_message, odometry_message
-from diffusion_mpc_ros.nodes.conversions.plans import plan_message, read_plan
+from diffusion_mpc_ros.nodes.conversions.plans import plan_message
 from diffusion_mpc_ros.nodes.conversions.predictions import joint_trajectory_message, predicted_feet_message
-from diffusion_mpc_ros.nodes.conversions.rewards import read_reward_settings, reward_weights_message
+from diffusion_mpc_ros.nodes.conversions.rewards import reward_weights_message
 from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state, robot_state_message
 from diffusion_mpc_ros.realtime.action_buffer import ExecutedRow
 
@@ -83,7 +84,9 @@ def test_plan_round_trip():
         planner="diffusion_mpc", replan_margin=3, facts={"denoising_steps": 10.0},
     )  # fmt: skip
     message = plan_message(plan, "abc", STAMP)
-    assert fields_equal(read_plan(message), plan)
+    assert fields_equal(read_plan(message), plan) and not len(message.joint_vel) and not len(message.joint_torque)
+    with_torques = dataclasses.replace(plan, joint_vel=-plan.joint_targets, joint_torque=0.1 * plan.joint_targets)
+    assert fields_equal(read_plan(plan_message(with_torques, "abc", STAMP)), with_torques)
     assert message.artefact == "abc"
 
 
@@ -91,6 +94,10 @@ def test_plan_round_trip():
 def test_a_plan_that_is_too_short_or_not_finite_is_refused(targets):
     message = plan_message(Plan(3, np.zeros((11, 12))), "", STAMP)
     message.joint_targets = targets
+    with pytest.raises(PlanError, match="tick 3"):
+        read_plan(message)
+    message = plan_message(Plan(3, np.zeros((11, 12))), "", STAMP)
+    message.joint_torque = targets
     with pytest.raises(PlanError, match="tick 3"):
         read_plan(message)
 

@@ -25,14 +25,14 @@ from std_msgs.msg import Bool
 from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
 from diffusion_mpc_ros.core.errors import MessageError, PlanError, RewardError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
+from diffusion_mpc_ros.core.message_fields import read_plan, read_reward_settings
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings
 from diffusion_mpc_ros.nodes import parameters, reward_requests
 from diffusion_mpc_ros.nodes.conversions.fields import stamp_ns
 from diffusion_mpc_ros.nodes.conversions.gamepads import read_gamepad, read_xbox
 from diffusion_mpc_ros.nodes.conversions.inputs import read_push_force, read_velocity
 from diffusion_mpc_ros.nodes.conversions.joint_commands import MODES, read_joint_command
-from diffusion_mpc_ros.nodes.conversions.plans import read_plan
-from diffusion_mpc_ros.nodes.conversions.rewards import read_reward_settings, reward_weights_message
+from diffusion_mpc_ros.nodes.conversions.rewards import reward_weights_message
 from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.executor import TolerantExecutor
 from diffusion_mpc_ros.nodes.intake import TOLD_EVERY, Intake, read_message

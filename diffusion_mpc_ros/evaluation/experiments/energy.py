@@ -131,9 +131,6 @@ def foot_lift(before: BatchState, now: BatchState) -> np.ndarray:
 MEASURES = {"power": power, "speed": progress_rate, "foot_lift": foot_lift}
 
 
-MEASURES = {"power": power, "speed": progress_rate, "foot_lift": foot_lift}
-
-
 def energy_change(
     power: np.ndarray, speed: np.ndarray, unplanned_power: np.ndarray, unplanned_speed: np.ndarray, seed: int = 0
 ) -> dict[str, Any]:

@@ -1,13 +1,13 @@
-"""Plan from and to its message."""
+"""Plan to its message; core/message_fields.py reads it."""
 
 from __future__ import annotations
+
+from array import array
 
 import numpy as np
 from builtin_interfaces.msg import Time
 from diffusion_mpc_msgs import msg as messages
 
-from diffusion_mpc_ros.core.errors import PlanError
-from diffusion_mpc_ros.core.go2 import NUM_JOINTS
 from diffusion_mpc_ros.core.types import UNSAID, Plan
 from diffusion_mpc_ros.nodes.conversions.fields import float64
 
@@ -18,7 +18,11 @@ def plan_message(plan: Plan, artefact: str, stamp: Time) -> messages.Plan:
     message.header.stamp = stamp
     message.start_tick = plan.start_tick
     message.horizon = plan.horizon
-    message.joint_targets = plan.joint_targets.ravel().tolist()
+    message.joint_targets = _numbers(plan.joint_targets)
+    if plan.joint_vel is not None:
+        message.joint_vel = _numbers(plan.joint_vel)
+    if plan.joint_torque is not None:
+        message.joint_torque = _numbers(plan.joint_torque)
     message.velocity = np.zeros(3) if plan.command is None else float64(plan.command)
     message.reward = float(plan.reward)
     message.reward_revision = plan.reward_revision
@@ -31,34 +35,6 @@ def plan_message(plan: Plan, artefact: str, stamp: Time) -> messages.Plan:
     return message
 
 
-def read_plan(message: messages.Plan) -> Plan:
-    """Return the inverse of :func:`plan_message`.
-
-    Raises PlanError when rows and numbers do not fit or are not finite.
-    """
-    if len(message.joint_targets) != message.horizon * NUM_JOINTS:
-        raise PlanError(
-            f"the plan for tick {message.start_tick} has {len(message.joint_targets)} joint targets, "
-            f"{message.horizon} rows x {NUM_JOINTS} are needed"
-        )
-    figures = (*message.velocity, message.reward, message.plan_time, *message.fact_values)
-    if not np.isfinite(figures).all():
-        raise PlanError(
-            f"velocity, reward, time or facts of the plan for tick {message.start_tick} are not finite: {list(figures)}"
-        )
-    if len(message.fact_names) != len(message.fact_values):
-        raise PlanError(
-            f"the plan for tick {message.start_tick} has {len(message.fact_names)} names of facts and "
-            f"{len(message.fact_values)} values: one for each is needed"
-        )
-    return Plan(
-        start_tick=message.start_tick,
-        joint_targets=np.array(message.joint_targets).reshape(message.horizon, NUM_JOINTS),
-        command=float64(message.velocity),
-        reward=message.reward,
-        reward_revision=message.reward_revision,
-        plan_time=message.plan_time,
-        planner=message.planner,
-        replan_margin=None if message.replan_margin == UNSAID else message.replan_margin,
-        facts=dict(zip(message.fact_names, message.fact_values, strict=True)),
-    )
+def _numbers(rows: np.ndarray) -> array[float]:
+    """Return ``(H, 12)`` row by row, as an array of C: anything else would be checked number by number."""
+    return array("d", np.asarray(rows, np.float64).tobytes())

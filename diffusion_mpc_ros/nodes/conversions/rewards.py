@@ -1,4 +1,4 @@
-"""RewardSettings from and to its message."""
+"""RewardSettings to its message; core/message_fields.py reads it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from diffusion_mpc_msgs import msg as messages
 
-from diffusion_mpc_ros.core.errors import RewardError, brief
 from diffusion_mpc_ros.core.types import RewardSettings
 
 
@@ -23,23 +22,3 @@ def reward_weights_message(settings: RewardSettings, stamp: Time) -> messages.Re
     ]
     message.constraints = list(settings.constraints)
     return message
-
-
-def read_reward_settings(message: messages.RewardWeights) -> RewardSettings:
-    """Return the inverse of :func:`reward_weights_message`; raises RewardError for what is no settings of any terms."""
-    names, parameters = list(message.names), [parameter.name for parameter in message.parameters]
-    if len(names) != len(message.weights):
-        raise RewardError(f"{len(names)} names {brief(names)}, {len(message.weights)} weights: one for each is needed")
-    for kind, given in (("weight", names), ("parameter", parameters)):
-        if len(set(given)) != len(given):
-            raise RewardError(f"a {kind} is given twice: {brief(given)}")
-    numbers = [("weights", message.weights), *((value.name, value.values) for value in message.parameters)]
-    for name, values in numbers:
-        if not np.isfinite(values).all():
-            raise RewardError(f"{name!r} must be finite, got {brief(list(values))}")
-    return RewardSettings(
-        revision=message.revision,
-        weights=dict(zip(names, message.weights, strict=True)),
-        parameters={parameter.name: np.array(parameter.values) for parameter in message.parameters},
-        constraints=tuple(message.constraints),
-    )
