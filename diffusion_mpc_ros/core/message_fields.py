@@ -26,10 +26,10 @@ def read_plan(message: Any) -> Plan:
     with _fields_as(PlanError):
         start, horizon, margin = int(message.start_tick), int(message.horizon), int(message.replan_margin)
         targets = _rows(message.joint_targets, "joint targets", start, horizon)
-        feed_forward = {
-            name: _rows(getattr(message, name), name, start, horizon) if len(getattr(message, name, ())) else None
+        joint_vel, joint_torque = (
+            _rows(getattr(message, name), name, start, horizon) if len(getattr(message, name, ())) else None
             for name in ("joint_vel", "joint_torque")
-        }
+        )
         names, values = [str(name) for name in message.fact_names], [float(value) for value in message.fact_values]
         velocity, reward, plan_time = np.array(message.velocity, np.float64), float(message.reward), message.plan_time
         revision, planner = int(message.reward_revision), str(message.planner)
@@ -51,7 +51,8 @@ def read_plan(message: Any) -> Plan:
         planner=planner,
         replan_margin=None if margin == UNSAID else margin,
         facts=dict(zip(names, values, strict=True)),
-        **feed_forward,
+        joint_vel=joint_vel,
+        joint_torque=joint_torque,
     )
 
 
@@ -66,9 +67,9 @@ def read_reward_settings(message: Any) -> RewardSettings:
     for kind, keys in (("weight", names), ("parameter", [name for name, _ in given])):
         if len(set(keys)) != len(keys):
             raise RewardError(f"a {kind} is given twice: {brief(keys)}")
-    for name, values in (("weights", weights), *given):
+    for name, values in (("weights", np.array(weights)), *given):
         if not np.isfinite(values).all():
-            raise RewardError(f"{name!r} must be finite, got {brief(list(values))}")
+            raise RewardError(f"{name!r} must be finite, got {brief(values.tolist())}")
     return RewardSettings(revision, dict(zip(names, weights, strict=True)), dict(given), constraints)
 
 

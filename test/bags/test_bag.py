@@ -87,7 +87,7 @@ def test_an_orientation_that_is_none_is_refused():
 
 def test_a_definition_of_another_version_says_which_field_it_lacks():
     class OldPlan:
-        start_tick, horizon, joint_targets, reward = 3, 11, [0.0] * 132, 0.0
+        start_tick, horizon, replan_margin, joint_targets, reward = 3, 11, 3, [0.0] * 132, 0.0
 
     with pytest.raises(PlanError, match=r"lacks a field: .*'fact_names'"):
         decoding.recorded_plan(OldPlan())
