@@ -145,7 +145,7 @@ class Config(Experiment):
         return [self.labels(cell) for cell in self.cells()]
 
     def outdated(self, row: Row) -> bool:
-        """A row that is asked for and has fewer references than are wanted now."""
+        """Return a row that is asked for and has fewer references than are wanted now."""
         fewer = any(row[name] < value for name, value in self.wanted.items())
         return fewer and any(matches(row, labels) for labels in self.asked)
 

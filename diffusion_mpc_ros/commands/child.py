@@ -49,7 +49,7 @@ class Child:
             raise ProcessDied(f"a process died and the others were stopped (exit status {status}):")
 
     def tail(self) -> str:
-        """The last lines of the output."""
+        """Return the last lines of the output."""
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
 
     def __enter__(self) -> Child:
@@ -76,7 +76,7 @@ def interrupt_on_signals() -> None:
 
 
 def command_line(config: Config) -> list[str]:
-    """The command line that :class:`Config` is parsed from."""
+    """Return the command line that :class:`Config` is parsed from."""
     arguments = []
     for field in fields(config):
         value, option = getattr(config, field.name), field.name.replace("_", "-")

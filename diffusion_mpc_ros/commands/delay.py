@@ -68,7 +68,7 @@ class Config(SingleReport):
     """Draw histograms of the delays into this PNG file."""
 
     def assignments(self) -> tuple[str, ...]:
-        """The options as node parameters, and ``parameters``, which may not say the same again."""
+        """Return the options as node parameters, and ``parameters``, which may not say the same again."""
         margin, interval = self.replan_margin, self.replan_interval
         options = [f"{MARGIN_PARAMETER}{margin}"] if margin is not None else []
         options += [f"planner.replan_interval={interval}"] if interval is not None else []
@@ -169,7 +169,7 @@ def listener_lag(wire: WireRecord, start: int, end: int) -> dict[str, Any]:
 
 
 def print_report(report: dict[str, Any], console: Console) -> None:
-    """The delays as a table, then what they were measured on."""
+    """Return the delays as a table, then what they were measured on."""
     settings, plans, commands = report["settings"], report["plans"], report["commands"]
     walk, listener = report["walk"], report["listener"]
     delays = {
@@ -211,7 +211,7 @@ def _plot(path: Path, delays: Delays, timing: Timing) -> None:
 
 
 def histogram(durations: np.ndarray) -> list[tuple[float, float]]:
-    """The outline of a histogram of ``durations`` [s] as points (ms, samples); the last bin holds all longer ones."""
+    """Return the outline of a histogram of ``durations`` [s], points (ms, samples); longer ones are in the last bin."""
     if not len(durations):
         return []
     milliseconds = durations * 1e3

@@ -55,7 +55,7 @@ class Config(HarnessOptions, Experiment):
     """List the faults and what is expected of each, and do nothing."""
 
     def cells(self) -> Sequence[Fault]:
-        """Raises :class:`ConfigurationError` for unknown names."""
+        """Return those that are chosen; raises :class:`ConfigurationError` for unknown names."""
         from diffusion_mpc_ros.faults.catalogue import CATALOGUE
 
         names = [fault.name for fault in CATALOGUE]

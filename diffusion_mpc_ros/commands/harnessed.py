@@ -40,7 +40,7 @@ class HarnessOptions:
 
     @contextmanager
     def harness(self) -> Iterator[Harness]:
-        """The processes, walking; a request to end is treated as Ctrl-C: they are ended in order."""
+        """Yield the processes, walking; a request to end is treated as Ctrl-C: they are ended in order."""
         from diffusion_mpc_ros.faults.harness import Harness
 
         signal.signal(signal.SIGTERM, signal.default_int_handler)

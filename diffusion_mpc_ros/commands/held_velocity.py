@@ -46,7 +46,7 @@ class HeldVelocity:
         self._held = velocity, min(end, now)
 
     def get(self, now: float) -> np.ndarray | None:
-        """The velocity to be sent now ``(3,)``; zero for a while after its end, then None: nothing is to be sent."""
+        """Return the velocity to be sent now ``(3,)``; zero for a while after its end, then None for nothing."""
         velocity, end = self._held
         if now < end:
             return velocity

@@ -27,7 +27,7 @@ class Keyboard:
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        """Raises ConfigurationError when ``stream`` (standard input) is no terminal or belongs to another job."""
+        """Begin; raises ConfigurationError when ``stream`` (standard input) is no terminal or of another job."""
         stream = stream or sys.stdin
         if not is_terminal(stream):
             raise ConfigurationError(

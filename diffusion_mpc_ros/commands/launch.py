@@ -47,7 +47,7 @@ class Config(bringup.Options):
     """Node settings: NODE.NAME=VALUE, as in config/NODE.yaml; `diffusion-mpc settings` lists them."""
 
     def options(self) -> bringup.BringupOptions:
-        """Checked options; raises ConfigurationError."""
+        """Return checked options; raises ConfigurationError."""
         given = {name: getattr(self, name) for name in declarations(bringup.Options)}
         return bringup.BringupOptions(**given, parameters=parse_parameters(self.parameters, self.planner))
 

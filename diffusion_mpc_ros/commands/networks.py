@@ -171,7 +171,7 @@ class Config(CommandedExperiment, PlottedExperiment):
         ]
 
     def shown(self, grids: Sequence[Grid]) -> list[Grid]:
-        """A column a network: a terminal has room for more rows than columns."""
+        """Return a column a network: a terminal has room for more rows than columns."""
         return [grids[0].turned, *grids[1:]]
 
     def draw(self, path: Path, report: Report) -> None:
@@ -245,7 +245,7 @@ def _mean_of_finite(values: np.ndarray, axis: int | tuple[int, ...]) -> np.ndarr
 
 
 def _columns(rows: Sequence[Row]) -> list[Column]:
-    """A line a network; the loops are those of the first."""
+    """Return a line a network; the loops are those of the first."""
 
     def minutes(row: Row) -> float | None:
         return None if row["cpu_seconds"] is None else row["cpu_seconds"] / 60.0

@@ -47,7 +47,7 @@ class Progress:
 
 
 def print_report(result: dict[str, Any], cmd_vel: tuple[float, float, float], console: Console) -> None:
-    """The report as a table, and the comparison when a reward was switched."""
+    """Return the report as a table, and the comparison when a reward was switched."""
     table = Table("", "", title=f"command {cmd_vel[0]:g} {cmd_vel[1]:g} m/s, {cmd_vel[2]:g} rad/s", show_header=False)
     plan = result["plan_ms"]
     rows = (

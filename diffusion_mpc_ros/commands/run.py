@@ -164,7 +164,7 @@ class Walk:
         return Window(self._start, self._end)
 
     def run(self) -> dict[str, Any]:
-        """The report; raises ProcessDied, OperatorError or MeasurementError."""
+        """Return the report; raises ProcessDied, OperatorError or MeasurementError."""
         from diffusion_mpc_ros.nodes.recording_operator import RecordingOperator
 
         with RecordingOperator(self._namespace) as operator, operator.record_truth(self._interface, self._domain):

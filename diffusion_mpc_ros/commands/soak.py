@@ -81,7 +81,7 @@ def _plot(report: dict[str, Any], path: Path) -> None:
 
 
 def grid(report: dict[str, Any]) -> Grid:
-    """The figures, a line each."""
+    """Return the figures, a line each."""
     lateness, plan = report["lateness_ms"], report["plan_ms"]
     events = ", ".join(f"{kind}: {count}" for kind, count in report["events"].items()) or "none"
     growth = report["memory_growth_mb_per_10_min"]

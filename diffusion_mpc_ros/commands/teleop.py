@@ -63,7 +63,7 @@ REQUEST_KEYS = {"1": "stand_up", "2": "walk", "3": "sit_down", "c": "clear_fault
 
 
 def describe_keys(config: Config) -> str:
-    """The keys as a table in plain text."""
+    """Return the keys as a table in plain text."""
     vx, vy, yaw_rate = config.step
     rows = (
         ("w / s", f"forwards / backwards, {vx:g} m/s a press"),

@@ -88,7 +88,7 @@ def shank_angular_velocities(kinematics: LegKinematics, joint_vel: np.ndarray) -
 
 
 def foot_forces(kinematics: LegKinematics, joint_torque: np.ndarray) -> np.ndarray:
-    """Forces ``(4, 3)`` [N] of the ground on the feet, base frame, that ``joint_torque (12,)`` [N m] balances at rest.
+    """Return forces ``(4, 3)`` [N] of the ground on the feet, base frame, that ``joint_torque (12,)`` [N m] balances.
 
     ``tau = -J^T f`` by damped least squares: exact for a bent leg, finite for a straight one.
     """

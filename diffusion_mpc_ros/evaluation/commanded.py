@@ -44,7 +44,7 @@ class CommandedExperiment(Experiment):
         watch: Callable[[BatchSimulation, BatchState], None] = lambda simulation, state: None,
         ground: Ground = FLAT,
     ) -> WalkScores:
-        """The walk of all robots, in the order of the commands; ``watch`` is called after every tick."""
+        """Return the walk of all robots, in the order of the commands; ``watch`` is called after every tick."""
         commands = np.repeat(np.array(self.commands, dtype=float), self.robots, axis=0)
         simulation = BatchSimulation(
             len(commands), seed=self.seed, threads=self.threads, randomization=randomization, ground=ground
@@ -62,7 +62,7 @@ class CommandedExperiment(Experiment):
         return rows
 
     def of_command(self, index: int) -> np.ndarray:
-        """The robots of a command, ``(B,)`` bool."""
+        """Return the robots of a command, ``(B,)`` bool."""
         return np.repeat(np.arange(len(self.commands)) == index, self.robots)
 
 

@@ -49,7 +49,7 @@ class Experiment(ABC):
 
     @abstractmethod
     def cells(self) -> Sequence[Any]:
-        """What is run, one after the other."""
+        """Return what is run, one after the other."""
 
     @abstractmethod
     def run(self, cell: Any) -> Row | Sequence[Row]:
@@ -57,10 +57,10 @@ class Experiment(ABC):
 
     @abstractmethod
     def grids(self, report: Report) -> Sequence[Grid]:
-        """The tables."""
+        """Return the tables."""
 
     def labels(self, cell: Any) -> dict[str, Any]:
-        """What identifies the cell's rows."""
+        """Return what identifies the cell's rows."""
         return cell.labels
 
     def outdated(self, row: Row) -> bool:
@@ -68,7 +68,7 @@ class Experiment(ABC):
         return False
 
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
-        """What is said in the report of all rows together."""
+        """Return what is said in the report of all rows together."""
         return {}
 
     def explanation(self) -> str:
@@ -77,7 +77,7 @@ class Experiment(ABC):
         return "\n\n".join(paragraph for paragraph in paragraphs if not paragraph.startswith("examples:"))
 
     def conditions(self, report: Report) -> str:
-        """What was run, in a sentence for the page."""
+        """Return what was run, in a sentence for the page."""
         values = {**report, **report.get("config", report.get("settings", {}))}
         of = [f"{name} {values[name][:12]}" for name in ("artefact", "demonstrator", "planner") if values.get(name)]
         machines = dict.fromkeys(f"{place['cores']} cores of {place['processor']}" for place in self.places(report))
@@ -85,15 +85,15 @@ class Experiment(ABC):
         return f"{run}, on {'; '.join(machines)}."
 
     def places(self, report: Report) -> list[Mapping[str, Any]]:
-        """The machines that it was measured on."""
+        """Return the machines that it was measured on."""
         return [report["machine"]] if "machine" in report else [row["machine"] for row in report["rows"]]
 
     def shown(self, grids: Sequence[Grid]) -> Sequence[Grid]:
-        """The tables as they are on the terminal."""
+        """Return the tables as they are on the terminal."""
         return grids
 
     def status(self, report: Report) -> int:
-        """The exit status."""
+        """Return the exit status."""
         return 0
 
     def conduct(self) -> int:
@@ -103,7 +103,7 @@ class Experiment(ABC):
         return self.status(report)
 
     def measure(self) -> dict[str, Any]:
-        """The report: the head and a row, or rows, for every cell. Raises what a cell's settings are refused with."""
+        """Return the report: the head, and rows for every cell. Raises what a cell's settings are refused with."""
         file = ReportFile(self.json, {"command": self.command, **self.head}, self.summary)
         file.rows[:] = [row for row in file.rows if not self.outdated(row)]
         for cell in tqdm(self.cells(), desc=f"{self.unit}s", unit=self.unit, disable=None):

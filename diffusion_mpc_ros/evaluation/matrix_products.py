@@ -58,7 +58,7 @@ def count_flops(products: Sequence[Product]) -> int:
 
 
 def matrix_products(function: Callable[[], object]) -> list[Product]:
-    """The matrix products that ``function`` computes in torch, in order.
+    """Return the matrix products that ``function`` computes in torch, in order.
 
     Raises :class:`ConfigurationError` for fused attention, which hides its products, and when torch counts other FLOPs.
     """

@@ -58,7 +58,7 @@ class Combination:
         return SamplingOptions(candidates=self.candidates, sampler=self.sampler, steps=self.steps, seed=self.seed)
 
     def load(self) -> Prior:
-        """The artefact, checked."""
+        """Return the artefact, checked."""
         return prior.load(model_folder(self.artefact))
 
     def timing(self, loaded: Prior) -> Timing:
@@ -71,7 +71,7 @@ class Combination:
 
 
 def measure_planner(case: Combination, backend: str, precision: str) -> dict[str, Any]:
-    """Times [ms], peak memory and the plans to compare of the product."""
+    """Return times [ms], peak memory and the plans to compare of the product."""
     loaded = case.load()
     config = DiffusionMpcConfig(
         case.timing(loaded), case.sampling, threads=case.threads, backend=backend, precision=precision
@@ -97,7 +97,7 @@ def compared_plans(planner: Planner, case: Combination, loaded: Prior) -> np.nda
 
 
 def _compared_requests(case: Combination, loaded: Prior, rng: np.random.Generator) -> list[PlanRequest]:
-    """Requests around a standing robot, an observation apart by :data:`OBSERVATION_SPREAD`; it stays upright."""
+    """Return requests around a standing robot, an observation apart by :data:`OBSERVATION_SPREAD`; it stays upright."""
     base = standing_request(case.timing(loaded), case.rewards(loaded))
     spread = OBSERVATION_SPREAD * loaded.description.normalizer.std[:OBSERVATION_DIM]
 

@@ -67,7 +67,7 @@ class PlannerExperiment(Experiment):
         backend: str = "onnxruntime",
         precision: str = "f32",
     ) -> Planner:
-        """The planner at D = ``delay`` and R = ``replan`` (0: the paper's H - D).
+        """Return the planner at D = ``delay`` and R = ``replan`` (0: the paper's H - D).
 
         Raises :class:`ConfigurationError` for another planner that lacks what the experiment compares.
         """
@@ -89,7 +89,7 @@ class PlannerExperiment(Experiment):
         return best_level(self.planner, own, timing_of(planning.horizon, delay, replan))
 
     def head_of(self, *names: str, **more: Any) -> dict[str, Any]:
-        """The head with these options in its ``config``, and the planner where it is another one."""
+        """Return the head with these options in its ``config``, and the planner where it is another one."""
         config = {name: getattr(self, name) for name in names}
         other = {} if self.planner == DIFFUSION_MPC else {"planner": self.planner}
         return {"artefact": self.identity, "config": {**config, **other, **more}}

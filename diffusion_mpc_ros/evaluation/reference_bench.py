@@ -48,7 +48,7 @@ def measure_reference(case: Combination, load_networks: Load) -> dict[str, Any]:
 
 
 def measure_compiled(case: Combination, load_networks: Load) -> dict[str, Any]:
-    """The same under ``torch.compile``: the median [ms] and the time to compile [s], or ``skipped``: why not."""
+    """Return the same under ``torch.compile``: the median [ms] and the time to compile [s], or ``skipped``: why not."""
     reason = missing_compiler()
     if reason:
         return {"skipped": reason}

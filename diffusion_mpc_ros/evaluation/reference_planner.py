@@ -44,7 +44,7 @@ Randn = Callable[[tuple[int, ...]], torch.Tensor]
 
 
 def numpy_randn(seed: int) -> Randn:
-    """The product's random numbers, drawn in its order."""
+    """Return the product's random numbers, drawn in its order."""
     generator = np.random.Generator(np.random.SFC64(seed))
     return lambda shape: torch.from_numpy(generator.standard_normal(shape, dtype=np.float32))
 
@@ -181,7 +181,7 @@ class ReferencePlanner:
         return chosen
 
     def _survivors(self, tau: torch.Tensor, reward: torch.Tensor) -> torch.Tensor:
-        """The best of the candidates ``tau (N, T, 57)`` by ``reward (N,)``, again and again until there are N."""
+        """Return the best of candidates ``tau (N, T, 57)`` by ``reward (N,)``, again and again until there are N."""
         best = torch.topk(reward, self.sampling.surviving).indices.sort().values
         return tau[best.repeat(len(tau))[: len(tau)]]
 
@@ -189,7 +189,7 @@ class ReferencePlanner:
         return self._noise_scale * self.randn((self.sampling.candidates, self._description.rows, ROW_DIM))
 
     def _known(self, request: PlanRequest) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """What is given: values ``(T, 57)`` normalised, their mask ``(T, 57)``, committed rows ``(T,)``."""
+        """Return what is given: values ``(T, 57)`` normalised, their mask ``(T, 57)``, committed rows ``(T,)``."""
         rows, committed = self._description.rows, request.committed_actions
         values, mask, flags = np.zeros((rows, ROW_DIM)), np.zeros((rows, ROW_DIM), dtype=bool), np.zeros(rows)
         observation = observe(request.state, request.command, request.state.previous_action)

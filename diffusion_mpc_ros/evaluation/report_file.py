@@ -27,7 +27,7 @@ def write_json(path: Path, report: Mapping[str, Any]) -> None:
 
 
 def read_report(path: Path | None, head: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``path`` holds (None: nowhere) of the run of ``head``; empty where there is nothing yet.
+    """Return what ``path`` holds (None: nowhere) of the run of ``head``; empty where there is nothing yet.
 
     The ``machine`` may be another one. Raises :class:`ConfigurationError` for a file of anything else.
     """

@@ -117,7 +117,7 @@ class LowCmdAudit:
         self._asked = -math.inf
 
     def permit(self, time: float) -> None:
-        """The operator asks for motion: the next command that is not damping is no surprise."""
+        """Note that the operator asks for motion: the next command that is not damping is no surprise."""
         self._permitted, self._asked = True, time
 
     def hold(self, held: bool, time: float) -> None:
@@ -125,20 +125,20 @@ class LowCmdAudit:
         self._unheld_since = math.inf if held else min(self._unheld_since, time)
 
     def expect_silence(self) -> None:
-        """The whole computer stands still, the watchdog with it: the next silence is nobody's fault."""
+        """Note that the whole computer stands still, the watchdog with it: the next silence is nobody's fault."""
         self._silent = True
 
     def robot_time(self, tick_ms: int, time: float) -> None:
-        """The robot itself says how late it is."""
+        """Take from the robot itself how late it is."""
         self._robot = tick_ms * 1e-3, time
 
     def lowstate(self, sample: bytes, time: float, measured_ms: int) -> None:
-        """A LowState was passed on to the controller; what it holds was measured at ``measured_ms`` [ms]."""
+        """Note that a LowState was passed on to the controller; what it holds was measured at ``measured_ms`` [ms]."""
         self._states.append(_State(time, sample))
         self._measured.append((time, measured_ms * 1e-3))
 
     def command(self, sample: bytes, time: float) -> list[str]:
-        """A LowCmd came; why it is unsafe, empty when it is not."""
+        """Take a LowCmd that came; return why it is unsafe, empty when it is not."""
         self.silence(time)
         self.commands += 1
         try:
@@ -160,7 +160,10 @@ class LowCmdAudit:
             self._note([("silent stop", text)], now)
 
     def report(self, since: float) -> dict[str, Any]:
-        """What came after ``since`` [s]; ``moving``: commands that were not damping before the first that was."""
+        """Return what came after ``since`` [s].
+
+        ``moving``: commands that were not damping before the first that was.
+        """
         after = [(time, damping) for time, damping in self._history if time >= since]
         first = next((index for index, (_, damping) in enumerate(after) if damping), None)
         times = [time for time, _ in after]
@@ -270,7 +273,7 @@ class LowCmdAudit:
 
 
 def _decode(sample: bytes) -> _Command:
-    """Raises SampleError for a LowCmd that no motor would take."""
+    """Decode ``sample``; raises SampleError for a LowCmd that no motor would take."""
     record = LOWCMD.unpack(sample)
     if int(record["crc"]) != low_level_crc(record):
         raise SampleError(f"CRC 0x{int(record['crc']):08X}")

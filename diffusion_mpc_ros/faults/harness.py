@@ -122,7 +122,7 @@ class Harness:
         return self.folder / "broken_writer"
 
     def full_pipe(self) -> Path:
-        """A pipe that is full, and that nobody reads."""
+        """Make a pipe that is full, and that nobody reads."""
         path = self.folder / "full_pipe"
         if not path.exists():
             os.mkfifo(path)
@@ -135,7 +135,7 @@ class Harness:
         return path
 
     def full_disk(self) -> Path | None:
-        """A file system without a free byte; None where mounting one is not permitted."""
+        """Make a file system without a free byte; None where mounting one is not permitted."""
         if not self._tried_to_mount:
             self._tried_to_mount, self._full_disk = True, self._mount_full_disk()
         return self._full_disk
@@ -168,7 +168,7 @@ class Harness:
     def publisher(
         self, message_type: type, topic: str, qos: QoSProfile = RELIABLE, heard: bool = True
     ) -> Iterator[Callable[[Any], None]]:
-        """A function that publishes on ``topic``; what was published has arrived at the end.
+        """Yield a function that publishes on ``topic``; what was published has arrived at the end.
 
         ``heard``: somebody listens from the start.
         """

@@ -22,7 +22,7 @@ class Launcher:
         self.kill()
 
     def environment(self) -> dict[str, str]:
-        """The variable that names it to those it is to have launched; it is started where it does not live."""
+        """Return the variable that names it to those it is to have launched; it is started where it does not live."""
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
                 bound([sys.executable, "-S", "-c", "import time\nwhile True: time.sleep(60)"])

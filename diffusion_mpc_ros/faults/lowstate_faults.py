@@ -77,7 +77,7 @@ class LowStateChannel:
         self._frozen_ms: int | None = None
 
     def pass_on(self, sample: bytes, now: float) -> list[tuple[float, bytes]]:
-        """What becomes of a ``sample`` that came ``now`` [s]: when [s] to pass on what, any number of times."""
+        """Return what becomes of a ``sample`` that came ``now`` [s]: when [s] to pass on what, any number of times."""
         fault = self._fault
         if self._in_gap(now) or self._hit(fault.loss):
             return []
@@ -176,5 +176,5 @@ def flipped_bit(sample: bytes, random: np.random.Generator) -> bytes:
 
 
 def tick_of(sample: bytes) -> int:
-    """The robot's clock [ms] in a sample."""
+    """Return the robot's clock [ms] in a sample."""
     return int(LOWSTATE.unpack(sample)["tick"])

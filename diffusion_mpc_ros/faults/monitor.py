@@ -70,12 +70,12 @@ class Monitor:
             kept.clear()
 
     def mode(self, max_age: float = 0.5) -> Mode | None:
-        """The mode of the newest command; None when there was none within ``max_age`` [s]."""
+        """Return the mode of the newest command; None when there was none within ``max_age`` [s]."""
         newest = self.commands[-1] if self.commands else None
         return newest.mode if newest is not None and time.monotonic() - newest.time <= max_age else None
 
     def fault(self) -> str:
-        """The fault that the newest command carries, "" without."""
+        """Return the fault that the newest command carries, "" without."""
         return self.commands[-1].fault if self.commands else ""
 
     def wait(self, condition: Callable[[], bool], timeout: float) -> bool:
@@ -89,12 +89,12 @@ class Monitor:
         return True
 
     def since(self, start: float) -> list[Sent]:
-        """The commands sent after local monotonic ``start`` [s]."""
+        """Return the commands sent after local monotonic ``start`` [s]."""
         with self._changed:
             return [sent for sent in self.commands if sent.time >= start]
 
     def truth_since(self, start: float) -> list[TruthSample]:
-        """The true states of the base after ``start`` [s]."""
+        """Return the true states of the base after ``start`` [s]."""
         with self._changed:
             return [sample for sample in self.truth if sample.time >= start]
 

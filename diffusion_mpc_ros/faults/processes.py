@@ -132,7 +132,7 @@ class RobotProcesses:
         return [child.pid for child in self._processes[name].children()]
 
     def tail(self, name: str) -> str:
-        """The end of its output."""
+        """Return the end of its output."""
         path = self._folder / f"{name}.log"
         return path.read_text(errors="replace")[-400:].strip() if path.is_file() else ""
 
@@ -149,7 +149,7 @@ class RobotProcesses:
 
 
 def _listen_to_signals() -> None:
-    """What a shell or ``nohup`` has this process ignore is not ignored by its children."""
+    """Have children not ignore what a shell or ``nohup`` has this process ignore."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
         signal.signal(number, signal.SIG_DFL)
 

@@ -42,7 +42,7 @@ TO_ROBOT = {LOWCMD: sdk.LowCmd_, **{f"rt/api/{name}/request": sdk.Request_ for n
 
 
 def raw(topic: str, idl_type: type) -> Channel[bytes]:
-    """A topic whose samples stay bytes."""
+    """Return a topic whose samples stay bytes."""
     return Channel(topic, idl_type, lambda sample: sample, lambda sample, _: sample)
 
 

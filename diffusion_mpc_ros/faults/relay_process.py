@@ -21,25 +21,25 @@ class RelayProcess(AnsweringChild):
         self.realtime = bool(self.first["realtime"])
 
     def set_fault(self, fault: LowStateFault, seed: int = 0) -> float:
-        """LowStates suffer ``fault`` from the returned local monotonic time [s] on."""
+        """Have LowStates suffer ``fault`` from the returned local monotonic time [s] on."""
         return self.ask(do="fault", seed=seed, **asdict(fault))["time"]
 
     def shift_clock(self, milliseconds: int) -> float:
-        """The robot's clock jumps; the returned local monotonic time [s] is when."""
+        """Have the robot's clock jump; the returned local monotonic time [s] is when."""
         return self.ask(do="shift_clock", milliseconds=milliseconds)["time"]
 
     def permit(self) -> None:
-        """The operator is about to ask for motion."""
+        """Say that the operator is about to ask for motion."""
         self.ask(do="permit")
 
     def hold(self, held: bool) -> None:
-        """Somebody holds the robot from now on, or nobody does."""
+        """Say whether somebody holds the robot from now on."""
         self.ask(do="hold", held=held)
 
     def expect_silence(self) -> None:
-        """The computer of the controller stands still: nobody is there who could say anything."""
+        """Say that the computer of the controller stands still: nobody is there who could say anything."""
         self.ask(do="expect_silence")
 
     def report(self, since: float) -> dict[str, Any]:
-        """What crossed after local monotonic ``since`` [s] and what of all was unsafe; see ``LowCmdAudit.report``."""
+        """Return what crossed after monotonic ``since`` [s], and what of all was unsafe (``LowCmdAudit.report``)."""
         return self.ask(do="report", since=since)

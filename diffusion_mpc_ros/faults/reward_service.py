@@ -28,7 +28,7 @@ class ServiceFailed(DiffusionMpcError):
 
 
 def flood(harness: Harness, calls: int) -> None:
-    """``calls`` valid changes of a weight, 64 at once.
+    """Ask for ``calls`` valid changes of a weight, 64 at once.
 
     ROS keeps ten requests of a service, so that some of a flood are lost; afterwards the service has to answer again:
     raises OperatorError otherwise.
@@ -60,7 +60,7 @@ def send_garbage(harness: Harness) -> None:
 
 
 def garbage() -> Iterator[tuple[str, SetRewardWeights.Request]]:
-    """Requests that no reward composer may accept, by what is wrong with them."""
+    """Yield requests that no reward composer may accept, by what is wrong with them."""
     yield "unknown term", reward_request(weights={"no_such_term": 1.0})
     yield "empty name", reward_request(weights={"": 1.0})
     yield "name of a megabyte", reward_request(weights={"x" * 2**20: 1.0})

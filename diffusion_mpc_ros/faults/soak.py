@@ -79,7 +79,7 @@ class Soak:
         self._wire_looked_at = 0.0
 
     def run(self) -> dict[str, Any]:
-        """The report; raises DiffusionMpcError when the robot could not be made to walk at the beginning."""
+        """Return the report; raises DiffusionMpcError when the robot could not be made to walk at the beginning."""
         harness, statistics = self._harness, self._statistics
         walk_again(harness)
         harness.monitor.on_command, harness.monitor.on_plan = statistics.command, statistics.plan
@@ -105,7 +105,7 @@ class Soak:
         return report
 
     def report(self) -> dict[str, Any]:
-        """What was measured so far."""
+        """Return what was measured so far."""
         wire = self._harness.relay.report(time.monotonic())
         unsafe = wire["unsafe"]
         audit = {"unsafe_commands": sum(unsafe.values()), "unsafe": unsafe, "unsafe_texts": wire["texts"]}

@@ -35,7 +35,7 @@ class Histogram:
         self.maximum = max(self.maximum, value)
 
     def percentile(self, share: float) -> float:
-        """The upper end [s] of the bin that holds the ``share`` (0 .. 1) of the times; 0 without any."""
+        """Return the upper end [s] of the bin that holds the ``share`` (0 .. 1) of the times; 0 without any."""
         total = int(self.counts.sum())
         if total == 0:
             return 0.0
@@ -133,7 +133,7 @@ class SoakStatistics:
         return rates
 
     def report(self, duration: float) -> dict[str, Any]:
-        """The figures after ``duration`` [s]."""
+        """Return the figures after ``duration`` [s]."""
         with self._lock:
             return {
                 "duration_s": round(duration, 1),

@@ -73,7 +73,7 @@ def _pulse(harness: Harness, publish: Callable[[Bool], None], length: float) -> 
 
 
 def summary(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """The figures of all rows."""
+    """Return the figures of all rows."""
     reactions = [row["reaction_ms"] for row in rows if row["reaction_ms"] is not None]
     ticks = [row["ticks"] for row in rows if row["ticks"] is not None]
     p50, p99, worst = np.percentile(reactions, [50, 99, 100]).round(2).tolist() if reactions else (None,) * 3

@@ -26,7 +26,7 @@ class RobotScores:
 
     @classmethod
     def concatenate(cls, parts: Sequence[RobotScores]) -> RobotScores:
-        """The robots of all ``parts``, in their order."""
+        """Return the robots of all ``parts``, in their order."""
 
         def joined(scores: Sequence[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
             return {name: np.concatenate([score[name] for score in scores]) for name in scores[0]}

@@ -92,7 +92,7 @@ class DemonstratorWalker:
         return self.act(observe(state, command, state.previous_action))
 
     def act(self, observation: np.ndarray) -> np.ndarray:
-        """The same for observations ``(B, 45)``."""
+        """Return the same for observations ``(B, 45)``."""
         command = observation[:, COMMAND]
         targets = self._policy(observation, self.gait, self.clock.features(command))
         self.clock.step(command, self.gait.step_frequency)

@@ -52,7 +52,7 @@ class GaitCommand:
 
     @classmethod
     def default(cls, robots: int) -> GaitCommand:
-        """The same everyday gait for all."""
+        """Return the same everyday gait for all."""
         return cls(**{name: np.full(robots, parameter.default) for name, parameter in GAIT_PARAMETERS.items()})
 
     @classmethod
@@ -77,7 +77,7 @@ class GaitCommand:
         return np.maximum(lowest_hip - go2.FOOT_RADIUS - SHORTEST_LEG, GAIT_PARAMETERS["swing_height"].low)
 
     def columns(self, names: Sequence[str] = tuple(GAIT_PARAMETERS)) -> np.ndarray:
-        """The named parameters ``(B, len(names))``."""
+        """Return the named parameters ``(B, len(names))``."""
         return np.column_stack([getattr(self, name) for name in names])
 
     def put(self, mask: np.ndarray, values: GaitCommand) -> None:

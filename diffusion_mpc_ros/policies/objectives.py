@@ -127,19 +127,19 @@ OBJECTIVES: dict[str, Objective] = {objective.name: objective for objective in _
 
 
 def get_objective(name: str) -> Objective:
-    """The objective called ``name``; :class:`ConfigurationError` lists the valid names."""
+    """Return the objective called ``name``; :class:`ConfigurationError` lists the valid names."""
     if name not in OBJECTIVES:
         raise ConfigurationError(f"unknown objective {name!r}; valid objectives: {', '.join(OBJECTIVES)}")
     return OBJECTIVES[name]
 
 
 def make_composer() -> RewardComposer:
-    """The composer over the shipped presets; raises :class:`ConfigurationError` or :class:`RewardError`."""
+    """Return the composer over the shipped presets; raises :class:`ConfigurationError` or :class:`RewardError`."""
     return RewardComposer(load_presets(config_file("rewards.yaml")), CONSTRAINTS, check=check_feasible)
 
 
 def tick_penalties(composer: RewardComposer) -> dict[str, TickPenalty]:
-    """The penalty of every objective by name, with the parameters of its preset."""
+    """Return the penalty of every objective by name, with the parameters of its preset."""
     return {
         objective.name: partial(objective.penalty, parameters=composer.preset_settings(objective.preset).parameters)
         for objective in OBJECTIVES.values()
@@ -147,7 +147,7 @@ def tick_penalties(composer: RewardComposer) -> dict[str, TickPenalty]:
 
 
 def reward_settings(composer: RewardComposer, objective: Objective, constraint: bool) -> RewardSettings:
-    """The settings of the objective's preset, with its projection or with no constraint at all."""
+    """Return the settings of the objective's preset, with its projection or with no constraint at all."""
     preset = composer.preset_settings(objective.preset)
     projection = objective.projection(preset.parameters) if constraint else Projection()
     return composer.apply(
@@ -156,7 +156,7 @@ def reward_settings(composer: RewardComposer, objective: Objective, constraint: 
 
 
 def describe_settings(composer: RewardComposer, settings: RewardSettings) -> dict[str, Any]:
-    """What differs from the defaults, as JSON: ``weights``, ``parameters`` by full name, ``constraints``."""
+    """Return what differs from the defaults, as JSON: ``weights``, ``parameters`` by full name, ``constraints``."""
     parameters = {
         name: value.tolist()
         for name, value in settings.parameters.items()

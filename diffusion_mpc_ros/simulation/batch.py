@@ -133,7 +133,7 @@ class BatchSimulation:
         """For scenes that hold more than the Go2; see :data:`rollout.Watch`."""
 
     def _measured(self) -> dict[str, np.ndarray]:
-        """Copies of the fields of the state that are measured while stepping."""
+        """Return copies of the fields of the state that are measured while stepping."""
         return {name: getattr(self.state, name).copy() for name in MEASURED}
 
     def _read(self, measured: dict[str, np.ndarray]) -> BatchState:

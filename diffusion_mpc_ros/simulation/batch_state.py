@@ -106,7 +106,7 @@ class BatchState:
 
     @classmethod
     def concatenate(cls, parts: Sequence[BatchState]) -> BatchState:
-        """The robots of ``parts`` one after another, along the first axis."""
+        """Return the robots of ``parts`` one after another, along the first axis."""
         if len(parts) == 1:
             return parts[0]
         names = [each.name for each in fields(cls)]
@@ -117,7 +117,7 @@ class BatchState:
         return BatchState(**{each.name: change(getattr(self, each.name)) for each in fields(self)})
 
     def robot_state(self, tick: int, previous_action: np.ndarray) -> RobotState:
-        """The same as a controller knows it at ``tick``, after joint targets ``(..., 12)`` [rad]."""
+        """Return the same as a controller knows it at ``tick``, after joint targets ``(..., 12)`` [rad]."""
         return RobotState(
             tick=tick,
             base_ang_vel=self.base_ang_vel_b,

@@ -19,7 +19,7 @@ _WELD = 5e-4
 
 
 def robot_links(detail: float = DETAIL) -> list[Link]:
-    """The base and the twelve links that the joints move, with ``detail`` in (0, 1] of their triangles."""
+    """Return the base and the twelve links that the joints move, with ``detail`` in (0, 1] of their triangles."""
     model = build_model(ModelOptions(visual=True))
     bodies = [model.body(BASE_BODY).id, *(model.joint(name).bodyid[0] for name in JOINT_NAMES)]
     shapes: dict[int, tuple[np.ndarray, np.ndarray]] = {}

@@ -55,7 +55,7 @@ def go2_mjcf() -> Path:
 
 
 def build_spec(options: ModelOptions) -> mujoco.MjSpec:
-    """The Go2 on its ground, its motors at the walking gains, joints in any order (map by name)."""
+    """Return the Go2 on its ground, its motors at the walking gains, joints in any order (map by name)."""
     spec = mujoco.MjSpec.from_file(str(go2_mjcf()))
     spec.option.timestep = options.timestep
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST

@@ -57,7 +57,7 @@ def randomize_models(
 
 
 def variation(models: Sequence[mujoco.MjModel], nominal: mujoco.MjModel) -> dict[str, np.ndarray]:
-    """What :func:`randomize_models` made of ``nominal``, read from the ``B`` models themselves.
+    """Return what :func:`randomize_models` made of ``nominal``, read from the ``B`` models themselves.
 
     ``payload_mass (B,)`` [kg], ``payload_position (B, 3)`` [m] in the base frame (zero without payload), ``friction
     (B,)``, ``motor_strength (B, 12)`` as a factor, project order.

@@ -61,7 +61,7 @@ class OffscreenCamera:
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
 
     def picture(self) -> np.ndarray:
-        """The simulation as it is now, ``(height, width, 3)`` uint8."""
+        """Return the simulation as it is now, ``(height, width, 3)`` uint8."""
         self._gl.make_current()
         mujoco.mjv_updateScene(
             self._simulation.model,
@@ -91,7 +91,7 @@ class OffscreenCamera:
 
 
 def _offscreen_gl(width: int, height: int):
-    """A current OpenGL context without a window; raises ConfigurationError naming what each backend said."""
+    """Return a current OpenGL context without a window; raises ConfigurationError naming what each backend said."""
     failures = []
     for backend in _GL_BACKENDS:
         # PyOpenGL reads its platform once, when it is first imported.

@@ -166,7 +166,7 @@ class Go2Simulation:
         return self.lowstate(self.time)
 
     def lowstate(self, receive_time: float) -> LowState:
-        """What the robot's sensors say now; the accelerometer is that of the last physics step, as it is integrated."""
+        """Return what the sensors say now; the accelerometer is that of the last physics step, as it is integrated."""
         data, indices, time = self.data, self._indices, self.time
         qpos, qvel, sensors = data.qpos, data.qvel, data.sensordata
         return LowState(
@@ -188,7 +188,7 @@ class Go2Simulation:
         )
 
     def robot_state(self, tick: int, previous_action: np.ndarray) -> RobotState:
-        """The robot's exact state for a controller in lock-step, after the joint targets ``(12,)`` [rad]."""
+        """Return the robot's exact state for a controller in lock-step, after the joint targets ``(12,)`` [rad]."""
         data, indices = self.data, self._indices
         sensors = data.sensordata
         torque, joint_vel = data.actuator_force[self._actuators], data.qvel[indices.qvel]
@@ -237,13 +237,13 @@ class Go2Simulation:
         self._command_expires = self.time + self._command_timeout
 
     def _target_before(self, age: float) -> np.ndarray:
-        """The joint target ``(12,)`` [rad] given before ``age`` [s] ago; where there was none, where the joints are."""
+        """Return the joint target ``(12,)`` [rad] given before ``age`` [s] ago; without one, where the joints are."""
         older = (command for given, command in reversed(self._given) if self.time - given - 0.5 * self.timestep > age)
         command = next(older, None)
         return self.data.qpos[self._indices.qpos].copy() if command is None else command.joint_pos
 
     def truth(self) -> BaseTruth:
-        """The true state of the base now."""
+        """Return the true state of the base now."""
         quat, lin_vel_w = self.data.qpos[3:7].copy(), self.data.qvel[:3].copy()
         return BaseTruth(
             time=self.time,
@@ -273,7 +273,7 @@ class Go2Simulation:
         self._push_ends = self.time + duration
 
     def set_remote(self, data: bytes) -> None:
-        """What the remote sends, for ``REMOTE_TIMEOUT`` from now on; raises ConfigurationError for a wrong length."""
+        """Have the remote send ``data`` for ``REMOTE_TIMEOUT`` from now on; ConfigurationError for a wrong length."""
         if len(data) != REMOTE_BYTES:
             raise ConfigurationError(f"the remote sends {REMOTE_BYTES} bytes, got {len(data)}")
         self._remote, self._remote_expires = data, self.time + REMOTE_TIMEOUT

@@ -32,7 +32,7 @@ class Rollout:
     final: State  # (B, N), after the last tick
 
     def measured(self) -> dict[str, np.ndarray]:
-        """What no row of a trajectory says, by the names of outcomes that reward terms read, each ``(B, N, H, ...)``.
+        """Return what no row of a trajectory says, by the outcomes that reward terms read, each ``(B, N, H, ...)``.
 
         Entry h is of the tick that row h begins: efforts are means over it, all else is true at its end.
         """
@@ -151,7 +151,7 @@ class Rollouts:
         return states.reshape(rollouts, steps, -1), sensors.reshape(rollouts, steps, -1)
 
     def _controls(self, states: State, targets: np.ndarray) -> np.ndarray:
-        """Controls ``(m, H * steps, nu)`` of the motors, each joint target late by the robot's latency."""
+        """Return controls ``(m, H * steps, nu)`` of the motors, each joint target late by the robot's latency."""
         controls = np.zeros((len(targets), targets.shape[1] * self.steps, self.model.nu))
         late = latency_steps(states.latency, self.model.opt.timestep)
         if late.any():
@@ -198,7 +198,7 @@ class Rollouts:
         return ends, measured
 
     def _final(self, start: State, ends: np.ndarray, targets: np.ndarray) -> State:
-        """The states ``(m,)`` after targets ``(m, H, 12)``, whose physics are ``ends (m, nx)``."""
+        """Return the states ``(m,)`` after targets ``(m, H, 12)``, whose physics are ``ends (m, nx)``."""
         time, qpos, qvel, act = np.split(ends, np.cumsum([1, self.model.nq, self.model.nv]), axis=1)
         known = np.concatenate([start.joint_targets[:, ::-1], targets], axis=1)
         return State(

@@ -17,7 +17,7 @@ from diffusion_mpc_ros.simulation.state import State
 
 
 def measure(robots: int, candidates: int, horizon: int, threads: int, repeats: int, seed: int = 0) -> dict[str, float]:
-    """Steps a second of standing robots whose targets are drawn round the default pose; the best of ``repeats`` runs.
+    """Measure steps a second of standing robots whose targets are drawn round the default pose; best of ``repeats``.
 
     ``steps_per_second``, ``raw_steps_per_second`` and their quotient ``ratio``; ``milliseconds`` of one run.
     """

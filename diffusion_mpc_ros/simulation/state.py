@@ -52,7 +52,7 @@ class State:
 
     @classmethod
     def of(cls, robots: RobotState, model: mujoco.MjModel, latency: float = 0.0) -> State:
-        """The state of ``model`` that fits what is known of robots: estimated velocity and height, on flat ground.
+        """Return the state of ``model`` that fits what is known of robots: estimated velocity, height on flat ground.
 
         They stand at x = y = 0. The joint target before this tick counts for the ticks before it as well.
         """
@@ -77,11 +77,11 @@ class State:
         return State(**{each.name: change(getattr(self, each.name)) for each in fields(self)})
 
     def copy(self) -> State:
-        """A copy that shares no memory."""
+        """Return a copy that shares no memory."""
         return self.apply(np.copy)
 
     def __getitem__(self, robots: object) -> State:
-        """The states of some robots: an index, a slice or a mask of the batch's axes."""
+        """Return the states of some robots: an index, a slice or a mask of the batch's axes."""
         return self.apply(lambda array: array[robots])
 
     def put(self, robots: object, state: State) -> None:

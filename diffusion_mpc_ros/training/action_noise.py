@@ -52,7 +52,7 @@ class NoiseGenerator:
         self._fold_value = np.zeros((robots, 2))
 
     def step(self) -> np.ndarray:
-        """The next noise; stationary variance ``scale^2`` whatever the correlation, and the folds."""
+        """Return the next noise; stationary variance ``scale^2`` whatever the correlation, and the folds."""
         rho = self._correlation[:, None]
         self._value = rho * self._value + np.sqrt(1.0 - rho**2) * self._rng.standard_normal(self._value.shape)
         self._bursts.step()

@@ -84,7 +84,7 @@ class CollectConfig:
 
 
 def gait_ranges(config: CollectConfig, policy: DemonstratorPolicy) -> dict[str, GaitParameter]:
-    """What gaits are drawn from: the ranges in the demonstrator's card, or those of ``config.gait``."""
+    """Return what gaits are drawn from: the ranges in the demonstrator's card, or those of ``config.gait``."""
     ranges = dict(policy.gait_parameters)
     for name, drawn in dataclasses.asdict(config.gait).items():
         if drawn is None:
@@ -156,7 +156,7 @@ def collect_part(config: CollectConfig, policies: Sequence[DemonstratorPolicy], 
 
 
 def labels(state: BatchState) -> dict[str, np.ndarray]:
-    """What reward models learn from and no observation says.
+    """Return what reward models learn from and no observation says.
 
     ``base_height (B,)`` [m], ``foot_height (B, 4)`` [m] of the feet's centres, both above the ground, and
     ``base_lin_vel (B, 3)`` [m/s] in the base frame.

@@ -44,7 +44,7 @@ def write(dataset: TrajectoryDataset) -> None:
 
 
 def describe(dataset: TrajectoryDataset) -> dict[str, Any]:
-    """The sheet as a dictionary; one part in memory at a time."""
+    """Return the sheet as a dictionary; one part in memory at a time."""
     names = list(dataset.attributes["gait"])
     samples: dict[str, list[np.ndarray]] = {}
     ticks = falls = settling = without_fall = 0
@@ -155,7 +155,7 @@ def _speeds(vx: np.ndarray, vy: np.ndarray) -> dict[str, Any]:
 
 
 def markdown(sheet: dict[str, Any]) -> str:
-    """The sheet for readers."""
+    """Return the sheet for readers."""
     source, falls = sheet["source"], sheet["falls"]
     lines = [
         "# Data sheet",

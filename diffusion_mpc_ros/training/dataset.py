@@ -58,7 +58,7 @@ class TrajectoryDataset:
 
     @classmethod
     def open(cls, path: Path) -> TrajectoryDataset:
-        """An existing dataset; raises ConfigurationError when there is none at ``path``."""
+        """Return an existing dataset; raises ConfigurationError when there is none at ``path``."""
         if not (path / ATTRIBUTES_FILE).is_file():
             raise ConfigurationError(f"no dataset at {path}: run `diffusion-mpc train collect` first")
         return cls(path, json.loads((path / ATTRIBUTES_FILE).read_text()))
@@ -110,7 +110,7 @@ class TrajectoryDataset:
         self.append({**arrays, **facts})
 
     def read_parts(self, names: Sequence[str] = ROWS) -> Iterator[dict[str, Trajectories]]:
-        """The named arrays of one part after the other; raises ConfigurationError when there are none."""
+        """Yield the named arrays of one part after the other; raises ConfigurationError when there are none."""
         if not self.files:
             raise ConfigurationError(f"{self.path} holds no trajectories: run `diffusion-mpc train collect` first")
         for file in self.files:
@@ -122,7 +122,7 @@ class TrajectoryDataset:
                 yield {name: part[name] if ends is None else np.split(part[name], ends) for name in names}
 
     def load(self, names: Sequence[str] = ROWS) -> dict[str, Trajectories]:
-        """The named arrays of all parts in memory, ``(E, ...)``; raises ConfigurationError as :meth:`read_parts`."""
+        """Return the named arrays of all parts, ``(E, ...)``; raises ConfigurationError as :meth:`read_parts`."""
         arrays = {name: [] for name in names}
         for part in self.read_parts(names):
             for name, array in part.items():
@@ -141,7 +141,7 @@ class TrajectoryDataset:
 
 
 def joined(arrays: Sequence[Trajectories]) -> Trajectories:
-    """The trajectories of all of ``arrays``: one array where all have the same length, else a list."""
+    """Return the trajectories of all of ``arrays``: one array where all have the same length, else a list."""
     if all(isinstance(array, np.ndarray) for array in arrays) and len({array.shape[1:] for array in arrays}) <= 1:
         return np.concatenate(arrays)
     return [trajectory for array in arrays for trajectory in array]
@@ -154,7 +154,7 @@ def check_equal_lengths(arrays: Mapping[str, Trajectories], what: str) -> None:
 
 
 def window_starts(fresh: Trajectories, rows: int) -> np.ndarray:
-    """Indices ``(W, 2)`` of (episode, first tick) of every window of ``rows`` ticks without a reset inside."""
+    """Return indices ``(W, 2)`` of (episode, first tick) of every window of ``rows`` ticks without a reset inside."""
     windows = []
     for episode, of_episode in enumerate(fresh):
         resets = np.concatenate([np.zeros(1, np.intp), np.cumsum(of_episode)])

@@ -86,7 +86,7 @@ class DemonstratorConfig(PpoConfig):
 
 
 def runner_config(config: PpoConfig) -> dict:
-    """The rsl-rl configuration (hyper-parameters: Rudin et al., arXiv 2109.11978, as is common for this task)."""
+    """Return the rsl-rl configuration (hyper-parameters of Rudin et al., arXiv 2109.11978, common for this task)."""
     network = {
         "class_name": "MLPModel", "hidden_dims": list(config.hidden), "activation": "elu", "obs_normalization": True
     }  # fmt: skip
@@ -151,7 +151,7 @@ class Runner(OnPolicyRunner):
 
 
 def make_runner(env: WalkingEnv, config: PpoConfig, run_dir: Path) -> Runner:
-    """An untrained policy and critic for ``env``, with curves and checkpoints in ``run_dir``."""
+    """Return an untrained policy and critic for ``env``, with curves and checkpoints in ``run_dir``."""
     torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -169,7 +169,7 @@ def train(
     label: str,
     progress: Callable[[int], Mapping[str, str]],
 ) -> None:
-    """What is left of the stages of ``config`` after ``done`` iterations.
+    """Return what is left of the stages of ``config`` after ``done`` iterations.
 
     ``progress(iteration)`` is called after every iteration; what it returns is shown on the bar.
     """
@@ -254,7 +254,7 @@ def _so_far(run: Mapping[str, Any], done: int) -> dict[str, Any]:
 
 
 def newest_checkpoint(run_dir: Path) -> Path | None:
-    """The checkpoint of ``run_dir`` with the most iterations."""
+    """Return the checkpoint of ``run_dir`` with the most iterations."""
     checkpoints = run_dir.glob("model_*.pt")
     return max(checkpoints, key=lambda path: int(path.stem.split("_")[1]), default=None)
 

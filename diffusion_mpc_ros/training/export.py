@@ -208,7 +208,7 @@ def example_inputs(
 
 
 def trace(function: Callable[..., torch.Tensor], *operands: torch.Tensor) -> torch.fx.GraphModule:
-    """``function``, gradients that it takes included, in plain operators and as few as they can be; of any batch."""
+    """Return ``function``, its gradients included, in plain operators, as few as they can be; of any batch."""
     table = {
         **core_aten_decompositions(),
         torch.ops.aten.slice_backward.default: _slice_backward,

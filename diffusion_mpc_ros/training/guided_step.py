@@ -57,7 +57,7 @@ class GuidedStep(nn.Module):
         self.register_buffer("predicts", torch.tensor(predicts), persistent=False)
 
     def denoise(self, tau, row_features):
-        """The clean trajectories that the denoiser sees in ``tau (B, T, 57)`` at the levels ``row_features (T, 3)``."""
+        """Return the clean trajectories that the denoiser sees in ``tau (B, T, 57)`` at ``row_features (T, 3)``."""
         return self.denoiser(tau, _of_every(row_features, tau)).clamp(-self.x0_clip, self.x0_clip)
 
     def reverse(self, x0, tau, transition, noise):
@@ -66,7 +66,7 @@ class GuidedStep(nn.Module):
         return c_x0 * x0 + c_tau * tau + sigma * noise
 
     def predict(self, tau, row_features, model_parameters=None):
-        """What the reward model predicts of ``tau (B, T, 57)`` at the levels ``row_features (T, 3)``: ``(B, P)``.
+        """Return what the reward model predicts of ``tau (B, T, 57)`` at levels ``row_features (T, 3)``: ``(B, P)``.
 
         ``model_parameters``: by name, in the place of the model's own.
         """
@@ -86,7 +86,7 @@ class GuidedStep(nn.Module):
         return composed_reward(self.composed_terms, segment, [weights[name] for name in self.composed_terms], named)
 
     def of_terms(self, names):
-        """The same step, of the same inputs, whose reward is composed of the terms ``names`` alone."""
+        """Return the same step, of the same inputs, whose reward is composed of the terms ``names`` alone."""
         part = copy.copy(self)
         part.composed_terms = tuple(names)
         return part
@@ -111,12 +111,12 @@ class GuidedStep(nn.Module):
         return torch.nn.functional.pad(joined, (0, 0, 0, 1)) * std, by_prediction
 
     def analytic_gradient(self, tau, mean, std, reward_weights, *parameters):
-        """The reward's gradient ``(B, T, 57)`` where no term with a weight needs the reward model."""
+        """Return the reward's gradient ``(B, T, 57)`` where no term with a weight needs the reward model."""
         nothing = tau.new_zeros((tau.shape[0], len(PREDICTIONS)))
         return self.reward_gradient(tau, mean, std, nothing, reward_weights, *parameters)[0]
 
     def whole_gradient(self, tau, row_features, mean, std, reward_weights, parameters, model_parameters=None):
-        """The reward's gradient ``(B, T, 57)``, the part that goes through the reward model included.
+        """Return the reward's gradient ``(B, T, 57)``, the part that goes through the reward model included.
 
         What the model computes on the way to its prediction is kept for the way back.
         """

@@ -69,7 +69,7 @@ def fold_transposed_constants(model: onnx.ModelProto) -> None:
 
 
 def _all_branches(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    """The branches of ``graph``, theirs, and so on."""
+    """Yield the branches of ``graph``, theirs, and so on."""
     for branch in _branches(graph):
         yield branch
         yield from _all_branches(branch)

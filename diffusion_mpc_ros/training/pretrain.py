@@ -128,7 +128,7 @@ class WindowSampler:
         return chosen[:, :1], chosen[:, 1:] + self._offsets
 
     def draw(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """A random batch."""
+        """Return a random batch."""
         rows = self._rows(*self.choose(batch, generator))
         return self._table[rows], self._executed[rows]
 
@@ -224,7 +224,7 @@ class Corruption:
 
 
 def open_datasets(paths: Sequence[Path]) -> list[TrajectoryDataset]:
-    """The datasets in the folders ``paths``; raises :class:`ConfigurationError` for none, and where there is none."""
+    """Return the datasets in the folders ``paths``; :class:`ConfigurationError` for none, and where there is none."""
     if not paths:
         raise ConfigurationError("datasets names no folder: there is nothing to learn from")
     return [TrajectoryDataset.open(path) for path in paths]
@@ -236,7 +236,7 @@ def identities(datasets: Sequence[TrajectoryDataset]) -> dict[str, str]:
 
 
 def load_rows(dataset: TrajectoryDataset, relabel: bool, names: Sequence[str] = ()) -> dict[str, Trajectories]:
-    """The rows of one dataset, their commands relabelled or not, the arrays ``names``, and the weights ``(E,)``."""
+    """Return the rows of one dataset, commands relabelled or not, the arrays ``names``, and the weights ``(E,)``."""
     arrays = dataset.load(tuple(dict.fromkeys((*ROWS, *names, *(relabelling.labels_of(dataset) if relabel else ())))))
     if relabel:
         check_equal_lengths(arrays, f"{dataset.path}: relabel_commands")
@@ -245,7 +245,7 @@ def load_rows(dataset: TrajectoryDataset, relabel: bool, names: Sequence[str] = 
 
 
 def join(parts: Sequence[dict[str, Trajectories]]) -> dict[str, Trajectories]:
-    """The arrays of several datasets as those of one."""
+    """Return the arrays of several datasets as those of one."""
     return {name: joined([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -295,7 +295,7 @@ def write_metadata(
 
 
 def read_prior(run_dir: Path) -> tuple[PretrainConfig, dict[str, Any], dict[str, Any]]:
-    """Configuration, metadata and checkpoint of a run; raises :class:`ConfigurationError` when it is not there."""
+    """Return configuration, metadata and checkpoint of a run; :class:`ConfigurationError` when it is not there."""
     run, checkpoint = read_run(run_dir)
     return config_files.build(PretrainConfig, run["config"], f"the configuration of {run_dir}"), run, checkpoint
 

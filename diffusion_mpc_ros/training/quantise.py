@@ -120,7 +120,7 @@ class _Pushed:
 
 
 def recorded_inputs(artefact: Prior, robots: int, ticks: int, seed: int) -> list[Arrays]:
-    """Inputs of guided steps, by name, from three walks of ``robots`` for each command, in random order.
+    """Return inputs of guided steps, by name, from three walks of ``robots`` for each command, in random order.
 
     Nominal robots without rewards and with every reward term at work; robots of Table I that are pushed.
     """
@@ -150,7 +150,7 @@ class _Reader(CalibrationDataReader):
 
 
 def quantised(model: bytes, inputs: Sequence[Arrays]) -> bytes:
-    """The ONNX ``model`` with its products with weights in int8, calibrated on ``inputs``.
+    """Return the ONNX ``model`` with its products with weights in int8, calibrated on ``inputs``.
 
     Branches stay as they are: rewards, gradients and reward models live there. A product gets its activation through a
     QuantizeLinear and a DequantizeLinear, its weight through the latter: the backends fuse these with the product.
@@ -203,7 +203,7 @@ def _take_products(graph: onnx.GraphProto, source: onnx.GraphProto, products: Se
 
 
 def predictions(model: bytes, inputs: Sequence[Arrays]) -> np.ndarray:
-    """What the denoiser in ``model`` makes of ``inputs``: normalised x0 ``(n, T, 57)``.
+    """Return what the denoiser in ``model`` makes of ``inputs``: normalised x0 ``(n, T, 57)``.
 
     A guided step gives it as its result when ``c_x0 = 1`` and all else is off. Without optimisations ONNX Runtime
     computes what the integers mean, in f32: the error is the quantisation's on every processor, where the integer

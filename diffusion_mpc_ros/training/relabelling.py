@@ -29,7 +29,7 @@ BLOCK = 50
 
 
 def labels_of(dataset: TrajectoryDataset) -> tuple[str, ...]:
-    """The arrays that :func:`relabel_commands` reads beside the rows."""
+    """Return the arrays that :func:`relabel_commands` reads beside the rows."""
     return (*LABELS, POLICY) if dataset.attributes.get("alternatives") else LABELS
 
 
@@ -57,7 +57,7 @@ def relabel_commands(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
 
 
 def _standardised_facts(arrays: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The :data:`FACTS` as columns ``(E, F)`` of mean 0 and standard deviation 1, a constant one all 0.
+    """Return the :data:`FACTS` as columns ``(E, F)`` of mean 0 and standard deviation 1, a constant one all 0.
 
     As they were, and without :data:`DISTURBANCES`.
     """

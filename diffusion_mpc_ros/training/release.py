@@ -57,7 +57,7 @@ def main(config: ExportConfig) -> None:
 
 
 def _export_artefact(config: ExportConfig) -> None:
-    """The networks of an artefact in a new graph; what is known of them and their int8 products go along."""
+    """Return the networks of an artefact in a new graph; what is known of them and their int8 products go along."""
     artefact = load(model_folder(config.artefact))
     description, training = artefact.description, artefact.card["training"]["configuration"]
     networks = load_networks(artefact)
@@ -136,7 +136,7 @@ def seeds_of_data(run: Mapping[str, Any]) -> list[int]:
 
 
 def _reward_artefact(name: str, rows: int) -> tuple[Artefact, Normalizer]:
-    """The artefact that has the reward model, and the normaliser that it was trained with."""
+    """Return the artefact that has the reward model, and the normaliser that it was trained with."""
     source = load_artefact(model_folder(name))
     if REWARD_MODEL not in source.networks:
         raise ConfigurationError(f"the artefact {name} has no reward model; it has {', '.join(source.networks)}")

@@ -49,7 +49,7 @@ def restore_actor(actor: MLPModel, folder: Path) -> str:
 
 
 def keep_normaliser(actor: MLPModel) -> None:
-    """The actor's normaliser stays as it is, however few observations it is of; a checkpoint does not hold this."""
+    """Keep the actor's normaliser as it is, however few observations it is of; a checkpoint does not hold this."""
     actor.obs_normalizer.until = 0
 
 

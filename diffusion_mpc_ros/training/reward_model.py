@@ -96,7 +96,7 @@ def window_means(arrays: dict[str, np.ndarray], horizon: int) -> np.ndarray:
 
 
 def window_targets(arrays: dict[str, np.ndarray], horizon: int) -> np.ndarray:
-    """The :data:`PREDICTIONS` of the window of ``horizon`` rows that starts at each tick: ``(E, L - H + 1, P)``.
+    """Return the :data:`PREDICTIONS` of the window of ``horizon`` rows that starts at each tick: ``(E, L - H + 1, P)``.
 
     NaN where one is not known.
     """
@@ -116,7 +116,7 @@ class LabelledWindows(WindowSampler):
         self.targets = torch.from_numpy(window_targets(arrays, rows - 1))
 
     def draw(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """A random batch of windows and targets."""
+        """Return a random batch of windows and targets."""
         episodes, ticks = self.choose(batch, generator)
         return self._table[self._rows(episodes, ticks)], self.targets[episodes[:, 0], ticks[:, 0]]
 

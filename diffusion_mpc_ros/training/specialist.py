@@ -218,7 +218,7 @@ def main(config: SpecialistConfig) -> None:
 
 
 def _beginning(runner: Runner, config: SpecialistConfig) -> Path:
-    """The demonstrator as a checkpoint of the run: what it is compared with stays the same over all resumes.
+    """Return the demonstrator as a checkpoint of the run: what it is compared with stays the same over all resumes.
 
     Its critic is the untrained one of ``runner`` where ``config.initial`` is an exported policy.
     """
@@ -251,7 +251,7 @@ def _initial_sha256(initial: Path) -> str:
 
 
 def _hold_actor(runner: Runner) -> None:
-    """The actor, its noise included, stays as it is while the critic learns.
+    """Keep the actor as it is, its noise included, while the critic learns.
 
     The learning rate stays too: it would follow the actor's steps, of which there are none.
     """
@@ -260,7 +260,7 @@ def _hold_actor(runner: Runner) -> None:
 
 
 def _release_actor(runner: Runner) -> None:
-    """The actor learns too, in small steps until the schedule of the learning rate has found how large they may be."""
+    """Let the actor learn too, in small steps until the schedule of the learning rate finds how large they may be."""
     runner.alg.actor.requires_grad_(True)
     runner.alg.schedule = runner.cfg["algorithm"]["schedule"]
     runner.alg.learning_rate = FIRST_LEARNING_RATE
@@ -274,7 +274,7 @@ def _save(runner: Runner, path: Path, infos: dict[str, str] | None = None) -> No
 
 
 def walk(runner: Runner, env: SpecialistEnv, config: SpecialistConfig, label: str) -> RobotScores:
-    """The policy as it would be exported now, on the same nominal robots with the same commands every time."""
+    """Return the policy as it would be exported now, on the same nominal robots with the same commands every time."""
     trial = config.trial
     module = ExportedDemonstrator(runner.alg.get_policy()).cpu().eval()
 
@@ -348,7 +348,7 @@ class Search:
         write_text_atomically(self._path, json.dumps(report, indent=1, allow_nan=False) + "\n")
 
     def texts(self) -> dict[str, str]:
-        """The last walk, for the progress bar."""
+        """Return the last walk, for the progress bar."""
         last = self._walks[-1]
         texts = {"weight": f"{last['weight']:.2f}", "survival": f"{last['survival']:.1%}"}
         if last["change"] is not None:

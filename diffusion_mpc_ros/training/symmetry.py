@@ -56,7 +56,7 @@ PRIVILEGED = VECTOR + same(1) + FEET + FEET + COMMAND + same(3) + VECTOR + same(
 def add_mirrored(
     env: VecEnv, obs: TensorDict | None, actions: torch.Tensor | None
 ) -> tuple[TensorDict | None, torch.Tensor | None]:
-    """Samples and, after them, the same ones mirrored: twice the batch (rsl-rl's ``data_augmentation_func``)."""
+    """Return samples and, after them, the same ones mirrored: twice the batch (rsl-rl's ``data_augmentation_func``)."""
     if obs is not None:
         groups = {"policy": POLICY(obs["policy"]), "privileged": PRIVILEGED(obs["privileged"])}
         obs = torch.cat([obs, TensorDict(groups, batch_size=obs.batch_size, device=obs.device)])

@@ -38,7 +38,7 @@ class CommandSampler:
         self.redraw(np.ones(robots, dtype=bool))
 
     def redraw(self, mask: np.ndarray) -> None:
-        """New commands for the robots of ``mask (B,)``: standing, along one axis, or along all three."""
+        """Return new commands for the robots of ``mask (B,)``: standing, along one axis, or along all three."""
         rng, count = self._rng, int(mask.sum())
         low, high = np.array([self.ranges.vx, self.ranges.vy, self.ranges.yaw_rate]).T
         command = rng.uniform(low, high, size=(count, 3))

@@ -65,7 +65,7 @@ def main(config: Config) -> int:
 
 
 def choose(config: Config) -> Context:
-    """The card and the domain that ``config`` leaves open; raises ConfigurationError for what does not fit."""
+    """Return the card and the domain that ``config`` leaves open; raises ConfigurationError for what does not fit."""
     interface = config.network_interface
     if not interface:
         interface = network.robot_card(network.read_cards()) if config.robot else bringup.SIMULATION_INTERFACE

@@ -37,12 +37,12 @@ def ok(text: str) -> Finding:
 
 
 def warning(text: str, remedy: str) -> Finding:
-    """It works, but not well or not surely."""
+    """Say that it works, but not well or not surely."""
     return Finding(Status.WARNING, text, remedy)
 
 
 def bad(text: str, remedy: str) -> Finding:
-    """It does not work, or is not safe."""
+    """Say that it does not work, or is not safe."""
     return Finding(Status.BAD, text, remedy)
 
 

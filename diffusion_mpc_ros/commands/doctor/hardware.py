@@ -54,7 +54,7 @@ def _carried(state: LowState) -> np.ndarray:
 
 
 def _foot_fault(values: np.ndarray, load: float, readings: np.ndarray) -> str:
-    """What is wrong with one foot's raw ``values (N,)`` under ``load`` [N], ``""`` for nothing that can be told."""
+    """Return what is wrong with one foot's raw ``values (N,)`` under ``load`` [N], ``""`` for nothing to be told."""
     mean, weak = values.mean(), GAIN_MIN * FOOT_FORCE_CONTACT
     if mean < -NEGATIVE_MAX:
         return "reads less than nothing"

@@ -55,7 +55,7 @@ class LowStateListener:
         return self._subscriber.wait(timeout)
 
     def latest(self) -> LowState:
-        """The newest one; only after :meth:`first` has found one."""
+        """Return the newest one; only after :meth:`first` has found one."""
         return self._subscriber.latest()
 
     def recent(self) -> tuple[LowState, ...]:
@@ -63,7 +63,7 @@ class LowStateListener:
         return tuple(self._recent)
 
     def publishers(self) -> list[str]:
-        """The programs that publish it, as far as they say who they are."""
+        """Return the programs that publish it, as far as they say who they are."""
         from diffusion_mpc_ros.go2.channels import LOWSTATE
         from diffusion_mpc_ros.go2.participants import topic_publishers
 

@@ -65,7 +65,7 @@ def check_rate(context: Context) -> Finding:
 
 
 def judge_rate(observation: Observation, usual: float) -> Finding:
-    """Samples a second, refused ones included, of a robot that sends ``usual`` [Hz]."""
+    """Return samples a second, refused ones included, of a robot that sends ``usual`` [Hz]."""
     rate = observation.samples / observation.duration
     text = f"{rate:.0f} Hz over {observation.duration:.1f} s"
     if rate < RATE_BAD:
@@ -74,7 +74,7 @@ def judge_rate(observation: Observation, usual: float) -> Finding:
 
 
 def judge_gaps(observation: Observation, settings: SafetySettings) -> Finding:
-    """The longest pause between two samples, and how many are missing by the robot's clock."""
+    """Return the longest pause between two samples, and how many are missing by the robot's clock."""
     if len(observation.times) < 2:
         return bad("fewer than two samples could be read", _LOADED)
     longest = float(np.diff(observation.times).max())
@@ -96,7 +96,7 @@ def lost_share(observation: Observation) -> float:
 
 
 def judge_integrity(observation: Observation) -> Finding:
-    """The share of refused samples."""
+    """Return the share of refused samples."""
     if not observation.refused:
         return ok(f"{observation.samples} samples, none refused")
     text = f"{observation.refused} of {observation.samples} samples refused, the last: {observation.last_error}"

@@ -82,7 +82,7 @@ def judge_throttling(runtime: int, period: int) -> Finding:
 
 
 def check_cores(_: Context) -> Finding:
-    """The cores that this process may use, and how idle they are."""
+    """Return the cores that this process may use, and how idle they are."""
     allowed = sorted(os.sched_getaffinity(0))
     processes = _process_times()
     shares = psutil.cpu_times_percent(IDLE_WINDOW, percpu=True)

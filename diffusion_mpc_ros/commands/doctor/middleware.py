@@ -18,7 +18,7 @@ _LOCAL_RANGES = ("LOCALHOST", "OFF")
 
 
 def check_rmw(_: Context) -> Finding:
-    """The middleware that ROS uses."""
+    """Judge the middleware that ROS uses."""
     cause, remedy = shell.rmw_obstacle(os.environ)
     return bad(cause, remedy) if cause else judge_rmw(os.environ)
 
@@ -69,7 +69,7 @@ def check_log_folder(_: Context) -> Finding:
 
 
 def judge_discovery(processes: Mapping[str, str], shell: Mapping[str, str]) -> Finding:
-    """``processes``: the environment that the nodes are started with; ``shell``: that of the user."""
+    """Compare environments, ``processes``: the one that the nodes are started with; ``shell``: that of the user."""
     reach = _reach(processes)
     if reach is None:
         variables = [name for name in DISCOVERY_VARIABLES if processes.get(name)]

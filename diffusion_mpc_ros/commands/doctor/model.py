@@ -26,7 +26,7 @@ def check_artefact(context: Context) -> Finding:
 
 
 def check_plan_time(context: Context) -> Finding:
-    """A few plans with every reward term at work, with the parameters of config/planner.yaml and no time budget."""
+    """Time a few plans with every reward term at work, the parameters of config/planner.yaml and no time budget."""
     from diffusion_mpc_ros.planners.latency import guided, plan_times
     from diffusion_mpc_ros.planners.registry import make_planner
 
@@ -40,7 +40,7 @@ def check_plan_time(context: Context) -> Finding:
 
 
 def judge_plan_times(times: np.ndarray, limit: float) -> Finding:
-    """``times (plans,)`` [s] against ``limit`` [s], in which a plan must be ready."""
+    """Judge ``times (plans,)`` [s] against ``limit`` [s], in which a plan must be ready."""
     p50, p99 = np.percentile(times, [50, 99])
     text = f"p50 {p50 * 1e3:.1f} ms, p99 {p99 * 1e3:.1f} ms of {len(times)} plans, {limit * 1e3:.0f} ms are allowed"
     if p50 > limit:

@@ -52,7 +52,7 @@ class Card:
 
 
 def read_cards() -> dict[str, Card]:
-    """This machine's network interfaces by name."""
+    """Return this machine's network interfaces by name."""
     addresses: dict[str, tuple[IPv4Address, ...]] = {}
     for label, entries in psutil.net_if_addrs().items():
         name = label.partition(":")[0]  # of an alias (eth0:1), the card
@@ -80,7 +80,7 @@ def likely_card(cards: Mapping[str, Card]) -> str:
 
 
 def check_interface(context: Context) -> Finding:
-    """The card that was asked for."""
+    """Return the card that was asked for."""
     return judge_interface(context.network_interface, read_cards(), context.robot)
 
 
@@ -112,7 +112,7 @@ def judge_interface(name: str, cards: Mapping[str, Card], robot: bool) -> Findin
 
 
 def check_reach(context: Context) -> Finding:
-    """Does the robot's address answer."""
+    """Tell whether the robot's address answers."""
     card = read_cards()[context.network_interface]
     if card.loopback:
         return skipped("on the loopback there is no robot")
@@ -147,7 +147,7 @@ def reaches(own: IPv4Address, address: IPv4Address) -> bool:
 
 
 def check_multicast(context: Context) -> Finding:
-    """Does multicast work on the card."""
+    """Tell whether multicast works on the card."""
     card = read_cards()[context.network_interface]
     if card.loopback:
         return judge_loopback_multicast(card)
@@ -155,7 +155,7 @@ def check_multicast(context: Context) -> Finding:
 
 
 def judge_multicast(card: Card, returned: bool) -> Finding:
-    """``returned``: a datagram sent to a multicast group through the card came back."""
+    """Judge whether ``returned``: a datagram sent to a multicast group through the card came back."""
     if not card.multicast:
         remedy = f"sudo ip link set {card.name} multicast on"
         return bad(f"{card.name} has no multicast; the robot is found by it", remedy)

@@ -25,7 +25,7 @@ def is_healthy(findings: Mapping[str, Finding]) -> bool:
 
 
 def print_table(findings: Mapping[str, Finding], console: Console) -> None:
-    """A line for each check, what to do below it, and the sum at the end."""
+    """Return a line for each check, what to do below it, and the sum at the end."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for _ in range(2):
         table.add_column(no_wrap=True)
@@ -48,7 +48,7 @@ def summary(findings: Mapping[str, Finding]) -> str:
 
 
 def as_json(findings: Mapping[str, Finding], settings: Mapping[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
-    """The report for programs; ``settings`` are what was asked for."""
+    """Return the report for programs; ``settings`` are what was asked for."""
     checks = [
         {"check": name, "status": finding.status.value, "finding": finding.text, "remedy": finding.remedy}
         for name, finding in findings.items()

@@ -36,7 +36,7 @@ DISCOVERY_TIME = 0.4
 
 
 def check_profile(context: Context) -> Finding:
-    """What the robot is expected to say."""
+    """Return what the robot is expected to say."""
     profile = context.profile
     if not profile.missing:
         return ok(f"{profile.name}: it has to say all that a Go2 says")
@@ -82,7 +82,7 @@ def judge_temperature(temperatures: np.ndarray, settings: SafetySettings) -> Fin
 
 
 def judge_joints(state: LowState, settings: SafetySettings) -> Finding:
-    """What the supervisor would refuse to stand up from."""
+    """Return what the supervisor would refuse to stand up from."""
     trusted = checks.trust(state, 0.0, math.inf)
     violations = (
         [trusted] if isinstance(trusted, checks.Violation) else list(checks.motion_violations(trusted, settings))
@@ -99,7 +99,7 @@ def judge_joints(state: LowState, settings: SafetySettings) -> Finding:
 
 
 def judge_remote(data: bytes) -> Finding:
-    """``data``: the bytes in LowState. For information: the robot walks without a remote as well."""
+    """Tell of the remote, ``data`` in LowState. For information: the robot walks without one as well."""
     if not remote_present(data):
         return ok("not heard: off, out of reach, or none is paired (it is one of the emergency stops)")
     state = decode_remote(data)

@@ -33,7 +33,7 @@ MESSAGES = "diffusion_mpc_msgs.msg"
 
 
 def check_python(_: Context) -> Finding:
-    """The interpreter."""
+    """Judge the interpreter."""
     return judge_python(sys.version_info[:2], f"{platform.python_version()}, {sys.executable}")
 
 
@@ -45,7 +45,7 @@ def judge_python(version: tuple[int, int], text: str) -> Finding:
 
 
 def check_packages(_: Context) -> Finding:
-    """The libraries of the run time, imported for real."""
+    """Judge the libraries of the run time, imported for real."""
     failures = {
         name: try_import_apart(module) if name in ENDS_THE_PROCESS else _try_import(module)
         for name, (module, _) in PACKAGES.items()
@@ -63,7 +63,7 @@ def judge_packages(failures: Mapping[str, str], versions: Mapping[str, str]) -> 
 
 
 def check_messages(_: Context) -> Finding:
-    """The project's own message package is built and found."""
+    """Check that the project's own message package is built and found."""
     reason = _try_import(MESSAGES)
     if reason:
         return bad(
@@ -88,7 +88,7 @@ def check_configuration(context: Context) -> Finding:
 
 
 def check_parameters(_: Context) -> Finding:
-    """The parameter file of every node against its declarations: ROS ignores a misspelt name without a word."""
+    """Compare the parameter file of every node with its declarations: ROS ignores a misspelt name without a word."""
     problems = []
     for name in bringup.EXECUTABLES:
         try:

@@ -33,7 +33,7 @@ class Case:
         return UNPLANNED if self.preset is None else f"{self.preset} N={self.candidates}"
 
     def settings(self, composer: RewardComposer) -> RewardSettings:
-        """What the planner is asked for; raises :class:`RewardError` for an unknown preset."""
+        """Return what the planner is asked for; raises :class:`RewardError` for an unknown preset."""
         return RewardSettings() if self.preset is None else composer.preset_settings(self.preset)
 
 
@@ -88,7 +88,7 @@ class TableExperiment(WalksExperiment):
 
 
 def case_of(row: Mapping[str, Any]) -> Case:
-    """The case that made a row."""
+    """Return the case that made a row."""
     return Case(row["preset"], row["candidates"])
 
 

@@ -45,7 +45,7 @@ class PolicyCell:
         }  # fmt: skip
 
     def scores(self, walks: WalksExperiment, settings: RewardSettings) -> RobotScores:
-        """The policy's walk in the default gait, called at every tick and without delay; walked once."""
+        """Return the policy's walk in the default gait, called at every tick and without delay; walked once."""
         label = self.name if self.name == DEMONSTRATOR else f"{self.objective.name} {self.name}"
         if self.policy not in walks.of_policies:
             walks.of_policies[self.policy] = walks.score(

@@ -19,7 +19,7 @@ from diffusion_mpc_ros.simulation.batch import BatchState
 
 
 def asked_terms(settings: RewardSettings) -> list[str]:
-    """The terms that ``settings`` weigh, or set a parameter of, and whose outcomes a walk can be measured by."""
+    """Return the terms that ``settings`` weigh, or set a parameter of, and whose outcomes a walk can be measured by."""
 
     def is_asked(name: str) -> bool:
         parameters = TERMS[name].parameters
@@ -50,7 +50,7 @@ class TermMeter:
         self._windows = 0
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
-        """What the controller answers."""
+        """Return what the controller answers."""
         targets = self._controller.joint_targets(state, command)
         if state.tick >= self._first:
             observation = observe(state, command, state.previous_action)

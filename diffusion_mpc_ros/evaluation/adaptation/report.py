@@ -21,7 +21,7 @@ TARGET_CANDIDATES = 10
 
 
 def column(row: Row) -> str:
-    """The heading of a row's column: N, with R for the reward and C for the constraint; or the policy."""
+    """Return the heading of a row's column: N, with R for the reward and C for the constraint; or the policy."""
     if "policy" in row:
         return row["policy"]
     if row["candidates"] == 1 and not row["reward"] and not row["constraint"]:

@@ -98,12 +98,12 @@ class Outcomes:
 
     @classmethod
     def concatenate(cls, parts: Sequence[Outcomes]) -> Outcomes:
-        """The trials of all ``parts``, in their order."""
+        """Return the trials of all ``parts``, in their order."""
         return cls(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in cls.__annotations__})
 
 
 def outcomes(walked: WalkScores, striker: Striker, simulation: PendulumSimulation) -> Outcomes:
-    """What came of the strikes of the robots that ``walked`` under ``striker``."""
+    """Return what came of the strikes of the robots that ``walked`` under ``striker``."""
     upright = np.isfinite(walked.planar_error)
     robots = np.arange(upright.shape[1])
     before = upright[np.maximum(striker.struck_tick - 1, 0), robots]

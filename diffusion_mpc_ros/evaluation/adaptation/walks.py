@@ -70,11 +70,11 @@ class WalksExperiment(PlannerExperiment):
 
     @abstractmethod
     def settings_of(self, labels: Mapping[str, Any]) -> RewardSettings | None:
-        """What the planner is asked for in the cell, or row, of these labels; None for one that is no more."""
+        """Return what the planner is asked for in the cell, or row, of these labels; None for one that is no more."""
 
     @abstractmethod
     def measured(self, cell: Any, settings: RewardSettings) -> Row:
-        """The row of one cell."""
+        """Return the row of one cell."""
 
     @property
     def head(self) -> dict[str, Any]:
@@ -120,7 +120,7 @@ class WalksExperiment(PlannerExperiment):
     def controller(
         self, settings: Callable[[int], RewardSettings], *, candidates: int, reward: bool, seed: int
     ) -> AsynchronousController:
-        """The planner in the loop, under the ``settings`` of each tick.
+        """Return the planner in the loop, under the ``settings`` of each tick.
 
         Without ``reward`` they rank the candidates but do not guide the sampling.
         """
@@ -132,7 +132,7 @@ class WalksExperiment(PlannerExperiment):
         return AsynchronousController(planner, settings)
 
     def meter(self, initial: BatchState, first: int) -> Meter:
-        """What measures a walk; see :class:`Meter`."""
+        """Return what measures a walk; see :class:`Meter`."""
         raise NotImplementedError
 
     @cached_property

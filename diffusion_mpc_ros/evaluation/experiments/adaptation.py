@@ -74,13 +74,13 @@ class Cell:
         }  # fmt: skip
 
     def settings(self, composer: RewardComposer) -> RewardSettings:
-        """What the planner is given, and by whose parameters the penalty is measured."""
+        """Return what the planner is given, and by whose parameters the penalty is measured."""
         if self.unplanned:
             return measuring_settings(composer, self.objective)
         return reward_settings(composer, self.objective, self.constraint)
 
     def scores(self, walks: WalksExperiment, settings: RewardSettings) -> RobotScores:
-        """The walk under ``settings``."""
+        """Return the walk under ``settings``."""
         if self.unplanned:
             return walks.unplanned
         label = f"{self.objective.name} {tables.column(self.labels)}"

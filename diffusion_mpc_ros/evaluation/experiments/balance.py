@@ -118,7 +118,7 @@ class Config(PresetExperiment):
         }
 
     def strike(self, angle: float, case: Case, settings: RewardSettings) -> Outcomes:
-        """What became of all robots."""
+        """Return what became of all robots."""
         parts = []
         for commands, seed in self.groups():
             controller = self.controller(
@@ -133,7 +133,7 @@ class Config(PresetExperiment):
         return Outcomes.concatenate(parts)
 
     def grids(self, report: Report) -> list[Grid]:
-        """A line for each row, no planning first for each angle."""
+        """Return a line for each row, no planning first for each angle."""
         rows = sorted(report["rows"], key=lambda row: (row["angle"], row["preset"] is not None, row["candidates"]))
         counts = {"trials": "trials", "fell_unhit": "fell unhit", "hits": "hits", "hits_on_trunk": "on trunk",
                   "fell": "fell", "stuck": "stuck"}  # fmt: skip
@@ -160,7 +160,7 @@ class Config(PresetExperiment):
 
 
 def summary(results: Outcomes) -> dict[str, Any]:
-    """Counts of the trials as JSON; ``success`` is the share of the hits, None without one."""
+    """Return counts of the trials as JSON; ``success`` is the share of the hits, None without one."""
     hits, successes = int(results.hit.sum()), int(results.success.sum())
     speeds = results.impact_speed[results.hit]
     return {

@@ -52,7 +52,7 @@ class Variant:
     refresh: bool = True
 
     def sampling(self, full_steps: int, candidates: int, seed: int) -> SamplingOptions:
-        """The options for a schedule of ``full_steps`` K."""
+        """Return the options for a schedule of ``full_steps`` K."""
         common = {"candidates": candidates, "sampler": self.sampler, "seed": seed}
         if self.start == "cold":
             return SamplingOptions(steps=self.steps, **common)
@@ -130,7 +130,7 @@ class Config(CommandedExperiment, PlannerExperiment):
         }
 
     def grids(self, report: Report) -> list[Grid]:
-        """A table for every timing."""
+        """Return a table for every timing."""
         tables = []
         for delay, replan in dict.fromkeys((row["delay"], row["replan"]) for row in report["rows"]):
             rows = [row for row in report["rows"] if (row["delay"], row["replan"]) == (delay, replan)]

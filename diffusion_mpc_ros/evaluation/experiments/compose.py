@@ -104,7 +104,7 @@ class Config(TableExperiment):
 
 
 def choose_pairs(names: Sequence[str]) -> list[Pair]:
-    """The pairs that ``names`` stand for, in the order of Table II, or all of them.
+    """Return the pairs that ``names`` stand for, in the order of Table II, or all of them.
 
     Raises :class:`ConfigurationError` for what is not a pair of two of the presets.
     """

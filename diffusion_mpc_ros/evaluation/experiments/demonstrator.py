@@ -149,7 +149,7 @@ class Config(CommandedExperiment):
         return {"gait": cell, "commands": rows}
 
     def grids(self, report: Report) -> list[Grid]:
-        """A row for each command, over the gaits; and a row for each gait, over the commands."""
+        """Return a row for each command, over the gaits; and a row for each gait, over the commands."""
         rows = [{**entry, "gait": row["gait"]} for row in report["rows"] for entry in row["commands"]]
         by_command = [
             (command_text(command), [row for row in rows if row["command"] == command])

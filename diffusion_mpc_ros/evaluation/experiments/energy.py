@@ -85,7 +85,7 @@ class Config(PresetExperiment):
         }
 
     def grids(self, report: Report) -> list[Grid]:
-        """A line for each row, no planning first."""
+        """Return a line for each row, no planning first."""
         columns = (
             ("", lambda row: case_of(row).text),
             ("energy", lambda row: number(row["energy_per_metre"], "{:.1f} J/m")),

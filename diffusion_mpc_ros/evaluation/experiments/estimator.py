@@ -67,7 +67,7 @@ class SensorNoise:
     joint_vel: float = 0.0  # [rad/s]
 
     def apply(self, lowstate: LowState, rng: np.random.Generator) -> LowState:
-        """A noisy copy of ``lowstate``."""
+        """Return a noisy copy of ``lowstate``."""
         return replace(
             lowstate,
             base_ang_vel=lowstate.base_ang_vel + rng.normal(0.0, self.base_ang_vel, 3),
@@ -90,7 +90,7 @@ class FootSensors:
     start: float = 0.0
 
     def apply(self, lowstate: LowState, rng: np.random.Generator) -> LowState:
-        """A copy of ``lowstate`` with what these sensors report; its tick is the time."""
+        """Return a copy of ``lowstate`` with what these sensors report; its tick is the time."""
         force = lowstate.foot_force
         if lowstate.tick_ms >= self.start * 1e3:
             force = force * self.gain + self.offset + rng.normal(0.0, 1.0, 4) * self.noise

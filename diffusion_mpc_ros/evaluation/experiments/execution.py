@@ -110,7 +110,7 @@ class Loop:
         return (self.sampler, self.steps, self.cached_steps) != ("ddpm", 10, 0) or self.paper is not None
 
     def sampling(self, candidates: int, seed: int) -> SamplingOptions:
-        """The planner's options for ``candidates`` N."""
+        """Return the planner's options for ``candidates`` N."""
         return SamplingOptions(
             candidates=candidates, sampler=self.sampler, steps=self.steps, cached_steps=self.cached_steps, seed=seed,
             **({} if self.refresh else NO_REFRESH),
@@ -180,7 +180,7 @@ class Config(PlannerExperiment):
         }  # fmt: skip
 
     def cells(self) -> list[tuple[Loop, str]]:
-        """Raises :class:`ConfigurationError` for rows that another planner cannot walk."""
+        """Raise :class:`ConfigurationError` for rows that another planner cannot walk."""
         loops = [loop for loop in LOOPS if loop.name in self.rows]
         denoising = [loop.name for loop in loops if loop.needs_denoising and self.planner != DIFFUSION_MPC]
         if denoising:
@@ -262,7 +262,7 @@ class Config(PlannerExperiment):
 
 
 def fixed_latency(mode: str) -> float | None:
-    """The latency [ms] that ``mode`` of ``--latency`` stands for; None where it depends on the row."""
+    """Return the latency [ms] that ``mode`` of ``--latency`` stands for; None where it depends on the row."""
     if mode in ("measured", "paper"):
         return None
     try:

@@ -122,7 +122,7 @@ class Config(PresetExperiment):
         return self.follow(Case(None, 1))
 
     def follow(self, case: Case) -> HeightRun:
-        """The robots under ``case``."""
+        """Return the robots under ``case``."""
         heights, scores = [], []
         settings = self.settings_over_time(self.composer, case)
         for commands, seed in self.groups():
@@ -144,7 +144,7 @@ class Config(PresetExperiment):
         return {**cell.labels, **transition, **compared, "heights": band(run.height, self.change)}
 
     def grids(self, report: Report) -> list[Grid]:
-        """A line for each row, no planning first."""
+        """Return a line for each row, no planning first."""
         config = report["config"]
         columns = (
             ("", lambda row: case_of(row).text),

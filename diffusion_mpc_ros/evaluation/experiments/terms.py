@@ -78,7 +78,7 @@ class Config(TableExperiment):
         return self.walk_measured(RewardSettings(), 1, "no planning")
 
     def walk_measured(self, settings: RewardSettings, candidates: int, label: str) -> RobotScores:
-        """The robots under ``settings``; penalties by preset and term, of all presets."""
+        """Return the robots under ``settings``; penalties by preset and term, of all presets."""
         parts, first = [], min(SETTLING_TICKS, self.ticks - self.horizon)
         if first < 0:
             raise ConfigurationError(f"a walk of {self.ticks} ticks holds no window of {self.horizon}")

@@ -24,7 +24,7 @@ OTHERS = {"planner": STANDS, "state_estimator": STANDS, "reward_composer": WALKS
 
 
 def name_of(way: str, mode: Mode) -> str:
-    """The name of the entry for command_publisher's end in this ``way`` in ``mode``."""
+    """Return the name of the entry for command_publisher's end in this ``way`` in ``mode``."""
     return f"ending: {way} in {mode.value.replace('_', ' ')}"
 
 

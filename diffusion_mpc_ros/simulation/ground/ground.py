@@ -71,7 +71,7 @@ class Ground:
         return heights
 
     def normal(self, points: np.ndarray) -> np.ndarray:
-        """Unit normals ``(..., 3)`` of the ground round ``points (..., 2)``, over the size of a robot."""
+        """Return unit normals ``(..., 3)`` of the ground round ``points (..., 2)``, over the size of a robot."""
         slopes = [
             (self.height(points + step) - self.height(points - step)) / (2.0 * INCLINATION_HALF)
             for step in INCLINATION_HALF * np.eye(2)

@@ -45,7 +45,7 @@ class Kind:
     spread: float = 0.0
 
     def at(self, share: float) -> float:
-        """The difficulty at ``share`` 0 (easiest) to 1 (hardest)."""
+        """Return the difficulty at ``share`` 0 (easiest) to 1 (hardest)."""
         return self.easiest + share * (self.hardest - self.easiest)
 
 
@@ -106,12 +106,12 @@ def _mixed(share: float, rng: np.random.Generator) -> list[Surface]:
 
 
 def _ramps(cells: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    """A plateau with ramps of up to 20 degrees on its four sides."""
+    """Return a plateau with ramps of up to 20 degrees on its four sides."""
     return np.tan(np.deg2rad(20.0 * share)) * np.minimum(_distance_to_edge(cells), 0.9)
 
 
 def _steps(cells: int, share: float, rng: np.random.Generator) -> np.ndarray:
-    """A plateau with steps of up to 8 cm on its four sides."""
+    """Return a plateau with steps of up to 8 cm on its four sides."""
     return 0.08 * share * np.minimum(np.floor(_distance_to_edge(cells) / TREAD), 3.0)
 
 
@@ -125,7 +125,7 @@ _TILES: tuple[Callable[[int, float, np.random.Generator], np.ndarray], ...] = (
 
 
 def _below() -> Plane:
-    """What is under a height field and round it."""
+    """Return what is under a height field and round it."""
     return Plane()
 
 
@@ -134,7 +134,7 @@ def _cells() -> int:
 
 
 def _field(heights: np.ndarray, cells: int | None = None) -> HeightField:
-    """A field above height 0, level round the origin."""
+    """Return a field above height 0, level round the origin."""
     axis = (np.arange(len(heights)) - (len(heights) - 1) / 2) * CELL
     distance = np.hypot(axis[:, None], axis[None, :])
     near = distance < LEVEL_RADIUS

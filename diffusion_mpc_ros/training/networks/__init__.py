@@ -43,12 +43,12 @@ NETWORKS: dict[str, Callable[[NetworkConfig, int], nn.Module]] = {
 
 
 def build_denoiser(config: NetworkConfig, rows: int) -> nn.Module:
-    """The network of ``config`` for ``rows`` = H + 1; raises ConfigurationError for an unknown kind."""
+    """Return the network of ``config`` for ``rows`` = H + 1; raises ConfigurationError for an unknown kind."""
     if config.kind not in NETWORKS:
         raise ConfigurationError(f"unknown network {config.kind!r}; valid: {', '.join(NETWORKS)}")
     return NETWORKS[config.kind](config, rows)
 
 
 def build_network(name: str, settings: Mapping[str, Any], rows: int) -> nn.Module:
-    """The ``denoiser`` or ``reward_model`` of an artefact by its ``settings`` on the card."""
+    """Return the ``denoiser`` or ``reward_model`` of an artefact by its ``settings`` on the card."""
     return RewardModel(rows, **settings) if name == "reward_model" else build_denoiser(NetworkConfig(**settings), rows)
