@@ -24,8 +24,7 @@ def by_signal(harness: Harness, number: signal.Signals, mode: Mode, again: float
     if again is not None:
         time.sleep(again)
         harness.processes.send("command_publisher", number)
-    if not harness.processes.wait("command_publisher", ENDED):
-        raise InjectionFailed(f"command_publisher still runs after {ENDED:.0f} s")
+    _wait_for_the_end(harness)
     yield start
 
 
@@ -33,8 +32,7 @@ def by_signal(harness: Harness, number: signal.Signals, mode: Mode, again: float
 def of_another(harness: Harness, process: str, number: signal.Signals) -> Iterator[float]:
     """A signal to another process than command_publisher."""
     start = harness.processes.send(process, number)
-    if not harness.processes.wait(process, ENDED):
-        raise InjectionFailed(f"{process} still runs after {ENDED:.0f} s")
+    _wait_for_the_end(harness, process)
     yield start
 
 
@@ -44,8 +42,7 @@ def of_the_launcher(harness: Harness, mode: Mode) -> Iterator[float]:
     into(harness, mode)
     start = time.monotonic()
     harness.launcher.kill()
-    if not harness.processes.wait("command_publisher", ENDED):
-        raise InjectionFailed(f"command_publisher still runs after {ENDED:.0f} s")
+    _wait_for_the_end(harness)
     yield start
     harness.relaunch()
 
@@ -53,6 +50,11 @@ def of_the_launcher(harness: Harness, mode: Mode) -> Iterator[float]:
 def into(harness: Harness, mode: Mode) -> None:
     """Bring the walking robot into ``mode``; FAULT and DAMPING are just entered: it falls."""
     _WAYS[mode](harness)
+
+
+def _wait_for_the_end(harness: Harness, process: str = "command_publisher") -> None:
+    if not harness.processes.wait(process, ENDED):
+        raise InjectionFailed(f"{process} still runs after {ENDED:.0f} s")
 
 
 def _reach(harness: Harness, mode: Mode) -> None:
