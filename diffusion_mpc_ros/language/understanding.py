@@ -1,0 +1,182 @@
+"""A sentence -> what it asks for, which of its words said so, and how sure that is.
+
+Each part of the sentence (between commas, "and", "then") is compared with the phrases of ``config/language.yaml``: the
+cosine between the mean vectors of their words. The nearest phrase counts when it is near enough. Vectors know little of
+left and right, lower and higher, and of "not": there the words themselves decide. What is not understood does nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from diffusion_mpc_ros.core.errors import brief
+from diffusion_mpc_ros.language import measured
+from diffusion_mpc_ros.language import words as spelling
+from diffusion_mpc_ros.language.embedding import Embedding
+from diffusion_mpc_ros.language.meaning import EMERGENCY_STOP, STOP, LanguageError, Meaning, combined
+from diffusion_mpc_ros.language.phrases import Phrases, Wish
+from diffusion_mpc_ros.language.quantities import Quantity, quantities
+
+# A cosine from which a phrase is near enough, and of what is worth naming as near.
+NEAR, MENTIONED = 0.62, 0.3
+# Longer sentences are not read.
+MAX_LENGTH = 200
+# How many known wishes are named where nothing was understood.
+SUGGESTIONS = 3
+_EMERGENCY = frozenset({"emergency", "estop", "mayday"})
+_STOPS = frozenset({"stop", "halt", "whoa", "freeze"})
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What the part ``said`` of a sentence asks for; ``sureness``: the cosine to the known phrase, 1 for a number."""
+
+    said: str
+    wish: str
+    meaning: Meaning
+    sureness: float
+
+
+@dataclass(frozen=True)
+class Understood:
+    """``meaning``: what to do, empty for nothing. ``unknown``: parts that were not understood. ``refusals``: why not.
+
+    ``nearest``: known wishes near to what was not understood.
+    """
+
+    meaning: Meaning
+    findings: tuple[Finding, ...] = ()
+    unknown: tuple[str, ...] = ()
+    refusals: tuple[str, ...] = ()
+    nearest: tuple[str, ...] = ()
+
+
+class _Known(NamedTuple):
+    denied: bool
+    wish: Wish | None
+
+
+class Interpreter:
+    """Understands sentences; ``bound (3,)``: largest vx, vy [m/s] and yaw rate [rad/s]."""
+
+    def __init__(self, embedding: Embedding, phrases: Phrases, bound: Sequence[float]) -> None:
+        self._embedding, self._bound = embedding, bound
+        self._known: list[_Known] = []
+        vectors, vocabulary = [], set()
+        self._moving = set(measured.MOVES | measured.TURNS | measured.FASTER | measured.SLOWER | measured.MANNERS.keys())
+        sources = [(phrase, wish) for wish in phrases.wishes for phrase in wish.phrases]
+        for phrase, wish in [*sources, *((phrase, None) for phrase in phrases.nothing)]:
+            said = spelling.words(spelling.plain(phrase))
+            self._known.append(_Known(spelling.is_denied(said), wish))
+            vectors.append(embedding.embed(spelling.content(said)))
+            if wish is not None:
+                vocabulary.update(said)
+            if wish is not None and wish.meaning.moves:
+                self._moving.update(said)
+        self._vectors, self._vocabulary = np.array(vectors), vocabulary | self._moving
+
+    def understand(self, sentence: str) -> Understood:
+        """Return what ``sentence`` asks for; nothing, with the reason, when that is not clear."""
+        if len(sentence) > MAX_LENGTH:
+            return Understood(Meaning(), refusals=(f"more than {MAX_LENGTH} characters are not read",))
+        text = spelling.plain(sentence)
+        parts = spelling.clauses(text)
+        if not spelling.is_request(text):
+            why = f"{brief(sentence)} asks or tells something; say what to do, for example 'walk lower'"
+            return Understood(Meaning(), unknown=(text,), refusals=(why,))
+        understood = self._together(parts)
+        if not understood.findings and not understood.refusals and len(parts) > 1:
+            return self._together([text])
+        return understood
+
+    def _together(self, parts: Sequence[str]) -> Understood:
+        whole, findings, unknown, refusals, near = Meaning(), [], [], [], {}
+        for part in parts:
+            try:
+                finding, nearest = self._part(part)
+                if finding is None:
+                    unknown.append(part)
+                    near |= nearest
+                    continue
+                findings.append(finding)
+                whole = combined(whole, finding.meaning)
+            except LanguageError as error:
+                refusals.append(str(error))
+        if whole.moves and unknown:
+            refusals.append("with a part that is not understood, nothing moves")
+        if refusals:
+            whole = Meaning()
+        names = sorted(near, key=near.__getitem__, reverse=True)[:SUGGESTIONS]
+        return Understood(whole, tuple(findings), tuple(unknown), tuple(refusals), tuple(names))
+
+    def _part(self, part: str) -> tuple[Finding | None, dict[str, float]]:
+        """Return what a part asks for, or the cosines of the wishes that are near."""
+        found, rest = quantities(part)
+        said = [self._spelled(word) for word in spelling.words(rest)]
+        denied = spelling.is_denied(said)
+        if found:
+            return self._quantified(part, found, said, denied), {}
+        if _EMERGENCY.intersection(said) and not denied:
+            return Finding(part, "emergency stop", Meaning(action=EMERGENCY_STOP), 1.0), {}
+        if factor := measured.factor_of(set(said)):
+            return (None if denied else Finding(part, "a factor of the speed", factor, 1.0)), {}
+        manners = [word for word in said if word in measured.MANNERS and measured.DIRECTIONS.intersection(said)]
+        cosine, wish, near = self._nearest([word for word in said if word not in manners], denied)
+        if wish is not None and wish.meaning.moves and not self._knows_all(said):
+            return None, near
+        if wish is not None and wish.velocity and cosine >= NEAR:
+            share = math.prod(measured.MANNERS[word] for word in manners)
+            velocity = {axis: share * value for axis, value in wish.velocity.items()}
+            return Finding(part, wish.name, Meaning(velocity=velocity), cosine), near
+        if wish is not None and cosine >= NEAR:
+            return Finding(part, wish.name, wish.meaning, cosine), near
+        if wish is None and denied and cosine >= NEAR:
+            return Finding(part, "nothing: it is denied", Meaning(), cosine), near
+        if said and said[0] in _STOPS and not denied:
+            return Finding(part, "stop", Meaning(action=STOP), 1.0), near
+        return None, near
+
+    def _quantified(self, part: str, found: Sequence[Quantity], said: list[str], denied: bool) -> Finding | None:
+        if denied:
+            return Finding(part, "nothing: it is denied", Meaning(), 1.0)
+        meaning = measured.meaning_of(found, set(said) - spelling.FILLERS | {"to", "at"} & set(said), self._bound)
+        if meaning.moves and not self._knows_all(said):
+            return None
+        if meaning:
+            return Finding(part, ", ".join(quantity.text for quantity in found), meaning, 1.0)
+        cosine, wish, _ = self._nearest(said, denied)
+        if wish is None or cosine < NEAR or wish.meaning.moves:
+            return None
+        return Finding(part, f"{wish.name} (how much cannot be promised)", wish.meaning, cosine)
+
+    def _nearest(self, said: list[str], denied: bool) -> tuple[float, Wish | None, dict[str, float]]:
+        """Return the nearest phrase's cosine and wish (None: none of them), and the cosines of the wishes near."""
+        cosines = self._vectors @ self._embedding.embed(spelling.content(said))
+        spoken = set(said)
+        best, best_wish, near = 0.0, None, {}
+        for cosine, known in zip(cosines.tolist(), self._known, strict=True):
+            wish = known.wish
+            if wish is None or (known.denied and not denied):
+                if wish is None and not denied and cosine > best:
+                    best, best_wish = cosine, None
+                continue
+            if cosine >= MENTIONED:
+                near[wish.name] = max(near.get(wish.name, 0.0), cosine)
+            if not wish.allows(spoken):
+                continue
+            # A phrase that is denied here and not there asks for nothing; one that is denied in both comes first.
+            if cosine > best or (known.denied and cosine >= best):
+                best, best_wish = cosine, wish if known.denied == denied else None
+        return best, best_wish, near
+
+    def _knows_all(self, said: Sequence[str]) -> bool:
+        """Whether each word that says what is one of a moving phrase: nothing moves on a word that is only near."""
+        return self._moving.issuperset(spelling.content(said))
+
+    def _spelled(self, word: str) -> str:
+        return word if self._embedding.knows(word) else spelling.corrected(word, self._vocabulary)
