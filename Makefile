@@ -15,7 +15,7 @@ BIN := .venv/bin
 MKDOCS := NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test setup-train setup-openvino setup-cma run test lint docs docs-serve train lock check-aarch64 clean
+.PHONY: help setup setup-test setup-train setup-openvino setup-cma setup-say run test lint docs docs-serve train lock check-aarch64 clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## (.*)/  make \1\t\2/' | expand -t 22
@@ -27,13 +27,16 @@ setup-train:  ## like setup, and what training needs (torch)
 	@$(SETUP) --with train
 
 setup-test:  ## like setup, and what the tests need (torch and OpenVINO too)
-	@$(SETUP) --with train test docs openvino cma
+	@$(SETUP) --with train test docs openvino cma say
 
 setup-openvino:  ## like setup, and OpenVINO, the other inference backend
 	@$(SETUP) --with openvino
 
 setup-cma:  ## like setup, and CMA-ES, a method that dial_mpc is compared with
 	@$(SETUP) --with cma
+
+setup-say:  ## like setup, and the word vectors that `diffusion-mpc say` understands language by
+	@$(SETUP) --with say
 
 run: setup  ## a simulated Go2 stands up and walks; ARGS="..." goes to `diffusion-mpc run`
 	@$(BIN)/diffusion-mpc run $(RUN_ARGS)

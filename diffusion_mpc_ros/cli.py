@@ -72,6 +72,7 @@ COMMANDS = Group(
             },
         ),
         "teleop": Command("drive the robot from the keyboard, with an emergency stop", "commands.teleop", joins=ROBOT),
+        "say": Command("tell the robot in words how to walk, and be asked first", "commands.say", joins=ROBOT),
         "view": Command("see the robot and steer its rewards in a web browser", "commands.view", joins=ROBOT),
         "simulate": Command("start the simulated Go2 alone", "commands.simulate"),
         "settings": Command("list all that can be set, with units and ranges", "commands.settings"),
@@ -104,6 +105,7 @@ COMMANDS = Group(
                 "execution": _experiment("Table VI: latency, replanning, early-step caching", "execution"),
                 "caching": _experiment("early-step caching beside plans from nothing", "caching"),
                 "picture": Command("a strip of pictures of the walk", "evaluation.picture", config="PictureConfig"),
+                "film": Command("a film of what presets do, side by side", "evaluation.film", config="FilmConfig"),
                 "tuning": Command(
                     "draw the plots of docs/results/tuning.md", "evaluation.tuning", config="TuningConfig"
                 ),
@@ -168,6 +170,7 @@ EXAMPLES = """examples:
   diffusion-mpc run                                        walk in simulation until Ctrl-C
   diffusion-mpc run --duration 60 --cmd-vel 0.5 0 0 --headless --json run.json
   diffusion-mpc rewards set energy=0.5                     while it walks, in a second terminal
+  diffusion-mpc say "walk lower and quieter"               the same in words; it asks first
   diffusion-mpc launch --no-sim --network-interface eth0   the real robot
   diffusion-mpc run --help                                 the options of one sub-command"""
 

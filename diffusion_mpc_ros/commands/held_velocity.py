@@ -34,6 +34,10 @@ class HeldVelocity:
         velocity = np.clip(velocity, -self._bound, self._bound).round(6) + 0.0
         self._held = velocity, now + self._keep_alive
 
+    def take(self, velocity: Sequence[float], now: float) -> None:
+        """Hold another velocity ``(3,)``, within the bound."""
+        self._held = np.clip(np.array(velocity, dtype=float), -self._bound, self._bound), now + self._keep_alive
+
     def keep(self, now: float) -> None:
         """Keep the velocity alive; one that has ended stays so."""
         velocity, end = self._held

@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -27,6 +27,8 @@ from diffusion_mpc_ros.core.errors import ConfigurationError, DiffusionMpcError
 # A robot whose last message is older than this [s] is not heard.
 HEARD_WITHIN = 1.0
 SEND_PERIOD = 0.05
+# So long [s] the robot may take to be found.
+FIRST_HEARD = 5.0
 # [s]. Below, a velocity ends before a key held down repeats itself; above, the robot goes on for metres with nobody.
 KEEP_ALIVE_MIN, KEEP_ALIVE_MAX = 0.3, 3.0
 
@@ -83,6 +85,11 @@ def describe_keys(config: Config) -> str:
 
 def main(config: Config) -> None:
     """Read keys until Ctrl-C."""
+    steer(config)
+
+
+def steer(config: Config, velocity: Sequence[float] = ()) -> None:
+    """Read keys until Ctrl-C; ``velocity (3,)``, where given, is held as if a key had been pressed for it."""
     keyboard = Keyboard()
     # A request to end and a terminal that closes are treated as Ctrl-C: the robot stops, the terminal is put right.
     for number in (signal.SIGTERM, signal.SIGHUP):
@@ -96,6 +103,8 @@ def main(config: Config) -> None:
             operator.advertise_velocity()
             teleop = Teleop(operator, config, screen.say)
             screen.show(teleop.line)
+            if len(velocity):
+                teleop.hold(velocity)
             try:
                 with _sending(teleop):
                     while True:
@@ -148,6 +157,14 @@ class Teleop:
                 self._velocity.keep(now)
             if key in REQUEST_KEYS:
                 self._ask(REQUEST_KEYS[key])
+
+    def hold(self, velocity: Sequence[float]) -> None:
+        """Hold ``velocity (3,)``, within the bounds, as if a key had been pressed; says why not where none is held."""
+        from diffusion_mpc_ros.control.modes import Mode
+
+        if self._operator.wait(self._heard, FIRST_HEARD) and self._operator.mode is not Mode.WALKING:
+            self._say(f"the robot is {self._operator.mode.value}: no velocity is held. Key 2 makes it walk")
+        self._velocity.take(velocity, time.monotonic())
 
     def send(self) -> None:
         """Send the velocity if there is one; it ends unless the robot is heard and walks."""

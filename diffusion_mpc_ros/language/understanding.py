@@ -15,11 +15,12 @@ from typing import NamedTuple
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import brief
+from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.language import measured
 from diffusion_mpc_ros.language import words as spelling
-from diffusion_mpc_ros.language.embedding import Embedding
+from diffusion_mpc_ros.language.embedding import Embedding, WordVectors
 from diffusion_mpc_ros.language.meaning import EMERGENCY_STOP, STOP, LanguageError, Meaning, combined
-from diffusion_mpc_ros.language.phrases import Phrases, Wish
+from diffusion_mpc_ros.language.phrases import Phrases, Wish, load_phrases
 from diffusion_mpc_ros.language.quantities import Quantity, quantities
 
 # A cosine from which a phrase is near enough, and of what is worth naming as near.
@@ -68,7 +69,8 @@ class Interpreter:
         self._embedding, self._bound = embedding, bound
         self._known: list[_Known] = []
         vectors, vocabulary = [], set()
-        self._moving = set(measured.MOVES | measured.TURNS | measured.FASTER | measured.SLOWER | measured.MANNERS.keys())
+        common = measured.MOVES | measured.TURNS | measured.FASTER | measured.SLOWER | measured.MANNERS.keys()
+        self._moving: dict[str, set[str]] = {"": set(common)}
         sources = [(phrase, wish) for wish in phrases.wishes for phrase in wish.phrases]
         for phrase, wish in [*sources, *((phrase, None) for phrase in phrases.nothing)]:
             said = spelling.words(spelling.plain(phrase))
@@ -77,8 +79,8 @@ class Interpreter:
             if wish is not None:
                 vocabulary.update(said)
             if wish is not None and wish.meaning.moves:
-                self._moving.update(said)
-        self._vectors, self._vocabulary = np.array(vectors), vocabulary | self._moving
+                self._moving.setdefault(wish.name, set(common)).update(said)
+        self._vectors, self._vocabulary = np.array(vectors), vocabulary | common
 
     def understand(self, sentence: str) -> Understood:
         """Return what ``sentence`` asks for; nothing, with the reason, when that is not clear."""
@@ -123,11 +125,13 @@ class Interpreter:
             return self._quantified(part, found, said, denied), {}
         if _EMERGENCY.intersection(said) and not denied:
             return Finding(part, "emergency stop", Meaning(action=EMERGENCY_STOP), 1.0), {}
+        if not denied and _STOPS.issuperset(spelling.content(said)):
+            return Finding(part, "stop", Meaning(action=STOP), 1.0), {}
         if factor := measured.factor_of(set(said)):
             return (None if denied else Finding(part, "a factor of the speed", factor, 1.0)), {}
         manners = [word for word in said if word in measured.MANNERS and measured.DIRECTIONS.intersection(said)]
         cosine, wish, near = self._nearest([word for word in said if word not in manners], denied)
-        if wish is not None and wish.meaning.moves and not self._knows_all(said):
+        if wish is not None and wish.meaning.moves and not self._knows_all(said, wish.name):
             return None, near
         if wish is not None and wish.velocity and cosine >= NEAR:
             share = math.prod(measured.MANNERS[word] for word in manners)
@@ -174,9 +178,14 @@ class Interpreter:
                 best, best_wish = cosine, wish if known.denied == denied else None
         return best, best_wish, near
 
-    def _knows_all(self, said: Sequence[str]) -> bool:
-        """Whether each word that says what is one of a moving phrase: nothing moves on a word that is only near."""
-        return self._moving.issuperset(spelling.content(said))
+    def _knows_all(self, said: Sequence[str], wish: str = "") -> bool:
+        """Whether each word that says what is of moving, or of the wish's phrases: nothing moves on a near one."""
+        return self._moving[wish].issuperset(spelling.content(said))
 
     def _spelled(self, word: str) -> str:
         return word if self._embedding.knows(word) else spelling.corrected(word, self._vocabulary)
+
+
+def load_interpreter(bound: Sequence[float]) -> Interpreter:
+    """Return the interpreter of ``config/language.yaml``; raises ConfigurationError where its packages are missing."""
+    return Interpreter(WordVectors(), load_phrases(config_file("language.yaml")), bound)

@@ -17,7 +17,7 @@ from std_srvs.srv import Trigger
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.nodes.conversions.joint_commands import MODES, read_joint_command
-from diffusion_mpc_ros.nodes.graph_client import GraphClient, OperatorError
+from diffusion_mpc_ros.nodes.graph_client import DISCOVERY_TIMEOUT, GraphClient, OperatorError
 from diffusion_mpc_ros.nodes.qos import RELIABLE, STREAM
 from diffusion_mpc_ros.nodes.stop_panel import LAST_WORD_TIMEOUT, UNHEARD, StopPanel
 
@@ -99,6 +99,17 @@ class Operator(GraphClient):
         self._stop_panel.say(True)
         if not self._stop_panel.heard:
             raise OperatorError(UNHEARD)
+
+    def emergency_stop_delivered(self) -> None:
+        """Assert the emergency stop and return when whoever is there has it; for who leaves at once.
+
+        The fault stays when this program ends. Raises OperatorError when nobody is there to hear it.
+        """
+        ended = time.monotonic() + DISCOVERY_TIMEOUT
+        while not self._stop_panel.heard and time.monotonic() < ended:
+            time.sleep(CMD_VEL_PERIOD)
+        self.emergency_stop()
+        self._stop_panel.delivered()
 
     def release_emergency_stop(self) -> None:
         """Assert it no more; the fault stays until cleared, and other sources' assertions with it.

@@ -18,6 +18,8 @@ from diffusion_mpc_ros.simulation.robot import Go2Simulation
 
 _MAX_GEOMS = 2000
 _VIEWER_PERIOD = 1.0 / 60.0
+# Share of the way to the robot that a gliding camera goes between two pictures.
+_GLIDE = 0.25
 # EGL renders without a display, on a graphics card or in software; OSMesa in software only.
 _GL_BACKENDS = ("egl", "osmesa")
 # MuJoCo's geom groups: 2 the meshes one sees, 3 the collision bodies.
@@ -28,7 +30,8 @@ class OffscreenCamera:
     """Renders a simulation without a display; a camera beside the robot follows its base.
 
     Build the simulation with ``ModelOptions(visual=True)`` to see the robot's meshes instead of its collision bodies.
-    ``azimuth``, ``elevation`` [deg] and ``distance`` [m] place the camera. Raises :class:`ConfigurationError` when
+    ``azimuth``, ``elevation`` [deg] and ``distance`` [m] place the camera; ``level`` [m]: it glides beside the robot at
+    this height, so that the base is seen to rise and sink, instead of following it up and down. Raises :class:`ConfigurationError` when
     this machine has no off-screen OpenGL. Close it, or use it in a ``with`` statement.
     """
 
@@ -41,6 +44,7 @@ class OffscreenCamera:
         azimuth: float = 120.0,
         elevation: float = -15.0,
         distance: float = 1.3,
+        level: float | None = None,
     ) -> None:
         self._simulation = simulation
         self._gl = _offscreen_gl(width, height)
@@ -54,8 +58,13 @@ class OffscreenCamera:
         self._options.geomgroup[_VISUAL_GROUP] = meshes
         self._options.geomgroup[_COLLISION_GROUP] = not meshes
         self._camera = mujoco.MjvCamera()
-        self._camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
-        self._camera.trackbodyid = model.body(BASE_BODY).id
+        self._level = level
+        if level is None:
+            self._camera.type = mujoco.mjtCamera.mjCAMERA_TRACKING
+            self._camera.trackbodyid = model.body(BASE_BODY).id
+        else:
+            self._camera.type = mujoco.mjtCamera.mjCAMERA_FREE
+            self._camera.lookat[:] = *simulation.data.qpos[:2], level
         self._camera.azimuth, self._camera.elevation, self._camera.distance = azimuth, elevation, distance
         self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100)
         mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
@@ -63,6 +72,8 @@ class OffscreenCamera:
     def picture(self) -> np.ndarray:
         """Return the simulation as it is now, ``(height, width, 3)`` uint8."""
         self._gl.make_current()
+        if self._level is not None:
+            self._camera.lookat[:2] += _GLIDE * (self._simulation.data.qpos[:2] - self._camera.lookat[:2])
         mujoco.mjv_updateScene(
             self._simulation.model,
             self._simulation.data,
