@@ -88,6 +88,14 @@ class Page:
         for kind in ("rawKeyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, windowsVirtualKeyCode=ord(key))
 
+    def type(self, text: str) -> None:
+        """Type ``text`` key by key, as a person does."""
+        for character in text:
+            code = "Space" if character == " " else f"Key{character.upper()}"
+            key = {"key": character, "code": code, "windowsVirtualKeyCode": ord(character.upper())}
+            self.call("Input.dispatchKeyEvent", type="keyDown", text=character, **key)
+            self.call("Input.dispatchKeyEvent", type="keyUp", **key)
+
     def picture(self, path: Path) -> None:
         """Write what is seen as a PNG."""
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))

@@ -25,7 +25,7 @@ LAYERS: dict[str, set[str]] = {
     "go2": {"core"},
     "simulation": {"core"},
     "language": {"core", "rewards"},
-    "view": {"core", "estimation", "rewards"},
+    "view": {"core", "estimation", "rewards", "language"},
     "policies": {"core", *ALGORITHMS, "planners", "simulation"},
     "nodes": {"core", *ALGORITHMS, "planners", "bags", "go2", "simulation", "view", "language"},
     "training": {"core", *ALGORITHMS, "planners", "bags", "simulation", "policies"},

@@ -11,7 +11,7 @@ def report(understood: Understood) -> str:
     lines = [_line(finding) for finding in understood.findings]
     lines += [f"  {part!r} is not understood" for part in understood.unknown]
     if understood.unknown and understood.nearest:
-        lines.append(f"  known and near: {'; '.join(understood.nearest)}")
+        lines.append(f"  the nearest that are known: {'; '.join(understood.nearest)}")
     lines += [f"  {refusal}" for refusal in understood.refusals]
     if not understood.meaning:
         lines.append("Nothing is done.")

@@ -23,8 +23,8 @@ from diffusion_mpc_ros.language.meaning import EMERGENCY_STOP, STOP, LanguageErr
 from diffusion_mpc_ros.language.phrases import Phrases, Wish, load_phrases
 from diffusion_mpc_ros.language.quantities import Quantity, quantities
 
-# A cosine from which a phrase is near enough, and of what is worth naming as near.
-NEAR, MENTIONED = 0.62, 0.3
+# A cosine from which a phrase is near enough.
+NEAR = 0.62
 # Longer sentences are not read.
 MAX_LENGTH = 200
 # How many known wishes are named where nothing was understood.
@@ -47,7 +47,7 @@ class Finding:
 class Understood:
     """``meaning``: what to do, empty for nothing. ``unknown``: parts that were not understood. ``refusals``: why not.
 
-    ``nearest``: known wishes near to what was not understood.
+    ``nearest``: the known wishes that come nearest to what was not understood.
     """
 
     meaning: Meaning
@@ -103,7 +103,7 @@ class Interpreter:
                 finding, nearest = self._part(part)
                 if finding is None:
                     unknown.append(part)
-                    near |= nearest
+                    near |= {name: max(cosine, near.get(name, -1.0)) for name, cosine in nearest.items()}
                     continue
                 findings.append(finding)
                 whole = combined(whole, finding.meaning)
@@ -169,8 +169,7 @@ class Interpreter:
                 if wish is None and not denied and cosine > best:
                     best, best_wish = cosine, None
                 continue
-            if cosine >= MENTIONED:
-                near[wish.name] = max(near.get(wish.name, 0.0), cosine)
+            near[wish.name] = max(near.get(wish.name, -1.0), cosine)
             if not wish.allows(spoken):
                 continue
             # A phrase that is denied here and not there asks for nothing; one that is denied in both comes first.

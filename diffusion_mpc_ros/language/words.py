@@ -15,7 +15,7 @@ DENIALS = frozenset("not don't dont never no without avoid cannot can't neither 
 # A sentence that begins so is a question, and one that ends with a question mark unless it is a polite request.
 POLITE = frozenset("can could would will please".split())
 QUESTIONS = frozenset(
-    "how what why when where who which whose is are am was were does did has have may should do".split()
+    "how what why when where who which whose is are am was were does did has have may should".split()
 )
 # What has been is told, not asked for.
 TALES = frozenset(
@@ -59,7 +59,7 @@ def is_request(sentence: str) -> bool:
     spoken = words(sentence)
     if not spoken or TALES.intersection(spoken):
         return False
-    if spoken[0] in QUESTIONS and spoken[:2] != ["do", "not"]:
+    if spoken[0] in QUESTIONS or spoken[:2] in (["do", "you"], ["do", "i"], ["do", "we"], ["do", "they"]):
         return False
     return not sentence.endswith("?") or spoken[0] in POLITE
 

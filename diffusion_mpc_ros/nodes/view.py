@@ -42,7 +42,7 @@ class ViewNode(ManagedNode):
         if settings.browser:
             title = self.get_namespace().strip("/") or "Go2"
             browser = Browser(settings.address, settings.port, title, robot_links(), settings.rate, self._desk)
-            self._presenter = Presenter(browser, self._seen, self._desk.wishes)
+            self._presenter = Presenter(browser, self._seen, self._desk.wishes, self._desk.said)
             self.get_logger().info(f"open {browser.url} in a browser")
         self.every(1.0 / settings.rate, self._update)
 

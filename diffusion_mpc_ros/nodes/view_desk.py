@@ -12,11 +12,14 @@ from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
+from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.language.meaning import EMERGENCY_STOP, UNDO
 from diffusion_mpc_ros.nodes.reward_requests import reward_request
 from diffusion_mpc_ros.nodes.stop_panel import UNHEARD, StopPanel
 from diffusion_mpc_ros.view.desk import REQUESTS
+from diffusion_mpc_ros.view.said import Said, Wanted
 from diffusion_mpc_ros.view.seen import Choices, Seen
 from diffusion_mpc_ros.view.stops import BrowserStops
 from diffusion_mpc_ros.view.wishes import Wishes
@@ -37,6 +40,7 @@ class ViewDesk:
         self._requests = {name: node.create_client(Trigger, f"command_publisher/{name}") for name in REQUESTS}
         self._set = node.create_client(SetRewardWeights, "set_reward_weights")
         self._get = node.create_client(GetRewardWeights, "get_reward_weights")
+        self.said = Said()
         self._asked_at = 0.0
         self._heard: RewardSettings | None = None
 
@@ -71,6 +75,14 @@ class ViewDesk:
         """Go back by one change."""
         self._todo.put(lambda: self._ask_rewards(undo=True))
 
+    def say(self, browser: int, sentence: str) -> None:
+        """Understand a sentence; a stop is done at once, of a robot that walks."""
+        self._todo.put(lambda: self._take(browser, sentence))
+
+    def answer(self, browser: int, agreed: bool) -> None:
+        """Do what was understood, or forget it."""
+        self._todo.put(lambda: self._answered(browser, self.said.answered(agreed)))
+
     def work(self) -> None:
         """Do what was asked for since the last turn; in the executor's thread."""
         while not self._todo.empty():
@@ -86,6 +98,25 @@ class ViewDesk:
         if self._seen.choices is None and now - self._asked_at >= ASK_AGAIN and self._get.service_is_ready():
             self._asked_at = now
             self._get.call_async(GetRewardWeights.Request()).add_done_callback(self._take_choices)
+
+    def _take(self, browser: int, sentence: str) -> None:
+        commanded = self._seen.commanded
+        if self.said.take(sentence, self._seen.settings):
+            if commanded is not None and commanded.mode == Mode.WALKING.value:
+                self._request(browser, "stand_up")  # of a robot that walks: stop and stand
+            else:
+                self._tell("the robot does not walk", False)
+
+    def _answered(self, browser: int, wanted: Wanted | None) -> None:
+        if wanted is None:
+            return
+        if wanted.action == EMERGENCY_STOP:
+            self.stop(browser)
+        elif wanted.action == UNDO:
+            self._ask_rewards(undo=True)
+        else:
+            change = wanted.change
+            self._ask_rewards(preset=change.preset, weights=change.weights, parameters=change.parameters)
 
     def _request(self, browser: int, name: str) -> None:
         if name == "clear_fault":

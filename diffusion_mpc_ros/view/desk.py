@@ -38,3 +38,11 @@ class Desk(Protocol):
     def undo(self) -> None:
         """Go back by one change of rewards."""
         ...
+
+    def say(self, browser: int, sentence: str) -> None:
+        """Take what a person says in words; it is answered before anything is done."""
+        ...
+
+    def answer(self, browser: int, agreed: bool) -> None:
+        """Do what was understood, or forget it."""
+        ...

@@ -10,6 +10,7 @@ from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.view.browser.server import Browser
 from diffusion_mpc_ros.view.penalty import DEFAULT, Penalty
+from diffusion_mpc_ros.view.said import Said
 from diffusion_mpc_ros.view.scene import Drawing
 from diffusion_mpc_ros.view.seen import Seen
 from diffusion_mpc_ros.view.status import budget_ms, describe
@@ -20,10 +21,10 @@ SLOW = 5
 
 
 class Presenter:
-    """Shows ``seen`` in ``browser``; sliders by ``wishes``."""
+    """Shows ``seen`` in ``browser``; sliders by ``wishes``, answers by ``said``."""
 
-    def __init__(self, browser: Browser, seen: Seen, wishes: Wishes) -> None:
-        self.browser = browser
+    def __init__(self, browser: Browser, seen: Seen, wishes: Wishes, said: Said) -> None:
+        self.browser, self._said = browser, said
         self._seen, self._wishes, self._penalty = seen, wishes, Penalty()
         self._turn = 0
         self._revision, self._objective = -1, DEFAULT
@@ -43,6 +44,7 @@ class Presenter:
         if drawing is not None and seen.hears_robot(now):
             browser.show(drawing, trail)
             self._plot(velocity, now)
+        browser.show_said(self._said.text, self._said.wanted is not None)
         if self._turn % SLOW == 0:
             browser.plots.draw()
             browser.show_status(describe(seen, now, browser.browsers))

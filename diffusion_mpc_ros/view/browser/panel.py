@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 
 import viser
@@ -16,6 +17,8 @@ LARGE = (
     "<style>div:has(> .large-button) + div button {height: 3.2em !important; font-size: 1.9em; letter-spacing: .12em}"
     '</style><div class="large-button"></div>'
 )
+SAID = "white-space: pre-wrap; font-size: .85em; padding: .2em .9em"
+ANSWERS = "Do it", "Forget it"
 # Steps of a slider from one end to the other.
 STEPS = 200
 
@@ -55,6 +58,33 @@ class Controls:
         text = as_html(status)
         if text != self._status.content:
             self._status.content = text
+
+
+class WordControls:
+    """A box for a sentence, what was understood of it, and the two answers; see :mod:`view.said`."""
+
+    def __init__(self, gui: viser.GuiApi, desk: Desk) -> None:
+        with gui.add_folder("In words"):
+            self._box = gui.add_text("Say", "", hint="For example: walk lower and quieter")
+            say = gui.add_button("Say it", icon=viser.Icon.MESSAGE)
+            self._text = gui.add_html("")
+            self._answers = gui.add_button_group("Do it?", ANSWERS, visible=False)
+
+        @say.on_click
+        async def _(event: viser.GuiEvent) -> None:
+            desk.say(event.client_id, self._box.value)
+
+        @self._answers.on_click
+        async def _(event: viser.GuiEvent) -> None:
+            desk.answer(event.client_id, event.target.value == ANSWERS[0])
+
+    def show(self, text: str, asks: bool) -> None:
+        """Show what was understood, and the answers where a person is asked."""
+        content = f'<div class="said" style="{SAID}">{html.escape(text)}</div>' if text else ""
+        if content != self._text.content:
+            self._text.content = content
+        if asks != self._answers.visible:
+            self._answers.visible = asks
 
 
 class RewardControls:

@@ -13,7 +13,7 @@ import viser
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.links import Link
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.view.browser.panel import Controls, RewardControls
+from diffusion_mpc_ros.view.browser.panel import Controls, RewardControls, WordControls
 from diffusion_mpc_ros.view.browser.plots import Plots
 from diffusion_mpc_ros.view.browser.stage import Stage
 from diffusion_mpc_ros.view.desk import Desk
@@ -56,6 +56,7 @@ class Browser:
         gui.configure_theme(dark_mode=True, show_logo=False, show_share_button=False, control_width="large")
         self._server.initial_camera.position, self._server.initial_camera.look_at = CAMERA, LOOK_AT
         self._controls = Controls(gui, desk)
+        self._words = WordControls(gui, desk)
         self._rewards: RewardControls | None = None
         plots = gui.add_panel()
         with plots.add_tab("Plots", viser.Icon.CHART_LINE):
@@ -104,6 +105,10 @@ class Browser:
         """Put sliders and switches where ``settings`` are."""
         if self._rewards is not None:
             self._rewards.show(settings)
+
+    def show_said(self, text: str, asks: bool) -> None:
+        """Show what was understood of the last sentence, and whether it waits for an answer."""
+        self._words.show(text, asks)
 
     def tell(self, text: str, good: bool) -> None:
         """Show a message in every browser."""
