@@ -91,7 +91,7 @@ def test_setup_installs_by_hash_alone_but_for_itself_and_a_cpu_build_of_pytorch(
     environment.install_requirements()
     environment.install_package()
     environment.cmake()
-    for name in ("train", "test", "docs", "openvino", "cma", "lock"):
+    for name in ("train", "test", "docs", "openvino", "cma", "say", "lock"):
         environment.install_extra(name)
     assert all({"--no-deps", "--no-build-isolation"} <= set(command) for command in commands)
     files = {Path(part).stem for command in commands for part in command if part.endswith(".txt")}

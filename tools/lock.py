@@ -16,13 +16,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "requirements"
+OPTIONAL = ("openvino", "cma", "say")
 # In the order of resolving: each lock is held to the versions of all before it.
-LOCKS = (
-    "build", "run", "run-no-deps", "rosidl", "ros", "train", "test", "docs", "openvino", "cma", "say", "cmake", "fuzz",
-    "lock",
-)  # fmt: skip
+LOCKS = ("build", "run", "run-no-deps", "rosidl", "ros", "train", "test", "docs", *OPTIONAL, "cmake", "fuzz", "lock")
 # Only the named packages are wanted; the inputs say why.
-WITHOUT_DEPENDENCIES = ("run-no-deps", "openvino", "cma", "say")
+WITHOUT_DEPENDENCIES = ("run-no-deps", *OPTIONAL)
 # PyTorch and what only its CUDA build needs go from train.in into torch.txt: tools/setup_env.py leaves them out where
 # it is given a CPU build.
 TORCH = re.compile(r"(torch|triton|nvidia-[\w-]+|cuda-[\w-]+)==")

@@ -44,6 +44,7 @@ WINDOW = 1.0
 PERIOD = 3
 # Drawn so many times larger, then reduced: smooth edges.
 SUPERSAMPLING = 2
+DEGREES = "\u00b0"
 CAMERA = {"azimuth": 105.0, "elevation": -11.0, "distance": 1.25, "level": 0.26}
 
 
@@ -163,11 +164,10 @@ class Walk:
 def texts(now: np.ndarray, before: np.ndarray | None = None, marked: int = -1) -> tuple[str, ...]:
     """Height, pitch and power ``(3,)`` in words, the ``marked`` one with its change from ``before``."""
     height, pitch, power = 100.0 * now[0], math.degrees(now[1]), now[2]
-    words = [f"{height:.1f} cm", f"{round(pitch) + 0:+d}\u00b0", f"{power:.0f} W"]
+    words = [f"{height:.1f} cm", f"{round(pitch):+d}{DEGREES}", f"{power:.0f} W"]
     if before is not None and marked >= 0:
-        change = now - before
-        changes = f"{100.0 * change[0]:+.1f}", f"{round(math.degrees(change[1])):+d}\u00b0", f"{change[2] / before[2]:+.0%}"
-        words[marked] += f" ({changes[marked]})"
+        rise, tilt, share = 100.0 * (now[0] - before[0]), math.degrees(now[1] - before[1]), now[2] / before[2] - 1.0
+        words[marked] += f" ({(f'{rise:+.1f}', f'{round(tilt):+d}{DEGREES}', f'{share:+.0%}')[marked]})"
     return tuple(words)
 
 

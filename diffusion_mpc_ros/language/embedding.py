@@ -1,6 +1,6 @@
 """Word vectors that a package ships: what words mean, in 256 numbers, without a network and without PyTorch.
 
-The package wordllama (MIT) holds the token vectors of Llama 2, distilled into 256 dimensions, in the manner of model2vec.
+The package wordllama (MIT) holds token vectors of Llama, trained down to 256 numbers each, in the manner of model2vec.
 Its files are read; its code, which may download others, is not run.
 """
 

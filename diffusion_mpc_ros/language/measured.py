@@ -1,4 +1,4 @@
-"""What a quantity in a sentence is of: a height, a foot's clearance, a velocity, a step frequency; within its bounds."""
+"""What a quantity in a sentence is of: height, clearance of a foot, velocity, step frequency; within its bounds."""
 
 from __future__ import annotations
 
@@ -38,7 +38,10 @@ FASTER = frozenset("faster quicker fast quick accelerate speed pace velocity".sp
 SLOWER = frozenset("slower slow slowly decelerate".split())
 DIRECTIONS = BACK | LEFT | RIGHT | frozenset("forward forwards ahead straight".split())
 # Manners of moving: how fast, of the speed that is meant without them.
-MANNERS = {"slowly": 0.5, "carefully": 0.5, "cautiously": 0.5, "gently": 0.5, "calmly": 0.5, "quickly": 1.5, "fast": 1.5}
+MANNERS = {
+    **dict.fromkeys(("slowly", "carefully", "cautiously", "gently", "calmly"), 0.5),
+    **dict.fromkeys(("quickly", "fast"), 1.5),
+}
 _FACTORS = {"half": 0.5, "halve": 0.5, "twice": 2.0, "double": 2.0}
 # A change is said as a change, or is too small to be a height [m].
 _SMALL = 0.12

@@ -14,14 +14,13 @@ FILLERS = frozenset(
 DENIALS = frozenset("not don't dont never no without avoid cannot can't neither nor needn't won't".split())
 # A sentence that begins so is a question, and one that ends with a question mark unless it is a polite request.
 POLITE = frozenset("can could would will please".split())
-QUESTIONS = frozenset(
-    "how what why when where who which whose is are am was were does did has have may should".split()
-)
+QUESTIONS = frozenset("how what why when where who which whose is are am was were does did has have may should".split())
 # What has been is told, not asked for.
 TALES = frozenset(
     "yesterday was were had did ago walked turned went stopped moved ran stood fell jumped looked seemed".split()
 )
-_SPLIT = re.compile(r"\s*(?:[;!?]|,|\.(?!\d)|\band\b|\bbut\b|\bthen\b|\bplus\b|\bso\b(?!\s+(?:much|fast|loud|high|low)))\s*")
+# "so much", "so fast" belong together.
+_SPLIT = re.compile(r"\s*(?:[;!?,]|\.(?!\d)|\b(?:and|but|then|plus)\b|\bso\b(?!\s+(?:much|fast|loud|high|low)))\s*")
 _WORD = re.compile(r"[a-z0-9]+(?:'[a-z]+)?")
 # Shorter words are all too near to each other.
 SHORTEST_SLIP = 4

@@ -31,8 +31,8 @@ class OffscreenCamera:
 
     Build the simulation with ``ModelOptions(visual=True)`` to see the robot's meshes instead of its collision bodies.
     ``azimuth``, ``elevation`` [deg] and ``distance`` [m] place the camera; ``level`` [m]: it glides beside the robot at
-    this height, so that the base is seen to rise and sink, instead of following it up and down. Raises :class:`ConfigurationError` when
-    this machine has no off-screen OpenGL. Close it, or use it in a ``with`` statement.
+    this height, so that the base is seen to rise and sink, instead of following it up and down. Raises
+    :class:`ConfigurationError` when this machine has no off-screen OpenGL. Close it, or use it in a ``with`` statement.
     """
 
     def __init__(

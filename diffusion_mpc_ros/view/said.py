@@ -1,4 +1,4 @@
-"""What was said in the view's text box, and what is done once a person has agreed. A velocity is not commanded there."""
+"""What was said in the view's text box, and what is done once a person has agreed; a velocity is not commanded."""
 
 from __future__ import annotations
 
