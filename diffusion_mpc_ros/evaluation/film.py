@@ -76,6 +76,9 @@ class FilmConfig:
     def __post_init__(self) -> None:
         if not self.presets or self.columns < 1:
             raise ConfigurationError(f"presets {self.presets} and columns {self.columns}: at least one is needed")
+        composer = make_composer()
+        for preset in self.presets:
+            composer.preset_settings(preset)
         if not 0.0 <= self.before < self.seconds <= 60.0:
             raise ConfigurationError(
                 f"before {self.before} and seconds {self.seconds} s: 0 <= before < seconds <= 60 s is needed"
