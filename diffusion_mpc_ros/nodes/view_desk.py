@@ -12,14 +12,13 @@ from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
-from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.language.meaning import EMERGENCY_STOP, UNDO
 from diffusion_mpc_ros.nodes.reward_requests import reward_request
 from diffusion_mpc_ros.nodes.stop_panel import UNHEARD, StopPanel
+from diffusion_mpc_ros.nodes.view_words import ViewWords
+from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.view.desk import REQUESTS
-from diffusion_mpc_ros.view.said import Said, Wanted
 from diffusion_mpc_ros.view.seen import Choices, Seen
 from diffusion_mpc_ros.view.stops import BrowserStops
 from diffusion_mpc_ros.view.wishes import Wishes
@@ -40,7 +39,10 @@ class ViewDesk:
         self._requests = {name: node.create_client(Trigger, f"command_publisher/{name}") for name in REQUESTS}
         self._set = node.create_client(SetRewardWeights, "set_reward_weights")
         self._get = node.create_client(GetRewardWeights, "get_reward_weights")
-        self.said = Said()
+        self._words = ViewWords(
+            seen, lambda browser: self._request(browser, "stand_up"), self.stop, self._ask_rewards, tell
+        )
+        self.said = self._words.said
         self._asked_at = 0.0
         self._heard: RewardSettings | None = None
 
@@ -58,9 +60,9 @@ class ViewDesk:
         """Ask command_publisher."""
         self._todo.put(lambda: self._request(browser, name))
 
-    def weigh(self, term: str, weight: float) -> None:
+    def weigh(self, name: str, value: float) -> None:
         """Take the new position of a slider."""
-        self._todo.put(lambda: self.wishes.move(term, weight, clock.now()))
+        self._todo.put(lambda: self.wishes.move(name, value, clock.now()))
 
     def preset(self, name: str) -> None:
         """Ask for a preset."""
@@ -77,11 +79,11 @@ class ViewDesk:
 
     def say(self, browser: int, sentence: str) -> None:
         """Understand a sentence; a stop is done at once, of a robot that walks."""
-        self._todo.put(lambda: self._take(browser, sentence))
+        self._todo.put(lambda: self._words.take(browser, sentence))
 
     def answer(self, browser: int, agreed: bool) -> None:
         """Do what was understood, or forget it."""
-        self._todo.put(lambda: self._answered(browser, self.said.answered(agreed)))
+        self._todo.put(lambda: self._words.answered(browser, agreed))
 
     def work(self) -> None:
         """Do what was asked for since the last turn; in the executor's thread."""
@@ -92,31 +94,14 @@ class ViewDesk:
         if settings is not None and settings is not self._heard:
             self._heard = settings
             self.wishes.hear(settings, now)
-        weights = self.wishes.due(now)
-        if weights:
-            self._ask_rewards(weights=weights)
+        moved = self.wishes.due(now)
+        if moved:
+            weights = {name: value for name, value in moved.items() if name in TERMS}
+            parameters = {name: (value,) for name, value in moved.items() if name not in TERMS}
+            self._ask_rewards(weights=weights, parameters=parameters)
         if self._seen.choices is None and now - self._asked_at >= ASK_AGAIN and self._get.service_is_ready():
             self._asked_at = now
             self._get.call_async(GetRewardWeights.Request()).add_done_callback(self._take_choices)
-
-    def _take(self, browser: int, sentence: str) -> None:
-        commanded = self._seen.commanded
-        if self.said.take(sentence, self._seen.settings):
-            if commanded is not None and commanded.mode == Mode.WALKING.value:
-                self._request(browser, "stand_up")  # of a robot that walks: stop and stand
-            else:
-                self._tell("the robot does not walk", False)
-
-    def _answered(self, browser: int, wanted: Wanted | None) -> None:
-        if wanted is None:
-            return
-        if wanted.action == EMERGENCY_STOP:
-            self.stop(browser)
-        elif wanted.action == UNDO:
-            self._ask_rewards(undo=True)
-        else:
-            change = wanted.change
-            self._ask_rewards(preset=change.preset, weights=change.weights, parameters=change.parameters)
 
     def _request(self, browser: int, name: str) -> None:
         if name == "clear_fault":

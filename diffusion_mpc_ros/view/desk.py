@@ -23,8 +23,8 @@ class Desk(Protocol):
         """Ask command_publisher for one of :data:`REQUESTS`; clearing a fault releases the browser's own stop first."""
         ...
 
-    def weigh(self, term: str, weight: float) -> None:
-        """Give a reward term another weight, once its slider rests."""
+    def weigh(self, name: str, value: float) -> None:
+        """Give a reward term another weight, or its parameter ``TERM.PARAMETER`` another value, once a slider rests."""
         ...
 
     def preset(self, name: str) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
+
 from diffusion_mpc_ros.core.types import RewardSettings
 
 # A slider rests when nobody has moved one for so long [s].
@@ -26,15 +28,15 @@ class Wishes:
         self._moved: dict[str, float] = {}
         self._moved_at = self._heard_at = self._asked_at = -math.inf
         self._force: RewardSettings | None = None
-        self._shown: tuple[Mapping[str, float], tuple[str, ...]] | None = None
+        self._shown: tuple[Mapping[str, float], Mapping[str, list[float]], tuple[str, ...]] | None = None
 
-    def move(self, name: str, weight: float, now: float) -> None:
-        """Somebody moves the slider of the term ``name``."""
-        self._moved[name] = weight
+    def move(self, name: str, value: float, now: float) -> None:
+        """Somebody moves the slider ``name``: a term's weight, or a parameter."""
+        self._moved[name] = value
         self._moved_at = now
 
     def due(self, now: float) -> dict[str, float]:
-        """Return the weights to ask for, each once, when the sliders rest; else nothing."""
+        """Return the values to ask for, each once, when the sliders rest; else nothing."""
         if not self._moved or now - self._moved_at < REST:
             return {}
         moved, self._moved = self._moved, {}
@@ -58,7 +60,8 @@ class Wishes:
         busy = bool(self._moved) or self._asked_at > -math.inf
         if self._force is None or busy or now - self._heard_at < SETTLED:
             return None
-        settled = dict(self._force.weights), self._force.constraints
+        parameters = {name: np.ravel(value).tolist() for name, value in self._force.parameters.items()}
+        settled = dict(self._force.weights), parameters, self._force.constraints
         if settled == self._shown:
             return None
         self._shown = settled

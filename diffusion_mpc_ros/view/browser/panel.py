@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import viser
 
+from diffusion_mpc_ros.core.parameters import Parameter
 from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.view.desk import REQUESTS, Desk
 from diffusion_mpc_ros.view.seen import Choices
 from diffusion_mpc_ros.view.status import Status, as_html
@@ -19,6 +22,8 @@ LARGE = (
 )
 SAID = "white-space: pre-wrap; font-size: .85em; padding: .2em .9em"
 ANSWERS = "Do it", "Forget it"
+# A parameter that may be larger has no end that means anything.
+LARGEST = 1e3
 # Steps of a slider from one end to the other.
 STEPS = 200
 
@@ -26,6 +31,18 @@ STEPS = 200
 def printed(unit: str) -> str:
     """``unit`` with raised powers: ``1/(rad^2/s^4)`` -> ``1/(rad²/s⁴)``."""
     return unit.replace("^2", "²").replace("^4", "⁴").replace("(1)", "1").replace("1/1", "-")
+
+
+def targets(terms: Iterable[str]) -> list[Parameter]:
+    """The parameters of these terms that are one number between ends near enough for a slider."""
+    known = (TERMS[name] for name in terms if name in TERMS)
+    parameters = (parameter for term in known for parameter in term.parameters)
+    return [each for each in parameters if each.shape == (1,) and _end(each.maximum) <= LARGEST]
+
+
+def _end(value: float | Sequence[float] | np.ndarray) -> float:
+    """The number that a parameter of one number is."""
+    return float(np.ravel(value)[0])
 
 
 class Controls:
@@ -97,7 +114,17 @@ class RewardControls:
             self._presets(gui, desk, choices)
         with gui.add_folder("Reward weights"):
             for name, (unit, minimum, maximum) in choices.terms.items():
-                self._sliders[name] = self._slider(gui, desk, name, (unit, minimum, maximum), hints.get(name, ""))
+                hint = f"{hints.get(name, '')} Weight in {unit}, {minimum:g} to {maximum:g}.".strip()
+                self._sliders[name] = self._slider(gui, desk, name, (unit, minimum, maximum), hint)
+        with gui.add_folder("Targets", expand_by_default=False):
+            for parameter in targets(choices.terms):
+                unit, minimum, maximum = parameter.unit, _end(parameter.minimum), _end(parameter.maximum)
+                hint = (
+                    f"{parameter.description}, {minimum:g} to {maximum:g} {unit}. Counts where its term has a weight."
+                )
+                self._sliders[parameter.name] = self._slider(
+                    gui, desk, parameter.name, (unit, minimum, maximum), f"{hint[0].upper()}{hint[1:]}"
+                )
         with gui.add_folder("Constraints", expand_by_default=False):
             for name in choices.constraints:
                 self._switches[name] = self._switch(gui, desk, name)
@@ -105,7 +132,10 @@ class RewardControls:
     def show(self, settings: RewardSettings) -> None:
         """Put sliders and switches where ``settings`` are."""
         for name, slider in self._sliders.items():
-            slider.value = min(max(settings.weights.get(name, 0.0), slider.min), slider.max)
+            value = settings.weights.get(name, 0.0)
+            if name in settings.parameters:
+                value = _end(settings.parameters[name])
+            slider.value = min(max(value, slider.min), slider.max)
         for name, switch in self._switches.items():
             switch.value = name in settings.constraints
 
@@ -127,8 +157,8 @@ class RewardControls:
         unit, minimum, maximum = bounds
         ends = ((float(minimum), f"{minimum:g}"), (float(maximum), f"{maximum:g}"))
         slider = gui.add_slider(
-            name.replace("_", " "), float(minimum), float(maximum), (maximum - minimum) / STEPS, float(minimum),
-            hint=f"{hint} Weight in {unit}, {minimum:g} to {maximum:g}.".strip(),
+            name.replace("_", " ").replace(".", ": "), float(minimum), float(maximum), (maximum - minimum) / STEPS,
+            float(minimum), hint=hint,
             marks=(ends[0], (0.5 * (minimum + maximum), printed(unit)), ends[1]),
         )  # fmt: skip
 
