@@ -42,10 +42,10 @@ SETTLING = 2.0
 WINDOW = 1.0
 # A picture every so many control ticks.
 PERIOD = 3
-# Drawn so many times larger, then reduced: smooth edges.
+# Drawn so many times larger, then reduced: smooth edges, for half the time of several samples a pixel.
 SUPERSAMPLING = 2
 DEGREES = "\u00b0"
-CAMERA = {"azimuth": 105.0, "elevation": -11.0, "distance": 1.25, "level": 0.26}
+CAMERA = {"azimuth": 105.0, "elevation": -11.0, "distance": 1.25, "level": 0.26, "samples": 0}
 
 
 @dataclass(frozen=True)
