@@ -82,7 +82,7 @@ class Conversation:
                 sentence = input(PROMPT)
                 if sentence.strip():
                     self.say(sentence)
-            except (LanguageError, DiffusionMpcError) as error:
+            except DiffusionMpcError as error:
                 print(f"error: {error}")
             except (EOFError, KeyboardInterrupt):
                 print()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -88,7 +88,7 @@ class Interpreter:
             return Understood(Meaning(), refusals=(f"more than {MAX_LENGTH} characters are not read",))
         text = spelling.plain(sentence)
         parts = spelling.clauses(text)
-        if not spelling.is_request(text):
+        if not spelling.is_request(text) and spelling.words(text)[:1] not in [[word] for word in _STOPS]:
             why = f"{brief(sentence)} asks or tells something; say what to do, for example 'walk lower'"
             return Understood(Meaning(), unknown=(text,), refusals=(why,))
         understood = self._together(parts)
@@ -111,7 +111,7 @@ class Interpreter:
                 refusals.append(str(error))
         if whole.moves and unknown:
             refusals.append("with a part that is not understood, nothing moves")
-        if refusals:
+        if refusals and whole.action not in (STOP, EMERGENCY_STOP):
             whole = Meaning()
         names = sorted(near, key=near.__getitem__, reverse=True)[:SUGGESTIONS]
         return Understood(whole, tuple(findings), tuple(unknown), tuple(refusals), tuple(names))
@@ -123,25 +123,22 @@ class Interpreter:
         denied = spelling.is_denied(said)
         if found:
             return self._quantified(part, found, said, denied), {}
-        if _EMERGENCY.intersection(said) and not denied:
-            return Finding(part, "emergency stop", Meaning(action=EMERGENCY_STOP), 1.0), {}
-        if not denied and _STOPS.issuperset(spelling.content(said)):
-            return Finding(part, "stop", Meaning(action=STOP), 1.0), {}
-        if factor := measured.factor_of(set(said)):
-            return (None if denied else Finding(part, "a factor of the speed", factor, 1.0)), {}
+        certain = None if denied else _certain(part, said)
+        return (certain, {}) if certain is not None else self._guessed(part, said, denied)
+
+    def _guessed(self, part: str, said: list[str], denied: bool) -> tuple[Finding | None, dict[str, float]]:
+        """Return what the nearest phrase asks for, where it is near enough."""
         manners = [word for word in said if word in measured.MANNERS and measured.DIRECTIONS.intersection(said)]
         cosine, wish, near = self._nearest([word for word in said if word not in manners], denied)
-        if wish is not None and wish.meaning.moves and not self._knows_all(said, wish.name):
-            return None, near
-        if wish is not None and wish.velocity and cosine >= NEAR:
+        if cosine >= NEAR and wish is None and denied:
+            return Finding(part, "nothing: it is denied", Meaning(), cosine), near
+        if cosine >= NEAR and wish is not None:
+            if wish.meaning.moves and not self._knows_all(said, wish.name):
+                return None, near
             share = math.prod(measured.MANNERS[word] for word in manners)
             velocity = {axis: share * value for axis, value in wish.velocity.items()}
-            return Finding(part, wish.name, Meaning(velocity=velocity), cosine), near
-        if wish is not None and cosine >= NEAR:
-            return Finding(part, wish.name, wish.meaning, cosine), near
-        if wish is None and denied and cosine >= NEAR:
-            return Finding(part, "nothing: it is denied", Meaning(), cosine), near
-        if said and said[0] in _STOPS and not denied:
+            return Finding(part, wish.name, replace(wish.meaning, velocity=velocity), cosine), near
+        if said[:1] and said[0] in _STOPS and not denied:
             return Finding(part, "stop", Meaning(action=STOP), 1.0), near
         return None, near
 
@@ -183,6 +180,16 @@ class Interpreter:
 
     def _spelled(self, word: str) -> str:
         return word if self._embedding.knows(word) else spelling.corrected(word, self._vocabulary)
+
+
+def _certain(part: str, said: list[str]) -> Finding | None:
+    """Return what single words decide: an emergency, a stop, a factor of the speed."""
+    if _EMERGENCY.intersection(said):
+        return Finding(part, "emergency stop", Meaning(action=EMERGENCY_STOP), 1.0)
+    if said and _STOPS.issuperset(spelling.content(said)):
+        return Finding(part, "stop", Meaning(action=STOP), 1.0)
+    factor = measured.factor_of(set(said))
+    return Finding(part, "a factor of the speed", factor, 1.0) if factor else None
 
 
 def load_interpreter(bound: Sequence[float]) -> Interpreter:

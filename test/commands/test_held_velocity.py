@@ -45,6 +45,12 @@ def test_keys_change_it_up_to_its_bound_and_keep_it_alive(held):
     assert sent(held, 14.6) == [0.0, 0.0, 0.0]
 
 
+def test_a_velocity_that_is_taken_is_bounded_and_lives_as_long(held):
+    held.take([0.9, -0.2, -3.0], 10.0)
+    assert sent(held, 10.99) == [0.25, -0.2, -1.0]
+    assert sent(held, 11.0) == [0.0, 0.0, 0.0]
+
+
 def test_what_has_ended_is_not_revived(held):
     held.change(0, 1, 10.0)
     held.keep(11.0)

@@ -93,6 +93,13 @@ def test_what_is_refused_does_nothing_and_says_why(interpreter, sentence, reason
     assert reason in report(understood)
 
 
+@pytest.mark.parametrize(
+    "sentence", ["stop and run at 9 m/s", "halt! what are you doing?", "turn left, no, stop", "stop the juggling now"]
+)
+def test_a_stop_is_heard_beside_whatever_else_is_said(interpreter, sentence):
+    assert interpreter.understand(sentence).meaning == Meaning(action="stop")
+
+
 def test_it_tells_which_words_led_to_what(interpreter):
     text = report(interpreter.understand("Walk LOWER, and save energy!"))
     assert "'walk lower' -> walk lower: base height -0.03 m" in text
