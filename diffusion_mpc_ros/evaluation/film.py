@@ -1,8 +1,8 @@
 """A film of what presets do: the same walk side by side, each robot given another preset on the way.
 
 All robots start with the same planner, noise and velocity command, without a reward. After `--before` seconds each is
-given its preset, ramped as the composer does it. Under its name stand the means of the last second, of base
-height, pitch (nose down is positive) and mechanical power; what changes most is marked, with its change. The format
+given its preset, ramped as the composer does it. Under its name stand the means of the last second: base height, pitch
+(nose down is positive), mechanical power and step frequency. What changes most is marked, with its change. The format
 follows from the output's name: .webp or .gif.
 
 examples:
@@ -45,6 +45,10 @@ PERIOD = 3
 # Drawn so many times larger, then reduced: smooth edges, for half the time of several samples a pixel.
 SUPERSAMPLING = 2
 DEGREES = "\u00b0"
+# What one begins to see: of height [m] and pitch [rad]; of power and step frequency, as shares.
+SEEN = 0.01, math.radians(1.0), 0.1, 0.04
+# Of a robot that stands [W, Hz].
+TINY = 1e-3
 CAMERA = {"azimuth": 105.0, "elevation": -11.0, "distance": 1.25, "level": 0.26, "samples": 0}
 
 
@@ -111,7 +115,7 @@ def main(config: FilmConfig) -> None:
 
 @dataclass
 class Walk:
-    """Pictures ``(height, width, 3)``, and the ``measures (ticks, 3)``: height [m], pitch [rad], power [W]."""
+    """Pictures ``(height, width, 3)``, and of every tick what :func:`_measures` returns ``(ticks, 7)``."""
 
     preset: str
     pictures: list[np.ndarray]
@@ -155,31 +159,44 @@ class Walk:
 
     @cached_property
     def marked(self) -> int:
-        """Which measure has changed most at the end, in cm, degrees and tenths of the power; -1: hardly any."""
+        """Which measure has changed most at the end, each by its own :data:`SEEN`; -1: none as much as that."""
         before, end = self._mean(self.asked), self._mean(len(self.measures))
-        changes = np.abs(end - before) / (0.01, math.radians(1.0), 0.1 * before[2])
+        unit = np.array([1.0, 1.0, *np.maximum(before[2:], TINY)])
+        changes = np.abs(end - before) / (SEEN * unit)
         return int(np.argmax(changes)) if changes.max() >= 1.0 else -1
 
     def _mean(self, tick: int) -> np.ndarray:
-        return self.measures[max(0, tick - _ticks(WINDOW)) : tick].mean(axis=0)
+        """Height [m], pitch [rad], power [W] and step frequency [Hz] in the time before ``tick``."""
+        window = self.measures[max(0, tick - _ticks(WINDOW)) : tick]
+        frequency = np.median([step_frequency(thigh) for thigh in window[:, 3:].T])
+        return np.array([*window[:, :3].mean(axis=0), frequency])
 
 
 def texts(now: np.ndarray, before: np.ndarray | None = None, marked: int = -1) -> tuple[str, ...]:
-    """Height, pitch and power ``(3,)`` in words, the ``marked`` one with its change from ``before``."""
-    height, pitch, power = 100.0 * now[0], math.degrees(now[1]), now[2]
-    words = [f"{height:.1f} cm", f"{round(pitch):+d}{DEGREES}", f"{power:.0f} W"]
+    """Height, pitch, power and step frequency ``(4,)`` in words, the ``marked`` one with its change from ``before``."""
+    height, pitch, power, frequency = 100.0 * now[0], math.degrees(now[1]), now[2], now[3]
+    words = [f"{height:.1f} cm", f"{round(pitch):+d}{DEGREES}", f"{power:.0f} W", f"{frequency:.1f} Hz"]
     if before is not None and marked >= 0:
-        rise, tilt, share = 100.0 * (now[0] - before[0]), math.degrees(now[1] - before[1]), now[2] / before[2] - 1.0
-        words[marked] += f" ({(f'{rise:+.1f}', f'{round(tilt):+d}{DEGREES}', f'{share:+.0%}')[marked]})"
+        change = now - before
+        rise, tilt = f"{100.0 * change[0]:+.1f}", f"{round(math.degrees(change[1])):+d}{DEGREES}"
+        power, frequency = (f"{share:+.0%}" for share in change[2:] / np.maximum(before[2:], TINY))
+        words[marked] += f" ({(rise, tilt, power, frequency)[marked]})"
     return tuple(words)
 
 
+def step_frequency(joint_pos: np.ndarray) -> float:
+    """Cycles a second [Hz] of a joint's positions ``(ticks,)``, by where it passes its mean upwards; 0 if unknown."""
+    above = joint_pos >= joint_pos.mean()
+    passed = np.flatnonzero(above[1:] & ~above[:-1])
+    return (len(passed) - 1) / ((passed[-1] - passed[0]) * CONTROL_DT) if len(passed) > 1 else 0.0
+
+
 def _measures(simulation: Go2Simulation, targets: np.ndarray) -> np.ndarray:
-    """Base height [m], pitch [rad], nose down positive, and mechanical power [W] of this tick."""
+    """Base height [m], pitch [rad], nose down positive, mechanical power [W], positions of the thighs (4) [rad]."""
     state = simulation.robot_state(0, targets)
     forward, _, down = projected_gravity(state.base_quat_wxyz)
     power = np.abs(state.joint_torque * state.joint_vel).sum()
-    return np.array([state.base_height, math.atan2(forward, -down), power])
+    return np.array([state.base_height, math.atan2(forward, -down), power, *state.joint_pos[1::3]])
 
 
 def _ticks(seconds: float) -> int:

@@ -18,19 +18,26 @@ TICKS, ASKED, START = 300, 150, 100
 
 
 def walk(preset: str, *after: float) -> Walk:
-    """30 cm, level, 50 W, then, from half a second after the preset was asked for, what is given."""
-    measures = np.tile([0.3, 0.0, 50.0], (TICKS, 1))
-    measures[ASKED + 25 :] = after
+    """30 cm, level, 50 W, 2.5 Hz, then, from half a second after the preset was asked for, what is given."""
+    measures = np.tile([0.3, 0.0, 50.0, 0.0, 0.0, 0.0, 0.0], (TICKS, 1))
+    measures[ASKED + 25 :, :3] = after
+    measures[:, 3:] = np.sin(2.0 * math.pi * 2.5 * 0.02 * np.arange(TICKS))[:, None]
     return Walk(preset, [], measures, START, ASKED)
 
 
 def test_a_caption_names_the_preset_once_it_is_asked_for_and_marks_what_changed_most():
     low = walk("low", 0.2, math.radians(-3.0), 60.0)  # 10 cm, 3 degrees, 2 tenths of the power
     before, last = (ASKED - START) // film.PERIOD - 1, (TICKS - START) // film.PERIOD - 1
-    assert low.caption(before) == Caption("no reward", ("30.0 cm", "+0\u00b0", "50 W"), -1)
-    assert low.caption(last) == Caption("low", ("20.0 cm (-10.0)", "-3\u00b0", "60 W"), 0)
+    assert low.caption(before) == Caption("no reward", ("30.0 cm", "+0\u00b0", "50 W", "2.5 Hz"), -1)
+    assert low.caption(last) == Caption("low", ("20.0 cm (-10.0)", "-3\u00b0", "60 W", "2.5 Hz"), 0)
     saving = walk("energy", 0.3, 0.0, 35.0)
-    assert saving.caption(last) == Caption("energy", ("30.0 cm", "+0\u00b0", "35 W (-30%)"), 2)
+    assert saving.caption(last) == Caption("energy", ("30.0 cm", "+0\u00b0", "35 W (-30%)", "2.5 Hz"), 2)
+
+
+def test_a_step_frequency_is_that_of_the_thigh():
+    ticks = np.arange(100)
+    assert film.step_frequency(0.8 + 0.2 * np.sin(2.0 * math.pi * 2.5 * 0.02 * ticks)) == pytest.approx(2.5)
+    assert film.step_frequency(np.zeros(100)) == film.step_frequency(ticks / 100.0) == 0.0
 
 
 def test_hardly_any_change_marks_nothing():
