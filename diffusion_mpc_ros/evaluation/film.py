@@ -49,7 +49,7 @@ DEGREES = "\u00b0"
 SEEN = 0.01, math.radians(1.0), 0.1, 0.04
 # Of a robot that stands [W, Hz].
 TINY = 1e-3
-CAMERA = {"azimuth": 105.0, "elevation": -11.0, "distance": 1.25, "level": 0.26, "samples": 0}
+CAMERA = {"azimuth": 105.0, "elevation": -11.0, "distance": 1.25, "level": 0.26, "samples": 0, "shadow_size": 1024}
 
 
 @dataclass(frozen=True)

@@ -31,9 +31,9 @@ class OffscreenCamera:
 
     Build the simulation with ``ModelOptions(visual=True)`` to see the robot's meshes instead of its collision bodies.
     ``azimuth``, ``elevation`` [deg] and ``distance`` [m] place the camera; ``level`` [m]: it glides beside the robot at
-    this height, so that the base is seen to rise and sink, instead of following it up and down. ``samples``
-    of each pixel smooth the edges; 0 is twice as fast. Raises :class:`ConfigurationError` when this machine has no
-    off-screen OpenGL. Close it, or use it in a ``with`` statement.
+    this height, so that the base is seen to rise and sink, instead of following it up and down. ``samples`` of each
+    pixel smooth the edges, ``shadow_size`` [pixels] those of shadows; both cost most of the time. Raises
+    :class:`ConfigurationError` when this machine has no off-screen OpenGL. Close it, or use it in a ``with`` statement.
     """
 
     def __init__(
@@ -47,11 +47,12 @@ class OffscreenCamera:
         distance: float = 1.3,
         level: float | None = None,
         samples: int = 4,
+        shadow_size: int = 4096,
     ) -> None:
         self._simulation = simulation
         self._gl = _offscreen_gl(width, height)
         model = simulation.model
-        model.vis.quality.offsamples = samples
+        model.vis.quality.offsamples, model.vis.quality.shadowsize = samples, shadow_size
         model.vis.global_.offwidth, model.vis.global_.offheight = width, height
         self._viewport = mujoco.MjrRect(0, 0, width, height)
         self._scene = mujoco.MjvScene(model, _MAX_GEOMS)

@@ -16,7 +16,9 @@ pytest.importorskip("tokenizers", reason="make setup-say")
 WAIT = 60.0
 LABEL = "[...document.querySelectorAll('label')].find(l => l.innerText.trim() === 'Say')"
 FIELD = "'input, textarea'"
-BOX = f"(e => {{while (e && !e.querySelector({FIELD})) e = e.parentElement; return e?.querySelector({FIELD})}})({LABEL})"
+BOX = (
+    f"(e => {{while (e && !e.querySelector({FIELD})) e = e.parentElement; return e?.querySelector({FIELD})}})({LABEL})"
+)
 
 
 class Recorder:
