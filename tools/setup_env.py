@@ -313,8 +313,8 @@ def setup(options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--with", nargs="+", dest="extras", choices=["train", "test", "docs", "openvino", "cma", "say", "lock"], default=[],
-        help="further requirements",
+        "--with", nargs="+", dest="extras", default=[], help="further requirements",
+        choices=["train", "test", "docs", "openvino", "cma", "say", "lock"],
     )  # fmt: skip
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv", help="where the environment goes")
     parser.add_argument(
