@@ -58,6 +58,8 @@ ELSEWHERE = {
     ("evaluate", "networks"): "commands/test_networks.py",
     ("evaluate", "estimator"): "evaluation/test_estimator.py",
     ("evaluate", "faults"): "faults/test_faults_run.py",
+    ("evaluate", "film"): "evaluation/test_film.py",
+    ("say",): "nodes/test_say.py",
     ("rewards", "get"): "nodes/test_processes.py",
     ("rewards", "set"): "nodes/test_processes.py",
     ("rewards", "undo"): "nodes/test_processes.py",
