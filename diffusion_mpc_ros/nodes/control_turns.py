@@ -58,8 +58,7 @@ class ControlTurns:
         self._buffer, self.read_plans = ActionBuffer(timing), read_plans
         self._replan_margin = None if margin_from_plans else timing.replan_margin
         self._now_tick, self._last_step = 0, math.nan
-        # Of the last turn: its command was damping; it came too late for the state that it was decided on.
-        self._damped, self._aged = True, False
+        self._damped, self._aged = True, False  # the last turn's command was damping; came too late for its state
 
     def add(self, plan: Plan) -> None:
         """Take a plan, from any thread; raises PlanError when it cannot be executed."""
@@ -76,13 +75,11 @@ class ControlTurns:
         self._lowstates.note_age_of(lowstate)
         self.read_plans(self.add)
         row = self._buffer.row(tick)
-        event = request.event if request else None
-        before = self.supervisor.mode
+        event, before = (request.event if request else None), self.supervisor.mode
         output = self.supervisor.step(self._input(tick, now, lowstate, row, event, holding.alive))
         self._last_step, self._aged = now, False
         damped = self._damped = output.mode in PASSIVE
-        at_rest = damped and self.rest.reached
-        if not self._link.send(output.command, not at_rest, lambda: damped or self._in_time(now)):
+        if not self._link.send(output.command, not (damped and self.rest.reached), lambda: damped or self._in_time(now)):
             self._remember_not_sent()
             output = replace(output, command=JointCommand.damping(DAMPING_KD), following_plan=False)
         self.rest.update(damped, lowstate if self._fresh(clock.now()) else None)
@@ -147,8 +144,7 @@ class ControlTurns:
         return not (late or self._stops.pending())
 
     def _remember_not_sent(self) -> None:
-        """Make the next turn a fault of why a command came too late, whatever it sees then."""
+        """Make the next turn a fault of why a command came too late; a jump and a stop are remembered already."""
         self._aged = not self._fresh(clock.now())
-        # A jump of the robot's clock and a stop are remembered already.
         if not (self._aged or self._lowstates.jumped or self._stops.pending()):
             self._last_step = -math.inf
