@@ -79,7 +79,7 @@ class ControlTurns:
         output = self.supervisor.step(self._input(tick, now, lowstate, row, event, holding.alive))
         self._last_step, self._aged = now, False
         damped = self._damped = output.mode in PASSIVE
-        if not self._link.send(output.command, not (damped and self.rest.reached), lambda: damped or self._in_time(now)):
+        if not self._link.send(output.command, not (damped and self.rest.reached), lambda: damped or self._timely(now)):
             self._remember_not_sent()
             output = replace(output, command=JointCommand.damping(DAMPING_KD), following_plan=False)
         self.rest.update(damped, lowstate if self._fresh(clock.now()) else None)
@@ -92,7 +92,7 @@ class ControlTurns:
     def _repeat(self) -> None:
         """Between two turns: say the last command again, to a robot whose profile asks for more than one a tick."""
         self._lowstates.note_age()
-        if not self._link.repeat(lambda: self._damped or self._in_time(self._last_step)):
+        if not self._link.repeat(lambda: self._damped or self._timely(self._last_step)):
             self._remember_not_sent()
 
     def _input(
@@ -131,7 +131,7 @@ class ControlTurns:
     def _fresh(self, now: float) -> bool:
         return abs(self._lowstates.age(now)) <= self._settings.lowstate_age_max
 
-    def _in_time(self, begun: float) -> bool:
+    def _timely(self, begun: float) -> bool:
         """Return whether a command that was decided at ``begun`` [s] may still move the robot; the last check there is.
 
         A process that was stopped within its turn must not send what it meant to say before, nor one that was paused
