@@ -57,6 +57,10 @@ def _training(summary: str, name: str, config: str, module: str = "") -> Command
     return Command(summary, f"training.{module or name}", config=config, file=f"training/{name}.yaml")
 
 
+def _declaration(summary: str, main: str, config: str) -> Command:
+    return Command(summary, "commands.declare", main, config, joins=ROBOT)
+
+
 COMMANDS = Group(
     "Diffusion-MPC for the Unitree Go2.",
     {
@@ -94,6 +98,7 @@ COMMANDS = Group(
             {
                 "walk": _experiment("survival, velocity error, power", "walk"),
                 "sampling": _experiment("the methods of dial_mpc at equal budget", "sampling"),
+                "hybrid": _experiment("the hybrid beside its prior, on a robot with a change", "hybrid"),
                 "demonstrator": _experiment("does it walk as it is told, in every gait", "demonstrator"),
                 "adaptation": _experiment("Table II: rewards and constraints against none", "adaptation"),
                 "constraints": _experiment("does the walk keep to its constraints", "constraints"),
@@ -148,6 +153,18 @@ COMMANDS = Group(
                     "LoadConfig",
                     joins=ROBOT,
                 ),  # fmt: skip
+            },
+        ),
+        "declare": Group(
+            "tell a running planner that rolls out what no sensor tells: payload, weak motor, friction, slope",
+            {
+                "payload": _declaration("a mass, and where it is", "payload", "PayloadConfig"),
+                "motor": _declaration("the share of its torque that a motor gives", "motor", "MotorConfig"),
+                "friction": _declaration("friction of foot and ground", "friction", "FrictionConfig"),
+                "slope": _declaration("by how much the ground rises, and where to", "slope", "SlopeConfig"),
+                "file": _declaration("what a YAML file says", "file", "FileConfig"),
+                "show": _declaration("what is declared", "show", "ShowConfig"),
+                "clear": _declaration("the robot as it was built, on level ground", "clear", "ClearConfig"),
             },
         ),
         "release": Command("make the robot lie down and its own controller let go of the motors", "commands.release"),

@@ -15,12 +15,14 @@ MODULES = sorted(SOURCES.rglob("*.py"))
 
 # Sub-package -> the sub-packages it may import beside itself.
 ALGORITHMS = {"rewards", "constraints", "artefacts", "diffusion", "estimation", "control", "realtime"}
+# Planners that roll robots out, and what they share.
+ROLLING_OUT = ("dial_mpc", "hybrid", "sampling")
 LAYERS: dict[str, set[str]] = {
     "core": set(),
     **{name: {"core"} for name in ALGORITHMS},
     "diffusion": {"core", "artefacts", "constraints"},
     "planners": {"core", *ALGORITHMS},
-    "planners/dial_mpc": {"core", *ALGORITHMS, "simulation"},
+    **{f"planners/{name}": {"core", *ALGORITHMS, "simulation"} for name in ROLLING_OUT},
     "bags": {"core", "control", "realtime"},
     "go2": {"core"},
     "simulation": {"core"},
@@ -131,10 +133,10 @@ def test_module_keeps_to_its_layer(path: Path) -> None:
         assert layer in NOT_IMPORTED[target] | {target}, f"{layer} may not import {target}"
 
 
-def test_one_planner_alone_rolls_out() -> None:
+def test_no_other_planner_rolls_out() -> None:
     planners = [path for path in MODULES if "planners" in path.parts]
     rolling = {path.parent.name for path in planners if "simulation" in own_layers(imports_of(path))}
-    assert rolling == {"dial_mpc"}
+    assert rolling == {*ROLLING_OUT}
 
 
 def test_the_rules_see_imports_wherever_they_are(tmp_path: Path) -> None:
@@ -163,6 +165,7 @@ def loaded_by(module: str) -> set[str]:
     [
         (f"{PACKAGE}.planners.diffusion_mpc", {"rclpy", "torch", "mujoco", "unitree_sdk2py", "cyclonedds"}),
         (f"{PACKAGE}.planners.dial_mpc.settings", {"rclpy", "torch", "mujoco", "unitree_sdk2py", "onnxruntime"}),
+        (f"{PACKAGE}.planners.hybrid.settings", {"rclpy", "torch", "mujoco", "unitree_sdk2py", "onnxruntime"}),
         (f"{PACKAGE}.control.supervisor", {"rclpy", "torch", "mujoco", "unitree_sdk2py", "onnxruntime"}),
         (f"{PACKAGE}.bags.episodes", {"rclpy", "torch", "mujoco", "onnxruntime", "diffusion_mpc_msgs"}),
         (f"{PACKAGE}.nodes.planner", {"torch", "mujoco", "unitree_sdk2py", "cyclonedds", "viser"}),

@@ -59,6 +59,8 @@ THIGH_LENGTH = CALF_LENGTH = 0.213
 # No sensor of the Go2 reports more than this in SI or raw units; it is garbage.
 MAX_READING = 4.0e4
 FOOT_RADIUS = 0.022
+# Friction coefficient of foot and ground where nothing else is said.
+NOMINAL_FRICTION = 0.8
 # Position of the IMU in the base frame [m]; its axes are the base's.
 IMU_POSITION_B = _constant([-0.02557, 0.0, 0.04232])
 

@@ -106,6 +106,7 @@ class Sample:
     reward: np.ndarray  # (B,)
     denoising_steps: int  # how many ran
     candidates: Candidates  # all that were compared
+    proposals: np.ndarray  # (B, N, H, 12) [rad], the joint targets of all of them, not clipped
 
 
 @dataclass
@@ -222,7 +223,8 @@ class DiffusionSampler:
         targets = np.moveaxis(trajectory[:, : self.description.horizon, ACTION], 0, 1).astype(np.float64)
         targets[: len(committed)] = committed
         candidates = self._candidates(step.outputs, len(observation))
-        return Sample(clip_joint_targets(targets), trajectory, reward, len(steps.transitions), candidates)
+        proposals = self._per_robot(step.outputs["trajectory"])[:, :, : self.description.horizon, ACTION].copy()
+        return Sample(clip_joint_targets(targets), trajectory, reward, len(steps.transitions), candidates, proposals)
 
     def _check(self, observation: np.ndarray, committed: np.ndarray) -> None:
         if observation.ndim != 2 or observation.shape[1] != OBSERVATION_DIM:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from diffusion_mpc_ros.core.declared_model import NOMINAL, DeclaredModel
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.evaluation.experiment import Experiment, finite
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS, BatchController, WalkScores, run_closed_loop
-from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
+from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState, build_batch_model
+from diffusion_mpc_ros.simulation.declaration import declare
 from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
 from diffusion_mpc_ros.simulation.randomization import Randomization
 
@@ -43,12 +45,17 @@ class CommandedExperiment(Experiment):
         randomization: Randomization | None = None,
         watch: Callable[[BatchSimulation, BatchState], None] = lambda simulation, state: None,
         ground: Ground = FLAT,
+        declared: DeclaredModel = NOMINAL,
     ) -> WalkScores:
-        """Return the walk of all robots, in the order of the commands; ``watch`` is called after every tick."""
+        """Return the walk of all robots, in the order of the commands; ``watch`` is called after every tick.
+
+        ``declared``: what the robots are, whoever knows it; their slope is that of ``ground``.
+        """
         commands = np.repeat(np.array(self.commands, dtype=float), self.robots, axis=0)
         simulation = BatchSimulation(
-            len(commands), seed=self.seed, threads=self.threads, randomization=randomization, ground=ground
-        )
+            len(commands), seed=self.seed, threads=self.threads, randomization=randomization, ground=ground,
+            model=None if declared == NOMINAL else declare(build_batch_model(ground), replace(declared, slope=0.0)),
+        )  # fmt: skip
         return run_closed_loop(
             controller, simulation, commands, self.ticks, label, lambda state: watch(simulation, state)
         )

@@ -1,10 +1,9 @@
 """The node ``planner``: robot states, velocity commands and reward weights in, plans out.
 
-Serves ``load_artefact``: another model artefact while the robot walks (nodes/artefact_loading.py).
-It follows the velocity that command_publisher says in ``joint_command``: that of whoever holds the robot.
-Publishes ``plan``, ``predicted_trajectory`` (trajectory_msgs/JointTrajectory), ``predicted_feet`` (MarkerArray) and
-``/diagnostics`` with the plan latency and the level that the time budget leaves (planners/anytime.py). Refuses to start
-when this machine plans too slowly for the timing.
+Serves ``load_artefact`` (nodes/artefact_loading.py) and ``declare_model`` (nodes/model_declaration.py). Follows the
+velocity that command_publisher says in ``joint_command``: that of whoever holds the robot. Publishes ``plan``,
+``predicted_trajectory``, ``predicted_feet`` (MarkerArray) and ``/diagnostics`` with the plan latency and
+the level that the time budget leaves (planners/anytime.py). Refuses to start where plans are too slow for the timing.
 """
 
 from __future__ import annotations
@@ -26,6 +25,7 @@ from diffusion_mpc_ros.nodes.artefact_loading import ArtefactLoading
 from diffusion_mpc_ros.nodes.conversions.joint_commands import read_joint_command
 from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
+from diffusion_mpc_ros.nodes.model_declaration import ModelDeclaration
 from diffusion_mpc_ros.nodes.parameters import frame_prefix
 from diffusion_mpc_ros.nodes.plan_publisher import PlanPublisher
 from diffusion_mpc_ros.nodes.qos import LATEST, SETTINGS
@@ -57,6 +57,7 @@ class PlannerNode(ManagedNode):
         self._loop = PlanningLoop(self._planner, self._publish, self._on_failure, self._show)
         priority = settings.realtime_priority if realtime else 0
         self._loading = ArtefactLoading(self, self._planner, lambda: self._rewards, priority)
+        self._declaration = ModelDeclaration(self, self._planner)
         # Before the first of them, which may come at once.
         self._composer = RewardComposer({}, CONSTRAINTS, check=check_feasible)
         take = self.intake.subscribe
@@ -67,6 +68,7 @@ class PlannerNode(ManagedNode):
     def close(self) -> None:
         """Stop planning."""
         self._loading.close()
+        self._declaration.close()
         self._loop.close()
 
     def _settle(self, priority: str) -> None:

@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
+from diffusion_mpc_ros.core.declared_model import DeclaredModel
 from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.planners.anytime import LevelController, Trial, choose_level, first_level
@@ -26,18 +28,33 @@ SETTLING_TIME = 5.0
 LEVEL, COMMITTED = "level", "committed"
 
 
+class DeclarablePhysics(Protocol):
+    """A model of the robot to plan with, see :mod:`planners.sampling.physics`."""
+
+    @property
+    def declared(self) -> DeclaredModel:
+        """What it is declared to be."""
+        ...
+
+    def declare(self, declared: DeclaredModel) -> None:
+        """Plan with ``declared`` from the next plan on; from any thread."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ladder:
     """One planner at several levels, the best and slowest first; ``description``: what they have in common.
 
     ``quick``: levels that are to be tried with a plan every tick before all others; by default the first one.
-    ``on(artefact)``: the same ladder on another model artefact; None for a planner without one.
+    ``on(artefact)``: the same ladder on another model artefact; None for a planner without one. ``physics``: the model
+    of the robot that the levels roll out, which somebody may declare to be another; None for a planner without one.
     """
 
     levels: Sequence[Planner]
     description: str = ""
     quick: Sequence[Planner] = ()
     on: Callable[[str], Ladder] | None = None
+    physics: DeclarablePhysics | None = None
 
 
 class AnytimePlanner(Planner):
@@ -151,6 +168,16 @@ class AnytimePlanner(Planner):
         self.levels[best.level].timing.check_plan_time(best.p99)
         self.controller = LevelController(shares.tolist(), 1.0, best.level)
         return best
+
+    @property
+    def physics(self) -> DeclarablePhysics:
+        """The model of the robot that it plans with; raises :class:`ConfigurationError` for a planner without one."""
+        if self.ladder.physics is None:
+            raise ConfigurationError(
+                f"the planner {self.name!r} plans without a model of the robot: nothing can be declared to it; the "
+                "planners hybrid and dial_mpc have one"
+            )
+        return self.ladder.physics
 
     def on(self, artefact: str) -> AnytimePlanner:
         """Return the same planner on another model artefact, not warmed up; this one goes on as it is.

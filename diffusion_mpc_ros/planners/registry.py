@@ -29,6 +29,7 @@ Factory = Callable[[Any, Timing, bool], Ladder]
 PLANNERS: dict[str, str] = {
     "diffusion_mpc": "diffusion_mpc_ros.planners.diffusion_mpc.settings:make",
     "dial_mpc": "diffusion_mpc_ros.planners.dial_mpc.settings:make",
+    "hybrid": "diffusion_mpc_ros.planners.hybrid.settings:make",
 }
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 

@@ -18,6 +18,11 @@ PHYSICS_STEPS = 5
 BATCH_TIMESTEP = go2.CONTROL_DT / PHYSICS_STEPS
 
 
+def build_batch_model(ground: Ground = FLAT) -> mujoco.MjModel:
+    """Compile the Go2 on ``ground`` as a batch steps it."""
+    return build_model(ModelOptions(timestep=BATCH_TIMESTEP, ground=ground))
+
+
 class BatchSimulation:
     """B Go2s, each with its own model, stepped together one control tick at a time.
 
@@ -39,7 +44,7 @@ class BatchSimulation:
         self.rng = np.random.default_rng(seed)
         self._randomization = randomization
         self.ground = ground
-        self.nominal = build_model(ModelOptions(timestep=BATCH_TIMESTEP, ground=ground)) if model is None else model
+        self.nominal = build_batch_model(ground) if model is None else model
         self._rollouts = Rollouts(self.nominal, threads=threads, ground=ground.height)
         self.models = (
             [self.nominal] * robots

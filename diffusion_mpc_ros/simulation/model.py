@@ -13,7 +13,6 @@ from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.simulation import motors
 from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
-from diffusion_mpc_ros.simulation.ground.kinds import NOMINAL_FRICTION
 from diffusion_mpc_ros.simulation.ground.surfaces import GEOM_PREFIX
 
 BASE_BODY = "base"
@@ -38,7 +37,7 @@ class ModelOptions:
     """
 
     timestep: float = 0.002
-    friction: float = NOMINAL_FRICTION
+    friction: float = go2.NOMINAL_FRICTION
     visual: bool = False
     ground: Ground = FLAT
 

@@ -27,8 +27,9 @@ BATTERY_ENERGY = 8.0 * 28.8 * 3600.0
 ELECTRONICS_POWER = 30.0
 
 
-# Where MuJoCo keeps the gains of a motor's PD law, columns of actuator_gainprm, and what its controls are, in order.
-_KP, _KD = 4, 6
+# Where MuJoCo keeps the winding resistance and the gains of a motor's PD law, columns of actuator_gainprm, and what its
+# controls are, in order.
+_RESISTANCE, _KP, _KD = 0, 4, 6
 _INPUTS = mujoco.mjtCtrlInput.mjINPUT_POS | mujoco.mjtCtrlInput.mjINPUT_VEL | mujoco.mjtCtrlInput.mjINPUT_FF
 INPUTS = ("position", "velocity", "torque")
 
@@ -56,6 +57,14 @@ def make_motor(actuator: mujoco.MjsActuator, joint: int) -> None:
 def set_gains(model: mujoco.MjModel, actuators: np.ndarray, kp: np.ndarray, kd: np.ndarray) -> None:
     """Give the motors ``actuators (n,)`` stiffness ``kp (n,)`` [N m/rad] and damping ``kd (n,)`` [N m s/rad]."""
     model.actuator_gainprm[actuators, _KP], model.actuator_gainprm[actuators, _KD] = kp, kd
+
+
+def weaken(model: mujoco.MjModel, actuators: np.ndarray, strength: np.ndarray) -> None:
+    """Let the motors ``actuators (n,)`` give ``strength (n,)`` times their torque, at every speed and command."""
+    model.actuator_gainprm[actuators, _KP] *= strength
+    model.actuator_gainprm[actuators, _KD] *= strength
+    model.actuator_gainprm[actuators, _RESISTANCE] /= strength
+    model.actuator_forcerange[actuators] *= strength[:, None]
 
 
 def gains(model: mujoco.MjModel, actuators: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from diffusion_mpc_ros.core.go2 import NOMINAL_FRICTION
 from diffusion_mpc_ros.simulation import motors
-from diffusion_mpc_ros.simulation.ground.kinds import NOMINAL_FRICTION
 from diffusion_mpc_ros.simulation.model import ModelIndices
 
 

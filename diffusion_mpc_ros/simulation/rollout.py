@@ -68,6 +68,15 @@ class Rollout:
         rows = np.concatenate([first, simulated], axis=2)
         return np.concatenate([rows, np.concatenate([targets, targets[:, :, -1:]], axis=2)], axis=-1)
 
+    def chosen(self, candidates: np.ndarray) -> Rollout:
+        """Return one candidate of each robot, ``(B, 1, ...)``; ``candidates (B,)``: which."""
+        robots = np.arange(len(candidates))
+
+        def choose(array: np.ndarray) -> np.ndarray:
+            return array[robots, candidates][:, None]
+
+        return Rollout(choose(self.joint_targets), self.ticks.apply(choose), self.final.apply(choose))
+
 
 class Rollouts:
     """Rolls robots out in ``model``, which holds the Go2 first; any time step that divides the control tick does.

@@ -11,6 +11,7 @@ import numpy as np
 from diffusion_mpc_ros.core import go2, rotations
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import RobotState
+from diffusion_mpc_ros.simulation.batch_state import GroundHeight, flat, hip_ground
 from diffusion_mpc_ros.simulation.model import ModelIndices
 
 # Control ticks of joint targets that a state remembers, which bounds the latency.
@@ -51,15 +52,24 @@ class State:
         )
 
     @classmethod
-    def of(cls, robots: RobotState, model: mujoco.MjModel, latency: float = 0.0) -> State:
-        """Return the state of ``model`` that fits what is known of robots: estimated velocity, height on flat ground.
+    def of(
+        cls,
+        robots: RobotState,
+        model: mujoco.MjModel,
+        latency: float = 0.0,
+        ground: GroundHeight = flat,
+        indices: ModelIndices | None = None,
+    ) -> State:
+        """Return the state of ``model`` that fits what is known: estimated velocity and height above ``ground``.
 
-        They stand at x = y = 0. The joint target before this tick counts for the ticks before it as well.
+        They stand at x = y = 0. The joint target before this tick counts for the ticks before it as well. ``indices``:
+        those of the model, where they are at hand.
         """
-        indices, shape = ModelIndices.of(model), robots.joint_pos.shape[:-1]
+        indices, shape = indices or ModelIndices.of(model), robots.joint_pos.shape[:-1]
         state = cls.zeros(model, shape)
         state.time[...] = robots.tick * go2.CONTROL_DT
-        state.qpos[..., 2], state.qpos[..., 3:7] = robots.base_height, robots.base_quat_wxyz
+        under = hip_ground(state.qpos[..., :3], robots.base_quat_wxyz, ground)
+        state.qpos[..., 2], state.qpos[..., 3:7] = robots.base_height + under, robots.base_quat_wxyz
         state.qpos[..., indices.qpos] = robots.joint_pos
         state.qvel[..., :3] = rotations.rotate(robots.base_quat_wxyz, robots.base_lin_vel)
         state.qvel[..., 3:6], state.qvel[..., indices.qvel] = robots.base_ang_vel, robots.joint_vel

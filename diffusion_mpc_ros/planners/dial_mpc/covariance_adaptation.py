@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.planners.dial_mpc.annealing import Annealing
-from diffusion_mpc_ros.planners.dial_mpc.search import Evaluate, Search
+from diffusion_mpc_ros.planners.sampling.annealing import Annealing
+from diffusion_mpc_ros.planners.sampling.search import Evaluate, Search
 
 # A generation of one has no covariance.
 FEWEST_SAMPLES = 4

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.planners.dial_mpc.annealing import Annealing
 from diffusion_mpc_ros.planners.dial_mpc.covariance_adaptation import CovarianceAdaptation
-from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
-from diffusion_mpc_ros.planners.dial_mpc.search import Search
-from diffusion_mpc_ros.planners.dial_mpc.updates import Elites, ScoreAscent
+from diffusion_mpc_ros.planners.sampling.annealing import Annealing
+from diffusion_mpc_ros.planners.sampling.knots import Knots
+from diffusion_mpc_ros.planners.sampling.search import Search
+from diffusion_mpc_ros.planners.sampling.updates import Elites, ScoreAscent
 
 # Share of the samples that the cross-entropy method takes the mean of.
 ELITE_SHARE = 0.1

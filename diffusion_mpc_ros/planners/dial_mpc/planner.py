@@ -17,34 +17,23 @@ from diffusion_mpc_ros.core.errors import TimingError
 from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState, Timing
 from diffusion_mpc_ros.planners.base import Planner
-from diffusion_mpc_ros.planners.dial_mpc.memory import Memory
-from diffusion_mpc_ros.planners.dial_mpc.scoring import Scoring
-from diffusion_mpc_ros.planners.dial_mpc.search import Search
+from diffusion_mpc_ros.planners.sampling.controls import to_controls, to_targets
+from diffusion_mpc_ros.planners.sampling.memory import Memory
+from diffusion_mpc_ros.planners.sampling.physics import Physics, committed_actions
+from diffusion_mpc_ros.planners.sampling.scoring import Scoring
+from diffusion_mpc_ros.planners.sampling.search import Search
 from diffusion_mpc_ros.rewards.following import check_followed, terms_reading
 from diffusion_mpc_ros.rewards.outcomes import MEASURED
-from diffusion_mpc_ros.simulation.rollout import Rollout, Rollouts
-from diffusion_mpc_ros.simulation.state import State
+from diffusion_mpc_ros.simulation.rollout import Rollout
 
 NAME = "dial_mpc"
-# (12,) [rad], what a control of 1 is away from the default pose: about the authors' ranges of hip, thigh and calf.
-CONTROL_RANGE = np.tile([0.5, 0.5, 0.65], 4)
-
-
-def to_targets(controls: np.ndarray) -> np.ndarray:
-    """Joint targets ``(..., 12)`` [rad] of controls in [-1, 1], which are 0 at the default pose."""
-    return go2.clip_joint_targets(go2.DEFAULT_JOINT_POS + CONTROL_RANGE * controls)
-
-
-def to_controls(targets: np.ndarray) -> np.ndarray:
-    """Return the controls ``(..., 12)`` of joint targets [rad], clipped to [-1, 1]."""
-    return np.clip((targets - go2.DEFAULT_JOINT_POS) / CONTROL_RANGE, -1.0, 1.0)
 
 
 @dataclass(frozen=True)
 class Parts:
     """What the levels of a ladder have in common: physics, scores, the last plan; ``identity`` of them all."""
 
-    rollouts: Rollouts
+    physics: Physics
     scoring: Scoring
     memory: Memory
     identity: str = ""
@@ -85,11 +74,12 @@ class DialMpcPlanner(Planner):
         """
         start = time.perf_counter()
         self.check(request.rewards)
-        rollouts, knots = self._parts.rollouts, self._search.knots
-        now = State.of(request.state, rollouts.model)
-        committed = self._committed(request)
+        world, knots = self._parts.physics.world, self._search.knots
+        now, rollouts = world.now(request), world.rollouts
+        scoring, normal = self._parts.scoring, world.declared.normal
+        committed = committed_actions(request, self.timing)
         begin = request.tick + len(committed)
-        ahead = rollouts.run(now, committed.swapaxes(0, 1)[:, None]).final[:, 0] if len(committed) else now
+        ahead = world.after(now, committed)
         last = committed[-1] if len(committed) else request.state.previous_action
 
         shape = request.robots, knots.count, go2.NUM_JOINTS
@@ -100,7 +90,7 @@ class DialMpcPlanner(Planner):
         mean[:, 0] = to_controls(last)
 
         def evaluate(controls: np.ndarray) -> np.ndarray:
-            return self._parts.scoring(rollouts.run(ahead, to_targets(controls[:, :, 1:])), begin, request)
+            return scoring(rollouts.run(ahead, to_targets(controls[:, :, 1:])), begin, request, normal)
 
         # By the tick: the same request after the same plans is planned alike, wherever the planner began.
         rng = np.random.default_rng([self._seed, request.tick])
@@ -112,21 +102,15 @@ class DialMpcPlanner(Planner):
         return Plan(
             request.tick,
             targets,
-            float(self._parts.scoring(shown, request.tick, request).mean()),
+            float(scoring(shown, request.tick, request, normal).mean()),
             request.rewards.revision,
             time.perf_counter() - start,
             self._trajectory(shown, request),
             request.command,
             self.name,
             self.timing.replan_margin,
-            {"iterations": annealing.iterations},
+            {"iterations": annealing.iterations, **world.facts()},
         )
-
-    def _committed(self, request: PlanRequest) -> np.ndarray:
-        """Return what is executed until row D is due, ``(D, B, 12)`` [rad]."""
-        if request.committed_actions is not None:
-            return request.committed_actions
-        return np.tile(request.state.previous_action, (self.timing.replan_margin, 1, 1))
 
     @staticmethod
     def _trajectory(shown: Rollout, request: PlanRequest) -> np.ndarray:
@@ -144,8 +128,11 @@ class DialMpcPlanner(Planner):
         self._parts.memory.clear()
 
     def resume(self, facts: Mapping[str, float]) -> None:
-        """Nothing to be done: the random numbers are those of the tick, the last plan comes from making it again."""
-        return
+        """Plan in the world of the plan that told ``facts``.
+
+        The random numbers are those of the tick, the last plan comes from making it again.
+        """
+        self._parts.physics.resume(facts)
 
     def warm_up(self) -> None:
         """Plan once for a standing robot, then forget it."""
@@ -160,4 +147,9 @@ class DialMpcPlanner(Planner):
         """Return samples, iterations, ticks looked ahead, by name."""
         search = self._search
         iterations, lookahead = search.annealing.iterations, search.knots.horizon - 1
-        return {"samples": search.samples, "iterations": iterations, "lookahead": lookahead}
+        return {
+            "samples": search.samples,
+            "iterations": iterations,
+            "lookahead": lookahead,
+            "declared": str(self._parts.physics.world.declared),
+        }

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from diffusion_mpc_ros.core.declared_model import DeclaredModel
 from diffusion_mpc_ros.core.settings import Settings, setting
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.planners.anytime_planner import Ladder
-from diffusion_mpc_ros.planners.dial_mpc.gait import Trot
-from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
-from diffusion_mpc_ros.planners.dial_mpc.memory import Memory
 from diffusion_mpc_ros.planners.dial_mpc.methods import METHODS, Budget, make_search
-from diffusion_mpc_ros.planners.dial_mpc.objective import WEIGHTS, Walking
-from diffusion_mpc_ros.planners.dial_mpc.updates import SCALINGS
+from diffusion_mpc_ros.planners.sampling.gait import Trot
+from diffusion_mpc_ros.planners.sampling.knots import Knots
+from diffusion_mpc_ros.planners.sampling.memory import Memory
+from diffusion_mpc_ros.planners.sampling.objective import WEIGHTS, Walking
+from diffusion_mpc_ros.planners.sampling.updates import SCALINGS
 
 # A ladder ends here: two of two live walks that came down to half of them on a busy machine ended in a fault of tilt.
 FEWEST_SAMPLES = 32
@@ -71,7 +72,9 @@ class DialMpcSettings(Settings):
     yaw_rate_weight: float = _weight("yaw_rate", "yaw rate, in (rad/s)^2")
     height_weight: float = _weight("height", "base height, in m^2")
     energy_weight: float = _weight("energy", "mechanical power, in W")
+    sway_weight: float = _weight("sway", "roll and pitch rate, in (rad/s)^2")
     seed: int = setting("Seed of the sampling noise.", 0, low=0, high=2**31 - 1)
+    declared: DeclaredModel = field(default_factory=DeclaredModel)
 
     @property
     def budget(self) -> Budget:
@@ -98,9 +101,9 @@ def make(settings: DialMpcSettings, timing: Timing, budgeted: bool) -> Ladder:
     Raises :class:`ConfigurationError` or :class:`TimingError`.
     """
     from diffusion_mpc_ros.planners.dial_mpc.planner import DialMpcPlanner, Parts
-    from diffusion_mpc_ros.planners.dial_mpc.scoring import Scoring
+    from diffusion_mpc_ros.planners.sampling.physics import Physics
+    from diffusion_mpc_ros.planners.sampling.scoring import Scoring
     from diffusion_mpc_ros.simulation.planner_models import fingerprint, planner_model
-    from diffusion_mpc_ros.simulation.rollout import Rollouts
 
     model = planner_model(settings.model)
     knots = Knots(settings.lookahead + 1, settings.knots, settings.degree)
@@ -108,7 +111,8 @@ def make(settings: DialMpcSettings, timing: Timing, budgeted: bool) -> Ladder:
     weights = {name: getattr(settings, f"{name}_weight") for name in WEIGHTS}
     scoring = Scoring(Walking(gait, settings.base_height, weights), settings.reward_scale, settings.constraint_weight)
     identity = hashlib.sha256(f"{fingerprint(model)} {settings}".encode()).hexdigest()
-    parts = Parts(Rollouts(model, threads=settings.physics_threads), scoring, Memory(), identity)
+    physics = Physics(model, settings.declared, settings.physics_threads)
+    parts = Parts(physics, scoring, Memory(), identity)
     levels = [
         DialMpcPlanner(
             parts, make_search(settings.method, knots, budget), timing,
@@ -116,4 +120,5 @@ def make(settings: DialMpcSettings, timing: Timing, budgeted: bool) -> Ladder:
         )
         for budget in (budgets(settings.budget) if budgeted else [settings.budget])
     ]  # fmt: skip
-    return Ladder(levels, f"{settings.method}, {settings.model}, {settings.lookahead} ticks ahead")
+    description = f"{settings.method}, {settings.model}, {settings.lookahead} ticks ahead"
+    return Ladder(levels, description, physics=physics)

@@ -14,7 +14,7 @@ from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Robo
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.inference import make_backend
 from diffusion_mpc_ros.diffusion.prior import Prior
-from diffusion_mpc_ros.diffusion.sampler import DiffusionSampler, SamplingOptions
+from diffusion_mpc_ros.diffusion.sampler import DiffusionSampler, Sample, SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc.guidance import make_guidance, predicted_outcomes
 
 NAME = "diffusion_mpc"
@@ -72,11 +72,8 @@ class DiffusionMpcPlanner:
         all. Raises :class:`RewardError`.
         """
         start = time.perf_counter()
-        guidance = make_guidance(self.artefact.description, request.rewards, request.tick, self.name, request.mode)
-        committed = request.committed_actions if self.config.hold_committed else None
-        observation = observe(request.state, request.command, request.state.previous_action)
-        drawn = self._sampler.drawn
-        sample = self._sampler.sample(request.tick, observation, committed, guidance)
+        drawn = self.drawn
+        sample = self.sample(request)
         return Plan(
             request.tick,
             sample.joint_targets,
@@ -90,6 +87,18 @@ class DiffusionMpcPlanner:
             {"denoising_steps": sample.denoising_steps, "drawn": drawn},
             sample.candidates,
         )
+
+    @property
+    def drawn(self) -> int:
+        """How many random numbers are drawn; :meth:`resume` goes back there."""
+        return self._sampler.drawn
+
+    def sample(self, request: PlanRequest) -> Sample:
+        """Sample the candidates for ``request``: the best of them, and all. Raises :class:`RewardError`."""
+        guidance = make_guidance(self.artefact.description, request.rewards, request.tick, self.name, request.mode)
+        committed = request.committed_actions if self.config.hold_committed else None
+        observation = observe(request.state, request.command, request.state.previous_action)
+        return self._sampler.sample(request.tick, observation, committed, guidance)
 
     def check(self, rewards: RewardSettings) -> None:
         """Raise :class:`RewardError` for settings that no plan can be made with."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from diffusion_mpc_ros.core.go2 import NOMINAL_FRICTION
 from diffusion_mpc_ros.simulation.ground.surfaces import Boxes, Contact, HeightField, Plane, Rings, Surface
 
 # A height field: half its size and its cell [m]. At 0.5 m/s nobody leaves it within 20 s.
@@ -23,7 +24,6 @@ TILE, TILE_EDGE = 3.2, 0.24
 PATCHES, PATCH_HALF, PATCH_TOP = 160, (0.3, 0.8), 0.002
 # A standing robot's foot sinks in by the first [m/s^2] over the stiffness, less the second [m] (measured).
 SINK, SINK_OFFSET = 45.0, 0.0013
-NOMINAL_FRICTION = 0.8
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ import pytest
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.planners.dial_mpc import covariance_adaptation
-from diffusion_mpc_ros.planners.dial_mpc.annealing import Annealing
 from diffusion_mpc_ros.planners.dial_mpc.covariance_adaptation import CovarianceAdaptation
-from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
-from diffusion_mpc_ros.planners.dial_mpc.updates import ScoreAscent
+from diffusion_mpc_ros.planners.sampling.annealing import Annealing
+from diffusion_mpc_ros.planners.sampling.knots import Knots
+from diffusion_mpc_ros.planners.sampling.updates import ScoreAscent
 
 pytest.importorskip("cma")
 KNOTS = Knots(horizon=11, count=4)

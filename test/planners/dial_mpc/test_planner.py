@@ -8,14 +8,15 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.core.declared_model import DeclaredModel
 from diffusion_mpc_ros.core.errors import ConfigurationError, RewardError, TimingError
 from diffusion_mpc_ros.core.trajectory import JOINT_POS, JOINT_VEL
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, RobotState, Timing
-from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
-from diffusion_mpc_ros.planners.dial_mpc.memory import Memory
 from diffusion_mpc_ros.planners.dial_mpc.methods import METHODS
-from diffusion_mpc_ros.planners.dial_mpc.planner import CONTROL_RANGE, to_controls, to_targets
 from diffusion_mpc_ros.planners.dial_mpc.settings import DialMpcSettings, make
+from diffusion_mpc_ros.planners.sampling.controls import CONTROL_RANGE, to_controls, to_targets
+from diffusion_mpc_ros.planners.sampling.knots import Knots
+from diffusion_mpc_ros.planners.sampling.memory import Memory
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.rewards.outcomes import MEASURED
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
@@ -101,6 +102,19 @@ def test_the_operators_rewards_and_constraints_act() -> None:
     assert folded[1] < folded[0] - 0.05
     speed = [np.abs(plan.trajectory[:, 1:, JOINT_VEL]).max() for plan in plans]
     assert speed[2] < 0.8 * speed[0]
+
+
+def test_what_is_declared_acts_in_the_next_plan_and_is_told() -> None:
+    ladder = make(QUICK, TIMING, False)
+    nominal = ladder.levels[0].plan(request()).joint_targets
+    ladder.levels[0].reset()
+    ladder.physics.declare(DeclaredModel(payload_mass=8.0))
+    made = ladder.levels[0].plan(request())
+    assert np.abs(made.joint_targets - nominal).max() > 1e-3
+    assert made.facts == {"iterations": 2, "declared_payload_mass": 8.0}
+    again = planner(replace(QUICK, declared=DeclaredModel(slope=5.0)))
+    again.resume(made.facts)
+    np.testing.assert_array_equal(again.plan(request()).joint_targets, made.joint_targets)
 
 
 def test_rewards_that_no_rollout_measures_are_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,14 +10,15 @@ from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, feasible_bounds,
 from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings
-from diffusion_mpc_ros.planners.dial_mpc.objective import Walking
-from diffusion_mpc_ros.rewards.following import reward_of, weighted_terms
-from diffusion_mpc_ros.rewards.outcomes import measure
+from diffusion_mpc_ros.planners.sampling.objective import UP, Walking
+from diffusion_mpc_ros.rewards.following import reward_of, terms_reading, weighted_terms
+from diffusion_mpc_ros.rewards.outcomes import MEASURED, measure
 from diffusion_mpc_ros.rewards.terms import Segment
 from diffusion_mpc_ros.simulation.rollout import Rollout
 
 # What of a rollout constraints are held against; so much outside [rad, rad/s, N m] is one unit of the penalty.
 _CONSTRAINED = ("joint_pos", "joint_vel", "joint_torque")
+_MEASURED = frozenset(terms_reading(MEASURED))
 _UNITS = {constraint.field: constraint.tolerance for constraint in CONSTRAINTS.values()}
 
 
@@ -33,11 +34,11 @@ class Scoring:
     reward_scale: float = 0.01
     constraint_weight: float = 0.1
 
-    def __call__(self, rollout: Rollout, begin: int, request: PlanRequest) -> np.ndarray:
-        """Scores ``(B, N)`` of rollouts from tick ``begin`` on."""
+    def __call__(self, rollout: Rollout, begin: int, request: PlanRequest, normal: np.ndarray = UP) -> np.ndarray:
+        """Scores ``(B, N)`` of rollouts from tick ``begin`` on, on ground of the ``normal (3,)``, world frame."""
         heading = rotations.yaw(request.state.base_quat_wxyz)
-        score = self.task.score(rollout.ticks, begin, request.command, heading)
-        if weighted_terms(request.rewards):
+        score = self.task.score(rollout.ticks, begin, request.command, heading, normal)
+        if weighted_terms(measured_part(request.rewards)):
             score = score + self.reward_scale * operator_reward(rollout, request)
         if request.rewards.constraints:
             score = score - self.constraint_weight * outside(rollout, begin, request.rewards)
@@ -45,13 +46,21 @@ class Scoring:
 
 
 def operator_reward(rollout: Rollout, request: PlanRequest) -> np.ndarray:
-    """Return the operator's composed reward ``(B, N)``, of the same functions that other planners are guided by."""
+    """Return the operator's composed reward ``(B, N)``, of the same functions that other planners are guided by.
+
+    Of those terms that a rollout measures; others are left to whoever predicts what they read.
+    """
     observation = observe(request.state, request.command, request.state.previous_action)
     rows = rollout.trajectory(observation, request.command)
     robots, candidates = rows.shape[:2]
     outcomes = measure({name: _flat(values) for name, values in rollout.measured().items()})
     segment = Segment.of(_flat(rows), outcomes)
-    return reward_of(segment, request.rewards).reshape(robots, candidates)
+    return reward_of(segment, measured_part(request.rewards)).reshape(robots, candidates)
+
+
+def measured_part(settings: RewardSettings) -> RewardSettings:
+    """Return ``settings`` with the weights of the terms that a rollout measures alone."""
+    return replace(settings, weights={name: value for name, value in settings.weights.items() if name in _MEASURED})
 
 
 def outside(rollout: Rollout, begin: int, settings: RewardSettings) -> np.ndarray:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.go2 import FOOT_RADIUS
-from diffusion_mpc_ros.planners.dial_mpc.gait import Trot
-from diffusion_mpc_ros.planners.dial_mpc.objective import WEIGHTS, Walking
+from diffusion_mpc_ros.planners.sampling.gait import Trot
+from diffusion_mpc_ros.planners.sampling.objective import WEIGHTS, Walking
 
 GAIT = Trot(frequency=2.0, stance_share=0.5, swing_height=0.08)
 FORWARD, STAND = np.array([[0.5, 0.0, 0.2]]), np.zeros((1, 3))
@@ -45,12 +45,13 @@ def test_each_term_by_hand() -> None:
     half = np.sqrt(0.5)
     by_hand = {
         "height": ({"base_height": 0.2}, -0.01),  # (0.2 - 0.3)^2
-        "upright": ({"projected_gravity_b": [1.0, 0.0, 0.0]}, -2.0),  # |(1, 0, 0) - (0, 0, -1)|^2
+        "upright": ({"base_quat_wxyz": [half, half, 0.0, 0.0]}, -2.0),  # on its side: |(0, 1, 0) - (0, 0, 1)|^2
         "heading": ({"base_quat_wxyz": [half, 0.0, 0.0, half]}, -((np.pi / 2) ** 2)),  # a quarter turn to the left
         "velocity": ({"base_lin_vel_b": [0.3, 0.4, 9.0]}, -0.25),  # up and down is free
-        "yaw_rate": ({"base_ang_vel_b": [9.0, 9.0, 0.5]}, -0.25),
+        "yaw_rate": ({"base_ang_vel_b": [0.0, 0.0, 0.5]}, -0.25),
         "gait": ({"foot_height": [FOOT_RADIUS + 0.05, FOOT_RADIUS, FOOT_RADIUS, FOOT_RADIUS - 0.1]}, -5.0),  # 1 + 2^2
         "energy": ({"mechanical_power": 40.0}, -40.0),
+        "sway": ({"base_ang_vel_b": [0.3, 0.4, 0.0]}, -0.25),
     }
     assert set(by_hand) == set(WEIGHTS)
     for name, (fields, expected) in by_hand.items():
@@ -83,3 +84,18 @@ def test_a_trot_by_hand() -> None:
 def test_who_is_told_to_stand_keeps_all_feet_down() -> None:
     heights = GAIT.clearance(np.arange(50), np.concatenate([STAND, FORWARD]))
     assert not heights[0].any() and heights[1].any()
+
+
+def test_without_a_gait_clock_feet_and_heading_are_free() -> None:
+    half = np.sqrt(0.5)
+    turned = rolled_out(base_quat_wxyz=[half, 0.0, 0.0, half], foot_height=[0.2] * 4)
+    found = Walking(None, 0.3).terms(turned, 0, STAND, np.zeros(1))
+    assert found.keys() == WEIGHTS.keys() - {"gait", "heading"} and not any(value.any() for value in found.values())
+
+
+def test_upright_is_parallel_to_the_ground() -> None:
+    slope = np.deg2rad(20.0)
+    nose_up = [np.cos(slope / 2), 0.0, -np.sin(slope / 2), 0.0]
+    normal = np.array([-np.sin(slope), 0.0, np.cos(slope)])
+    found = Walking(None, 0.3).terms(rolled_out(base_quat_wxyz=nose_up), 0, STAND, np.zeros(1), normal)
+    assert found["upright"].item() == pytest.approx(0.0, abs=1e-12)

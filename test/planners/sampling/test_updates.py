@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.planners.dial_mpc.updates import (
+from diffusion_mpc_ros.planners.sampling.updates import (
     SCALINGS,
     Elites,
     ScoreAscent,

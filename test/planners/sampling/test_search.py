@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.planners.dial_mpc.annealing import Annealing
-from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
-from diffusion_mpc_ros.planners.dial_mpc.search import Search
-from diffusion_mpc_ros.planners.dial_mpc.updates import Elites, ScoreAscent
+from diffusion_mpc_ros.planners.sampling.annealing import Annealing
+from diffusion_mpc_ros.planners.sampling.knots import Knots
+from diffusion_mpc_ros.planners.sampling.search import Search
+from diffusion_mpc_ros.planners.sampling.updates import Elites, ScoreAscent
 
 KNOTS = Knots(horizon=11, count=4)
 SEARCH = Search(KNOTS, Annealing(iterations=6), ScoreAscent(temperature=0.05), samples=128, held=0)

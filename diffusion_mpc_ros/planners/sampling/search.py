@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.planners.dial_mpc.annealing import Annealing
-from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
-from diffusion_mpc_ros.planners.dial_mpc.updates import Update
+from diffusion_mpc_ros.planners.sampling.annealing import Annealing
+from diffusion_mpc_ros.planners.sampling.knots import Knots
+from diffusion_mpc_ros.planners.sampling.updates import Update
 
 # Scores ``(B, N)`` of control rows ``(B, N, H, A)`` within [-1, 1]; the larger, the better.
 Evaluate = Callable[[np.ndarray], np.ndarray]

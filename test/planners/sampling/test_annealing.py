@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.planners.dial_mpc.annealing import Annealing
+from diffusion_mpc_ros.planners.sampling.annealing import Annealing
 
 
 def test_kernels_by_hand() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
+from diffusion_mpc_ros.planners.sampling.knots import Knots
 
 
 class Memory:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
+from diffusion_mpc_ros.planners.sampling.knots import Knots
 
 
 @st.composite
