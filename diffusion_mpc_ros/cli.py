@@ -99,6 +99,8 @@ COMMANDS = Group(
                 "walk": _experiment("survival, velocity error, power", "walk"),
                 "sampling": _experiment("the methods of dial_mpc at equal budget", "sampling"),
                 "hybrid": _experiment("the hybrid beside its prior, on a robot with a change", "hybrid"),
+                "jump": _experiment("DIAL-MPC: from plates to plates, a second each", "jump"),
+                "crate": _experiment("DIAL-MPC: onto a crate", "crate"),
                 "demonstrator": _experiment("does it walk as it is told, in every gait", "demonstrator"),
                 "adaptation": _experiment("Table II: rewards and constraints against none", "adaptation"),
                 "constraints": _experiment("does the walk keep to its constraints", "constraints"),

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 
+from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.simulation import motors
+from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
 from diffusion_mpc_ros.simulation.model import (
     FOOT_GEOMS,
     LINE_SEARCH_ITERATIONS,
     SOLVER_ITERATIONS,
+    ModelIndices,
     ModelOptions,
     build_spec,
 )
@@ -60,9 +64,11 @@ def planner_model(name: str) -> mujoco.MjModel:
     return build_planner_model(PLANNER_MODELS[name])
 
 
-def build_planner_model(options: PlannerModel) -> mujoco.MjModel:
-    """Compile the Go2 with ``options``, on flat ground."""
-    spec = build_spec(ModelOptions(timestep=options.timestep))
+def build_planner_model(
+    options: PlannerModel, ground: Ground = FLAT, gains: tuple[float, float] = (go2.WALKING_KP, go2.WALKING_KD)
+) -> mujoco.MjModel:
+    """Compile the Go2 with ``options``, on ``ground``, its motors at ``gains`` [N m/rad, N m s/rad]."""
+    spec = build_spec(ModelOptions(timestep=options.timestep, ground=ground))
     spec.option.cone, spec.option.impratio = CONES[options.cone], options.impratio
     spec.option.iterations, spec.option.ls_iterations = options.iterations, options.line_search_iterations
     if options.feet_only:
@@ -72,6 +78,8 @@ def build_planner_model(options: PlannerModel) -> mujoco.MjModel:
     model = spec.compile()
     if not options.friction_loss:
         model.dof_frictionloss[:] = 0.0
+    kp, kd = (np.full(go2.NUM_JOINTS, gain) for gain in gains)
+    motors.set_gains(model, ModelIndices.of(model).actuators, kp, kd)
     return model
 
 

@@ -12,8 +12,10 @@ examples:
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,15 +28,17 @@ from diffusion_mpc_ros.evaluation.experiment import Report, finite, number
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planning import timing_of
 from diffusion_mpc_ros.evaluation.report_file import Row
+from diffusion_mpc_ros.evaluation.task_table import TaskRow, put_rows
 from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.planners.dial_mpc.methods import METHODS
 from diffusion_mpc_ros.planners.registry import best_level
-from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
+from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, AsynchronousController
+from diffusion_mpc_ros.policies.intervals import interval
 
 PLANNER = "dial_mpc"
 SCORES = {
-    "survival": "{:.0%}", "velocity_error": "{:.3f}", "yaw_rate_error": "{:.3f}", "base_height": "{:.3f}",
-    "power": "{:.0f}", "seconds_per_second": "{:.2f}",
+    "survival": "{:.0%}", "velocity_error": "{:.3f}", "yaw_rate_error": "{:.3f}", "tracking_score": "{:.3f}",
+    "base_height": "{:.3f}", "power": "{:.0f}", "seconds_per_second": "{:.2f}",
 }  # fmt: skip
 # Forward slowly and faster, sideways, turning on the spot.
 WALKED = (0.5, 0.0, 0.0), (0.8, 0.0, 0.0), (0.0, 0.3, 0.0), (0.0, 0.0, 0.8)
@@ -63,6 +67,8 @@ class Config(CommandedExperiment):
     replan: int = 1
     """Replan interval R [ticks]."""
     threads: int = 1
+    table: Path | None = None
+    """Put a row for each case into this common table of all tasks; score: mean of exp(-e^2 / 0.25)."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,7 +98,22 @@ class Config(CommandedExperiment):
         seconds = (time.perf_counter() - begin) / (scores.planar_error.size * CONTROL_DT)
         summary = scores.summary(np.ones(scores.planar_error.shape[1], dtype=bool))
         values = {**summary, "seconds_per_second": seconds}
-        return {**self.labels(cell), **{name: finite(values[name]) for name in SCORES}}
+        # Of each robot that was on its feet when its errors began to count.
+        errors = scores.planar_error[min(SETTLING_TICKS, self.ticks - 1) :]
+        means = np.nanmean(errors[:, np.isfinite(errors[0])], axis=0)
+        known = {"interval": interval(np.mean, means) if len(means) else None}
+        return {**self.labels(cell), **{name: finite(values[name]) for name in SCORES}, **known}
+
+    def publish(self, report: Report) -> None:
+        super().publish(report)
+        if self.table is not None:
+            put_rows(self.table, self._table_rows(report["rows"]))
+
+    def _table_rows(self, rows: Sequence[Row]) -> list[TaskRow]:
+        taken = ("method", "samples", "iterations", "survival", "velocity_error", "interval", "seconds_per_second")
+        usual = {"task": "walk", "live": False, "trials": len(self.commands) * self.robots}
+        usual["variant"] = f"a plan {self.delay} ticks late" if self.delay else ""
+        return [TaskRow(**usual, score=row["tracking_score"], **{name: row[name] for name in taken}) for row in rows]
 
     def grids(self, report: Report) -> list[Grid]:
         columns = (

@@ -24,6 +24,8 @@ TILE, TILE_EDGE = 3.2, 0.24
 PATCHES, PATCH_HALF, PATCH_TOP = 160, (0.3, 0.8), 0.002
 # A standing robot's foot sinks in by the first [m/s^2] over the stiffness, less the second [m] (measured).
 SINK, SINK_OFFSET = 45.0, 0.0013
+# A crate to climb: its middle and half its sizes along x and y [m] (arXiv 2409.15610, the authors' code).
+CRATE_CENTRE, CRATE_HALF_SIZE = (1.3, 0.0), (0.31, 0.46)
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,10 @@ def _stairs(step: float, rng: np.random.Generator) -> list[Surface]:
             tops.append(step * (stair + 1 if flight % 2 == 0 else FLIGHT_STEPS - 1 - stair))
             edges.append(edges[-1] + (LANDING if stair == FLIGHT_STEPS - 1 else TREAD))
     return [Plane(), Rings(np.array(edges), np.array(tops))]
+
+
+def _crate(height: float, rng: np.random.Generator) -> list[Surface]:
+    return [Plane(), Boxes(np.array([CRATE_CENTRE]), np.array([CRATE_HALF_SIZE]), np.array([height]))]
 
 
 def _soft(depth: float, rng: np.random.Generator) -> list[Surface]:
@@ -199,6 +205,7 @@ KINDS: dict[str, Kind] = {
         Kind("bumps", "m", 0.0, 0.06, 0.12, "smooth bumps, up and down by the difficulty", _bumps, spread=3.0),
         Kind("cobbles", "m", 0.0, 0.06, 0.12, "blocks of 16 cm, up and down by the difficulty", _cobbles, spread=3.0),
         Kind("stairs", "m", 0.0, 0.08, 0.16, "flights of six steps of that height, up and down in turn", _stairs),
+        Kind("crate", "m", 0.05, 0.25, 0.6, "a crate of that height a metre ahead", _crate, heading=0.0),
         Kind("soft", "m", 0.005, 0.015, 0.02, "a standing robot's feet sink in by the difficulty", _soft),
         Kind("slippery", "-", 0.8, 0.3, 0.1, "flat ground of that friction coefficient", _slippery),
         Kind("patches", "-", 0.0, 0.5, 1.0, "soft and slippery patches", _patches, spread=3.0),

@@ -14,6 +14,8 @@ GEOM_PREFIX = "floor"
 FIELD_BASE = 0.5
 # Half the thickness of a box's part below its top [m].
 BOX_DEPTH = 0.5
+# Half the thickness [m] and the colour of a disc that marks the ground.
+DISC_HALF, DISC_COLOUR = 0.002, (0.85, 0.35, 0.2, 1.0)
 # So many points are compared with all boxes at a time: what that takes stays in the cache.
 POINTS_AT_ONCE = 1024
 
@@ -137,6 +139,26 @@ class Boxes:
                 size=[*self.half_sizes[index], BOX_DEPTH], pos=[*self.centres[index], top - BOX_DEPTH],
             )  # fmt: skip
             self.contact.apply(geom, friction)
+
+
+@dataclass(frozen=True)
+class Discs:
+    """Discs of ``radius`` [m] round ``centres (n, 2)`` [m] that mark the ground for the eye; nothing touches them."""
+
+    centres: np.ndarray
+    radius: float
+
+    def height(self, points: np.ndarray) -> np.ndarray:
+        """See :class:`Surface`."""
+        return np.full(points.shape[:-1], -np.inf)
+
+    def add_to(self, spec: mujoco.MjSpec, name: str, friction: float) -> None:
+        """See :class:`Surface`; their names do not begin with ``name``, as they are no part of the ground."""
+        for index, centre in enumerate(self.centres):
+            spec.worldbody.add_geom(
+                name=f"disc_{index}", type=mujoco.mjtGeom.mjGEOM_CYLINDER, size=[self.radius, DISC_HALF, 0.0],
+                pos=[*centre, DISC_HALF], rgba=DISC_COLOUR, contype=0, conaffinity=0,
+            )  # fmt: skip
 
 
 @dataclass(frozen=True)
