@@ -20,7 +20,7 @@ from diffusion_mpc_ros.evaluation.task_table import TaskRow, put_rows
 from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
 from diffusion_mpc_ros.planners.dial_mpc.methods import METHODS, Budget, make_search
 from diffusion_mpc_ros.planners.dial_mpc.receding_horizon import FIRST_ITERATIONS, RecedingHorizon
-from diffusion_mpc_ros.planners.dial_mpc.task import Task
+from diffusion_mpc_ros.planners.dial_mpc.task import TORQUES, ControlRange, Task
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.batch_state import BatchState
 from diffusion_mpc_ros.simulation.ground.ground import Ground
@@ -32,7 +32,7 @@ from diffusion_mpc_ros.simulation.rollout import Rollouts
 from diffusion_mpc_ros.simulation.state import State
 
 # Gains of the authors' code [N m/rad, N m s/rad].
-PUBLISHED_GAINS = 30.0, 0.65
+PUBLISHED_GAINS, TORQUE_GAINS = (30.0, 0.65), (0.0, 0.65)
 WALKING_GAINS = go2.WALKING_KP, go2.WALKING_KD
 PICTURES, PICTURE_SIZE = 5, (300, 240)
 
@@ -79,6 +79,8 @@ class TaskExperiment(Experiment):
     as_published: bool = False
     """As in the authors' code, and not with its defects mended: physics steps of 20 ms, 2 solver iterations, gains 30
     and 0.65, their contact rewards."""
+    torques: bool = False
+    """Search over joint torques under a damping of 0.65 N m s/rad, as the paper does, and not over joint targets."""
     threads: int = 1
     """Threads of the physics that is planned with."""
     picture: Path | None = None
@@ -94,7 +96,7 @@ class TaskExperiment(Experiment):
 
     @property
     def head(self) -> dict[str, Any]:
-        names = ("samples", "iterations", "seed", "as_published", *self.own_options)
+        names = ("samples", "iterations", "seed", "as_published", "torques", *self.own_options)
         return {"config": {name: getattr(self, name) for name in names}, "machine": describe_machine()}
 
     @property
@@ -106,6 +108,16 @@ class TaskExperiment(Experiment):
     def score(self, rows: Sequence[Row]) -> tuple[float, list[float] | None]:
         """Score of trials, 1 at best, and its interval."""
 
+    @property
+    def variant(self) -> str:
+        """What is not as usual, in words."""
+        names = {"as published": self.as_published, "torques": self.torques}
+        return ", ".join(name for name, chosen in names.items() if chosen)
+
+    def control_range(self, joint_targets: ControlRange) -> ControlRange:
+        """Return what is searched over: ``joint_targets``, or torques."""
+        return TORQUES if self.torques else joint_targets
+
     def perform(
         self,
         task: Task,
@@ -116,16 +128,12 @@ class TaskExperiment(Experiment):
         ended: Callable[[list[BatchState]], bool] = lambda done: False,
     ) -> Trial:
         """Let one robot do ``task`` in the full model at 2 ms: for ``ticks`` ticks, until it falls or has ``ended``."""
-        gains = PUBLISHED_GAINS if self.as_published else WALKING_GAINS
-        simulation = BatchSimulation(
-            1, seed=seed, threads=1, ground=ground, model=build_planner_model(PlannerModel(), ground, gains)
+        full, planned = (
+            build_planner_model(options, ground, self._gains()) for options in (PlannerModel(), self._planner_model())
         )
-        planner = RecedingHorizon(
-            task,
-            Rollouts(build_planner_model(self._planner_model(), ground, gains), threads=self.threads),
-            *self._search(method),
-            seed=seed,
-        )
+        simulation = BatchSimulation(1, seed=seed, threads=1, ground=ground, model=full, torques=self.torques)
+        rollouts = Rollouts(planned, threads=self.threads, torques=self.torques)
+        planner = RecedingHorizon(task, rollouts, *self._search(method), seed=seed)
         states, done, begin = [simulation.full_state], [], time.process_time()
         for tick in range(ticks):
             done.append(simulation.step(planner.joint_targets(simulation.full_state, tick)[None]))
@@ -155,7 +163,7 @@ class TaskExperiment(Experiment):
                     score=score, survival=float(np.mean([not row["fallen"] for row in own])), velocity_error=None,
                     interval=interval, trials=len(own),
                     seconds_per_second=float(np.mean([row["seconds_per_second"] for row in own])),
-                    variant="as published" if self.as_published else "",
+                    variant=self.variant,
                 )
             )  # fmt: skip
         return found
@@ -175,6 +183,11 @@ class TaskExperiment(Experiment):
                 pictures.append(camera.picture())
         path.parent.mkdir(parents=True, exist_ok=True)
         write_png(path, strip(pictures))
+
+    def _gains(self) -> tuple[float, float]:
+        if self.torques:
+            return TORQUE_GAINS
+        return PUBLISHED_GAINS if self.as_published else WALKING_GAINS
 
     def _planner_model(self) -> PlannerModel:
         if self.as_published:

@@ -27,7 +27,7 @@ class BatchSimulation:
     """B Go2s, each with its own model, stepped together one control tick at a time.
 
     ``ground``: what they stand on. ``model``: a scene of one's own on that ground; what else is in it comes after the
-    Go2.
+    Go2. ``torques``: what they are told are torques, see :class:`rollout.Rollouts`.
     """
 
     def __init__(
@@ -39,13 +39,14 @@ class BatchSimulation:
         threads: int = 2,
         ground: Ground = FLAT,
         model: mujoco.MjModel | None = None,
+        torques: bool = False,
     ) -> None:
         self.robots = robots
         self.rng = np.random.default_rng(seed)
         self._randomization = randomization
         self.ground = ground
         self.nominal = build_batch_model(ground) if model is None else model
-        self._rollouts = Rollouts(self.nominal, threads=threads, ground=ground.height)
+        self._rollouts = Rollouts(self.nominal, threads=threads, ground=ground.height, torques=torques)
         self.models = (
             [self.nominal] * robots
             if randomization is None

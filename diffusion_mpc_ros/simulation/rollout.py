@@ -12,6 +12,7 @@ from mujoco import rollout
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import make_observation
+from diffusion_mpc_ros.simulation import motors
 from diffusion_mpc_ros.simulation.batch_state import BatchState, GroundHeight, flat
 from diffusion_mpc_ros.simulation.model import BASE_BODY, ModelIndices
 from diffusion_mpc_ros.simulation.state import HISTORY, State, latency_steps
@@ -82,16 +83,23 @@ class Rollouts:
     """Rolls robots out in ``model``, which holds the Go2 first; any time step that divides the control tick does.
 
     ``threads`` of the physics; with one it runs in the calling thread. ``ground``: heights of the model's ground.
+    ``torques``: what is called joint targets here are torques [N m] that come on top of the PD law's.
     Raises :class:`ConfigurationError` for a model that does not fit.
     """
 
-    def __init__(self, model: mujoco.MjModel, *, threads: int = 2, ground: GroundHeight = flat) -> None:
+    def __init__(
+        self, model: mujoco.MjModel, *, threads: int = 2, ground: GroundHeight = flat, torques: bool = False
+    ) -> None:
         self.steps = _steps_per_tick(model)
         self.model, self.indices, self.ground = model, ModelIndices.of(model), ground
         self._row_size = 1 + model.nq + model.nv + model.na
         self._datas = [mujoco.MjData(model) for _ in range(threads)]
         self._rollout = rollout.Rollout(nthread=threads if threads > 1 else 0)
         self._buffers = np.empty(0)
+        self._input = motors.INPUTS.index("torque" if torques else "position")
+        self._limits = (
+            (-go2.JOINT_TORQUE_MAX, go2.JOINT_TORQUE_MAX) if torques else (go2.JOINT_POS_MIN, go2.JOINT_POS_MAX)
+        )
 
     def run(
         self,
@@ -113,7 +121,7 @@ class Rollouts:
         models = [self.model] * robots if models is None else models
         if len(models) != robots:
             raise ConfigurationError(f"a model for each of {robots} robots is needed, got {len(models)}")
-        targets = go2.clip_joint_targets(targets)
+        targets = np.clip(targets, *self._limits)
         states = start.apply(lambda array: np.repeat(array, candidates, axis=0))
         flat_targets = targets.reshape(robots * candidates, horizon, go2.NUM_JOINTS)
         flat_models = [model for model in models for _ in range(candidates)]
@@ -171,7 +179,7 @@ class Rollouts:
             targets = np.take_along_axis(known, np.maximum(given, 0)[..., None], axis=1)
         else:
             targets = np.repeat(targets, self.steps, axis=1)
-        controls[..., self.indices.inputs[:, 0]] = targets
+        controls[..., self.indices.inputs[:, self._input]] = targets
         return controls
 
     def _measure(

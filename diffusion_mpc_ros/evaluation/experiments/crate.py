@@ -97,7 +97,7 @@ class Config(TaskExperiment):
         self.write_strip(path, [states[time] for time in times], self._ground(height), azimuth=110.0)
 
     def _climb(self, method: str, height: float, trial: int) -> Trial:
-        task = Climbing(height, self.as_published)
+        task = Climbing(height, self.as_published, self.control_range(Climbing.control_range))
         ticks = round(self.seconds / CONTROL_DT)
         return self.perform(task, method, self.seed + trial, self._ground(height), ticks, lambda done: task.stood(done))
 

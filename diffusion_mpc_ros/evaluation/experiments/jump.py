@@ -93,6 +93,6 @@ class Config(TaskExperiment):
 
     def _jump(self, method: str, trial: int) -> tuple[Stages, Trial]:
         stages = Stages.drawn(self.stages, np.random.default_rng([self.seed, trial]))
-        task = Jumping(stages, self.as_published)
+        task = Jumping(stages, self.as_published, self.control_range(Jumping.control_range))
         ticks = (self.stages + 1) * STAGE_TICKS
         return stages, self.perform(task, method, self.seed + trial, FLAT, ticks)

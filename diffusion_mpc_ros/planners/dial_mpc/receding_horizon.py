@@ -30,10 +30,10 @@ class RecedingHorizon:
         iterations = max(first_iterations, search.annealing.iterations)
         self._first = replace(search.annealing, iterations=iterations)
         self._memory = Memory()
-        self._last = go2.DEFAULT_JOINT_POS[None]
+        self._last = task.control_range.start[None]
 
     def joint_targets(self, state: State, tick: int) -> np.ndarray:
-        """Return the joint targets ``(12,)`` [rad] to execute at ``tick`` from ``state (1,)`` on."""
+        """Return the joint targets ``(12,)`` [rad], or torques, to execute at ``tick`` from ``state (1,)`` on."""
         knots, controls = self._search.knots, self._task.control_range
         shape = 1, knots.count, go2.NUM_JOINTS
         known = self._memory.at(knots, tick - 1, shape)

@@ -15,24 +15,32 @@ UP = np.array([0.0, 0.0, -1.0])  # gravity in the frame of a level base
 
 @dataclass(frozen=True)
 class ControlRange:
-    """Joint targets between ``low`` and ``high (12,)`` [rad] as controls in [-1, 1]."""
+    """Joint targets [rad], or torques [N m], between ``low`` and ``high (12,)`` as controls in [-1, 1].
+
+    ``start (12,)``: what is held before the first plan.
+    """
 
     low: np.ndarray
     high: np.ndarray
+    start: np.ndarray
 
     @classmethod
     def of_legs(cls, front: tuple[tuple[float, float], ...], rear: tuple[tuple[float, float], ...]) -> ControlRange:
         """Ranges of hip, thigh and calf [rad] of the front and the rear legs; hips are the same left and right."""
         bounds = np.array([*front, *front, *rear, *rear])
-        return cls(bounds[:, 0], bounds[:, 1])
+        return cls(bounds[:, 0], bounds[:, 1], go2.DEFAULT_JOINT_POS)
 
     def targets(self, controls: np.ndarray) -> np.ndarray:
-        """Joint targets ``(..., 12)`` [rad] of controls, within the joints' limits."""
-        return go2.clip_joint_targets(0.5 * (self.low + self.high) + 0.5 * (self.high - self.low) * controls)
+        """Joint targets or torques ``(..., 12)`` of controls."""
+        return 0.5 * (self.low + self.high) + 0.5 * (self.high - self.low) * controls
 
     def controls(self, targets: np.ndarray) -> np.ndarray:
-        """Return the controls of joint targets ``(..., 12)`` [rad], clipped to [-1, 1]."""
+        """Return the controls of joint targets or torques ``(..., 12)``, clipped to [-1, 1]."""
         return np.clip((2.0 * targets - self.low - self.high) / (self.high - self.low), -1.0, 1.0)
+
+
+# What the motors can give; the robot begins limp.
+TORQUES = ControlRange(-go2.JOINT_TORQUE_MAX, go2.JOINT_TORQUE_MAX, np.zeros(go2.NUM_JOINTS))
 
 
 class Task(Protocol):

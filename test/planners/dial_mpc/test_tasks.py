@@ -21,7 +21,7 @@ from diffusion_mpc_ros.planners.dial_mpc.jumping import (
 from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
 from diffusion_mpc_ros.planners.dial_mpc.methods import Budget, make_search
 from diffusion_mpc_ros.planners.dial_mpc.receding_horizon import RecedingHorizon
-from diffusion_mpc_ros.planners.dial_mpc.task import heading_error
+from diffusion_mpc_ros.planners.dial_mpc.task import TORQUES, heading_error
 from diffusion_mpc_ros.simulation import motors
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.batch_state import BatchState
@@ -176,3 +176,20 @@ def test_gains_are_those_of_the_model():
     softer = Rollouts(model, threads=1)
     kp, kd = motors.gains(model, softer.indices.actuators)
     assert kp == pytest.approx(np.full(12, 30.0)) and kd == pytest.approx(np.full(12, 0.65))
+
+
+def test_torques_under_damping_alone_are_what_moves_the_joints():
+    """As in the paper's equation 8: the torque that is told, less 0.65 N m s/rad of the joint's speed."""
+    model = build_planner_model(PlannerModel(), gains=(0.0, 0.65))
+    simulation = BatchSimulation(1, seed=0, threads=1, model=model, torques=True)
+    told = TORQUES.targets(np.full((1, 12), 0.1))
+    assert told[0, :3] == pytest.approx([2.37, 2.37, 4.543])
+    done = simulation.step(told)
+    # Torques are means over the tick, speeds are those of its end, which grew from zero.
+    damped = told - done.joint_torque
+    assert (np.sign(damped) == np.sign(done.joint_vel)).all()
+    assert 0.2 < np.abs(damped).sum() / (0.65 * np.abs(done.joint_vel).sum()) < 1.0
+    limp = BatchSimulation(1, seed=0, threads=1, model=model, torques=True).step(np.zeros((1, 12)))
+    assert np.abs(limp.joint_torque).max() < 1.0
+    beyond = Rollouts(model, threads=1, torques=True).run(simulation.full_state, np.full((1, 1, 1, 12), 1e3))
+    assert beyond.joint_targets[0, 0, 0] == pytest.approx(go2.JOINT_TORQUE_MAX)
