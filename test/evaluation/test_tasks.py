@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.evaluation.experiments import crate, jump
 from diffusion_mpc_ros.evaluation.task_table import TaskRow, put_rows
+from diffusion_mpc_ros.simulation.model import ModelOptions, build_model
 
 SMALL = {"samples": 4, "iterations": 1, "trials": 1}
 FORM = {
@@ -39,6 +41,20 @@ def test_a_robot_that_hardly_searches_misses_the_plates(tmp_path):
     assert len(row["stages"]) == 1 and row["stages"][0] < 1.0 and row["seconds_per_second"] > 0.0
     (known,) = config.table_rows([row])
     assert known.variant == "as published, torques" and known.score == row["stages"][0]
+
+
+@pytest.mark.parametrize(
+    ("config", "geom"),
+    [(jump.Config(**SMALL, stages=1), "disc_7"), (crate.Config(**SMALL, heights=(0.25,), seconds=0.3), "floor_1_0")],
+)
+def test_a_picture_shows_a_trial_in_its_scene(config, geom, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(config.__class__, "write_strip", lambda self, *arguments, **options: shown.append(arguments))
+    config.draw(tmp_path / "picture.png")
+    ((_, states, ground, *_),) = shown
+    assert len(states) == 5 and all(state.shape == (1,) for state in states)
+    assert np.all(np.diff([state.time[0] for state in states]) > 0.0)
+    assert build_model(ModelOptions(ground=ground)).geom(geom) is not None
 
 
 def row(**values: object) -> TaskRow:

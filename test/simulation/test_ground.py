@@ -12,7 +12,8 @@ from diffusion_mpc_ros.core import go2, rotations
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.simulation.batch import BATCH_TIMESTEP, BatchSimulation
 from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
-from diffusion_mpc_ros.simulation.ground.kinds import KINDS
+from diffusion_mpc_ros.simulation.ground.kinds import KINDS, Kind
+from diffusion_mpc_ros.simulation.ground.surfaces import Discs, Plane
 from diffusion_mpc_ros.simulation.model import ModelIndices, ModelOptions, build_model
 from diffusion_mpc_ros.simulation.randomization import Randomization
 from diffusion_mpc_ros.simulation.robot import Go2Simulation, Pose
@@ -54,6 +55,25 @@ def test_harder_ground_is_rougher(name):
         # The patches of a mixed course lie 2 mm higher.
         assert spans[0] <= 0.002 and spans[1] < spans[2]
     assert Ground.parse(f"{name}:25%").difficulty == pytest.approx(0.25 * KINDS[name].hardest)
+
+
+def test_a_crate_by_hand():
+    # Its middle 1.3 m ahead, 0.62 m long and 0.92 m wide.
+    points = np.array([[1.3, 0.0], [1.0, 0.45], [0.98, 0.0], [1.3, -0.47], [0.0, 0.0]])
+    ground = Ground.parse("crate:0.4")
+    assert ground.height(points).tolist() == [0.4, 0.4, 0.0, 0.0, 0.0]
+    starts, heading = ground.starts(3, np.random.default_rng(0))
+    assert not starts.any() and not heading.any()
+
+
+def test_discs_mark_the_ground_and_touch_nothing():
+    marks = Discs(np.array([[0.2, -0.135], [0.0, 3.0]]), 0.1)
+    marked = Ground(Kind("plates", "-", 0.0, 0.0, 0.0, "", lambda *_: [Plane(), marks]))
+    np.testing.assert_array_equal(marked.height(POINTS), 0.0)
+    model = build_model(ModelOptions(ground=marked))
+    assert model.geom("disc_1").pos[:2].tolist() == [0.0, 3.0]
+    assert not model.geom("disc_0").contype.any() and not model.geom("disc_0").conaffinity.any()
+    assert set(ModelIndices.of(model).ground) == {model.geom("floor").id}
 
 
 def test_a_slope_by_hand():
