@@ -20,6 +20,7 @@ from diffusion_mpc_ros.evaluation.task_table import TaskRow, put_rows
 from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
 from diffusion_mpc_ros.planners.dial_mpc.methods import METHODS, Budget, make_search
 from diffusion_mpc_ros.planners.dial_mpc.receding_horizon import FIRST_ITERATIONS, RecedingHorizon
+from diffusion_mpc_ros.planners.dial_mpc.search import Search
 from diffusion_mpc_ros.planners.dial_mpc.task import TORQUES, ControlRange, Task
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.batch_state import BatchState
@@ -152,10 +153,11 @@ class TaskExperiment(Experiment):
             self.draw(self.picture)
 
     def table_rows(self, rows: Sequence[Row]) -> list[TaskRow]:
-        """Return a row of the common table for each method that was asked for."""
-        found = []
+        """Return a row of the common table for each method, of the trials that were asked for."""
+        asked, found = [self.labels(cell) for cell in self.cells()], []
         for method in self.methods:
-            own = [row for row in rows if matches(row, {"method": method})]
+            labels = [each for each in asked if each["method"] == method]
+            own = [row for row in rows if any(matches(row, each) for each in labels)]
             score, interval = self.score(own)
             found.append(
                 TaskRow(
@@ -194,7 +196,7 @@ class TaskExperiment(Experiment):
             return PlannerModel(0.020, self.feet_only, "pyramidal", 1.0, 2, 6, friction_loss=False)
         return PlannerModel(0.010, self.feet_only, impratio=1.0, iterations=10, friction_loss=False)
 
-    def _search(self, method: str) -> tuple[Any, int]:
+    def _search(self, method: str) -> tuple[Search, int]:
         """Return the search of ``method``, and the iterations of a first plan, at the same budget for all."""
         budget = Budget(self.samples, self.iterations, horizon_factor=self.horizon_factor)
         if method == "dial_mpc":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -31,6 +32,9 @@ def test_a_robot_that_has_no_time_to_climb_has_not_climbed_and_goes_on_where_it_
     assert "0 of 1" in capsys.readouterr().out
     (row,) = json.loads((tmp_path / "table.json").read_text())["rows"]
     assert set(row) == FORM and (row["task"], row["score"], row["trials"]) == ("crate", 0.0, 2)
+    assert row["variant"] == "0.125 to 0.6 m"
+    fewer = dataclasses.replace(config, heights=(0.6,))
+    assert [(known.variant, known.trials) for known in fewer.table_rows(rows)] == [("0.6 to 0.6 m", 1)]
     assert row["interval"][0] == 0.0 and row["survival"] == 1.0
     assert config.measure()["rows"] == rows
 

@@ -57,6 +57,10 @@ class Config(TaskExperiment):
     def own_options(self) -> Sequence[str]:
         return ("seconds",)
 
+    @property
+    def variant(self) -> str:
+        return ", ".join(filter(None, [super().variant, f"{min(self.heights)} to {max(self.heights)} m"]))
+
     def cells(self) -> list[tuple[str, float, int]]:
         return [
             (method, height, trial)
