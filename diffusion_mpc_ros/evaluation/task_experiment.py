@@ -17,11 +17,11 @@ from diffusion_mpc_ros.evaluation.experiment import Experiment, Report
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import Row, matches
 from diffusion_mpc_ros.evaluation.task_table import TaskRow, put_rows
-from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
 from diffusion_mpc_ros.planners.dial_mpc.methods import METHODS, Budget, make_search
 from diffusion_mpc_ros.planners.dial_mpc.receding_horizon import FIRST_ITERATIONS, RecedingHorizon
-from diffusion_mpc_ros.planners.dial_mpc.search import Search
 from diffusion_mpc_ros.planners.dial_mpc.task import TORQUES, ControlRange, Task
+from diffusion_mpc_ros.planners.sampling.knots import Knots
+from diffusion_mpc_ros.planners.sampling.search import Search
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.batch_state import BatchState
 from diffusion_mpc_ros.simulation.ground.ground import Ground

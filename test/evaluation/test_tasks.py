@@ -8,6 +8,7 @@ import json
 import numpy as np
 import pytest
 
+from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.evaluation.experiments import crate, jump
 from diffusion_mpc_ros.evaluation.task_table import TaskRow, put_rows
@@ -44,7 +45,7 @@ def test_a_robot_that_hardly_searches_misses_the_plates(tmp_path):
     (row,) = config.measure()["rows"]
     assert len(row["stages"]) == 1 and row["stages"][0] < 1.0 and row["seconds_per_second"] > 0.0
     (known,) = config.table_rows([row])
-    assert known.variant == "as published, torques" and known.score == row["stages"][0]
+    assert known.variant == "as published, torques, stages: 1" and known.score == row["stages"][0]
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,12 @@ def test_a_picture_shows_a_trial_in_its_scene(config, geom, tmp_path, monkeypatc
     assert len(states) == 5 and all(state.shape == (1,) for state in states)
     assert np.all(np.diff([state.time[0] for state in states]) > 0.0)
     assert build_model(ModelOptions(ground=ground)).geom(geom) is not None
+
+
+def test_a_robot_starts_to_jump_where_the_first_stage_is():
+    _, done = jump.Config(**SMALL, stages=1)._jump("dial_mpc", 0)
+    start = done.states[0].qpos[0]
+    assert start[:2].tolist() == [0.0, 0.0] and rotations.yaw(start[3:7]) == pytest.approx(0.0)
 
 
 def row(**values: object) -> TaskRow:

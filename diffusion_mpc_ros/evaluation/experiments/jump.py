@@ -14,7 +14,7 @@ examples:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,10 @@ from diffusion_mpc_ros.planners.dial_mpc.jumping import (
 )
 from diffusion_mpc_ros.policies.intervals import interval
 from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
-from diffusion_mpc_ros.simulation.ground.kinds import Kind
 from diffusion_mpc_ros.simulation.ground.surfaces import Discs, Plane
+
+# Flat ground on which a robot looks where the first stage does: along x.
+START = Ground(replace(FLAT.kind, heading=0.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +58,10 @@ class Config(TaskExperiment):
     @property
     def own_options(self) -> Sequence[str]:
         return ("stages",)
+
+    @property
+    def variant(self) -> str:
+        return ", ".join(filter(None, [super().variant, f"stages: {self.stages}"]))
 
     def cells(self) -> list[tuple[str, int]]:
         return [(method, trial) for trial in range(self.trials) for method in self.methods]
@@ -86,7 +92,7 @@ class Config(TaskExperiment):
     def draw(self, path: Path) -> None:
         stages, done = self._jump(self.methods[0], 0)
         marks = Discs(stages.plates().reshape(-1, 2), PLATE_RADIUS)
-        ground = Ground(Kind("plates", "-", 0.0, 0.0, 0.0, "marks of plates", lambda *_: [Plane(), marks]))
+        ground = Ground(replace(START.kind, name="plates", make=lambda *_: [Plane(), marks]))
         # Within the first stages: on the ground, in the air, on the ground.
         times = np.linspace(STAGE_TICKS - 5, min(2 * STAGE_TICKS, len(done.states) - 1), PICTURES).astype(int)
         self.write_strip(path, [done.states[time] for time in times], ground, azimuth=60.0)
@@ -95,4 +101,4 @@ class Config(TaskExperiment):
         stages = Stages.drawn(self.stages, np.random.default_rng([self.seed, trial]))
         task = Jumping(stages, self.as_published, self.control_range(Jumping.control_range))
         ticks = (self.stages + 1) * STAGE_TICKS
-        return stages, self.perform(task, method, self.seed + trial, FLAT, ticks)
+        return stages, self.perform(task, method, self.seed + trial, START, ticks)

@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from diffusion_mpc_ros.core import go2
-from diffusion_mpc_ros.planners.dial_mpc.memory import Memory
-from diffusion_mpc_ros.planners.dial_mpc.search import Search
 from diffusion_mpc_ros.planners.dial_mpc.task import Task
+from diffusion_mpc_ros.planners.sampling.memory import Memory
+from diffusion_mpc_ros.planners.sampling.search import Search
 from diffusion_mpc_ros.simulation.rollout import Rollouts
 from diffusion_mpc_ros.simulation.state import State
 

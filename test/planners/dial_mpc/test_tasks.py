@@ -18,10 +18,10 @@ from diffusion_mpc_ros.planners.dial_mpc.jumping import (
     contact_reward,
     stage_scores,
 )
-from diffusion_mpc_ros.planners.dial_mpc.knots import Knots
 from diffusion_mpc_ros.planners.dial_mpc.methods import Budget, make_search
 from diffusion_mpc_ros.planners.dial_mpc.receding_horizon import RecedingHorizon
 from diffusion_mpc_ros.planners.dial_mpc.task import TORQUES, heading_error
+from diffusion_mpc_ros.planners.sampling.knots import Knots
 from diffusion_mpc_ros.simulation import motors
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.batch_state import BatchState
