@@ -251,7 +251,8 @@ def load_settings(node: str, planner: str = PlanningSettings.planner) -> tuple[A
     """Return the settings of a node that ``config/<node>.yaml`` gives, and those of ``planner`` where it plans.
 
     What the file does not name has its default. What an option or another node's file says may stand there, as long as
-    it says the same. Raises ConfigurationError.
+    it says the same. The file is written for the default planner: what it leaves at that one's defaults says nothing of
+    another planner's settings of the same name. Raises ConfigurationError.
     """
     path = config_file(f"{node}.yaml")
     values = read_parameters(path)
@@ -259,6 +260,10 @@ def load_settings(node: str, planner: str = PlanningSettings.planner) -> tuple[A
     others = {name for other in PLANNERS for name in declarations(settings_of(other))} if node == "planner" else set()
     known = declarations_of_node(node, planner)
     values = {name: value for name, value in values.items() if name in known or name not in others}
+    if node == "planner" and planner != PlanningSettings.planner:
+        standard = declarations(settings_of(PlanningSettings.planner))
+        left = {name for name in values if name in standard and values[name] == written(standard[name].default)}
+        values = {name: value for name, value in values.items() if name not in left}
     settings = build_settings(node, planner, values, str(path))
     given = {name: value for part in settings for name, value in values_of(part).items() if name in values}
     shared = load_parameters("planner", planner) if node == "command_publisher" else {}

@@ -12,14 +12,16 @@ from diffusion_mpc_ros.core.errors import ArtefactError
 WEIGHTS_FILE = "weights.safetensors"
 # Networks by the names that cards, weights and the constants of a graph use.
 DENOISER, REWARD_MODEL, ACTOR = "denoiser", "reward_model", "actor"
+PROPOSAL_NETWORK, DYNAMICS_NETWORK, VALUE_NETWORK = "proposal", "dynamics", "value"
 
 
 @dataclass(frozen=True)
 class Kind:
     """A kind of artefact.
 
-    ``main``: the file whose SHA-256 is the identity of an artefact; ``variants``: graphs that compute the same, which
-    one may have beside it. ``networks``: those of every artefact of the kind, ``optional`` those that one may have.
+    ``main``: the file whose SHA-256 is the identity of an artefact; ``graphs``: more that every artefact has;
+    ``variants``: graphs that compute the same, which one may have beside it. ``networks``: those of every artefact of
+    the kind, ``optional`` those that one may have.
     """
 
     name: str
@@ -28,11 +30,12 @@ class Kind:
     variants: tuple[str, ...] = ()
     networks: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
+    graphs: tuple[str, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
         """The files of every artefact of the kind."""
-        return tuple(dict.fromkeys((self.main, WEIGHTS_FILE)))
+        return tuple(dict.fromkeys((self.main, *self.graphs, WEIGHTS_FILE)))
 
 
 PRIOR = Kind(
@@ -45,7 +48,18 @@ PRIOR = Kind(
 )
 DEMONSTRATOR = Kind("demonstrator", "policy trained by PPO", "demonstrator.onnx", networks=(ACTOR,))
 REWARD = Kind("reward_model", "what rewards read beyond a trajectory", WEIGHTS_FILE, networks=(REWARD_MODEL,))
-KINDS = {kind.name: kind for kind in (PRIOR, DEMONSTRATOR, REWARD)}
+PROPOSAL = Kind("proposal", "action proposals of D-MPC", "proposal.onnx", networks=(PROPOSAL_NETWORK,))
+DYNAMICS = Kind("dynamics", "dynamics of D-MPC", "dynamics.onnx", networks=(DYNAMICS_NETWORK,))
+VALUE = Kind("value", "value and outcomes of D-MPC", "value.onnx", networks=(VALUE_NETWORK,))
+# Its identity is that of all three networks: with other dynamics it is another one.
+D_MPC = Kind(
+    "d_mpc",
+    "the models of D-MPC: proposals, dynamics, value",
+    WEIGHTS_FILE,
+    networks=(PROPOSAL_NETWORK, DYNAMICS_NETWORK, VALUE_NETWORK),
+    graphs=(PROPOSAL.main, DYNAMICS.main, VALUE.main),
+)
+KINDS = {kind.name: kind for kind in (PRIOR, DEMONSTRATOR, REWARD, PROPOSAL, DYNAMICS, VALUE, D_MPC)}
 
 
 def get_kind(name: object) -> Kind:

@@ -112,7 +112,7 @@ def facts(artefact: Artefact) -> dict[str, Any]:
         if name in model:
             values = model[name]
             shown[name] = ", ".join(values) if isinstance(values, (list, dict)) and name != "gains" else values
-    shown["trained at commit"] = training.get("commit") or "not said"
+    shown["trained at commit"] = training.get("commit") or artefact.card.get("commit") or "not said"
     configuration = training.get("configuration", {})
     shown["datasets"] = ", ".join(map(str, configuration.get("config", {}).get("datasets", ()))) or "not said"
     shown["scores"] = ", ".join(artefact.card.get("scores", {})) or "none"
@@ -136,6 +136,11 @@ def compute(artefact: Artefact) -> None:
     """Compute once with each graph of ``artefact``; raises ArtefactError where one does not fit its card."""
     if artefact.kind is kinds.PRIOR:
         _plan(artefact.path)
+    elif artefact.kind is kinds.D_MPC:
+        from diffusion_mpc_ros.core.types import Timing
+        from diffusion_mpc_ros.planners.d_mpc.settings import DMpcSettings, make
+
+        make(DMpcSettings(artefact=str(artefact.path), candidates=1), Timing(), False).levels[0].warm_up()
     elif artefact.kind is kinds.DEMONSTRATOR:
         from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy
         from diffusion_mpc_ros.policies.gait import GaitCommand

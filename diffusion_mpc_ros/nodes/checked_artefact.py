@@ -10,7 +10,7 @@ from diffusion_mpc_msgs.srv import CheckArtefact
 from diffusion_mpc_ros.core.errors import ArtefactError, PlanError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion import prior
+from diffusion_mpc_ros.planners.artefacts import read_horizons
 
 
 class CheckedArtefact:
@@ -67,10 +67,10 @@ class CheckedArtefact:
 
     def _check(self, folder: Path) -> str:
         """Return the identity; joint order, gains, control period and shapes are compared with this controller's."""
-        identity, description = prior.read_description(folder)
-        if description.horizon != self._timing.horizon:
+        identity, shortest, longest = read_horizons(folder)
+        if not shortest <= self._timing.horizon <= longest:
             raise ArtefactError(
-                f"the model artefact {str(folder)!r} plans H = {description.horizon} rows, command_publisher executes "
+                f"the model artefact {str(folder)!r} plans H = {longest} rows, command_publisher executes "
                 f"{self._timing.horizon}"
             )
         return identity

@@ -30,6 +30,7 @@ PLANNERS: dict[str, str] = {
     "diffusion_mpc": "diffusion_mpc_ros.planners.diffusion_mpc.settings:make",
     "dial_mpc": "diffusion_mpc_ros.planners.dial_mpc.settings:make",
     "hybrid": "diffusion_mpc_ros.planners.hybrid.settings:make",
+    "d_mpc": "diffusion_mpc_ros.planners.d_mpc.settings:make",
 }
 _FACTORY = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 

@@ -23,6 +23,9 @@ class ActionNoise:
     bursts with pauses, in which the recovery is undisturbed. A share ``folding`` of them has their front and their
     rear legs folded or stretched, too, by up to ``fold`` [rad of the calf] for some ticks, then left alone for as
     many: base height and pitch leave those of the gait, and come back to them.
+
+    ``per_burst``: the scale that a robot draws is the largest of its bursts, each of which draws its own, both
+    log-uniform (SimDist, arXiv 2603.15759). So states of every distance from the gait are seen, few of them falls.
     """
 
     clean: float = 0.25
@@ -31,6 +34,7 @@ class ActionNoise:
     correlation: float = 0.85
     bursts: float = 0.6
     burst_ticks: tuple[int, int] = (5, 40)
+    per_burst: bool = False
     folding: float = 0.5
     fold: float = 0.5
     fold_ticks: tuple[int, int] = (8, 40)
@@ -42,7 +46,12 @@ class NoiseGenerator:
     def __init__(self, robots: int, config: ActionNoise, rng: np.random.Generator) -> None:
         self._rng, self._config = rng, config
         noisy = rng.uniform(size=robots) >= config.clean
-        self.scale = rng.uniform(*config.scale, size=robots) * noisy  # (B,) [action units], 0 without noise
+        if config.per_burst:
+            drawn = _log_uniform(rng, config.scale[0], np.full(robots, config.scale[1]))
+        else:
+            drawn = rng.uniform(*config.scale, size=robots)
+        self.scale = drawn * noisy  # (B,) [action units], 0 without noise
+        self._burst_scale = self.scale.copy()
         self._correlation = np.where(rng.uniform(size=robots) < config.autoregressive, config.correlation, 0.0)
         self._bursts = _Bursts(rng.uniform(size=robots) < config.bursts, config.burst_ticks, rng)
         self._value = np.zeros((robots, go2.NUM_JOINTS))
@@ -55,8 +64,10 @@ class NoiseGenerator:
         """Return the next noise; stationary variance ``scale^2`` whatever the correlation, and the folds."""
         rho = self._correlation[:, None]
         self._value = rho * self._value + np.sqrt(1.0 - rho**2) * self._rng.standard_normal(self._value.shape)
-        self._bursts.step()
-        return ACTION_SCALE * (self.scale * self._bursts.active)[:, None] * self._value + self._step_folds()
+        begins = self._bursts.step() & (self.scale > 0.0)
+        if self._config.per_burst:
+            self._burst_scale[begins] = _log_uniform(self._rng, self._config.scale[0], self.scale[begins])
+        return ACTION_SCALE * (self._burst_scale * self._bursts.active)[:, None] * self._value + self._step_folds()
 
     def _step_folds(self) -> np.ndarray:
         """``(B, 12)`` [rad]; each fold has its own size."""
@@ -67,6 +78,11 @@ class NoiseGenerator:
         self._fold_value += FOLD_SMOOTHING * (wanted - self._fold_value)
         legs = np.repeat(self._fold_value, 2, axis=1)  # FR, FL, RR, RL
         return (legs[:, :, None] * FOLD).reshape(len(legs), go2.NUM_JOINTS)
+
+
+def _log_uniform(rng: np.random.Generator, low: float, high: np.ndarray) -> np.ndarray:
+    """``(n,)`` between ``low`` and each of ``high (n,)``."""
+    return low * (high / low) ** rng.uniform(size=len(high))
 
 
 class _Bursts:

@@ -102,8 +102,8 @@ class WindowSampler:
         begins = np.concatenate([begins_to_walk(observation[None])[0] for observation in arrays["observation"]])
         at_start = begins[firsts[windows[:, 0]] + windows[:, 1]]
         weights = arrays.get(WEIGHT, np.ones(len(arrays["fresh"])))[windows[:, 0]]
-        self._windows = _WeightedWindows(windows, weights)
-        self._walk_starts = _WeightedWindows(windows[at_start], weights[at_start]) if at_start.any() else None
+        self._windows = WeightedWindows(windows, weights)
+        self._walk_starts = WeightedWindows(windows[at_start], weights[at_start]) if at_start.any() else None
         self._walk_start_share = walk_starts if self._walk_starts is not None else 0.0
         self._firsts = torch.from_numpy(firsts)
         self._table, self._executed = torch.empty((sum(lengths), ROW_DIM)), torch.empty((sum(lengths), NUM_JOINTS))
@@ -137,7 +137,7 @@ class WindowSampler:
         return self._firsts[episodes] + ticks
 
 
-class _WeightedWindows:
+class WeightedWindows:
     """Windows ``(W, 2)`` that are drawn as often as their weights ``(W,)`` say."""
 
     def __init__(self, windows: np.ndarray, weights: np.ndarray) -> None:

@@ -1,0 +1,1 @@
+"""D-MPC: proposals, dynamics and value, learnt apart (arXiv 2410.05364)."""
