@@ -101,7 +101,7 @@ def train(
 
     def value(generator: torch.Generator) -> torch.Tensor:
         target, inputs, weight = loss(generator)
-        target, weight = target.to(device), weight.to(device)
+        target, weight = target.to(device), weight.to(device).expand_as(target)
         with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
             predicted = network(*(tensor.to(device) for tensor in inputs))
         return (weight * (predicted.float() - target) ** 2).sum() / weight.sum()
