@@ -101,6 +101,7 @@ COMMANDS = Group(
             "closed-loop scores in simulation",
             {
                 "walk": _experiment("survival, velocity error, power", "walk"),
+                "d-mpc": _experiment("how far D-MPC's dynamics can be believed, how it walks", "d_mpc"),
                 "sampling": _experiment("the methods of dial_mpc at equal budget", "sampling"),
                 "hybrid": _experiment("the hybrid beside its prior, on a robot with a change", "hybrid"),
                 "jump": _experiment("DIAL-MPC: from plates to plates, a second each", "jump"),

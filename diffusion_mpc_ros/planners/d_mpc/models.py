@@ -152,6 +152,10 @@ class Dynamics:
         normalizer = description.normalizer
         self._scale = description.scale * normalizer.std[STATE]  # (F, 34), physical
 
+    def with_steps(self, steps: int) -> Dynamics:
+        """Return the same model, sampling by other ``steps``."""
+        return Dynamics(self.description, self._network, steps)
+
     @property
     def samples(self) -> bool:
         """Whether it draws samples; with one step it says the mean."""
