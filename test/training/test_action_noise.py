@@ -39,3 +39,18 @@ def test_legs_fold_in_pairs_as_far_as_the_configuration_says_and_are_left_alone_
     assert np.abs(calf[18]).max() < 0.03
     begun = np.abs(calf[28, :, 0] - calf[28, :, 2])
     assert np.median(begun) > 0.1, "front and rear legs fold by their own amounts"
+
+
+def test_bursts_draw_their_own_scales_up_to_that_of_their_robot():
+    config = ActionNoise(
+        clean=0.0, scale=(0.05, 2.5), per_burst=True, bursts=1.0, burst_ticks=(20, 21), autoregressive=0.0, folding=0.0
+    )
+    generator = NoiseGenerator(400, config, np.random.default_rng(0))
+    drawn = np.stack([generator.step() for _ in range(200)]) / ACTION_SCALE  # (ticks, robots, 12)
+    # Bursts of 20 ticks from ticks 39, 79, 119 on; 240 numbers each tell the scale to about 5 %.
+    scales = np.stack([drawn[start : start + 20].std(axis=(0, 2)) for start in (39, 79, 119)])
+    assert (drawn[19:39] == 0.0).all()
+    assert (scales <= 1.2 * generator.scale).all() and scales.min() > 0.03
+    # Log-uniform: the median of the robots is the geometric mean of the range.
+    assert np.median(generator.scale) == pytest.approx(np.sqrt(0.05 * 2.5), rel=0.25)
+    assert (np.ptp(scales, axis=0) > 0.2 * scales.mean(axis=0)).mean() > 0.8

@@ -5,8 +5,8 @@ each predictor is given the state, and the actions of the ticks that follow. Err
 stretches, after so many ticks. `multi_step` says the states of all its ticks at once, by its mean or by samples of DDIM
 steps; beyond its own ticks it goes on from its last prediction. `single_step` draws a sample of the next tick and goes
 on from that, `autoregressive` from the mean of the next tick. The joint prior of Diffusion-MPC has the actions
-in-painted; it knows no base velocity. `mujoco` is MuJoCo from the full state, with a payload in the model that is not on
-the robot. Position is dead reckoning by predicted velocity and yaw rate.
+in-painted; it knows no base velocity. `mujoco` is MuJoCo from the full state, with a payload in the model that is not
+on the robot. Position is dead reckoning by predicted velocity and yaw rate.
 
 Walk: as `evaluate walk`, at one timing for all planners.
 

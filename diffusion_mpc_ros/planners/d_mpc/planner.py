@@ -9,13 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from diffusion_mpc_ros.constraints.kind import PHYSICAL
-from diffusion_mpc_ros.constraints.registry import (
-    bounds_in,
-    check_feasible,
-    feasible_bounds,
-    project,
-    release_observation,
-)
+from diffusion_mpc_ros.constraints.registry import bounds_in, check_feasible, feasible_bounds, project
 from diffusion_mpc_ros.core.errors import PlanError, TimingError
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS, clip_joint_targets
 from diffusion_mpc_ros.core.trajectory import JOINT_POS, fields_of
@@ -125,13 +119,13 @@ class DMpcPlanner(Planner):
     ) -> np.ndarray:
         """Return actions ``(n, F, 12)`` that lead, by the PD law, to predicted states within the constraints.
 
-        The first ``count`` are committed and stay.
+        Each action is moved along with the state after it; the first ``count`` are committed and stay.
         """
-        rows = trajectory_of(windows.state, windows.previous, windows.command, actions, states)
-        ticks = request.tick + np.arange(rows.shape[1])
-        bounds = feasible_bounds(request.rewards.constraints, request.rewards.parameters, ticks)
-        release_observation(bounds, 0)
-        moved = project(fields_of(rows), bounds_in(bounds, PHYSICAL))["action"][:, :-1]
+        rows = trajectory_of(windows.state, windows.previous, windows.command, actions, states)[:, 1:]
+        bounds = feasible_bounds(
+            request.rewards.constraints, request.rewards.parameters, request.tick + 1 + np.arange(rows.shape[1])
+        )
+        moved = project({**fields_of(rows), "action": actions}, bounds_in(bounds, PHYSICAL))["action"]
         return np.concatenate([actions[:, :count], clip_joint_targets(moved[:, count:])], axis=1)
 
     def _best(

@@ -81,7 +81,7 @@ def tracking_costs_to_go(cost: np.ndarray, command: np.ndarray, fresh: np.ndarra
     fall, change = next_of(fell)[:, rows:], next_of(other)[:, np.minimum(start + 1, length - 1)]
     change = np.where(start + 1 < length, change, length)
     end = np.minimum(np.minimum(start + AHEAD, change), fall)
-    has_fallen = (fall < start + AHEAD) & (fall <= change)
+    has_fallen = (fall < np.minimum(start + AHEAD, length)) & (fall <= change)
     sums = prefix_sums(cost[..., None])[..., 0]
     episode = np.arange(episodes)[:, None]
     walked = np.maximum(end - start, 0)

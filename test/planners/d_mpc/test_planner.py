@@ -1,0 +1,115 @@
+"""The sampling planner on models whose answers are known: it takes the best, keeps what is committed, refuses the rest."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from d_mpc_models import ROWS, models
+
+from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.core.errors import PlanError, RewardError, TimingError
+from diffusion_mpc_ros.core.trajectory import JOINT_POS
+from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, RobotState, Timing
+from diffusion_mpc_ros.planners.d_mpc.planner import DMpcConfig, DMpcPlanner
+from diffusion_mpc_ros.planners.d_mpc.settings import DMpcSettings, configs
+from diffusion_mpc_ros.rewards.predictions import PREDICTED
+
+TIMING = Timing(horizon=11, replan_margin=1, replan_interval=1)
+COMMANDS = np.array([[0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]])
+
+
+def planner(config=DMpcConfig(), timing=TIMING, **networks):
+    return DMpcPlanner(models(**networks), config, timing)
+
+
+def request(tick=0, rewards=RewardSettings(), committed=None):
+    return PlanRequest(RobotState.standing(tick, 2), COMMANDS, rewards, committed)
+
+
+def test_a_plan_has_the_shapes_and_says_who_made_it():
+    made = planner().plan(request(7))
+    assert made.joint_targets.shape == (11, 2, 12) and made.trajectory.shape == (2, 12, 57)
+    assert (made.start_tick, made.planner, made.replan_margin) == (7, "d_mpc", 1)
+    assert made.candidates.joint_pos.shape == (2, 64, 12, 12) and made.candidates.reward.shape == (2, 64)
+    assert made.reward == pytest.approx(made.candidates.reward.max(axis=1).mean())
+
+
+def test_each_robot_takes_the_candidate_that_is_predicted_to_follow_its_command():
+    made = planner().plan(request())
+    # The base is predicted at 10 x the first joint's offset: of 64 candidates one has a mean near 0.05 rad.
+    offset = made.joint_targets[..., 0] - go2.DEFAULT_JOINT_POS[0]
+    assert offset[:, 0].mean() > 0.02 and offset[:, 1].mean() < -0.02
+    best = made.candidates.reward.argmax(axis=1)
+    np.testing.assert_allclose(
+        made.trajectory[..., JOINT_POS], made.candidates.joint_pos[np.arange(2), best], atol=1e-12
+    )
+
+
+def test_more_candidates_find_better_plans():
+    few, many = (planner(DMpcConfig(candidates=count)).plan(request()).reward for count in (2, 256))
+    assert few < many <= 0.0
+
+
+def test_what_is_committed_comes_back_unchanged():
+    committed = go2.DEFAULT_JOINT_POS + np.random.default_rng(0).uniform(-0.1, 0.1, (2, 2, 12))
+    made = planner().plan(request(committed=committed))
+    np.testing.assert_array_equal(made.joint_targets[:2], committed)
+    free = planner(DMpcConfig(hold_committed=False)).plan(request(committed=committed))
+    assert np.abs(free.joint_targets[:2] - committed).max() > 1e-3
+
+
+def test_the_same_request_is_planned_alike_and_a_seed_or_another_tick_changes_it():
+    first = planner().plan(request(3)).joint_targets
+    np.testing.assert_array_equal(first, planner().plan(request(3)).joint_targets)
+    assert np.abs(first - planner().plan(request(4)).joint_targets).max() > 1e-3
+    assert np.abs(first - planner(DMpcConfig(seed=1)).plan(request(3)).joint_targets).max() > 1e-3
+
+
+def test_constraints_move_actions_and_count():
+    narrow = {"joint_range.min": go2.DEFAULT_JOINT_POS - 0.05, "joint_range.max": go2.DEFAULT_JOINT_POS + 0.05}
+    constrained = RewardSettings(1, {}, narrow, ("joint_range",))
+    free, kept = (planner().plan(request(rewards=each)) for each in (RewardSettings(), constrained))
+    # Joints are predicted where they are told to be; those of a free plan leave the range.
+    assert np.abs(free.trajectory[:, 1:, JOINT_POS] - go2.DEFAULT_JOINT_POS).max() > 0.1
+    assert np.abs(kept.trajectory[:, 1:, JOINT_POS] - go2.DEFAULT_JOINT_POS).max() < 0.05 + 1e-6
+    assert kept.reward_revision == 1
+
+
+def test_rewards_choose_among_candidates():
+    target = go2.DEFAULT_JOINT_POS + 0.1
+    posture = RewardSettings(1, {"posture": 1000.0}, {"posture.target": target})
+    config = DMpcConfig(candidates=256)
+    distances = [
+        np.square(planner(config).plan(request(rewards=each)).trajectory[:, 1:, JOINT_POS] - target).sum(axis=-1).mean()
+        for each in (RewardSettings(), posture)
+    ]
+    assert distances[1] < distances[0] - 0.01
+
+
+def test_what_cannot_be_followed_is_refused():
+    made = planner()
+    assert made.provides == frozenset(PREDICTED) and "step_frequency" in made.reward_terms
+    with pytest.raises(RewardError, match="unknown constraint 'none'"):
+        made.check(RewardSettings(1, {}, {}, ("none",)))
+    with pytest.raises(RewardError, match="'foo'"):
+        made.plan(request(rewards=RewardSettings(1, {"foo": 1.0})))
+
+
+def test_scores_that_are_not_finite_are_no_plan():
+    broken = planner(values=lambda features: np.full((len(features), 12), np.nan))
+    with pytest.raises(PlanError, match="the scores for tick 5 are not finite"):
+        broken.plan(request(5))
+
+
+def test_plans_longer_than_the_models_look_are_refused():
+    assert planner().at(Timing(ROWS, 2, 1)).timing.horizon == ROWS
+    with pytest.raises(TimingError, match="looks 12 ticks ahead, which is less than the horizon H = 13"):
+        planner().at(Timing(ROWS + 1, 1, 1))
+
+
+def test_a_ladder_halves_the_candidates():
+    levels = configs(replace(DMpcSettings(), candidates=50).config)
+    assert [level.candidates for level in levels] == [50, 25, 12]
+    assert [level.candidates for level in configs(replace(DMpcSettings(), candidates=4).config)] == [4]
