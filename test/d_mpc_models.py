@@ -37,7 +37,7 @@ def noise_is_the_sample(noisy, level, condition):
 
 
 def first_joint_is_the_speed(noisy, level, condition):
-    """Dynamics: joints are where they are told to be, and the base moves at 10 x the first joint's offset [m/s, rad]."""
+    """Dynamics: joints are where they are told to be, the base moves at 10 x the first joint's offset [m/s, rad]."""
     actions = condition[:, STATE_DIM + NUM_JOINTS :].reshape(len(noisy), ROWS, NUM_JOINTS) * 0.1  # [rad] offset
     states = np.zeros((len(noisy), ROWS, STATE_DIM))
     states[..., BASE_LIN_VEL.start] = 10.0 * actions[..., 0]

@@ -1,4 +1,4 @@
-"""The sampling planner on models whose answers are known: it takes the best, keeps what is committed, refuses the rest."""
+"""The sampling planner on models whose answers are known: it takes the best and keeps what is committed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ TIMING = Timing(horizon=11, replan_margin=1, replan_interval=1)
 COMMANDS = np.array([[0.5, 0.0, 0.0], [-0.5, 0.0, 0.0]])
 
 
-def planner(config=DMpcConfig(), timing=TIMING, **networks):
+NOTHING, DEFAULT = RewardSettings(), DMpcConfig()
+
+
+def planner(config=DEFAULT, timing=TIMING, **networks):
     return DMpcPlanner(models(**networks), config, timing)
 
 
-def request(tick=0, rewards=RewardSettings(), committed=None):
+def request(tick=0, rewards=NOTHING, committed=None):
     return PlanRequest(RobotState.standing(tick, 2), COMMANDS, rewards, committed)
 
 
