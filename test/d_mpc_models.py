@@ -10,8 +10,9 @@ from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS, NUM_JOINTS
 from diffusion_mpc_ros.core.transition import ACTION, BASE_HEIGHT, BASE_LIN_VEL, JOINT_POS, STATE_DIM, TRANSITION_DIM
 from diffusion_mpc_ros.diffusion.normalizer import TransitionNormalizer
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
+from diffusion_mpc_ros.planners.d_mpc.description import COST_TO_GO, Description
 from diffusion_mpc_ros.planners.d_mpc.loading import Models
-from diffusion_mpc_ros.planners.d_mpc.models import COST_TO_GO, Description, Dynamics, Proposals, Values
+from diffusion_mpc_ros.planners.d_mpc.models import Dynamics, Proposals, Values
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 
 ROWS = 12

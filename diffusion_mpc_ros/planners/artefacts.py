@@ -8,7 +8,7 @@ from diffusion_mpc_ros.artefacts.card import read_card
 from diffusion_mpc_ros.artefacts.kinds import D_MPC, PRIOR, get_kind
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.diffusion import prior
-from diffusion_mpc_ros.planners.d_mpc import loading
+from diffusion_mpc_ros.planners.d_mpc.description import read_rows
 
 
 def read_horizons(folder: Path) -> tuple[str, int, int]:
@@ -22,7 +22,7 @@ def read_horizons(folder: Path) -> tuple[str, int, int]:
         identity, description = prior.read_description(folder)
         return identity, description.horizon, description.horizon
     if kind is D_MPC:
-        identity, rows = loading.read_rows(folder)
+        identity, rows = read_rows(folder)
         return identity, 1, rows
     raise ArtefactError(
         f"the artefact {str(folder)!r} is a {kind.name}; planners plan with a {PRIOR.name} or a {D_MPC.name}"

@@ -16,6 +16,8 @@ from diffusion_mpc_ros.simulation.state import State
 
 # Ticks between the beginnings of two stretches.
 SPACING = 50
+# Ticks that a burst of noise lasts, and a pause.
+BURST = 25
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,16 @@ def dead_reckoning(state: np.ndarray, states: np.ndarray) -> np.ndarray:
     x, y = np.moveaxis(middle[..., BASE_LIN_VEL][..., :2], -1, 0)
     steps = np.stack([np.cos(heading) * x - np.sin(heading) * y, np.sin(heading) * x + np.cos(heading) * y], axis=-1)
     return np.cumsum(steps, axis=1)
+
+
+def bursts(robots: int, ticks: int, largest: float, rng: np.random.Generator) -> np.ndarray:
+    """White noise ``(ticks, B, 12)`` [rad], half of the time; each robot's own size, up to ``largest``.
+
+    Bursts of half of the robots are in the pauses of the others.
+    """
+    size = rng.uniform(0.0, largest, size=robots)
+    active = (np.arange(ticks)[:, None] // BURST + np.arange(robots)) % 2
+    return (size * active)[..., None] * rng.standard_normal((ticks, robots, go2.NUM_JOINTS))
 
 
 def record(

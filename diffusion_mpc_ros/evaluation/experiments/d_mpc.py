@@ -29,36 +29,27 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.transition import BASE_HEIGHT, BASE_LIN_VEL, JOINT_POS
 from diffusion_mpc_ros.diffusion import prior
-from diffusion_mpc_ros.diffusion.network import OnnxNetwork
 from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment, command_text
 from diffusion_mpc_ros.evaluation.d_mpc import predictors
 from diffusion_mpc_ros.evaluation.d_mpc.predictors import Predictor
-from diffusion_mpc_ros.evaluation.d_mpc.recording import Stretches, dead_reckoning, record
+from diffusion_mpc_ros.evaluation.d_mpc.recording import Stretches, bursts, dead_reckoning, record
 from diffusion_mpc_ros.evaluation.experiment import Report, finite, number
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planning import timing_of
 from diffusion_mpc_ros.evaluation.report_file import Row
 from diffusion_mpc_ros.grid import Grid
-from diffusion_mpc_ros.planners.d_mpc.loading import load
-from diffusion_mpc_ros.planners.d_mpc.models import Dynamics, dynamics_sizes
+from diffusion_mpc_ros.planners.d_mpc.loading import load, load_dynamics, read_dynamics
 from diffusion_mpc_ros.planners.registry import best_level
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
-from diffusion_mpc_ros.training.action_noise import ActionNoise, NoiseGenerator
-from diffusion_mpc_ros.training.d_mpc.dynamics import initial_dynamics
 
 OPEN_LOOP, WALK = "open_loop", "walk"
 # The case of all commands together.
 ALL = "all"
-# Noise on the demonstrator's actions, by the name of the case.
-CASES = {
-    "gait": ActionNoise(clean=1.0),
-    "bursts": ActionNoise(
-        clean=0.0, scale=(0.05, 1.0), per_burst=True, bursts=1.0, burst_ticks=(1, 51), autoregressive=0.3, folding=0.0
-    ),
-}
+# Largest noise on the demonstrator's actions [rad] of a robot, by the name of the case.
+CASES = {"gait": 0.0, "bursts": 0.25}
 ERRORS = {"position_error": "{:.3f}", "velocity_error": "{:.3f}", "height_error": "{:.4f}", "joint_error": "{:.3f}"}
 SCORES = {"survival": "{:.1%}", "velocity_error": "{:.3f}", "yaw_rate_error": "{:.3f}", "base_height": "{:.3f}"}
 # What the model of the yardstick wrongly believes in: a payload [kg], and where in the base frame [m].
@@ -108,7 +99,7 @@ class Config(CommandedExperiment):
         names = ("robots", "ticks", "seed", "delay", "replan", "commands", "ahead")
         artefacts = {"d_mpc": self.models.artefact.identity, "prior": self.joint.identity}
         if self.single_step:
-            artefacts["single_step"] = initial_dynamics(self.single_step)[0].identity
+            artefacts["single_step"] = read_dynamics(model_folder(self.single_step))[0].identity
         config = {name: getattr(self, name) for name in names}
         return {"artefacts": artefacts, "config": config, "machine": describe_machine()}
 
@@ -149,8 +140,7 @@ class Config(CommandedExperiment):
     def recorded(self, case: str) -> Stretches:
         """Walks under the demonstrator at all commands."""
         commands = np.repeat(np.array(self.commands, dtype=float), self.robots, axis=0)
-        generator = NoiseGenerator(len(commands), CASES[case], np.random.default_rng(self.seed + 1))
-        noise = np.stack([generator.step() for _ in range(self.ticks)])
+        noise = bursts(len(commands), self.ticks, CASES[case], np.random.default_rng(self.seed + 1))
         policy = DemonstratorPolicy(model_folder(self.demonstrator), self.threads)
         walker = DemonstratorWalker(policy, GaitCommand.default(len(commands)))
         simulation = BatchSimulation(len(commands), seed=self.seed, threads=self.threads)
@@ -164,13 +154,10 @@ class Config(CommandedExperiment):
             method = "multi_step" if steps == 1 else f"multi_step, {steps} DDIM steps"
             found[method] = predictors.rolled_out(multi.with_steps(steps), self.seed)
         if self.single_step:
-            artefact, description = initial_dynamics(self.single_step)
-            content = artefact.graphs["dynamics.onnx"]
-            network = OnnxNetwork(content, dynamics_sizes(description.rows), self.single_step, self.threads)
-            found["single_step"] = predictors.rolled_out(
-                Dynamics(description, network, description.schedule.steps), self.seed
-            )
-            found["autoregressive"] = predictors.rolled_out(Dynamics(description, network, 1), self.seed)
+            single = load_dynamics(model_folder(self.single_step), steps=1, threads=self.threads)[1]
+            steps = single.description.schedule.steps
+            found["single_step"] = predictors.rolled_out(single.with_steps(steps), self.seed)
+            found["autoregressive"] = predictors.rolled_out(single, self.seed)
         found["joint prior"] = predictors.joint_prior(self.joint, self.seed)
         found[f"mujoco, {PAYLOAD:g} kg believed in"] = predictors.physics(PAYLOAD, PAYLOAD_POSITION)
         return found

@@ -1,30 +1,23 @@
-"""The artefact of D-MPC: loaded, checked, and what is known of it without loading its graphs."""
+"""The artefact of D-MPC, loaded: its models ready to compute."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from diffusion_mpc_ros.artefacts.artefact import Artefact, check_file, check_kind, load_artefact
-from diffusion_mpc_ros.artefacts.card import read_card
-from diffusion_mpc_ros.artefacts.kinds import D_MPC, DYNAMICS, PROPOSAL, VALUE, Kind
+from diffusion_mpc_ros.artefacts.artefact import Artefact, load_artefact
+from diffusion_mpc_ros.artefacts.kinds import D_MPC, DYNAMICS, PROPOSAL, VALUE
 from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.core.files import read_folder
 from diffusion_mpc_ros.diffusion.network import OnnxNetwork
-from diffusion_mpc_ros.planners.d_mpc.models import (
-    COST_TO_GO,
+from diffusion_mpc_ros.planners.d_mpc.description import (
+    PARTS,
     Description,
-    Dynamics,
-    Proposals,
-    Values,
+    descriptions_of,
     dynamics_sizes,
     proposal_sizes,
     value_sizes,
 )
-from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
-
-PARTS: tuple[Kind, ...] = (PROPOSAL, DYNAMICS, VALUE)
+from diffusion_mpc_ros.planners.d_mpc.models import Dynamics, Proposals, Values
 
 
 @dataclass(frozen=True)
@@ -40,27 +33,6 @@ class Models:
     def rows(self) -> int:
         """Ticks F that all of them look ahead."""
         return self.proposals.description.rows
-
-
-def descriptions_of(card: dict[str, Any]) -> dict[str, Description]:
-    """Return what a card of the kind d_mpc says of each model, by name.
-
-    Raises :class:`ArtefactError` for what does not fit this controller, or each other.
-    """
-    model = card["model"]
-    if not isinstance(model, dict):
-        raise ArtefactError("the card's model part is not readable: it names no models")
-    found = {kind.name: Description.from_json(model.get(kind.name), kind.name) for kind in PARTS}
-    rows = {name: description.rows for name, description in found.items()}
-    if len(set(rows.values())) > 1:
-        raise ArtefactError(f"its models look differently far ahead, in ticks: {rows}")
-    if not len(found[DYNAMICS.name].scale):
-        raise ArtefactError("its dynamics lack the scale of their changes")
-    expected = [*PREDICTIONS, COST_TO_GO]
-    predictions = list(found[VALUE.name].predictions)
-    if predictions != expected:
-        raise ArtefactError(f"its value predicts {', '.join(predictions)}; this version needs {', '.join(expected)}")
-    return found
 
 
 def load(path: str | Path, *, proposal_steps: int, dynamics_steps: int, threads: int = 1) -> Models:
@@ -84,17 +56,20 @@ def load(path: str | Path, *, proposal_steps: int, dynamics_steps: int, threads:
     )
 
 
-def read_rows(path: str | Path) -> tuple[str, int]:
-    """Return identity and F of the artefact in ``path`` without keeping its files; their SHA-256 is checked.
+def load_dynamics(path: str | Path, *, steps: int, threads: int = 1) -> tuple[Artefact, Dynamics]:
+    """Read the artefact in folder ``path`` and its dynamics, which it has alone or beside other models.
 
-    For whoever follows its plans and must not be held up: each file is read piece by piece. Raises as :func:`load`.
+    Raises :class:`ArtefactError` for one without dynamics, and as :func:`load`.
     """
+    artefact, description = read_dynamics(path)
+    network = OnnxNetwork(artefact.graphs[DYNAMICS.main], dynamics_sizes(description.rows), str(path), threads)
+    return artefact, Dynamics(description, network, steps)
 
-    def read(folder: Path) -> tuple[str, int]:
-        card = read_card(folder)
-        check_kind(folder, card, D_MPC)
-        for name, sha256 in card["files"].items():
-            check_file(folder, name, sha256)
-        return card["files"][D_MPC.main], descriptions_of(card)[PROPOSAL.name].rows
 
-    return read_folder(Path(path), read)
+def read_dynamics(path: str | Path) -> tuple[Artefact, Description]:
+    """Return the artefact in folder ``path`` and what it says of its dynamics; raises as :func:`load_dynamics`."""
+    artefact = load_artefact(path)
+    if DYNAMICS.name not in artefact.networks:
+        raise ArtefactError(f"the artefact {str(path)!r} has no dynamics; it has {', '.join(artefact.networks)}")
+    part = artefact.card["model"] if artefact.kind is DYNAMICS else artefact.card["model"][DYNAMICS.name]
+    return artefact, Description.from_json(part, DYNAMICS.name)

@@ -11,7 +11,7 @@ from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, feasible_bounds,
 from diffusion_mpc_ros.core.trajectory import fields_of
 from diffusion_mpc_ros.core.transition import BASE_ANG_VEL, BASE_HEIGHT, BASE_LIN_VEL
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.planners.d_mpc.models import COST_TO_GO
+from diffusion_mpc_ros.planners.d_mpc.description import COST_TO_GO
 from diffusion_mpc_ros.rewards.following import reward_of, weighted_terms
 from diffusion_mpc_ros.rewards.predictions import COLUMNS, PREDICTIONS, outcomes_of
 from diffusion_mpc_ros.rewards.terms import Segment

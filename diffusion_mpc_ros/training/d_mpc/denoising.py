@@ -24,7 +24,7 @@ from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.diffusion.conditional import level_features
 from diffusion_mpc_ros.diffusion.onnx_backend import session_options
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.planners.d_mpc.models import Description
+from diffusion_mpc_ros.planners.d_mpc.description import Description
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.loop import LoopConfig, TrainingState, check_resumable, optimize

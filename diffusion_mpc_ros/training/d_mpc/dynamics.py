@@ -18,15 +18,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from diffusion_mpc_ros.artefacts.artefact import Artefact, load_artefact
 from diffusion_mpc_ros.artefacts.kinds import DYNAMICS, DYNAMICS_NETWORK
-from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.transition import FIELDS, STATE, STATE_DIM, STATE_FIELDS
 from diffusion_mpc_ros.diffusion.conditional import sample
 from diffusion_mpc_ros.diffusion.network import OnnxNetwork
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.planners.d_mpc.models import Description, dynamics_sizes
+from diffusion_mpc_ros.planners.d_mpc.description import Description, dynamics_sizes
+from diffusion_mpc_ros.planners.d_mpc.loading import read_dynamics
 from diffusion_mpc_ros.training.d_mpc.denoising import ModelConfig, begin, corrupt, graph_of, publish_model, train
 from diffusion_mpc_ros.training.d_mpc.transitions import (
     TransitionWindows,
@@ -112,21 +111,12 @@ def held_out_scores(
     return scores
 
 
-def initial_dynamics(name: str) -> tuple[Artefact, Description]:
-    """The artefact ``name`` and the description of its dynamics; raises :class:`ConfigurationError` without any."""
-    artefact = load_artefact(model_folder(name))
-    if DYNAMICS_NETWORK not in artefact.networks:
-        raise ConfigurationError(f"the artefact {name} has no dynamics; it has {', '.join(artefact.networks)}")
-    part = artefact.card["model"] if artefact.kind is DYNAMICS else artefact.card["model"][DYNAMICS_NETWORK]
-    return artefact, Description.from_json(part, DYNAMICS_NETWORK)
-
-
 def main(config: DynamicsConfig) -> None:
     """Train, resuming from ``run_dir/checkpoint.pt``; publish ``run_dir/artefact`` with its held-out scores.
 
     Raises :class:`ConfigurationError` when the checkpoint is of another configuration, initial artefact or other data.
     """
-    initial = initial_dynamics(config.initial) if config.initial else None
+    initial = read_dynamics(model_folder(config.initial)) if config.initial else None
     datasets, run = begin(config, initial_sha256=initial[0].identity if initial else "")
     training, held_out = split(load_arrays(config.datasets, config.relabel_commands), config.held_out, config.seed)
     rows = initial[1].rows if initial else config.horizon

@@ -23,7 +23,7 @@ from diffusion_mpc_ros.core.transition import ACTION
 from diffusion_mpc_ros.diffusion.conditional import sample
 from diffusion_mpc_ros.diffusion.network import OnnxNetwork
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.planners.d_mpc.models import Description, proposal_sizes
+from diffusion_mpc_ros.planners.d_mpc.description import Description, proposal_sizes
 from diffusion_mpc_ros.training.d_mpc.denoising import ModelConfig, begin, corrupt, graph_of, publish_model, train
 from diffusion_mpc_ros.training.d_mpc.transitions import (
     TransitionWindows,

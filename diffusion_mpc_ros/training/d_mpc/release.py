@@ -20,7 +20,7 @@ from diffusion_mpc_ros.artefacts.publish import publish
 from diffusion_mpc_ros.artefacts.weights import read_weights, weights_bytes
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.planners.d_mpc.models import Description
+from diffusion_mpc_ros.planners.d_mpc.description import Description
 from diffusion_mpc_ros.training.provenance import source_commit
 
 

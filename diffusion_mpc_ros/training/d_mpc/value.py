@@ -22,7 +22,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND
 from diffusion_mpc_ros.diffusion.network import OnnxNetwork
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
-from diffusion_mpc_ros.planners.d_mpc.models import COST_TO_GO, Description, value_sizes
+from diffusion_mpc_ros.planners.d_mpc.description import COST_TO_GO, Description, value_sizes
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 from diffusion_mpc_ros.training.costs_to_go import AHEAD, FEWEST
 from diffusion_mpc_ros.training.d_mpc.denoising import ModelConfig, begin, graph_of, publish_model, train

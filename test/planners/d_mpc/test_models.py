@@ -9,14 +9,14 @@ from d_mpc_models import ROWS, description, models
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.transition import BASE_HEIGHT, BASE_LIN_VEL, JOINT_POS
-from diffusion_mpc_ros.planners.d_mpc.models import (
+from diffusion_mpc_ros.planners.d_mpc.description import (
     COST_TO_GO,
     Description,
-    Dynamics,
     dynamics_sizes,
     proposal_sizes,
     value_sizes,
 )
+from diffusion_mpc_ros.planners.d_mpc.models import Dynamics
 
 RNG = np.random.default_rng(1)
 STATE, PREVIOUS, COMMAND = RNG.normal(size=(4, 34)), np.tile(DEFAULT_JOINT_POS, (4, 1)), np.zeros((4, 3))

@@ -6,11 +6,12 @@ import pytest
 from diffusion_mpc_ros.core.go2 import DEFAULT_JOINT_POS
 from diffusion_mpc_ros.core.transition import BASE_ANG_VEL, BASE_HEIGHT, BASE_LIN_VEL, JOINT_POS, trajectory_of
 from diffusion_mpc_ros.core.types import RewardSettings
-from diffusion_mpc_ros.planners.d_mpc.models import COST_TO_GO
+from diffusion_mpc_ros.planners.d_mpc.description import COST_TO_GO
 from diffusion_mpc_ros.planners.d_mpc.scoring import Scoring, outcomes, outside, tracking_error
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
 
 COMMAND = np.array([[0.5, 0.0, 0.2]])
+DEFAULT, NOTHING = Scoring(), RewardSettings()
 
 
 def window(velocity=(0.5, 0.0), yaw_rate=0.2, height=0.3, calf=-1.5):
@@ -30,7 +31,7 @@ def predicted(**values):
     return {name: np.array([values.get(name, 0.0)]) for name in (*PREDICTIONS, COST_TO_GO)}
 
 
-def score(scoring=Scoring(), rewards=RewardSettings(), states=None, **values):
+def score(scoring=DEFAULT, rewards=NOTHING, states=None, **values):
     states, trajectory = window() if states is None else states
     return scoring(0, COMMAND, states, trajectory, predicted(**values), rewards)
 

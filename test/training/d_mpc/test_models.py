@@ -10,7 +10,7 @@ from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, RobotState, Timing
-from diffusion_mpc_ros.planners.d_mpc import loading
+from diffusion_mpc_ros.planners.d_mpc import description, loading
 from diffusion_mpc_ros.planners.d_mpc.settings import DMpcSettings, make
 from diffusion_mpc_ros.training import collect
 from diffusion_mpc_ros.training.action_noise import ActionNoise
@@ -81,7 +81,7 @@ def test_dynamics_are_trained_further_in_their_own_units(runs):
     before, after = (load_artefact(path / "artefact").card for path in (runs / "dynamics", runs / "further"))
     assert after["model"] == before["model"] and after["networks"] == before["networks"]
     assert after["training"]["initial_sha256"] == load_artefact(released).identity
-    with pytest.raises(ConfigurationError, match="has no dynamics; it has proposal"):
+    with pytest.raises(ArtefactError, match="has no dynamics; it has proposal"):
         dynamics.main(replace(config, initial=str(runs / "proposal" / "artefact"), run_dir=runs / "none"))
 
 
@@ -91,7 +91,7 @@ def test_a_release_plans_and_other_dynamics_make_it_another_one(runs):
     made = planner.plan(PlanRequest(RobotState.standing(), np.zeros((1, 3)), RewardSettings()))
     assert made.joint_targets.shape == (11, 1, 12)
     assert (np.abs(made.joint_targets[:, 0] - go2.DEFAULT_JOINT_POS) < 1.5).all()
-    assert loading.read_rows(runs / "released") == (planner.identity, 12)
+    assert description.read_rows(runs / "released") == (planner.identity, 12)
     ladder = make(DMpcSettings(artefact=str(runs / "released"), candidates=16), Timing(), True)
     assert [level.config.candidates for level in ladder.levels] == [16, 8]
 
