@@ -97,6 +97,17 @@ COMMANDS = Group(
                 "quantise": _training("an int8 copy of the artefact's graph", "quantise", "QuantiseConfig"),
             },
         ),
+        "adapt": Group(
+            "a model to a robot, from minutes of what it did; needs `make setup-train`",
+            {
+                "dynamics": Command(
+                    "the dynamics of D-MPC, from a bag",
+                    "training.d_mpc.adapt",
+                    config="AdaptConfig",
+                    file="training/adapt_dynamics.yaml",
+                ),
+            },
+        ),
         "evaluate": Group(
             "closed-loop scores in simulation",
             {

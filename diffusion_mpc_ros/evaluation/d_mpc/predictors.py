@@ -38,7 +38,7 @@ def rolled_out(dynamics: Dynamics, seed: int = 0) -> Predictor:
         rng, own = np.random.default_rng(seed), dynamics.description.rows
         state, previous, blocks = stretches.state, stretches.previous, []
         for first in range(0, rows, own):
-            actions = stretches.actions[:, first : first + own]
+            actions = stretches.actions[:, first : min(first + own, rows)]
             # Of a last block that is cut short, what comes after is no matter: dynamics look at no later action.
             padded = np.concatenate([actions, np.repeat(actions[:, -1:], own - actions.shape[1], axis=1)], axis=1)
             noise = rng.standard_normal((len(state), own, STATE_DIM))
@@ -83,7 +83,12 @@ def physics(payload: float, position_b: np.ndarray) -> Predictor:
     rollouts = Rollouts(model, threads=1)
 
     def predict(stretches: Stretches, rows: int) -> np.ndarray:
-        ticks = rollouts.run(stretches.full, stretches.actions[:, None, :rows]).ticks
-        return robot_states(ticks)[:, 0]
+        state, states = stretches.full, []
+        # Tick by tick, as it was recorded: the contact solver starts anew at each.
+        for tick in range(rows):
+            done = rollouts.run(state, stretches.actions[:, None, tick : tick + 1])
+            state = done.final[:, 0]
+            states.append(robot_states(done.ticks)[:, 0, 0])
+        return np.stack(states, axis=1)
 
     return predict

@@ -56,6 +56,8 @@ class DynamicsConfig(ModelConfig):
     seed: int = 22
     steps: int = 10
     initial: str = ""
+    # No command is read.
+    relabel_commands: bool = False
 
 
 def conditions(window: Window, state: torch.Tensor) -> torch.Tensor:

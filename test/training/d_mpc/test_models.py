@@ -15,7 +15,8 @@ from diffusion_mpc_ros.planners.d_mpc.settings import DMpcSettings, make
 from diffusion_mpc_ros.training import collect
 from diffusion_mpc_ros.training.action_noise import ActionNoise
 from diffusion_mpc_ros.training.collect import CollectConfig
-from diffusion_mpc_ros.training.d_mpc import dynamics, proposal, release, value
+from diffusion_mpc_ros.training.d_mpc import adapt, dynamics, proposal, release, value
+from diffusion_mpc_ros.training.d_mpc.adapt import AdaptConfig
 from diffusion_mpc_ros.training.d_mpc.dynamics import DynamicsConfig
 from diffusion_mpc_ros.training.d_mpc.proposal import ProposalConfig
 from diffusion_mpc_ros.training.d_mpc.release import ReleaseConfig
@@ -104,6 +105,29 @@ def test_a_release_plans_and_other_dynamics_make_it_another_one(runs):
     assert after.graphs["proposal.onnx"] == before.graphs["proposal.onnx"]
     assert after.graphs["dynamics.onnx"] != before.graphs["dynamics.onnx"]
     assert ladder.on(str(runs / "exchanged")).levels[0].identity == after.identity
+
+
+def test_adapted_dynamics_come_with_the_old_proposals_or_not_at_all(runs):
+    before = runs / "before"
+    release.main(release_of(runs, output=before))
+    config = AdaptConfig(
+        initial=str(before), run_dir=runs / "adapted", datasets=(runs / "data",), replay=(runs / "data",),
+        iterations=40, batch=64, warmup=5, learning_rate=1e-3, held_out=0.25, score_windows=64, bfloat16=False,
+        forgetting=1.0,
+    )  # fmt: skip
+    adapt.main(config)
+    old, new = load_artefact(before), load_artefact(config.new_artefact)
+    assert new.graphs["proposal.onnx"] == old.graphs["proposal.onnx"]
+    assert new.graphs["dynamics.onnx"] != old.graphs["dynamics.onnx"]
+    errors = new.card["scores"]["dynamics"]["adapted"]
+    assert errors["new"]["after"] < errors["new"]["before"] and "old" in errors
+    assert new.card["training"]["dynamics"]["initial_sha256"] == old.identity
+    # A learning rate that destroys what was learnt.
+    with pytest.raises(ArtefactError, match="nothing is published"):
+        adapt.main(replace(config, run_dir=runs / "ruined", learning_rate=10.0))
+    assert not (runs / "ruined" / "artefact").exists() and not (runs / "ruined" / "d_mpc").exists()
+    with pytest.raises(ConfigurationError, match="is a dynamics; a d_mpc is adapted"):
+        adapt.main(replace(config, initial=str(runs / "dynamics" / "artefact")))
 
 
 def test_models_that_do_not_fit_are_refused(runs):
