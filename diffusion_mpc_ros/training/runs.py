@@ -13,7 +13,8 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 
 # Where a run goes, on what and how it is watched: none of it changes what is learnt.
 PLACES = frozenset({
-    "run_dir", "output", "adapted", "runs", "models", "threads", "device", "checkpoint_minutes", "save_interval", "log_interval"
+    "run_dir", "output", "adapted", "runs", "models", "threads", "device", "checkpoint_minutes", "save_interval",
+    "log_interval",
 })  # fmt: skip
 
 
