@@ -8,11 +8,13 @@ on from that, `autoregressive` from the mean of the next tick. The joint prior o
 in-painted; it knows no base velocity. `mujoco` is MuJoCo from the full state, with a payload in the model that is not
 on the robot. Position is dead reckoning by predicted velocity and yaw rate.
 
-Walk: as `evaluate walk`, at one timing for all planners.
+Walk: as `evaluate walk`, at one timing for all planners. Dynamics: the same on a robot that has changed, with the
+models as they are, and with the artefact that `adapt dynamics` made of them (--adapted CHANGE=ARTEFACT).
 
 examples:
   diffusion-mpc evaluate d-mpc --robots 2 --ticks 200 --experiments open_loop
   diffusion-mpc evaluate d-mpc --single-step runs/dynamics_single/artefact --json docs/results/d_mpc.json
+  diffusion-mpc evaluate d-mpc --experiments dynamics --adapted payload=runs/adapted_payload/d_mpc
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -44,16 +46,44 @@ from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.simulation.ground.kinds import NOMINAL_FRICTION
+from diffusion_mpc_ros.simulation.randomization import Randomization
 
-OPEN_LOOP, WALK = "open_loop", "walk"
+OPEN_LOOP, WALK, DYNAMICS = "open_loop", "walk", "dynamics"
+EXPERIMENTS = (OPEN_LOOP, WALK, DYNAMICS)
 # The case of all commands together.
 ALL = "all"
 # Largest noise on the demonstrator's actions [rad] of a robot, by the name of the case.
 CASES = {"gait": 0.0, "bursts": 0.25}
 ERRORS = {"position_error": "{:.3f}", "velocity_error": "{:.3f}", "height_error": "{:.4f}", "joint_error": "{:.3f}"}
 SCORES = {"survival": "{:.1%}", "velocity_error": "{:.3f}", "yaw_rate_error": "{:.3f}", "base_height": "{:.3f}"}
+# Robots that have changed: every robot of a walk in the same way.
+UNCHANGED = Randomization(
+    base_mass=(0.0, 0.0), mass_position_x=(0.1, 0.1), mass_position_y=(0.05, 0.05), mass_position_z=(0.05, 0.05),
+    friction=(NOMINAL_FRICTION, NOMINAL_FRICTION), motor_strength=(1.0, 1.0), latency=(0.0, 0.0),
+    initial_joint_pos=(0.95, 1.05), nominal_fraction=0.0,
+)  # fmt: skip
+CHANGES = {
+    "payload": replace(UNCHANGED, base_mass=(6.0, 6.0)),
+    "friction": replace(UNCHANGED, friction=(0.25, 0.25)),
+    "motors": replace(UNCHANGED, motor_strength=(0.7, 0.7)),
+}
+ADAPTED = "d_mpc, adapted"
 # What the model of the yardstick wrongly believes in: a payload [kg], and where in the base frame [m].
 PAYLOAD, PAYLOAD_POSITION = 3.0, np.array([0.1, 0.0, 0.05])
+
+
+class Cell(NamedTuple):
+    """One measurement, whose rows have these labels; None: rows of every case or method."""
+
+    experiment: str
+    case: str | None
+    method: str | None
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """What identifies its rows."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +104,9 @@ class Config(CommandedExperiment):
     demonstrator: str = "demonstrator"
     """Demonstrator that the recorded robots walk under."""
     experiments: tuple[str, ...] = (OPEN_LOOP, WALK)
-    """Which of open_loop and walk."""
+    """Which of open_loop, walk and dynamics."""
+    adapted: tuple[str, ...] = ()
+    """CHANGE=ARTEFACT: what was adapted to a changed robot (payload, friction, motors)."""
     ahead: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     """Ticks after which errors are told."""
     planners: tuple[str, ...] = ("d_mpc", "diffusion_mpc")
@@ -90,9 +122,18 @@ class Config(CommandedExperiment):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.refuse_below_one("ahead")
-        unknown = [name for name in self.experiments if name not in (OPEN_LOOP, WALK)]
-        if unknown:
-            raise ConfigurationError(f"unknown experiment {unknown[0]!r}; there is {OPEN_LOOP}, {WALK}")
+        for what, names, valid in (
+            ("experiment", self.experiments, EXPERIMENTS),
+            ("change", tuple(self.adapted_to), tuple(CHANGES)),
+        ):
+            unknown = [name for name in names if name not in valid]
+            if unknown:
+                raise ConfigurationError(f"unknown {what} {unknown[0]!r}; there is {', '.join(valid)}")
+
+    @property
+    def adapted_to(self) -> dict[str, str]:
+        """Adapted artefacts by the change."""
+        return {change: artefact for change, _, artefact in (entry.partition("=") for entry in self.adapted)}
 
     @property
     def head(self) -> dict[str, Any]:
@@ -113,18 +154,25 @@ class Config(CommandedExperiment):
         """The artefact of Diffusion-MPC."""
         return prior.load(model_folder(self.prior))
 
-    def cells(self) -> list[tuple[str, str]]:
-        """Experiment and case, or planner."""
-        names = {OPEN_LOOP: tuple(CASES), WALK: self.planners}
-        return [(experiment, name) for experiment in self.experiments for name in names[experiment]]
+    def cells(self) -> list[Cell]:
+        cells: list[Cell] = []
+        for experiment in self.experiments:
+            if experiment == OPEN_LOOP:
+                cells += [Cell(OPEN_LOOP, case, None) for case in CASES]
+            elif experiment == WALK:
+                cells += [Cell(WALK, None, method) for method in self.planners]
+            else:
+                for change in CHANGES:
+                    methods = [*self.planners, *([ADAPTED] if change in self.adapted_to else [])]
+                    cells += [Cell(DYNAMICS, change, method) for method in methods]
+        return cells
 
-    def labels(self, cell: tuple[str, str]) -> dict[str, Any]:
-        experiment, name = cell
-        return {"experiment": experiment, ("case" if experiment == OPEN_LOOP else "method"): name}
-
-    def run(self, cell: tuple[str, str]) -> Sequence[Row]:
-        experiment, name = cell
-        return self.predict(name) if experiment == OPEN_LOOP else self.walk_under(name)
+    def run(self, cell: Cell) -> Sequence[Row]:
+        if cell.experiment == OPEN_LOOP:
+            return self.predict(cell.case)
+        if cell.experiment == WALK:
+            return self.walk_under(cell.method)
+        return self.walk_changed(cell.case, cell.method)
 
     def predict(self, case: str) -> list[Row]:
         """The rows of every predictor, for recorded walks under the noise of ``case``."""
@@ -162,14 +210,26 @@ class Config(CommandedExperiment):
         found[f"mujoco, {PAYLOAD:g} kg believed in"] = predictors.physics(PAYLOAD, PAYLOAD_POSITION)
         return found
 
-    def walk_under(self, name: str) -> list[Row]:
-        """Scores over all commands, and of each."""
+    def controller(self, name: str, artefact: str = "") -> AsynchronousController:
+        """The planner ``name`` behind its plan session, D-MPC on another ``artefact`` than its own."""
         planning, own = bringup.load_settings("planner", name)
-        artefact = {"d_mpc": self.artefact, "diffusion_mpc": self.prior}.get(name)
+        artefact = artefact or {"d_mpc": self.artefact, "diffusion_mpc": self.prior}.get(name, "")
         own = replace(own, seed=self.seed, **({"artefact": artefact} if artefact else {}))
         planner = best_level(name, own, timing_of(planning.horizon, self.delay, self.replan))
-        controller = AsynchronousController(planner, latency_ticks=self.delay)
-        scores = self.walk(controller, name)
+        return AsynchronousController(planner, latency_ticks=self.delay)
+
+    def walk_changed(self, change: str, method: str) -> list[Row]:
+        """Scores over all commands on a robot that has changed."""
+        adapted = self.adapted_to[change] if method == ADAPTED else ""
+        controller = self.controller("d_mpc" if adapted else method, adapted)
+        scores = self.walk(controller, f"{change}, {method}", CHANGES[change])
+        summary = scores.summary(np.ones(scores.planar_error.shape[1], dtype=bool))
+        values = {score: finite(summary[score]) for score in SCORES}
+        return [{"experiment": DYNAMICS, "case": change, "method": method, "artefact": adapted, **values}]
+
+    def walk_under(self, name: str) -> list[Row]:
+        """Scores over all commands, and of each."""
+        scores = self.walk(self.controller(name), name)
         everybody = scores.summary(np.ones(scores.planar_error.shape[1], dtype=bool))
         rows = [everybody, *self.by_command(scores)]
         cases = [ALL, *map(command_text, self.commands)]
@@ -183,13 +243,15 @@ class Config(CommandedExperiment):
         for case in CASES:
             rows = [row for row in report["rows"] if row["experiment"] == OPEN_LOOP and row["case"] == case]
             grids += [_open_loop_grid(case, name, rows, self.ahead) for name in ERRORS if rows]
-        walks = [row for row in report["rows"] if row["experiment"] == WALK]
         columns = (
             ("planner", lambda row: row["method"]),
-            ("command", lambda row: row["case"]),
+            ("case", lambda row: row["case"]),
             *((name.replace("_", " "), lambda row, name=name: number(row[name], SCORES[name])) for name in SCORES),
         )
-        return [*grids, *([Grid.of("Walk", columns, walks)] if walks else [])]
+        for experiment in (WALK, DYNAMICS):
+            rows = [row for row in report["rows"] if row["experiment"] == experiment]
+            grids += [Grid.of(experiment.capitalize(), columns, rows)] if rows else []
+        return grids
 
 
 UNITS = {"position_error": "m", "velocity_error": "m/s", "height_error": "m", "joint_error": "rad"}

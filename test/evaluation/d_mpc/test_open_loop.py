@@ -5,15 +5,17 @@ import pytest
 from d_mpc_models import ROWS, description
 
 from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.transition import BASE_ANG_VEL, BASE_HEIGHT, BASE_LIN_VEL, JOINT_POS
 from diffusion_mpc_ros.evaluation.d_mpc import predictors
 from diffusion_mpc_ros.evaluation.d_mpc.recording import bursts, dead_reckoning, record, seen_from
-from diffusion_mpc_ros.evaluation.experiments.d_mpc import errors
+from diffusion_mpc_ros.evaluation.experiments.d_mpc import CHANGES, Config, errors
 from diffusion_mpc_ros.planners.d_mpc.models import Dynamics
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.simulation.randomization import variation
 
 COMMANDS = np.array([[0.5, 0.0, 0.0], [0.3, 0.0, 0.6]])
 
@@ -57,6 +59,30 @@ def test_stretches_are_what_was_walked(stretches):
     np.testing.assert_allclose(again[..., JOINT_POS], stretches.states[..., JOINT_POS], atol=1e-3)
     heavier = errors(stretches, predictors.physics(5.0, np.zeros(3))(stretches, 30))
     assert heavier["height_error"][-1] > 1e-3 > errors(stretches, again)["height_error"][-1]
+
+
+def test_cells_are_told_apart_and_what_is_unknown_is_refused():
+    config = Config(experiments=("open_loop", "walk", "dynamics"), planners=("d_mpc",), adapted=("payload=runs/x",))
+    labels = [cell.labels for cell in config.cells()]
+    assert {"experiment": "open_loop", "case": "bursts"} in labels and {
+        "experiment": "walk",
+        "method": "d_mpc",
+    } in labels
+    changed = [each["method"] for each in labels if each["experiment"] == "dynamics" and each["case"] == "payload"]
+    assert changed == ["d_mpc", "d_mpc, adapted"] and len(labels) == 2 + 1 + 4
+    with pytest.raises(ConfigurationError, match="unknown experiment 'jump'; there is open_loop, walk, dynamics"):
+        Config(experiments=("jump",))
+    with pytest.raises(ConfigurationError, match="unknown change 'wind'; there is payload, friction, motors"):
+        Config(adapted=("wind=runs/x",))
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_robot_changes_in_one_thing(change):
+    simulation = BatchSimulation(1, seed=0, threads=1, randomization=CHANGES[change])
+    found = variation(simulation.models, simulation.nominal)
+    expected = {"payload": (6.0, 0.8, 1.0), "friction": (0.0, 0.25, 1.0), "motors": (0.0, 0.8, 0.7)}[change]
+    measured = found["payload_mass"][0], found["friction"][0], found["motor_strength"].mean()
+    np.testing.assert_allclose(measured, expected, atol=1e-6)
 
 
 def test_errors_are_root_mean_squares(stretches):
