@@ -262,8 +262,8 @@ def load_settings(node: str, planner: str = PlanningSettings.planner) -> tuple[A
     values = {name: value for name, value in values.items() if name in known or name not in others}
     if node == "planner" and planner != PlanningSettings.planner:
         standard = declarations(settings_of(PlanningSettings.planner))
-        left = {name for name in values if name in standard and values[name] == written(standard[name].default)}
-        values = {name: value for name, value in values.items() if name not in left}
+        left = {name: written(entry.default) for name, entry in standard.items()}
+        values = {name: value for name, value in values.items() if name not in left or _read(value) != left[name]}
     settings = build_settings(node, planner, values, str(path))
     given = {name: value for part in settings for name, value in values_of(part).items() if name in values}
     shared = load_parameters("planner", planner) if node == "command_publisher" else {}
@@ -275,6 +275,11 @@ def load_settings(node: str, planner: str = PlanningSettings.planner) -> tuple[A
                 f"{path}: {name} = {value!r}, but planner.yaml says {shared[name]!r} for both nodes"
             )
     return settings
+
+
+def _read(value: Any) -> Any:
+    """Return what a file says as YAML means it: texts there are not read yet."""
+    return yaml.safe_load(value) if isinstance(value, str) else value
 
 
 def read_parameters(path: Path) -> dict[str, Any]:
