@@ -19,41 +19,31 @@ class Proposals:
         self.description, self._network, self.steps = description, network, steps
 
     def __call__(
-        self,
-        noise: np.ndarray,
-        state: np.ndarray,
-        previous: np.ndarray,
-        command: np.ndarray,
-        committed: np.ndarray | None = None,
+        self, noise: np.ndarray, state: np.ndarray, previous: np.ndarray, command: np.ndarray, committed: np.ndarray
     ) -> np.ndarray:
         """Return actions ``(n, F, 12)`` [rad] from standard normal ``noise (n, F, 12)``.
 
         ``state (n, 34)``, ``previous (n, 12)``, ``command (n, 3)``; ``committed (n, d, 12)``: the first d actions.
         """
         normalizer, rows = self.description.normalizer, self.description.rows
-        count = 0 if committed is None else committed.shape[1]
-        flags = np.broadcast_to(np.arange(rows) < count, (len(noise), rows))
+        count = committed.shape[1]
         condition = np.concatenate(
             [
                 normalizer.normalize(state, STATE),
                 normalizer.normalize(previous, ACTION),
                 normalizer.normalize(command, COMMAND),
-                flags,
+                np.broadcast_to(np.arange(rows) < count, (len(noise), rows)),
             ],
             axis=1,
         )
         known = np.zeros(noise.shape)
-        if committed is not None:
-            known[:, :count] = normalizer.normalize(committed, ACTION)
+        known[:, :count] = normalizer.normalize(committed, ACTION)
         is_known = np.repeat(np.arange(rows) < count, NUM_JOINTS)
         flat = sample(
             self._network, self.description.schedule, noise.reshape(len(noise), -1), condition, self.steps,
             known.reshape(len(noise), -1), is_known,
         )  # fmt: skip
-        actions = normalizer.unnormalize(flat.reshape(noise.shape), ACTION)
-        if committed is not None:
-            actions[:, :count] = committed
-        return actions
+        return normalizer.unnormalize(flat.reshape(noise.shape), ACTION)
 
 
 class Dynamics:

@@ -37,11 +37,26 @@ class DMpcConfig:
 
 @dataclass(frozen=True)
 class _Windows:
-    """What is planned from, of B robots repeated for N candidates each: n = B N."""
+    """What is planned from: B robots, each repeated for its N candidates, n = B N."""
 
     state: np.ndarray  # (n, 34)
     previous: np.ndarray  # (n, 12)
     command: np.ndarray  # (n, 3)
+    committed: np.ndarray  # (n, d, 12), the actions that are executed meanwhile
+
+    @classmethod
+    def of(cls, request: PlanRequest, candidates: int, hold_committed: bool) -> _Windows:
+        """Of ``request``; without committed actions where there are none, or none are to be held."""
+        committed = request.committed_actions if hold_committed else None
+        if committed is None:
+            committed = np.zeros((0, request.robots, NUM_JOINTS))
+        state = request.state
+        of_robots = state_of_robots(state), state.previous_action, request.command, committed.swapaxes(0, 1)
+        return cls(*(np.repeat(array, candidates, axis=0) for array in of_robots))
+
+    def trajectory(self, actions: np.ndarray, states: np.ndarray) -> np.ndarray:
+        """Return ``(n, F + 1, 57)``, see :func:`core.transition.trajectory_of`."""
+        return trajectory_of(self.state, self.previous, self.command, actions, states)
 
 
 class DMpcPlanner(Planner):
@@ -74,39 +89,26 @@ class DMpcPlanner(Planner):
         """
         start = time.perf_counter()
         self.check(request.rewards)
-        robots, candidates, rows = request.robots, self.config.candidates, self.models.rows
         rng = np.random.default_rng([self.config.seed, request.tick])
-        of_each = lambda array: np.repeat(array, candidates, axis=0)  # noqa: E731
-        windows = _Windows(
-            of_each(state_of_robots(request.state)), of_each(request.state.previous_action), of_each(request.command)
-        )
-        committed = self._committed(request)
-        noise = self.config.noise_scale * rng.standard_normal((robots * candidates, rows, NUM_JOINTS))
-        actions = self.models.proposals(
-            noise, windows.state, windows.previous, windows.command,
-            None if committed is None else of_each(committed.swapaxes(0, 1)),
-        )  # fmt: skip
-        actions = clip_joint_targets(actions)
-        count = 0 if committed is None else len(committed)
+        windows = _Windows.of(request, self.config.candidates, self.config.hold_committed)
+        actions = self._propose(rng, windows)
         states = self._predict(rng, windows, actions)
         if request.rewards.constraints:
-            actions = self._project(request, windows, actions, states, count)
+            actions = self._project(request, windows, actions, states)
             states = self._predict(rng, windows, actions)
-        trajectory = trajectory_of(windows.state, windows.previous, windows.command, actions, states)
+        trajectory = windows.trajectory(actions, states)
         predicted = self.models.values(windows.state, windows.command, actions, states)
-        score = self.config.scoring(
-            request.tick, windows.command, states, trajectory, predicted, request.rewards
-        ).reshape(robots, candidates)
+        score = self.config.scoring(request.tick, windows.command, states, trajectory, predicted, request.rewards)
         if not np.isfinite(score).all():
             raise PlanError(f"the scores for tick {request.tick} are not finite; reward weights are the suspects")
-        return self._best(request, score, trajectory, actions, committed, start)
+        return self._best(request, score, actions, trajectory, start)
 
-    def _committed(self, request: PlanRequest) -> np.ndarray | None:
-        """Return what is executed before the plan, ``(d, B, 12)`` [rad], as many as proposals were trained with."""
-        committed = request.committed_actions if self.config.hold_committed else None
-        if committed is None or not len(committed):
-            return None
-        return committed[: max(self.models.proposals.description.replan_margin, self.timing.replan_margin)]
+    def _propose(self, rng: np.random.Generator, windows: _Windows) -> np.ndarray:
+        """Return actions ``(n, F, 12)`` [rad] within the joint limits, the committed ones first, as they are."""
+        count = windows.committed.shape[1]
+        noise = self.config.noise_scale * rng.standard_normal((len(windows.state), self.models.rows, NUM_JOINTS))
+        actions = self.models.proposals(noise, windows.state, windows.previous, windows.command, windows.committed)
+        return np.concatenate([windows.committed, clip_joint_targets(actions[:, count:])], axis=1)
 
     def _predict(self, rng: np.random.Generator, windows: _Windows, actions: np.ndarray) -> np.ndarray:
         """Return states ``(n, F, 34)``."""
@@ -114,39 +116,30 @@ class DMpcPlanner(Planner):
         noise = rng.standard_normal(shape) if self.models.dynamics.samples else np.zeros(shape)
         return self.models.dynamics(noise, windows.state, windows.previous, actions)
 
-    def _project(
-        self, request: PlanRequest, windows: _Windows, actions: np.ndarray, states: np.ndarray, count: int
-    ) -> np.ndarray:
+    @staticmethod
+    def _project(request: PlanRequest, windows: _Windows, actions: np.ndarray, states: np.ndarray) -> np.ndarray:
         """Return actions ``(n, F, 12)`` that lead, by the PD law, to predicted states within the constraints.
 
-        Each action is moved along with the state after it; the first ``count`` are committed and stay.
+        Each action is moved along with the state after it; committed ones stay.
         """
-        rows = trajectory_of(windows.state, windows.previous, windows.command, actions, states)[:, 1:]
-        bounds = feasible_bounds(
-            request.rewards.constraints, request.rewards.parameters, request.tick + 1 + np.arange(rows.shape[1])
-        )
+        rewards, count = request.rewards, windows.committed.shape[1]
+        rows = windows.trajectory(actions, states)[:, 1:]
+        bounds = feasible_bounds(rewards.constraints, rewards.parameters, request.tick + 1 + np.arange(rows.shape[1]))
         moved = project({**fields_of(rows), "action": actions}, bounds_in(bounds, PHYSICAL))["action"]
         return np.concatenate([actions[:, :count], clip_joint_targets(moved[:, count:])], axis=1)
 
     def _best(
-        self,
-        request: PlanRequest,
-        score: np.ndarray,
-        trajectory: np.ndarray,
-        actions: np.ndarray,
-        committed: np.ndarray | None,
-        start: float,
+        self, request: PlanRequest, score: np.ndarray, actions: np.ndarray, trajectory: np.ndarray, start: float
     ) -> Plan:
-        by_robot = lambda array: array.reshape(*score.shape, *array.shape[1:])  # noqa: E731
-        robot, best = np.arange(len(score)), score.argmax(axis=1)
-        horizon = self.timing.horizon
-        shown = by_robot(trajectory[:, : horizon + 1])
-        targets = by_robot(actions[:, :horizon])[robot, best].swapaxes(0, 1)
-        if committed is not None:
-            targets[: len(committed)] = committed[:horizon]
+        """Return the plan of each robot's candidate with the largest of the scores ``(n,)``."""
+        shape, horizon = (request.robots, self.config.candidates), self.timing.horizon
+        score = score.reshape(shape)
+        robot, best = np.arange(request.robots), score.argmax(axis=1)
+        shown = trajectory[:, : horizon + 1].reshape(*shape, horizon + 1, -1)
+        targets = actions[:, :horizon].reshape(*shape, horizon, NUM_JOINTS)
         return Plan(
             request.tick,
-            targets,
+            targets[robot, best].swapaxes(0, 1),
             float(score[robot, best].mean()),
             request.rewards.revision,
             time.perf_counter() - start,

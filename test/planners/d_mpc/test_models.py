@@ -23,9 +23,12 @@ STATE, PREVIOUS, COMMAND = RNG.normal(size=(4, 34)), np.tile(DEFAULT_JOINT_POS, 
 
 
 def test_proposals_are_given_in_rad_and_committed_actions_come_back():
-    noise, committed = RNG.uniform(-1, 1, size=(4, ROWS, 12)), RNG.normal(size=(4, 2, 12))
+    noise, committed = (
+        RNG.uniform(-1, 1, size=(4, ROWS, 12)),
+        DEFAULT_JOINT_POS + RNG.uniform(-0.5, 0.5, size=(4, 2, 12)),
+    )
     found = models().proposals(noise, STATE, PREVIOUS, COMMAND, committed)
-    np.testing.assert_array_equal(found[:, :2], committed)
+    np.testing.assert_allclose(found[:, :2], committed, atol=1e-9)
     np.testing.assert_allclose(found[:, 2:], DEFAULT_JOINT_POS + 0.1 * noise[:, 2:], atol=1e-9)
 
 
