@@ -64,8 +64,6 @@ class AdaptConfig(DynamicsConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if bool(self.bags) == bool(self.datasets):
-            raise ConfigurationError("either bags or datasets of the robot are needed, and not both")
         if not 0.0 <= self.replay_share < 1.0:
             raise ConfigurationError(f"replay_share must be a share from 0 to below 1, got {self.replay_share}")
         if self.replay_share and not self.replay:
@@ -123,6 +121,8 @@ def main(config: AdaptConfig) -> None:
     Raises :class:`ConfigurationError` for a checkpoint of another configuration, and :class:`ArtefactError`, with
     nothing published, where the held-out check is not passed.
     """
+    if bool(config.bags) == bool(config.datasets):
+        raise ConfigurationError("either bags or datasets of the robot are needed, and not both")
     artefact, description = read_dynamics(model_folder(config.initial))
     if artefact.kind is not D_MPC:
         raise ConfigurationError(f"the artefact {config.initial} is a {artefact.kind.name}; a {D_MPC.name} is adapted")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
-from diffusion_mpc_ros.training.d_mpc.adapt import AdaptConfig, check_better, weighted
+from diffusion_mpc_ros.training.d_mpc.adapt import AdaptConfig, check_better, main, weighted
 
 ROWS = 4
 
@@ -40,9 +40,9 @@ def test_what_predicts_no_better_or_forgets_is_refused():
 def test_settings_that_make_no_sense_are_refused(tmp_path):
     data = (tmp_path,)
     with pytest.raises(ConfigurationError, match="either bags or datasets"):
-        AdaptConfig()
+        main(AdaptConfig())
     with pytest.raises(ConfigurationError, match="either bags or datasets"):
-        AdaptConfig(bags=data, datasets=data)
+        main(AdaptConfig(bags=data, datasets=data))
     with pytest.raises(ConfigurationError, match="replay_share must be a share"):
         AdaptConfig(datasets=data, replay_share=1.0)
     with pytest.raises(ConfigurationError, match="replay names no dataset"):
