@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffusion_mpc_ros import bringup
+from diffusion_mpc_ros.artefacts.artefact import Artefact
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.transition import BASE_HEIGHT, BASE_LIN_VEL, JOINT_POS
@@ -40,7 +41,8 @@ from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planning import timing_of
 from diffusion_mpc_ros.evaluation.report_file import Row
 from diffusion_mpc_ros.grid import Grid
-from diffusion_mpc_ros.planners.d_mpc.loading import load, load_dynamics, read_dynamics
+from diffusion_mpc_ros.planners.d_mpc.loading import load, load_dynamics
+from diffusion_mpc_ros.planners.d_mpc.models import Dynamics
 from diffusion_mpc_ros.planners.registry import best_level
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
@@ -69,6 +71,9 @@ CHANGES = {
     "motors": replace(UNCHANGED, motor_strength=(0.7, 0.7)),
 }
 ADAPTED = "d_mpc, adapted"
+# DDIM steps of the multi-step model; methods that need a single-step one.
+MULTI_STEP = (1, 2, 3, 10)
+SINGLE_STEP = ("single_step", "autoregressive")
 # What the model of the yardstick wrongly believes in: a payload [kg], and where in the base frame [m].
 PAYLOAD, PAYLOAD_POSITION = 3.0, np.array([0.1, 0.0, 0.05])
 
@@ -139,8 +144,6 @@ class Config(CommandedExperiment):
     def head(self) -> dict[str, Any]:
         names = ("robots", "ticks", "seed", "delay", "replan", "commands", "ahead")
         artefacts = {"d_mpc": self.models.artefact.identity, "prior": self.joint.identity}
-        if self.single_step:
-            artefacts["single_step"] = read_dynamics(model_folder(self.single_step))[0].identity
         config = {name: getattr(self, name) for name in names}
         return {"artefacts": artefacts, "config": config, "machine": describe_machine()}
 
@@ -158,7 +161,7 @@ class Config(CommandedExperiment):
         cells: list[Cell] = []
         for experiment in self.experiments:
             if experiment == OPEN_LOOP:
-                cells += [Cell(OPEN_LOOP, case, None) for case in CASES]
+                cells += [Cell(OPEN_LOOP, case, method) for case in CASES for method in self.predictors]
             elif experiment == WALK:
                 cells += [Cell(WALK, None, method) for method in self.planners]
             else:
@@ -169,45 +172,54 @@ class Config(CommandedExperiment):
 
     def run(self, cell: Cell) -> Sequence[Row]:
         if cell.experiment == OPEN_LOOP:
-            return self.predict(cell.case)
+            return self.predict(cell.case, cell.method)
         if cell.experiment == WALK:
             return self.walk_under(cell.method)
         return self.walk_changed(cell.case, cell.method)
 
-    def predict(self, case: str) -> list[Row]:
-        """The rows of every predictor, for recorded walks under the noise of ``case``."""
-        stretches, rows = self.recorded(case), []
-        for method, predictor in self.predictors().items():
-            found = errors(stretches, predictor(stretches, max(self.ahead)))
-            for ticks in self.ahead:
-                values = {name: finite(found[name][ticks - 1]) for name in ERRORS}
-                labels = {"experiment": OPEN_LOOP, "case": case, "method": method, "ticks": ticks}
-                rows.append({**labels, "stretches": len(stretches), **values, "error": values["velocity_error"]})
+    def predict(self, case: str, method: str) -> list[Row]:
+        """The rows of a predictor, for recorded walks under the noise of ``case``; its own artefact stands in them."""
+        stretches = self.recorded[case]
+        found = errors(stretches, self.predictors[method]()(stretches, max(self.ahead)))
+        own = {"artefact": self.single[0].identity} if method in SINGLE_STEP else {}
+        rows = []
+        for ticks in self.ahead:
+            values = {name: finite(found[name][ticks - 1]) for name in ERRORS}
+            labels = {"experiment": OPEN_LOOP, "case": case, "method": method, "ticks": ticks}
+            rows.append({**labels, **own, "stretches": len(stretches), **values, "error": values["velocity_error"]})
         return rows
 
-    def recorded(self, case: str) -> Stretches:
-        """Walks under the demonstrator at all commands."""
+    @cached_property
+    def recorded(self) -> dict[str, Stretches]:
+        """Walks under the demonstrator at all commands, by the case."""
         commands = np.repeat(np.array(self.commands, dtype=float), self.robots, axis=0)
-        noise = bursts(len(commands), self.ticks, CASES[case], np.random.default_rng(self.seed + 1))
         policy = DemonstratorPolicy(model_folder(self.demonstrator), self.threads)
-        walker = DemonstratorWalker(policy, GaitCommand.default(len(commands)))
-        simulation = BatchSimulation(len(commands), seed=self.seed, threads=self.threads)
-        return record(simulation, walker, commands, noise, max(self.ahead), settle=50)
+        walks = {}
+        for case, largest in CASES.items():
+            noise = bursts(len(commands), self.ticks, largest, np.random.default_rng(self.seed + 1))
+            walker = DemonstratorWalker(policy, GaitCommand.default(len(commands)))
+            simulation = BatchSimulation(len(commands), seed=self.seed, threads=self.threads)
+            walks[case] = record(simulation, walker, commands, noise, max(self.ahead), settle=50)
+        return walks
 
-    def predictors(self) -> dict[str, Predictor]:
-        """By the name of the method."""
-        multi = self.models.dynamics
-        found: dict[str, Predictor] = {"unchanged": predictors.unchanged}
-        for steps in (1, 2, 3, multi.description.schedule.steps):
+    @cached_property
+    def single(self) -> tuple[Artefact, Dynamics]:
+        """The artefact of the single-step model, and the model, by its mean."""
+        return load_dynamics(model_folder(self.single_step), steps=1, threads=self.threads)
+
+    @property
+    def predictors(self) -> dict[str, Callable[[], Predictor]]:
+        """How each is made, by the name of the method."""
+        found: dict[str, Callable[[], Predictor]] = {"unchanged": lambda: predictors.unchanged}
+        for steps in MULTI_STEP:
             method = "multi_step" if steps == 1 else f"multi_step, {steps} DDIM steps"
-            found[method] = predictors.rolled_out(multi.with_steps(steps), self.seed)
+            found[method] = lambda steps=steps: predictors.rolled_out(self.models.dynamics.with_steps(steps), self.seed)
         if self.single_step:
-            single = load_dynamics(model_folder(self.single_step), steps=1, threads=self.threads)[1]
-            steps = single.description.schedule.steps
-            found["single_step"] = predictors.rolled_out(single.with_steps(steps), self.seed)
-            found["autoregressive"] = predictors.rolled_out(single, self.seed)
-        found["joint prior"] = predictors.joint_prior(self.joint, self.seed)
-        found[f"mujoco, {PAYLOAD:g} kg believed in"] = predictors.physics(PAYLOAD, PAYLOAD_POSITION)
+            of_single = lambda steps: predictors.rolled_out(self.single[1].with_steps(steps), self.seed)  # noqa: E731
+            found["single_step"] = lambda: of_single(self.single[1].description.schedule.steps)
+            found["autoregressive"] = lambda: of_single(1)
+        found["joint prior"] = lambda: predictors.joint_prior(self.joint, self.seed)
+        found[f"mujoco, {PAYLOAD:g} kg believed in"] = lambda: predictors.physics(PAYLOAD, PAYLOAD_POSITION)
         return found
 
     def controller(self, name: str, artefact: str = "") -> AsynchronousController:

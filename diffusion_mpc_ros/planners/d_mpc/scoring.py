@@ -30,7 +30,7 @@ class Scoring:
 
     tracking: float = 1.0
     value: float = 1.0
-    reward: float = 0.001
+    reward: float = 0.01
     constraint: float = 0.1
 
     def __call__(

@@ -32,7 +32,7 @@ class DMpcSettings(Settings):
     value_weight: float = setting(
         "What the predicted mean squared tracking error of the second after counts.", 1.0, low=0.0, high=1e3
     )
-    reward_scale: float = setting("What the operator's composed reward counts.", 0.001, low=0.0, high=10.0)
+    reward_scale: float = setting("What the operator's composed reward counts.", 0.01, low=0.0, high=10.0)
     constraint_weight: float = setting(
         "What leaving a constraint counts, for each of its tolerances.", 0.1, low=0.0, high=1e3
     )

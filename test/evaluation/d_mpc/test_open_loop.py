@@ -1,5 +1,7 @@
 """What `evaluate d-mpc` measures with: dead reckoning and errors by hand, recorded stretches, predictors in a row."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from d_mpc_models import ROWS, description
@@ -64,12 +66,13 @@ def test_stretches_are_what_was_walked(stretches):
 def test_cells_are_told_apart_and_what_is_unknown_is_refused():
     config = Config(experiments=("open_loop", "walk", "dynamics"), planners=("d_mpc",), adapted=("payload=runs/x",))
     labels = [cell.labels for cell in config.cells()]
-    assert {"experiment": "open_loop", "case": "bursts"} in labels and {
+    assert {"experiment": "open_loop", "case": "bursts", "method": "joint prior"} in labels and {
         "experiment": "walk",
         "method": "d_mpc",
     } in labels
     changed = [each["method"] for each in labels if each["experiment"] == "dynamics" and each["case"] == "payload"]
-    assert changed == ["d_mpc", "d_mpc, adapted"] and len(labels) == 2 + 1 + 4
+    assert changed == ["d_mpc", "d_mpc, adapted"] and len(labels) == 2 * 7 + 1 + 4
+    assert len(replace(config, single_step="runs/single").cells()) == 2 * 9 + 1 + 4
     with pytest.raises(ConfigurationError, match="unknown experiment 'jump'; there is open_loop, walk, dynamics"):
         Config(experiments=("jump",))
     with pytest.raises(ConfigurationError, match="unknown change 'wind'; there is payload, friction, motors"):

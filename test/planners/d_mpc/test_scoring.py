@@ -63,11 +63,11 @@ def test_heights_and_velocities_are_those_of_the_states_the_rest_is_predicted():
 
 def test_the_operators_reward_counts_by_its_scale():
     low = RewardSettings(1, {"base_height": 1000.0}, {"base_height.target": np.array([0.2])})
-    # 0.001 x 1000 x -(0.3 - 0.2)^2
-    assert score(rewards=low) == pytest.approx(-0.01)
+    # 0.01 x 1000 x -(0.3 - 0.2)^2
+    assert score(rewards=low) == pytest.approx(-0.1)
     power = RewardSettings(1, {"learned_energy": 1.0})
     # 50 W for 4 rows of 0.02 s
-    assert score(rewards=power, mechanical_power=50.0) == pytest.approx(-0.001 * 4.0)
+    assert score(rewards=power, mechanical_power=50.0) == pytest.approx(-0.01 * 4.0)
 
 
 def test_leaving_a_constraint_is_counted_in_its_tolerance():
