@@ -27,7 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from diffusion_mpc_ros import bringup
-from diffusion_mpc_ros.artefacts.artefact import Artefact
+from diffusion_mpc_ros.artefacts.artefact import Artefact, load_artefact
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.transition import BASE_HEIGHT, BASE_LIN_VEL, JOINT_POS
@@ -110,6 +110,8 @@ class Config(CommandedExperiment):
     """Demonstrator that the recorded robots walk under."""
     experiments: tuple[str, ...] = (OPEN_LOOP, WALK)
     """Which of open_loop, walk and dynamics."""
+    changes: tuple[str, ...] = tuple(CHANGES)
+    """Changed robots of the experiment dynamics."""
     adapted: tuple[str, ...] = ()
     """CHANGE=ARTEFACT: what was adapted to a changed robot (payload, friction, motors)."""
     ahead: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
@@ -129,7 +131,7 @@ class Config(CommandedExperiment):
         self.refuse_below_one("ahead")
         for what, names, valid in (
             ("experiment", self.experiments, EXPERIMENTS),
-            ("change", tuple(self.adapted_to), tuple(CHANGES)),
+            ("change", (*self.changes, *self.adapted_to), tuple(CHANGES)),
         ):
             unknown = [name for name in names if name not in valid]
             if unknown:
@@ -165,7 +167,7 @@ class Config(CommandedExperiment):
             elif experiment == WALK:
                 cells += [Cell(WALK, None, method) for method in self.planners]
             else:
-                for change in CHANGES:
+                for change in self.changes:
                     methods = [*self.planners, *([ADAPTED] if change in self.adapted_to else [])]
                     cells += [Cell(DYNAMICS, change, method) for method in methods]
         return cells
@@ -237,7 +239,8 @@ class Config(CommandedExperiment):
         scores = self.walk(controller, f"{change}, {method}", CHANGES[change])
         summary = scores.summary(np.ones(scores.planar_error.shape[1], dtype=bool))
         values = {score: finite(summary[score]) for score in SCORES}
-        return [{"experiment": DYNAMICS, "case": change, "method": method, "artefact": adapted, **values}]
+        own = {"artefact": load_artefact(model_folder(adapted)).identity} if adapted else {}
+        return [{"experiment": DYNAMICS, "case": change, "method": method, **own, **values}]
 
     def walk_under(self, name: str) -> list[Row]:
         """Scores over all commands, and of each."""
