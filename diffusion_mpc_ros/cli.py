@@ -88,6 +88,9 @@ COMMANDS = Group(
                 "collect": _training("trajectories of the demonstrator", "collect", "CollectConfig"),
                 "bags": Command("a dataset of what recorded robots did", "training.bags", config="BagsConfig"),
                 "pretrain": _training("the diffusion model", "pretrain", "PretrainConfig"),
+                "finetune": _training(
+                    "the prior on what it did itself", "finetune", "FinetuneConfig", module="finetuning.finetune"
+                ),
                 "reward-model": _training("what no row of a trajectory says", "reward_model", "RewardModelConfig"),
                 "proposal": _training("what D-MPC proposes", "proposal", "ProposalConfig", "d_mpc.proposal"),
                 "dynamics": _training("where actions lead, for D-MPC", "dynamics", "DynamicsConfig", "d_mpc.dynamics"),
@@ -127,6 +130,7 @@ COMMANDS = Group(
                 "balance": _experiment("Table IV: struck by a pendulum from the side", "balance"),
                 "execution": _experiment("Table VI: latency, replanning, early-step caching", "execution"),
                 "caching": _experiment("early-step caching beside plans from nothing", "caching"),
+                "finetune": _experiment("ground and dynamics, untuned and finetuned", "finetune"),
                 "picture": Command("a strip of pictures of the walk", "evaluation.picture", config="PictureConfig"),
                 "film": Command("a film of what presets do, side by side", "evaluation.film", config="FilmConfig"),
                 "tuning": Command(

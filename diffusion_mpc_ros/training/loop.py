@@ -76,8 +76,8 @@ class TrainingState:
         )
         return cls(network, optimizer, averaged(network, config.ema), made_of)
 
-    def save(self, path: Path) -> None:
-        """Write atomically: a killed run leaves the last whole checkpoint."""
+    def save(self, path: Path, **more: Any) -> None:
+        """Write atomically: a killed run leaves the last whole checkpoint; ``more`` is kept in it as well."""
         partial = path.with_suffix(".partial")
         torch.save(
             {
@@ -89,13 +89,14 @@ class TrainingState:
                 "loss": self.loss,
                 "cpu_seconds": self.cpu_seconds,
                 "made_of": self.made_of,
+                **more,
             },
             partial,
         )
         partial.rename(path)
 
-    def load(self, path: Path, device: torch.device) -> None:
-        """Continue from a checkpoint (tensors, numbers and texts only, nothing is unpickled).
+    def load(self, path: Path, device: torch.device) -> dict[str, Any]:
+        """Continue from a checkpoint (tensors, numbers and texts only, nothing is unpickled); -> all that it holds.
 
         Raises :class:`ConfigurationError` for one of another run.
         """
@@ -107,6 +108,17 @@ class TrainingState:
         self.ema.n_averaged.fill_(stored["ema_updates"] + 1)
         self.iteration, self.loss = stored["iteration"], stored["loss"]
         self.cpu_seconds = stored["cpu_seconds"]
+        return stored
+
+    def step(self, loss: torch.Tensor) -> torch.Tensor:
+        """One step of the optimiser down the gradient of ``loss``, which is given back detached."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.ema.update_parameters(self.network)
+        self.iteration += 1
+        return loss.detach()
 
 
 def learning_rate_factor(iteration: int, config: LoopConfig) -> float:
@@ -154,7 +166,7 @@ def optimize(
     saved, losses = time.monotonic(), []
     earlier, started = state.cpu_seconds, time.process_time()
     while state.iteration < config.iterations:
-        losses.append(_step(state, loss(generator)))
+        losses.append(state.step(loss(generator)))
         schedule.step()
         state.cpu_seconds = earlier + time.process_time() - started
         bar.update(1)
@@ -170,16 +182,6 @@ def optimize(
     writer.close()
     bar.close()
     return state
-
-
-def _step(state: TrainingState, loss: torch.Tensor) -> torch.Tensor:
-    state.optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    torch.nn.utils.clip_grad_norm_(state.network.parameters(), 1.0)
-    state.optimizer.step()
-    state.ema.update_parameters(state.network)
-    state.iteration += 1
-    return loss.detach()
 
 
 def read_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:

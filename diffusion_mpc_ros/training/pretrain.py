@@ -47,12 +47,26 @@ START_TICKS = 12
 
 
 @dataclass(frozen=True)
-class PretrainConfig(LoopConfig):
-    """``diffusion-mpc train pretrain``: the denoiser on the collected windows.
+class CorruptionConfig:
+    """How windows of ``horizon`` + 1 rows are corrupted, and what an error in an action counts beside others.
 
     ``committed_max``: up to this many leading actions are given instead of noised, as asynchronous execution does
     (training-time action conditioning); ``committed`` is the share of windows treated so. ``two_level`` is the share
-    of windows whose last rows are noisier than the rest, as early-step caching leaves them. ``walk_starts`` is the
+    of windows whose last rows are noisier than the rest, as early-step caching leaves them.
+    """
+
+    horizon: int = 11
+    action_weight: float = 3.0
+    committed: float = 0.65
+    committed_max: int = 6
+    two_level: float = 0.35
+
+
+@dataclass(frozen=True)
+class PretrainConfig(CorruptionConfig, LoopConfig):
+    """``diffusion-mpc train pretrain``: the denoiser on the collected windows; see :class:`CorruptionConfig`, too.
+
+    ``walk_starts`` is the
     share of windows that begin when a robot that stood is told to walk: few ticks of a dataset, but a robot that does
     not start now finds itself in the same state again, for ever. ``relabel_commands``: see
     :mod:`training.relabelling`; a dataset without labels needs it off. ``datasets`` are learned from together, each
@@ -65,13 +79,8 @@ class PretrainConfig(LoopConfig):
     seed: int = 3
     iterations: int = 30000
     device: str = "auto"
-    horizon: int = 11
     steps: int = 10
     network: NetworkConfig = field(default_factory=NetworkConfig)
-    action_weight: float = 3.0
-    committed: float = 0.65
-    committed_max: int = 6
-    two_level: float = 0.35
     walk_starts: float = 0.05
     relabel_commands: bool = True
     bfloat16: bool = True
@@ -87,7 +96,8 @@ class WindowSampler:
     """Draws normalised training windows: ``tau0 (B, T, 57)`` with clean actions, ``executed (B, T, 12)`` beside it.
 
     ``walk_starts``: the share of the windows that begin where a robot starts to walk; 0 draws all windows alike, but
-    for the ``weight (E,)`` of their trajectories, if ``arrays`` has them.
+    for the ``weight (E,)`` of their trajectories, or of each tick that they begin with ``(E, L)``, if ``arrays`` has
+    them.
     """
 
     def __init__(
@@ -101,7 +111,8 @@ class WindowSampler:
         firsts = np.cumsum([0, *lengths])[:-1]
         begins = np.concatenate([begins_to_walk(observation[None])[0] for observation in arrays["observation"]])
         at_start = begins[firsts[windows[:, 0]] + windows[:, 1]]
-        weights = arrays.get(WEIGHT, np.ones(len(arrays["fresh"])))[windows[:, 0]]
+        weights = arrays.get(WEIGHT, np.ones(len(arrays["fresh"])))
+        weights = weights[windows[:, 0]] if np.ndim(weights) == 1 else weights[windows[:, 0], windows[:, 1]]
         self._windows = WeightedWindows(windows, weights)
         self._walk_starts = WeightedWindows(windows[at_start], weights[at_start]) if at_start.any() else None
         self._walk_start_share = walk_starts if self._walk_starts is not None else 0.0
@@ -170,7 +181,7 @@ def begins_to_walk(observation: np.ndarray) -> np.ndarray:
 class Corruption:
     """The forward process with per-row noise levels and known entries, as the sampler meets them."""
 
-    def __init__(self, config: PretrainConfig, schedule: NoiseSchedule) -> None:
+    def __init__(self, config: CorruptionConfig, schedule: NoiseSchedule) -> None:
         self._config, self._rows = config, config.horizon + 1
         self._steps = schedule.steps
         self._abar = torch.tensor(schedule.alphas_cumprod, dtype=torch.float32)
@@ -221,6 +232,22 @@ class Corruption:
         weight = torch.ones(ROW_DIM)
         weight[ACTION] = self._config.action_weight
         return noisy, features, weight * ~known
+
+
+def denoising_loss(
+    network: nn.Module,
+    corruption: Corruption,
+    tau0: torch.Tensor,
+    executed: torch.Tensor,
+    generator: torch.Generator,
+    device: torch.device,
+    bfloat16: bool,
+) -> torch.Tensor:
+    """Mean squared error of x0-prediction on the windows ``tau0 (B, T, 57)``, weighed as the corruption says."""
+    noisy, features, weight = (tensor.to(device) for tensor in corruption(tau0, executed, generator))
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
+        predicted = network(noisy, features)
+    return (weight * (predicted.float() - tau0.to(device)) ** 2).sum() / weight.sum()
 
 
 def open_datasets(paths: Sequence[Path]) -> list[TrajectoryDataset]:
@@ -324,10 +351,7 @@ def main(config: PretrainConfig) -> None:
     write_metadata(config, normalizer, [dataset.attributes for dataset in datasets], identity)
 
     def loss(generator: torch.Generator) -> torch.Tensor:
-        tau0, executed = sampler.draw(config.batch, generator)
-        noisy, features, weight = (tensor.to(device) for tensor in corruption(tau0, executed, generator))
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
-            predicted = network(noisy, features)
-        return (weight * (predicted.float() - tau0.to(device)) ** 2).sum() / weight.sum()
+        batch = sampler.draw(config.batch, generator)
+        return denoising_loss(network, corruption, *batch, generator, device, config.bfloat16)
 
     optimize(config, network, loss, config.run_dir, run, f"pretrain {len(sampler)} windows", device)

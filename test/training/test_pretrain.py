@@ -129,7 +129,7 @@ def test_training_learns_resumes_and_exports(tmp_path, monkeypatch):
         iterations=80, batch=64, warmup=5, threads=1, log_interval=10, learning_rate=3e-3, relabel_commands=False,
         checkpoint_minutes=0.0,
     )  # fmt: skip
-    step = loop._step
+    step = loop.TrainingState.step
 
     def interrupted_step(state, loss):
         if state.iteration == 40:
@@ -137,7 +137,7 @@ def test_training_learns_resumes_and_exports(tmp_path, monkeypatch):
         return step(state, loss)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_step", interrupted_step)
+        patch.setattr(loop.TrainingState, "step", interrupted_step)
         with pytest.raises(KeyboardInterrupt):
             pretrain.main(config)
     halfway = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)

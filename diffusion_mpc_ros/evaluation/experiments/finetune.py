@@ -1,0 +1,215 @@
+"""Conditions that demonstrations lack x methods: survival and velocity error, untuned and finetuned side by side.
+
+Table "ground": payload, weak motors, slopes, rough, soft and slippery ground and pushes at --command, and flat ground at
+every command of `evaluate walk`. Table "III" (arXiv 2510.04234): the randomisation of Table I at .5, .7 and 1 m/s.
+Table "scratch": flat ground at .3 and .5 m/s and turning at .5 rad/s. D = 3, R = 2, N = 1, no guidance; the same robots
+for all methods, of a seed that no training saw. Errors are those of every tick before a fall, after the first 100.
+Minutes are the processor time of finetuning that the artefact's card tells, with what it was finetuned from.
+
+examples:
+  diffusion-mpc evaluate finetune --methods.finetuned runs/finetune/artefact --robots 32 --ticks 500
+  diffusion-mpc evaluate finetune --robots 200 --json docs/results/finetune.json --markdown docs/results/finetune.md
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.resources import model_folder
+from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.diffusion.prior import Prior, load
+from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.evaluation.commanded import command_text
+from diffusion_mpc_ros.evaluation.experiment import Experiment, Report, finite, number
+from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.evaluation.report_file import Row
+from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.policies.closed_loop import (
+    COMMANDS,
+    AsynchronousController,
+    BatchController,
+    WalkScores,
+    run_closed_loop,
+)
+from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, TESTED, Condition, MixedSimulation
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
+from diffusion_mpc_ros.policies.gait import GaitCommand
+from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.simulation.randomization import Randomization
+
+GROUND, TABLE_III, SCRATCH = "ground", "III", "scratch"
+TABLES = (GROUND, TABLE_III, SCRATCH)
+UNTUNED, FINETUNED, DEMONSTRATOR = "untuned", "finetuned", "demonstrator"
+FORWARD = ((0.5, 0.0, 0.0), (0.7, 0.0, 0.0), (1.0, 0.0, 0.0))
+STEERED = ((0.3, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, 0.0, 0.5))
+# Table I for every robot, none nominal.
+RANDOMISED = Randomization(nominal_fraction=0.0)
+
+
+@dataclass(frozen=True)
+class Methods:
+    """Artefacts by what was done to them, each a name in models/ or a folder; "" leaves a method out."""
+
+    untuned: str = "go2"
+    finetuned: str = ""
+    scratch: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A method in a condition of a table, at these commands."""
+
+    table: str
+    condition: str
+    method: str
+    commands: tuple[tuple[float, float, float], ...]
+
+    @property
+    def labels(self) -> dict[str, Any]:
+        """What identifies its rows."""
+        return {"table": self.table, "condition": self.condition, "method": self.method}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config(Experiment):
+    """Which artefacts, in which tables, on how many robots, and where the results go."""
+
+    command = "evaluate finetune"
+    title = "Finetuning"
+    size = "{robots} robots x {ticks} ticks for each row, D = 3, R = 2, N = 1, seed {seed}"
+    unit = "cell"
+
+    methods: Methods = field(default_factory=Methods)
+    """Artefacts that are compared."""
+    tables: tuple[str, ...] = (GROUND,)
+    """ground, III, scratch."""
+    conditions: tuple[str, ...] = ("flat", *(condition.name for condition in TESTED))
+    """Conditions of the table "ground", by name."""
+    walked: tuple[float, float, float] = (0.5, 0.0, 0.0)
+    """Command in the conditions (vx, vy [m/s], yaw rate [rad/s])."""
+    with_demonstrator: bool = False
+    """Let the demonstrator walk the table "ground" too, without delay."""
+    robots: int = 200
+    """Robots for each condition and command."""
+    ticks: int = 1000
+    """Control ticks that they walk; the first 100 do not count."""
+    seed: int = 4211
+    """Seed of robots, grounds, pushes and sampling noise."""
+    threads: int = 1
+    """Threads of the simulator and of the planner."""
+    backend: str = "onnxruntime"
+    """Inference backend: auto, onnxruntime, openvino."""
+
+    def __post_init__(self) -> None:
+        self.refuse_below_one("robots", "ticks", "threads")
+        known = {FLAT_CONDITION.name: FLAT_CONDITION, **{each.name: each for each in TESTED}}
+        for name, values, valid in (("tables", self.tables, TABLES), ("conditions", self.conditions, known)):
+            unknown = [value for value in values if value not in valid]
+            if unknown or not values:
+                raise ConfigurationError(f"{name} must be some of {', '.join(valid)}; got {', '.join(values) or 'none'}")
+
+    @cached_property
+    def artefacts(self) -> dict[str, Prior]:
+        """The methods' artefacts by name."""
+        return {name: load(model_folder(folder)) for name, folder in vars(self.methods).items() if folder}
+
+    @property
+    def head(self) -> dict[str, Any]:
+        identities = {name: artefact.identity for name, artefact in self.artefacts.items()}
+        config = {name: getattr(self, name) for name in ("robots", "ticks", "seed", "walked", "backend")}
+        shipped = identities.get(FINETUNED, next(iter(identities.values()), ""))
+        return {"artefact": shipped, "artefacts": identities, "config": config, "machine": describe_machine()}
+
+    def cells(self) -> list[Cell]:
+        cells = []
+        for table in self.tables:
+            for method in self.artefacts:
+                if (method == "scratch") == (table == SCRATCH):
+                    cells += self._of_table(table, method)
+            if table == GROUND and self.with_demonstrator:
+                cells += self._of_table(table, DEMONSTRATOR)
+        return cells
+
+    def _of_table(self, table: str, method: str) -> list[Cell]:
+        if table == TABLE_III:
+            return [Cell(table, "Table I", method, FORWARD)]
+        if table == SCRATCH:
+            return [Cell(table, "flat", method, STEERED)]
+        commands = {FLAT_CONDITION.name: COMMANDS}
+        return [Cell(table, name, method, commands.get(name, (self.walked,))) for name in self.conditions]
+
+    def run(self, cell: Cell) -> Sequence[Row]:
+        scores = self.walk(cell)
+        rows = []
+        for index, command in enumerate(cell.commands):
+            summary = scores.summary(np.repeat(np.arange(len(cell.commands)) == index, self.robots))
+            rows.append({
+                **cell.labels,
+                "minutes": self.minutes(cell.method),
+                "command": list(command),
+                "survival": summary["survival"],
+                "velocity_error": finite(summary["velocity_error"]),
+                "yaw_rate_error": finite(summary["yaw_rate_error"]),
+                "robots": self.robots,
+                "seed": self.seed,
+            })  # fmt: skip
+        return rows
+
+    def walk(self, cell: Cell) -> WalkScores:
+        """All robots of the cell side by side, in the order of its commands."""
+        commands = np.repeat(np.array(cell.commands), self.robots, axis=0)
+        simulation: BatchSimulation | MixedSimulation
+        if cell.table == TABLE_III:
+            simulation = BatchSimulation(
+                len(commands), seed=self.seed, threads=self.threads, randomization=RANDOMISED
+            )
+        else:
+            condition = self.condition(cell.condition)
+            simulation = MixedSimulation([(condition, len(commands))], seed=self.seed, threads=self.threads)
+        walker = self.controller(cell.method, len(commands))
+        return run_closed_loop(walker, simulation, commands, self.ticks, f"{cell.method}, {cell.condition}")
+
+    def condition(self, name: str) -> Condition:
+        """The condition of that name."""
+        return {each.name: each for each in (FLAT_CONDITION, *TESTED)}[name]
+
+    def controller(self, method: str, robots: int) -> BatchController:
+        """Who walks."""
+        if method == DEMONSTRATOR:
+            policy = DemonstratorPolicy(model_folder(DEMONSTRATOR), self.threads)
+            return DemonstratorWalker(policy, GaitCommand.default(robots))
+        artefact = self.artefacts[method]
+        sampling = SamplingOptions(candidates=1, seed=self.seed)
+        timing = Timing(artefact.description.horizon)
+        config = DiffusionMpcConfig(timing, sampling, threads=self.threads, backend=self.backend)
+        return AsynchronousController(DiffusionMpcPlanner(artefact, config))
+
+    def minutes(self, method: str) -> float:
+        """Processor time of finetuning [min], of all runs that the card tells; 0 without any."""
+        if method == DEMONSTRATOR:
+            return 0.0
+        runs = self.artefacts[method].card["training"]["configuration"].get("finetuning", [])
+        return round(sum(run["cpu_minutes"] for run in runs), 1)
+
+    def grids(self, report: Report) -> list[Grid]:
+        columns = (
+            ("condition", lambda row: row["condition"]),
+            ("method", lambda row: row["method"]),
+            ("minutes", lambda row: number(row["minutes"], "{:.1f}")),
+            ("command", lambda row: command_text(row["command"])),
+            ("survival", lambda row: number(row["survival"], "{:.1%}")),
+            ("velocity error [m/s]", lambda row: number(row["velocity_error"], "{:.3f}")),
+            ("yaw rate error [rad/s]", lambda row: number(row["yaw_rate_error"], "{:.3f}")),
+        )
+        tables = dict.fromkeys(row["table"] for row in report["rows"])
+        return [
+            Grid.of(f"Table {table}", columns, [row for row in report["rows"] if row["table"] == table])
+            for table in tables
+        ]

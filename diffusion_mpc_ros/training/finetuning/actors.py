@@ -1,0 +1,122 @@
+"""Who is rolled out: the guided planner on the weights being trained, the demonstrator, or open-loop sinusoids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Protocol
+
+import numpy as np
+
+from diffusion_mpc_ros.core.resources import config_file, model_folder
+from diffusion_mpc_ros.core.types import RewardSettings, RobotState, Timing
+from diffusion_mpc_ros.diffusion.bound_step import StepBackend
+from diffusion_mpc_ros.diffusion.prior import Prior
+from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
+from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
+from diffusion_mpc_ros.policies.gait import GaitCommand, is_moving
+from diffusion_mpc_ros.rewards.presets import load_presets
+from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
+
+
+# Of a servoed command: vx, vy [m/s], yaw rate [rad/s].
+LARGEST_CORRECTION = np.array([1.2, 0.6, 0.6])
+
+
+class Actor(Protocol):
+    """Joint targets for B robots tick by tick, as :class:`policies.closed_loop.BatchController` gives them."""
+
+    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
+        """States of B robots and velocity commands ``(B, 3)`` -> clean joint targets ``(B, 12)`` [rad]."""
+        ...
+
+
+@dataclass(frozen=True)
+class GuidedGroup:
+    """Robots that plan with the same rewards: ``robots`` their indices."""
+
+    robots: np.ndarray
+    controller: AsynchronousController
+
+
+class PlannerActor:
+    """The planner as it ships (N = 1, D = 3, R = 2) on ``steps``; groups of the robots follow rewards.
+
+    Commands are each robot's own. Weights and guidance scale are inputs that a whole batch of the planner shares: so
+    each group has its own batch.
+    """
+
+    def __init__(self, groups: Sequence[GuidedGroup]) -> None:
+        self._groups = groups
+
+    @classmethod
+    def draw(cls, config: FinetuneConfig, artefact: Prior, steps: StepBackend, rng: np.random.Generator) -> PlannerActor:
+        """Presets and guidance scales drawn for the guided share of the robots; the others plan without rewards."""
+        order = rng.permutation(config.robots)
+        guided = int(config.guided * config.robots)
+        groups = [GuidedGroup(np.sort(order[guided:]), controller(artefact, steps, int(rng.integers(2**31))))]
+        presets = load_presets(config_file("rewards.yaml"))
+        for robots in np.array_split(np.sort(order[:guided]), config.guided_groups):
+            preset = presets[config.presets[rng.integers(len(config.presets))]]
+            parameters = {name: np.atleast_1d(np.asarray(value, float)) for name, value in preset.parameters.items()}
+            rewards = RewardSettings(1, dict(preset.weights), parameters, preset.constraints)
+            scale, seed = float(rng.uniform(*config.guidance_scale)), int(rng.integers(2**31))
+            groups.append(GuidedGroup(robots, controller(artefact, steps, seed, rewards, scale)))
+        return cls([group for group in groups if len(group.robots)])
+
+    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
+        """See :class:`Actor`."""
+        targets = np.empty_like(state.joint_pos)
+        for group in self._groups:
+            robots = group.robots
+            targets[robots] = group.controller.joint_targets(_of(state, robots), command[robots])
+        return targets
+
+
+def controller(
+    artefact: Prior,
+    steps: StepBackend,
+    seed: int,
+    rewards: RewardSettings | None = None,
+    guidance_scale: float = 1.0,
+) -> AsynchronousController:
+    """The asynchronous planner of ``artefact``'s layout on ``steps``, as in closed-loop evaluation."""
+    sampling = SamplingOptions(candidates=1, seed=seed, guidance_scale=guidance_scale)
+    config = DiffusionMpcConfig(Timing(artefact.description.horizon), sampling)
+    settings = RewardSettings() if rewards is None else rewards
+    return AsynchronousController(DiffusionMpcPlanner(artefact, config, steps), lambda tick: settings)
+
+
+class ServoedDemonstrator:
+    """The demonstrator whose command is corrected by the integral of its velocity error, true in simulation.
+
+    Up a slope of 20 degrees it walks 0.8 m/s less than it is told: corrected, it shows the walk that is wanted there.
+    """
+
+    def __init__(self, walker: DemonstratorWalker, gain: float) -> None:
+        self._walker, self._gain = walker, gain
+        self._correction = np.zeros((len(walker.gait.base_height), 3))
+
+    @classmethod
+    def draw(cls, config: FinetuneConfig, rng: np.random.Generator) -> ServoedDemonstrator:
+        """Each robot in a gait of its own, a quarter of them in the everyday one."""
+        policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
+        walker = DemonstratorWalker(policy, GaitCommand.draw(config.robots, rng, policy.gait_parameters, 0.25))
+        walker.clock.phase = rng.uniform(size=config.robots)
+        return cls(walker, config.servo)
+
+    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
+        """See :class:`Actor`; who is told to stand stands uncorrected."""
+        velocity = np.column_stack([state.base_lin_vel[:, :2], state.base_ang_vel[:, 2]])
+        moving = is_moving(command)[:, None]
+        self._correction += np.where(moving, self._gain * (command - velocity), 0.0)
+        np.clip(self._correction, -LARGEST_CORRECTION, LARGEST_CORRECTION, out=self._correction)
+        return self._walker.joint_targets(state, command + np.where(moving, self._correction, 0.0))
+
+
+def _of(state: RobotState, robots: np.ndarray) -> RobotState:
+    """The state of these robots of the batch."""
+    arrays = {each.name: getattr(state, each.name)[robots] for each in fields(state) if each.name != "tick"}
+    return replace(state, **arrays)

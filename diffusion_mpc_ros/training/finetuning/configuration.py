@@ -1,0 +1,138 @@
+"""The settings of ``diffusion-mpc train finetune`` and ``train scratch``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, TESTED, Condition
+from diffusion_mpc_ros.training.action_noise import ActionNoise
+from diffusion_mpc_ros.training.pretrain import CorruptionConfig
+from diffusion_mpc_ros.training.velocity_commands import CommandRanges
+
+PLANNER, DEMONSTRATOR = "planner", "demonstrator"
+ACTORS = (PLANNER, DEMONSTRATOR)
+PAPER, WINDOW, HINDSIGHT = "paper", "window", "hindsight"
+RECIPES = (PAPER, WINDOW, HINDSIGHT)
+
+
+@dataclass(frozen=True)
+class ReturnConfig:
+    """What a tick is worth, ``(1 - tracking) + tracking exp(-|e|^2 / width)`` and a fall ``fall`` once.
+
+    ``e``: planar velocity error [m/s] and, counted as much as ``yaw_share`` of a m/s, yaw rate error [rad/s], both of
+    ``smoothing`` ticks on average: the sway of a trot is no error. A window's return is over ``window`` ticks,
+    discounted by ``gamma``.
+    """
+
+    tracking: float = 0.7
+    width: float = 0.02
+    yaw_share: float = 0.5
+    smoothing: int = 25
+    fall: float = -100.0
+    window: int = 50
+    gamma: float = 0.97
+
+
+@dataclass(frozen=True)
+class RecipeConfig:
+    """How rollouts become training data; ``name``, one of :data:`RECIPES`:
+
+    ``paper`` (IV-C to the letter): the ``top`` trajectories by return over the whole trajectory, weighed by
+    ``exp((R - max) / (temperature * spread of R))``, labels as commanded.
+    ``window``: for each class of commands, the ``top`` windows by return less a learned value, weighed alike; commands
+    in hindsight where the walk was within ``hindsight_within`` [m/s, rad/s] of the command.
+    ``hindsight``: all windows alike, every command in hindsight: supervised learning from who is rolled out.
+    """
+
+    name: str = WINDOW
+    top: float = 0.3
+    temperature: float = 0.5
+    hindsight_within: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.name not in RECIPES:
+            raise ConfigurationError(f"recipe {self.name!r} is none of {', '.join(RECIPES)}")
+        if not (0.0 < self.top <= 1.0 and self.temperature > 0.0):
+            raise ConfigurationError(f"top must be in (0, 1] and temperature above 0, got {self.top}, {self.temperature}")
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """The closed-loop evaluation that stops and chooses: every ``interval`` iterations, on seeds of its own.
+
+    ``robots`` for each of ``conditions`` at ``command``, and for each command of ``evaluate walk`` on flat ground,
+    ``ticks`` long; best is the largest mean of survival - error in the conditions, as long as flat ground has no more
+    falls and at most ``error_bound`` [m/s] more error than in the beginning. ``patience``: so many trials without a
+    better one end the training.
+    """
+
+    interval: int = 10
+    robots: int = 12
+    ticks: int = 250
+    seed: int = 70_001
+    command: tuple[float, float, float] = (0.5, 0.0, 0.0)
+    conditions: tuple[Condition, ...] = TESTED
+    error_bound: float = 0.005
+    patience: int = 6
+
+
+@dataclass(frozen=True)
+class FinetuneConfig(CorruptionConfig):
+    """``diffusion-mpc train finetune``: roll out, weigh, learn, try in closed loop, keep the best.
+
+    ``initial``: the artefact that is finetuned; its normaliser and reward model stay. ``actor``: who is rolled out,
+    ``planner`` (the paper's interactive training) or ``demonstrator`` (supervised). ``replay``: datasets of `train
+    collect`, a share ``replay_share`` of each batch. An iteration rolls ``robots`` out for ``ticks`` and takes
+    ``updates`` steps of ``batch`` windows of the last ``kept_rollouts`` ones. ``guided``: share of the robots whose
+    planner has a preset of config/rewards.yaml, drawn from ``presets``, its guidance scale from ``guidance_scale``, in
+    ``guided_groups`` groups. ``cut_before_fall``: ticks before a fall that nobody learns from; ``settle_ticks``: after
+    standing up. ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks.
+    ``bfloat16``: networks compute so in training, rollouts and trials; the export is f32.
+    """
+
+    initial: str = "go2"
+    run_dir: Path = Path("runs/finetune")
+    actor: str = PLANNER
+    recipe: RecipeConfig = field(default_factory=RecipeConfig)
+    returns: ReturnConfig = field(default_factory=ReturnConfig)
+    replay: tuple[Path, ...] = (Path("runs/dataset"), Path("runs/dataset_specialists"), Path("runs/dataset_low"))
+    replay_share: float = 0.5
+    conditions: tuple[Condition, ...] = (FLAT_CONDITION,)
+    commands: CommandRanges = field(default_factory=CommandRanges)
+    noise: ActionNoise = field(default_factory=lambda: ActionNoise(scale=(0.0, 0.4), folding=0.0))
+    demonstrator: str = "demonstrator"
+    servo: float = 0.03
+    guided: float = 0.25
+    guided_groups: int = 2
+    presets: tuple[str, ...] = ("joint_velocity", "joint_acceleration", "balance", "energy", "height")
+    guidance_scale: tuple[float, float] = (0.0, 1.0)
+    robots: int = 192
+    ticks: int = 200
+    settle_ticks: int = 10
+    cut_before_fall: int = 15
+    kept_rollouts: int = 4
+    iterations: int = 60
+    updates: int = 100
+    batch: int = 512
+    learning_rate: float = 1e-4
+    weight_decay: float = 1e-4
+    ema: float = 0.995
+    seed: int = 21
+    threads: int = 1
+    bfloat16: bool = True
+    checkpoint_minutes: float = 1.0
+    walk_starts: float = 0.05
+    trial: TrialConfig = field(default_factory=TrialConfig)
+
+    def __post_init__(self) -> None:
+        if self.actor not in ACTORS:
+            raise ConfigurationError(f"actor {self.actor!r} is none of {', '.join(ACTORS)}")
+        for name in ("robots", "ticks", "iterations", "updates", "batch", "kept_rollouts", "guided_groups"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0.0 <= self.replay_share < 1.0 or not 0.0 <= self.guided <= 1.0:
+            raise ConfigurationError(
+                f"replay_share must be in [0, 1) and guided in [0, 1], got {self.replay_share} and {self.guided}"
+            )

@@ -1,0 +1,57 @@
+"""Commands in hindsight: what was walked is what was asked for (hindsight relabelling, Andrychowicz et al., 2017)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from diffusion_mpc_ros.core.trajectory import COMMAND
+from diffusion_mpc_ros.policies.gait import is_moving
+from diffusion_mpc_ros.training.finetuning.rollouts import Rollouts
+
+# Ticks that a velocity is averaged over, about two cycles of the trot; and those of getting up to speed before.
+BLOCK, STARTING = 50, 25
+
+
+def relabelled(rollouts: Rollouts, within: float = np.inf) -> np.ndarray:
+    """Observations ``(E, L, 45)`` whose commands are the mean velocity of their block, where that is near enough.
+
+    A stretch under one command, of one life and without a push is cut into blocks of :data:`BLOCK` ticks; the
+    :data:`STARTING` first ticks of a stretch, in which a robot gets up to speed, have the label of the block after
+    them. A block keeps its command where a component of its velocity is further from it than ``within`` [m/s, rad/s],
+    where it is shorter than half a block, and where robots were told to stand.
+    """
+    observation = rollouts.observation.copy()
+    velocity = rollouts.velocity
+    for robot, begins in enumerate(_begins(rollouts)):
+        edges = [*np.flatnonzero(begins), len(begins)]
+        for first, last in zip(edges[:-1], edges[1:]):
+            command = observation[robot, first, COMMAND].copy()
+            if not is_moving(command[None])[0]:
+                continue
+            for start, stop, label_from in _blocks(first, last):
+                walked = velocity[robot, label_from:stop].mean(axis=0)
+                if np.abs(walked - command).max() <= within:
+                    observation[robot, start:stop, COMMAND] = walked
+    return observation
+
+
+def _begins(rollouts: Rollouts) -> np.ndarray:
+    """Where a stretch begins ``(E, L)``: at another command, a new life, a push; first at tick 0."""
+    begins = rollouts.pushed.copy()
+    begins[:, 0] = True
+    begins[:, 1:] |= (rollouts.command[:, 1:] != rollouts.command[:, :-1]).any(axis=-1)
+    begins[:, 1:] |= rollouts.fell[:, :-1]
+    return begins
+
+
+def _blocks(first: int, last: int) -> list[tuple[int, int, int]]:
+    """Of a stretch ``first .. last``: blocks as (start, stop, where their mean begins); none where it is too short."""
+    length = last - first - STARTING
+    count = max(round(length / BLOCK), 1)
+    if length < BLOCK // 2:
+        return []
+    edges = np.linspace(first + STARTING, last, count + 1).astype(int)
+    return [
+        (first if index == 0 else int(start), int(stop), int(start))
+        for index, (start, stop) in enumerate(zip(edges[:-1], edges[1:]))
+    ]

@@ -1,0 +1,76 @@
+"""The closed-loop evaluation that stops the training and chooses the best weights: new conditions, and the old ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from diffusion_mpc_ros.diffusion.bound_step import StepBackend
+from diffusion_mpc_ros.diffusion.prior import Prior
+from diffusion_mpc_ros.policies.closed_loop import COMMANDS, run_closed_loop
+from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, MixedSimulation
+from diffusion_mpc_ros.training.finetuning.actors import controller
+from diffusion_mpc_ros.training.finetuning.configuration import TrialConfig
+
+# What counts as the error of robots that all fell before it could be measured [m/s].
+NO_ERROR = 1.0
+
+
+@dataclass(frozen=True)
+class TrialScores:
+    """Survival and velocity error [m/s] by condition, and on flat ground over all commands."""
+
+    iteration: int
+    minutes: float
+    conditions: dict[str, tuple[float, float]]
+    flat_survival: float
+    flat_error: float
+
+    @property
+    def survival(self) -> float:
+        """Mean over the conditions."""
+        return float(np.mean([survival for survival, _ in self.conditions.values()]))
+
+    @property
+    def error(self) -> float:
+        """Mean over the conditions [m/s]."""
+        return float(np.mean([error for _, error in self.conditions.values()]))
+
+    def keeps(self, first: TrialScores, bound: float) -> bool:
+        """Whether flat ground has no more falls than at ``first`` and at most ``bound`` [m/s] more error."""
+        return self.flat_survival >= first.flat_survival and self.flat_error <= first.flat_error + bound
+
+    def better_than(self, other: TrialScores) -> bool:
+        """Whether survival less error is larger in the mean of the conditions."""
+        return self.survival - self.error > other.survival - other.error
+
+    def to_json(self) -> dict[str, Any]:
+        """Numbers, texts and lists only."""
+        return {**vars(self), "conditions": {name: list(scores) for name, scores in self.conditions.items()}}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> TrialScores:
+        """Inverse of :meth:`to_json`."""
+        conditions = {name: (scores[0], scores[1]) for name, scores in data["conditions"].items()}
+        return cls(**{**data, "conditions": conditions})
+
+
+def run_trial(
+    config: TrialConfig, artefact: Prior, steps: StepBackend, threads: int, iteration: int, minutes: float
+) -> TrialScores:
+    """Let the planner on ``steps`` walk all conditions and all commands side by side; the same robots every time."""
+    groups = [(FLAT_CONDITION, config.robots * len(COMMANDS)), *((each, config.robots) for each in config.conditions)]
+    simulation = MixedSimulation(groups, seed=config.seed, threads=threads)
+    commands = np.tile(np.array(config.command), (simulation.robots, 1))
+    commands[: config.robots * len(COMMANDS)] = np.repeat(np.array(COMMANDS), config.robots, axis=0)
+    walker = controller(artefact, steps, config.seed)
+    scores = run_closed_loop(walker, simulation, commands, config.ticks, "trial")
+
+    def of(robots: np.ndarray) -> tuple[float, float]:
+        summary = scores.summary(robots)
+        return summary["survival"], float(np.nan_to_num(summary["velocity_error"], nan=NO_ERROR))
+
+    conditions = {each.name: of(simulation.group == 1 + index) for index, each in enumerate(config.conditions)}
+    return TrialScores(iteration, minutes, conditions, *of(simulation.group == 0))
