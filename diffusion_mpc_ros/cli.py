@@ -91,6 +91,9 @@ COMMANDS = Group(
                 "finetune": _training(
                     "the prior on what it did itself", "finetune", "FinetuneConfig", module="finetuning.finetune"
                 ),
+                "scratch": _training(
+                    "a prior from nothing but its own motions", "scratch", "ScratchConfig", module="finetuning.scratch"
+                ),
                 "reward-model": _training("what no row of a trajectory says", "reward_model", "RewardModelConfig"),
                 "proposal": _training("what D-MPC proposes", "proposal", "ProposalConfig", "d_mpc.proposal"),
                 "dynamics": _training("where actions lead, for D-MPC", "dynamics", "DynamicsConfig", "d_mpc.dynamics"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
-from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
+from diffusion_mpc_ros.simulation.ground.ground import Ground
 from diffusion_mpc_ros.simulation.randomization import Randomization
 
 Range = tuple[float, float]
@@ -45,16 +45,16 @@ class Condition:
 
     def __post_init__(self) -> None:
         if not self.grounds or self.share <= 0.0 or self.push_ticks < 1:
-            raise ConfigurationError(f"condition {self.name!r} needs a ground, a share above 0, push_ticks of 1 or more")
+            raise ConfigurationError(
+                f"condition {self.name!r} needs a ground, a share above 0, push_ticks of 1 or more"
+            )
         for ground in self.grounds:
             Ground.parse(ground)
 
     @property
     def randomization(self) -> Randomization | None:
         """How its robots' models are drawn; None for Go2s as they are."""
-        varied = replace(
-            UNVARIED, base_mass=self.payload, motor_strength=self.motor_strength, friction=self.friction
-        )
+        varied = replace(UNVARIED, base_mass=self.payload, motor_strength=self.motor_strength, friction=self.friction)
         return None if varied == UNVARIED else varied
 
     def draw_ground(self, rng: np.random.Generator) -> Ground:

@@ -83,10 +83,10 @@ class CollectConfig:
             raise ConfigurationError(f"switch_ticks must be a range 1 <= LOW <= HIGH, got {self.switch_ticks}")
 
 
-def gait_ranges(config: CollectConfig, policy: DemonstratorPolicy) -> dict[str, GaitParameter]:
-    """Return what gaits are drawn from: the ranges in the demonstrator's card, or those of ``config.gait``."""
+def gait_ranges(gait: GaitRanges, policy: DemonstratorPolicy) -> dict[str, GaitParameter]:
+    """Return what gaits are drawn from: the ranges in the demonstrator's card, or those of ``gait``."""
     ranges = dict(policy.gait_parameters)
-    for name, drawn in dataclasses.asdict(config.gait).items():
+    for name, drawn in dataclasses.asdict(gait).items():
         if drawn is None:
             continue
         if name not in ranges:
@@ -111,7 +111,7 @@ def collect_part(config: CollectConfig, policies: Sequence[DemonstratorPolicy], 
     rng = np.random.default_rng(seed + 1)
     commands = CommandSampler(config.robots, config.commands, rng)
     noise = NoiseGenerator(config.robots, config.noise, rng)
-    gait = GaitCommand.draw(config.robots, rng, gait_ranges(config, policies[0]), config.default_gait_share)
+    gait = GaitCommand.draw(config.robots, rng, gait_ranges(config.gait, policies[0]), config.default_gait_share)
     policy = AlternatingPolicy(policies, config.robots, config.switch_ticks, rng)
     walker = DemonstratorWalker(policy, gait)
     walker.clock.phase = rng.uniform(size=config.robots)
@@ -174,7 +174,9 @@ def main(config: CollectConfig) -> None:
     settings = dataclasses.asdict(dataclasses.replace(config, output=Path(), threads=1, parts=1))
     attributes = json.loads(json.dumps(settings, default=str))
     attributes["demonstrator_sha256"] = [policy.sha256 for policy in policies]
-    attributes["gait"] = {name: [entry.low, entry.high] for name, entry in gait_ranges(config, policies[0]).items()}
+    attributes["gait"] = {
+        name: [entry.low, entry.high] for name, entry in gait_ranges(config.gait, policies[0]).items()
+    }
     dataset = TrajectoryDataset(config.output, attributes)
     bar = tqdm(total=config.parts, initial=dataset.parts, unit="part", desc="collect")
     while dataset.parts < config.parts:

@@ -1,7 +1,7 @@
 """Conditions that demonstrations lack x methods: survival and velocity error, untuned and finetuned side by side.
 
-Table "ground": payload, weak motors, slopes, rough, soft and slippery ground and pushes at --command, and flat ground at
-every command of `evaluate walk`. Table "III" (arXiv 2510.04234): the randomisation of Table I at .5, .7 and 1 m/s.
+Table "ground": payload, weak motors, slopes, rough, soft and slippery ground and pushes at --walked, and flat ground
+at every command of `evaluate walk`. Table "III" (arXiv 2510.04234): the randomisation of Table I at .5, .7 and 1 m/s.
 Table "scratch": flat ground at .3 and .5 m/s and turning at .5 rad/s. D = 3, R = 2, N = 1, no guidance; the same robots
 for all methods, of a seed that no training saw. Errors are those of every tick before a fall, after the first 100.
 Minutes are the processor time of finetuning that the artefact's card tells, with what it was finetuned from.
@@ -113,7 +113,9 @@ class Config(Experiment):
         for name, values, valid in (("tables", self.tables, TABLES), ("conditions", self.conditions, known)):
             unknown = [value for value in values if value not in valid]
             if unknown or not values:
-                raise ConfigurationError(f"{name} must be some of {', '.join(valid)}; got {', '.join(values) or 'none'}")
+                raise ConfigurationError(
+                    f"{name} must be some of {', '.join(valid)}; got {', '.join(values) or 'none'}"
+                )
 
     @cached_property
     def artefacts(self) -> dict[str, Prior]:
@@ -167,9 +169,7 @@ class Config(Experiment):
         commands = np.repeat(np.array(cell.commands), self.robots, axis=0)
         simulation: BatchSimulation | MixedSimulation
         if cell.table == TABLE_III:
-            simulation = BatchSimulation(
-                len(commands), seed=self.seed, threads=self.threads, randomization=RANDOMISED
-            )
+            simulation = BatchSimulation(len(commands), seed=self.seed, threads=self.threads, randomization=RANDOMISED)
         else:
             condition = self.condition(cell.condition)
             simulation = MixedSimulation([(condition, len(commands))], seed=self.seed, threads=self.threads)

@@ -15,14 +15,15 @@ from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
+from diffusion_mpc_ros.policies.conditions import MixedSimulation
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand, is_moving
 from diffusion_mpc_ros.rewards.presets import load_presets
+from diffusion_mpc_ros.training.collect import gait_ranges
 from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
 
-
 # Of a servoed command: vx, vy [m/s], yaw rate [rad/s].
-LARGEST_CORRECTION = np.array([1.2, 0.6, 0.6])
+LARGEST_CORRECTION = np.array([1.5, 0.6, 0.6])
 
 
 class Actor(Protocol):
@@ -52,7 +53,9 @@ class PlannerActor:
         self._groups = groups
 
     @classmethod
-    def draw(cls, config: FinetuneConfig, artefact: Prior, steps: StepBackend, rng: np.random.Generator) -> PlannerActor:
+    def draw(
+        cls, config: FinetuneConfig, artefact: Prior, steps: StepBackend, rng: np.random.Generator
+    ) -> PlannerActor:
         """Presets and guidance scales drawn for the guided share of the robots; the others plan without rewards."""
         order = rng.permutation(config.robots)
         guided = int(config.guided * config.robots)
@@ -100,11 +103,14 @@ class ServoedDemonstrator:
         self._correction = np.zeros((len(walker.gait.base_height), 3))
 
     @classmethod
-    def draw(cls, config: FinetuneConfig, rng: np.random.Generator) -> ServoedDemonstrator:
-        """Each robot in a gait of its own, a quarter of them in the everyday one."""
+    def draw(cls, config: FinetuneConfig, simulation: MixedSimulation, rng: np.random.Generator) -> ServoedDemonstrator:
+        """In the everyday gait on level ground; elsewhere each robot in one of ``config.gait``."""
         policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
-        walker = DemonstratorWalker(policy, GaitCommand.draw(config.robots, rng, policy.gait_parameters, 0.25))
-        walker.clock.phase = rng.uniform(size=config.robots)
+        gait = GaitCommand.default(simulation.robots)
+        level = np.array([ground.flat for ground in simulation.grounds])[simulation.group]
+        gait.put(~level, GaitCommand.draw(int((~level).sum()), rng, gait_ranges(config.gait, policy)))
+        walker = DemonstratorWalker(policy, gait)
+        walker.clock.phase = rng.uniform(size=simulation.robots)
         return cls(walker, config.servo)
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from pathlib import Path
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, TESTED, Condition
 from diffusion_mpc_ros.training.action_noise import ActionNoise
+from diffusion_mpc_ros.training.collect import GaitRanges
 from diffusion_mpc_ros.training.pretrain import CorruptionConfig
 from diffusion_mpc_ros.training.velocity_commands import CommandRanges
 
@@ -55,7 +56,9 @@ class RecipeConfig:
         if self.name not in RECIPES:
             raise ConfigurationError(f"recipe {self.name!r} is none of {', '.join(RECIPES)}")
         if not (0.0 < self.top <= 1.0 and self.temperature > 0.0):
-            raise ConfigurationError(f"top must be in (0, 1] and temperature above 0, got {self.top}, {self.temperature}")
+            raise ConfigurationError(
+                f"top must be in (0, 1] and temperature above 0, got {self.top}, {self.temperature}"
+            )
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class TrialConfig:
     """The closed-loop evaluation that stops and chooses: every ``interval`` iterations, on seeds of its own.
 
     ``robots`` for each of ``conditions`` at ``command``, and for each command of ``evaluate walk`` on flat ground,
-    ``ticks`` long; best is the largest mean of survival - error in the conditions, as long as flat ground has no more
+    ``ticks`` long; best is the largest mean of survival less error in all of them, as long as flat ground has no more
     falls and at most ``error_bound`` [m/s] more error than in the beginning. ``patience``: so many trials without a
     better one end the training.
     """
@@ -84,12 +87,16 @@ class FinetuneConfig(CorruptionConfig):
 
     ``initial``: the artefact that is finetuned; its normaliser and reward model stay. ``actor``: who is rolled out,
     ``planner`` (the paper's interactive training) or ``demonstrator`` (supervised). ``replay``: datasets of `train
-    collect`, a share ``replay_share`` of each batch. An iteration rolls ``robots`` out for ``ticks`` and takes
-    ``updates`` steps of ``batch`` windows of the last ``kept_rollouts`` ones. ``guided``: share of the robots whose
-    planner has a preset of config/rewards.yaml, drawn from ``presets``, its guidance scale from ``guidance_scale``, in
-    ``guided_groups`` groups. ``cut_before_fall``: ticks before a fall that nobody learns from; ``settle_ticks``: after
-    standing up. ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks.
-    ``bfloat16``: networks compute so in training, rollouts and trials; the export is f32.
+    collect`, a share ``replay_share`` of each batch, with ``relabel_replay`` their commands in hindsight.
+
+    An iteration rolls ``robots`` out for ``ticks`` and takes ``updates`` steps of ``batch`` windows of the last
+    ``kept_rollouts`` ones. ``settle_ticks`` after standing up and ``cut_before_fall`` ticks before a fall nobody learns
+    from. ``guided``: share of the robots whose planner has a preset of config/rewards.yaml, drawn from ``presets``, its
+    guidance scale from ``guidance_scale``, in ``guided_groups`` groups.
+
+    ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks; ``gait``: what
+    its gaits are drawn from where the ground is not level. ``bfloat16``: networks compute so in training, rollouts and
+    trials; the export is f32.
     """
 
     initial: str = "go2"
@@ -99,11 +106,13 @@ class FinetuneConfig(CorruptionConfig):
     returns: ReturnConfig = field(default_factory=ReturnConfig)
     replay: tuple[Path, ...] = (Path("runs/dataset"), Path("runs/dataset_specialists"), Path("runs/dataset_low"))
     replay_share: float = 0.5
+    relabel_replay: bool = True
     conditions: tuple[Condition, ...] = (FLAT_CONDITION,)
     commands: CommandRanges = field(default_factory=CommandRanges)
     noise: ActionNoise = field(default_factory=lambda: ActionNoise(scale=(0.0, 0.4), folding=0.0))
     demonstrator: str = "demonstrator"
     servo: float = 0.03
+    gait: GaitRanges = field(default_factory=GaitRanges)
     guided: float = 0.25
     guided_groups: int = 2
     presets: tuple[str, ...] = ("joint_velocity", "joint_acceleration", "balance", "energy", "height")

@@ -59,6 +59,7 @@ class Finetuning:
     """A run: the networks, what they learn from, and how well they walked; everything that goes on is checkpointed."""
 
     def __init__(self, config: FinetuneConfig) -> None:
+        torch.manual_seed(config.seed)
         self.config = config
         self.artefact = self._load_artefact()
         datasets = open_datasets(config.replay) if config.replay_share > 0.0 else []
@@ -75,7 +76,7 @@ class Finetuning:
         self.value = Value(len(config.conditions))
         replay = None
         if datasets:
-            rows = join([load_rows(dataset, relabel=True) for dataset in datasets])
+            rows = join([load_rows(dataset, config.relabel_replay) for dataset in datasets])
             replay = WindowSampler(rows, description.rows, description.normalizer, config.walk_starts)
         self.buffer = LessonBuffer(
             description.rows, description.normalizer, config.kept_rollouts, replay, config.replay_share
@@ -118,7 +119,7 @@ class Finetuning:
         generator = torch.Generator().manual_seed(config.seed + 100_003 * self.iteration)
         groups = shared_out(config.conditions, config.robots)
         simulation = MixedSimulation(groups, seed=int(rng.integers(2**31)), threads=config.threads)
-        rollouts = roll_out(self._actor(rng), simulation, config, rng)
+        rollouts = roll_out(self._actor(simulation, rng), simulation, config, rng)
         learned = lesson(rollouts, config, self.value, generator)
         self.buffer.add(learned)
         losses = [self.state.step(self._loss(generator)) for _ in range(config.updates)]
@@ -126,10 +127,10 @@ class Finetuning:
         self.state.loss = float(torch.stack(losses).mean())
         return {**learned.facts, "loss": self.state.loss}
 
-    def _actor(self, rng: np.random.Generator) -> Actor:
+    def _actor(self, simulation: MixedSimulation, rng: np.random.Generator) -> Actor:
         if self.config.actor == PLANNER:
             return PlannerActor.draw(self.config, self.artefact, self.steps, rng)
-        return ServoedDemonstrator.draw(self.config, rng)
+        return ServoedDemonstrator.draw(self.config, simulation, rng)
 
     def _loss(self, generator: torch.Generator) -> torch.Tensor:
         batch = self.buffer.draw(self.config.batch, generator)
@@ -141,7 +142,7 @@ class Finetuning:
         scores = run_trial(config.trial, self.artefact, self.steps, config.threads, self.iteration, self.minutes)
         self.trials.append(scores)
         best = self.trials[self.best_trial]
-        if scores.keeps(self.trials[0], config.trial.error_bound) and scores.better_than(best):
+        if scores.keeps(self.trials[0], config.trial.error_bound) and scores.score > best.score:
             self.best_trial = len(self.trials) - 1
             self.best = copy.deepcopy(self.state.ema.module.state_dict())
         return scores
@@ -207,7 +208,6 @@ def main(config: FinetuneConfig) -> None:
     Raises :class:`ConfigurationError` when the checkpoint in ``run_dir`` is of another configuration or other data.
     """
     torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
     run = Finetuning(config)
     config.run_dir.mkdir(parents=True, exist_ok=True)
     writer = SummaryWriter(str(config.run_dir))

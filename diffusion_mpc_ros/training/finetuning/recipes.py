@@ -27,7 +27,7 @@ class Lesson:
 
 
 def command_classes(command: np.ndarray) -> np.ndarray:
-    """Class of each command ``(..., 3) -> (...)`` int: standing 0, then +vx -vx +vy -vy +yaw -yaw as 1 to 6, combined 7."""
+    """Class ``(...)`` int of commands ``(..., 3)``: standing 0, +vx -vx +vy -vy +yaw -yaw 1 to 6, combined 7."""
     moving = np.abs(command) > 1e-6
     axis = np.argmax(moving, axis=-1)
     sign = np.take_along_axis(command, axis[..., None], axis=-1)[..., 0] < 0.0

@@ -14,7 +14,7 @@ from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, MixedSimulatio
 from diffusion_mpc_ros.training.finetuning.actors import controller
 from diffusion_mpc_ros.training.finetuning.configuration import TrialConfig
 
-# What counts as the error of robots that all fell before it could be measured [m/s].
+# What counts as the error of robots that all fell before it could be measured [m/s, rad/s].
 NO_ERROR = 1.0
 
 
@@ -27,24 +27,27 @@ class TrialScores:
     conditions: dict[str, tuple[float, float]]
     flat_survival: float
     flat_error: float
+    flat_yaw_error: float  # [rad/s]
 
     @property
     def survival(self) -> float:
-        """Mean over the conditions."""
-        return float(np.mean([survival for survival, _ in self.conditions.values()]))
+        """Mean over the conditions, that of flat ground without any."""
+        return float(np.mean([survival for survival, _ in self.conditions.values()] or [self.flat_survival]))
 
     @property
     def error(self) -> float:
-        """Mean over the conditions [m/s]."""
-        return float(np.mean([error for _, error in self.conditions.values()]))
+        """The same of the error [m/s]."""
+        return float(np.mean([error for _, error in self.conditions.values()] or [self.flat_error]))
 
     def keeps(self, first: TrialScores, bound: float) -> bool:
         """Whether flat ground has no more falls than at ``first`` and at most ``bound`` [m/s] more error."""
         return self.flat_survival >= first.flat_survival and self.flat_error <= first.flat_error + bound
 
-    def better_than(self, other: TrialScores) -> bool:
-        """Whether survival less error is larger in the mean of the conditions."""
-        return self.survival - self.error > other.survival - other.error
+    @property
+    def score(self) -> float:
+        """Survival less errors, in the mean of the conditions and flat ground; half of a rad/s counts as a m/s."""
+        flat = self.flat_survival - self.flat_error - 0.5 * self.flat_yaw_error
+        return float(np.mean([flat, *(survival - error for survival, error in self.conditions.values())]))
 
     def to_json(self) -> dict[str, Any]:
         """Numbers, texts and lists only."""
@@ -68,9 +71,10 @@ def run_trial(
     walker = controller(artefact, steps, config.seed)
     scores = run_closed_loop(walker, simulation, commands, config.ticks, "trial")
 
-    def of(robots: np.ndarray) -> tuple[float, float]:
+    def of(robots: np.ndarray) -> tuple[float, float, float]:
         summary = scores.summary(robots)
-        return summary["survival"], float(np.nan_to_num(summary["velocity_error"], nan=NO_ERROR))
+        errors = (float(np.nan_to_num(summary[f"{name}_error"], nan=NO_ERROR)) for name in ("velocity", "yaw_rate"))
+        return summary["survival"], *errors
 
-    conditions = {each.name: of(simulation.group == 1 + index) for index, each in enumerate(config.conditions)}
+    conditions = {each.name: of(simulation.group == 1 + index)[:2] for index, each in enumerate(config.conditions)}
     return TrialScores(iteration, minutes, conditions, *of(simulation.group == 0))

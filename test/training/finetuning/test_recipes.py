@@ -44,14 +44,27 @@ def test_weights_have_mean_one_and_know_no_offset(values, top, offset):
 
 
 def test_commands_fall_into_classes_by_axis_and_sense():
-    commands = np.array([(0, 0, 0), (0.5, 0, 0), (-0.5, 0, 0), (0, 0.4, 0), (0, -0.4, 0), (0, 0, 0.8), (0, 0, -0.8), (0.5, 0.1, 0)])
+    commands = np.array(
+        [(0, 0, 0), (0.5, 0, 0), (-0.5, 0, 0), (0, 0.4, 0), (0, -0.4, 0), (0, 0, 0.8), (0, 0, -0.8), (0.5, 0.1, 0)]
+    )
     assert command_classes(commands).tolist() == list(range(8))
 
 
 def test_windows_lie_whole_in_what_is_usable():
     usable = np.ones((1, 10), dtype=bool)
     usable[0, 4] = False
-    assert whole_windows(usable, rows=3)[0].tolist() == [True, True, False, False, False, True, True, True, False, False]
+    assert whole_windows(usable, rows=3)[0].tolist() == [
+        True,
+        True,
+        False,
+        False,
+        False,
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]
 
 
 def test_nobody_learns_from_the_last_ticks_before_a_fall():

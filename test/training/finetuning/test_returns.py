@@ -35,13 +35,13 @@ def test_windows_are_discounted_and_the_last_ones_are_not_worse():
     # gamma 0.5, window 2: r + 0.5 r'; at the end 1 alone, times 1.5.
     returns = window_returns(np.array([[1.0, 2.0, 4.0, 1.0]]), window=2, gamma=0.5)
     np.testing.assert_allclose(returns, [[2.0, 4.0, 4.5, 1.5]])
-    np.testing.assert_allclose(window_returns(np.ones((2, 30)), 50, 0.97), window_returns(np.ones((2, 30)), 50, 0.97)[0, 0])
+    np.testing.assert_allclose(
+        window_returns(np.ones((2, 30)), 50, 0.97), window_returns(np.ones((2, 30)), 50, 0.97)[0, 0]
+    )
 
 
 def test_the_value_learns_what_a_condition_is_worth():
-    rollouts = made_rollouts(
-        constant(40, 60, 0.5, 0.0, 0.0), constant(40, 60, 0.5, 0.0, 0.0), group=np.arange(40) % 2
-    )
+    rollouts = made_rollouts(constant(40, 60, 0.5, 0.0, 0.0), constant(40, 60, 0.5, 0.0, 0.0), group=np.arange(40) % 2)
     returns = np.where(rollouts.group[:, None] == 0, 10.0, 4.0) + np.random.default_rng(0).normal(size=(40, 60))
     torch.manual_seed(0)
     value = Value(2)
