@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from diffusion_mpc_ros.core.resources import config_file, model_folder
+from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RewardSettings, RobotState, Timing
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.prior import Prior
@@ -18,7 +18,7 @@ from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.policies.conditions import MixedSimulation
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand, is_moving
-from diffusion_mpc_ros.rewards.presets import load_presets
+from diffusion_mpc_ros.policies.objectives import make_composer
 from diffusion_mpc_ros.training.collect import gait_ranges
 from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
 
@@ -60,11 +60,9 @@ class PlannerActor:
         order = rng.permutation(config.robots)
         guided = int(config.guided * config.robots)
         groups = [GuidedGroup(np.sort(order[guided:]), controller(artefact, steps, int(rng.integers(2**31))))]
-        presets = load_presets(config_file("rewards.yaml"))
+        composer = make_composer()
         for robots in np.array_split(np.sort(order[:guided]), config.guided_groups):
-            preset = presets[config.presets[rng.integers(len(config.presets))]]
-            parameters = {name: np.atleast_1d(np.asarray(value, float)) for name, value in preset.parameters.items()}
-            rewards = RewardSettings(1, dict(preset.weights), parameters, preset.constraints)
+            rewards = composer.preset_settings(config.presets[rng.integers(len(config.presets))])
             scale, seed = float(rng.uniform(*config.guidance_scale)), int(rng.integers(2**31))
             groups.append(GuidedGroup(robots, controller(artefact, steps, seed, rewards, scale)))
         return cls([group for group in groups if len(group.robots)])

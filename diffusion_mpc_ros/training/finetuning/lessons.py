@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.training.finetuning.recipes import Lesson
 from diffusion_mpc_ros.training.pretrain import WindowSampler
@@ -33,8 +34,13 @@ class LessonBuffer:
     def draw(self, batch: int, generator: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """A batch of windows ``(B, T, 57)`` and what was executed ``(B, T, 12)``, normalised.
 
-        Windows are drawn as often as their weight says: the expectation of the weighted loss, at less variance.
+        Windows are drawn as often as their weight says: the expectation of the weighted loss, at less variance. Raises
+        :class:`ConfigurationError` when there is nothing to draw from.
         """
+        if not self._samplers and self._replay is None:
+            raise ConfigurationError(
+                "no rollout holds a window that counts, and nothing is replayed: roll out more robots, or for more ticks"
+            )
         demonstrated = round(self._share * batch) if self._samplers else batch
         counts = np.full(len(self._samplers), (batch - demonstrated) // max(len(self._samplers), 1))
         counts[: (batch - demonstrated) - int(counts.sum())] += 1

@@ -70,7 +70,7 @@ def lesson(rollouts: Rollouts, config: FinetuneConfig, value: Value, generator: 
         "action": rollouts.action,
         "executed": rollouts.executed,
         "fresh": rollouts.fresh,
-        WEIGHT: whole_windows(usable) * weights,
+        WEIGHT: whole_windows(usable, config.horizon + 1) * weights,
     }
     return Lesson(arrays, facts)
 
@@ -87,7 +87,7 @@ def _weights_by_class(
     return weights
 
 
-def whole_windows(usable: np.ndarray, rows: int = 12) -> np.ndarray:
+def whole_windows(usable: np.ndarray, rows: int) -> np.ndarray:
     """Where a window of ``rows`` usable ticks begins, ``(E, L)`` bool."""
     whole = usable.copy()
     for ahead in range(1, rows):
