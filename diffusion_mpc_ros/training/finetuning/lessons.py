@@ -39,7 +39,7 @@ class LessonBuffer:
         """
         if not self._samplers and self._replay is None:
             raise ConfigurationError(
-                "no rollout holds a window that counts, and nothing is replayed: roll out more robots, or for more ticks"
+                "no rollout holds a window that counts, and nothing is replayed: roll out more robots, or longer"
             )
         demonstrated = round(self._share * batch) if self._samplers else batch
         counts = np.full(len(self._samplers), (batch - demonstrated) // max(len(self._samplers), 1))

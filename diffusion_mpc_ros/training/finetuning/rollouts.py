@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -49,10 +49,6 @@ class Rollouts:
     def falls(self) -> int:
         """How often a robot fell."""
         return int(self.fell.sum())
-
-    def where(self, robots: np.ndarray) -> Rollouts:
-        """Those of the robots of a mask or of indices."""
-        return Rollouts(**{each.name: getattr(self, each.name)[robots] for each in fields(self)})
 
 
 def roll_out(actor: Actor, simulation: MixedSimulation, config: FinetuneConfig, rng: np.random.Generator) -> Rollouts:

@@ -13,12 +13,13 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.policies.conditions import Condition
 from diffusion_mpc_ros.training.finetuning import finetune
+from diffusion_mpc_ros.training.finetuning import run as run_module
 from diffusion_mpc_ros.training.finetuning.configuration import (
     FinetuneConfig,
     RecipeConfig,
     TrialConfig,
 )
-from diffusion_mpc_ros.training.finetuning.finetune import Finetuning
+from diffusion_mpc_ros.training.finetuning.run import Finetuning
 from diffusion_mpc_ros.training.finetuning.trial import TrialScores
 from diffusion_mpc_ros.training.loop import CHECKPOINT_FILE
 from diffusion_mpc_ros.training.weights import load_networks
@@ -55,7 +56,7 @@ def test_a_run_is_resumed_as_if_it_had_never_ended(config, tmp_path):
 
 def test_it_publishes_the_best_with_its_lineage(config, monkeypatch, capsys):
     trials = iter([scores(0, 0.5, 0.3), scores(2, 0.9, 0.1)])
-    monkeypatch.setattr(finetune, "run_trial", lambda *_: next(trials))
+    monkeypatch.setattr(run_module, "run_trial", lambda *_: next(trials))
     finetune.main(config)
     artefact, initial = load(config.run_dir / "artefact"), load(model_folder("go2"))
     (run,) = artefact.card["training"]["configuration"]["finetuning"]
@@ -74,7 +75,7 @@ def test_what_forgets_flat_ground_is_not_kept_and_patience_ends_it(config, monke
     trials = [scores(0, 0.5, 0.3), scores(1, 0.9, 0.1, flat_error=0.066), scores(2, 0.9, 0.1, flat_survival=0.9),
               scores(3, 0.6, 0.4), scores(4, 0.6, 0.3), scores(5, 0.5, 0.2)]  # fmt: skip
     iterator = iter(trials)
-    monkeypatch.setattr(finetune, "run_trial", lambda *_: next(iterator))
+    monkeypatch.setattr(run_module, "run_trial", lambda *_: next(iterator))
     run = Finetuning(replace(config, iterations=100, trial=replace(config.trial, patience=2)))
     best, finished = [], []
     for _ in trials[:5]:

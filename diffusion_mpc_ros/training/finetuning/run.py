@@ -1,0 +1,176 @@
+"""A run of finetuning: networks, what they learn from, and how well they walked; what is checkpointed and goes on."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from diffusion_mpc_ros.artefacts.kinds import DENOISER, REWARD_MODEL
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.resources import model_folder
+from diffusion_mpc_ros.diffusion.prior import Prior, load
+from diffusion_mpc_ros.policies.conditions import MixedSimulation, shared_out
+from diffusion_mpc_ros.training.finetuning.actors import Actor, PlannerActor, ServoedDemonstrator
+from diffusion_mpc_ros.training.finetuning.configuration import PLANNER, FinetuneConfig
+from diffusion_mpc_ros.training.finetuning.lessons import LessonBuffer
+from diffusion_mpc_ros.training.finetuning.recipes import lesson
+from diffusion_mpc_ros.training.finetuning.returns import Value
+from diffusion_mpc_ros.training.finetuning.rollouts import roll_out
+from diffusion_mpc_ros.training.finetuning.torch_steps import TorchSteps
+from diffusion_mpc_ros.training.finetuning.trial import TrialScores, run_trial
+from diffusion_mpc_ros.training.loop import CHECKPOINT_FILE, METADATA_FILE, LoopConfig, TrainingState, check_resumable
+from diffusion_mpc_ros.training.pretrain import (
+    Corruption,
+    WindowSampler,
+    denoising_loss,
+    identities,
+    join,
+    load_rows,
+    open_datasets,
+)
+from diffusion_mpc_ros.training.provenance import source_commit
+from diffusion_mpc_ros.training.runs import configuration_json, made_of
+from diffusion_mpc_ros.training.weights import load_networks
+
+CPU = torch.device("cpu")
+
+
+class Finetuning:
+    """A run: the networks, what they learn from, and how well they walked; everything that goes on is checkpointed."""
+
+    def __init__(self, config: FinetuneConfig) -> None:
+        torch.manual_seed(config.seed)
+        self.config = config
+        self.artefact = self._load_artefact()
+        datasets = open_datasets(config.replay) if config.replay_share > 0.0 else []
+        self.data = {"replay": identities(datasets), "initial_sha256": self.artefact.identity}
+        self.run = made_of(config, self.data)
+        check_resumable(config.run_dir, self.run)
+        description = self.artefact.description
+        networks = load_networks(self.artefact)
+        self.state = TrainingState.begin(networks[DENOISER].train(), self._loop_config(), self.run)
+        self.steps = TorchSteps(
+            self.state.ema.module.eval(), networks.get(REWARD_MODEL), description, bfloat16=config.bfloat16
+        )
+        self.corruption = Corruption(config, description.schedule)
+        self.value = Value(len(config.conditions))
+        replay = None
+        if datasets:
+            rows = join([load_rows(dataset, config.relabel_replay) for dataset in datasets])
+            replay = WindowSampler(rows, description.rows, description.normalizer, config.walk_starts)
+        self.buffer = LessonBuffer(
+            description.rows, description.normalizer, config.kept_rollouts, replay, config.replay_share
+        )
+        self.iteration, self.trials, self.best = 0, [], copy.deepcopy(self.state.ema.module.state_dict())
+        self.best_trial = 0
+        self._started, self._earlier = time.process_time(), 0.0
+        self._resume()
+        self.saved = self.minutes
+
+    def _load_artefact(self) -> Prior:
+        artefact = load(model_folder(self.config.initial))
+        if artefact.description.horizon != self.config.horizon:
+            raise ConfigurationError(
+                f"the artefact {self.config.initial!r} plans H = {artefact.description.horizon} ticks, "
+                f"horizon is {self.config.horizon}: finetuning needs the same"
+            )
+        return artefact
+
+    def _loop_config(self) -> LoopConfig:
+        """Of the optimiser and the average."""
+        config = self.config
+        return LoopConfig(learning_rate=config.learning_rate, weight_decay=config.weight_decay, ema=config.ema)
+
+    @property
+    def minutes(self) -> float:
+        """Processor time so far, over all resumes [min]."""
+        return (self._earlier + time.process_time() - self._started) / 60.0
+
+    @property
+    def finished(self) -> bool:
+        """Whether all iterations are done, or too many trials in a row brought nothing better."""
+        stale = len(self.trials) - 1 - self.best_trial
+        return self.iteration >= self.config.iterations or stale >= self.config.trial.patience
+
+    def iterate(self) -> dict[str, float]:
+        """Roll out, weigh, learn; -> what is worth a curve. Random numbers depend on the iteration alone."""
+        config = self.config
+        rng = np.random.default_rng([config.seed, self.iteration])
+        generator = torch.Generator().manual_seed(config.seed + 100_003 * self.iteration)
+        groups = shared_out(config.conditions, config.robots)
+        simulation = MixedSimulation(groups, seed=int(rng.integers(2**31)), threads=config.threads)
+        rollouts = roll_out(self._actor(simulation, rng), simulation, config, rng)
+        learned = lesson(rollouts, config, self.value, generator)
+        self.buffer.add(learned)
+        losses = [self.state.step(self._loss(generator)) for _ in range(config.updates)]
+        self.iteration += 1
+        self.state.loss = float(torch.stack(losses).mean())
+        return {**learned.facts, "loss": self.state.loss}
+
+    def _actor(self, simulation: MixedSimulation, rng: np.random.Generator) -> Actor:
+        if self.config.actor == PLANNER:
+            return PlannerActor.draw(self.config, self.artefact, self.steps, rng)
+        return ServoedDemonstrator.draw(self.config, simulation, rng)
+
+    def _loss(self, generator: torch.Generator) -> torch.Tensor:
+        batch = self.buffer.draw(self.config.batch, generator)
+        return denoising_loss(self.state.network, self.corruption, *batch, generator, CPU, self.config.bfloat16)
+
+    def try_out(self) -> TrialScores:
+        """A trial of the averaged weights; they are kept where it is the best so far that keeps flat ground."""
+        config = self.config
+        scores = run_trial(config.trial, self.artefact, self.steps, config.threads, self.iteration, self.minutes)
+        self.trials.append(scores)
+        best = self.trials[self.best_trial]
+        if scores.keeps(self.trials[0], config.trial.error_bound) and scores.score > best.score:
+            self.best_trial = len(self.trials) - 1
+            self.best = copy.deepcopy(self.state.ema.module.state_dict())
+        return scores
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        self.saved = self.minutes
+        self.state.cpu_seconds = 60.0 * self.saved
+        self.state.save(
+            self.config.run_dir / CHECKPOINT_FILE,
+            finetuning={
+                "iteration": self.iteration,
+                "value": self.value.state_dict(),
+                "best": self.best,
+                "best_trial": self.best_trial,
+                "trials": [scores.to_json() for scores in self.trials],
+                "lessons": self.buffer.stored(),
+            },
+        )
+
+    def _resume(self) -> None:
+        checkpoint = self.config.run_dir / CHECKPOINT_FILE
+        if not checkpoint.exists():
+            return
+        stored = self.state.load(checkpoint, CPU)["finetuning"]
+        self._earlier, self.iteration = self.state.cpu_seconds, stored["iteration"]
+        self.value.load_state_dict(stored["value"])
+        self.best, self.best_trial = stored["best"], stored["best_trial"]
+        self.trials = [TrialScores.from_json(each) for each in stored["trials"]]
+        self.buffer.restore(stored["lessons"])
+
+    def metadata(self) -> dict[str, Any]:
+        """What the run says of itself: in ``run.json`` and in the card."""
+        return {
+            "config": configuration_json(self.config),
+            **self.data,
+            "source_commit": source_commit(),
+            "iterations_done": self.iteration,
+            "cpu_minutes": self.minutes,
+            "best_iteration": self.trials[self.best_trial].iteration if self.trials else 0,
+            "trials": [scores.to_json() for scores in self.trials],
+        }
+
+    def write_metadata(self) -> None:
+        """``run.json`` beside the checkpoint."""
+        (self.config.run_dir / METADATA_FILE).write_text(json.dumps(self.metadata(), indent=2) + "\n")
