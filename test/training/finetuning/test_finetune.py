@@ -31,7 +31,7 @@ UPHILL = Condition("uphill", grounds=("slope_up:8",))
 def config(tmp_path):
     return FinetuneConfig(
         run_dir=tmp_path / "run", replay=(), replay_share=0.0, conditions=(Condition("flat"), UPHILL), robots=8,
-        ticks=24, settle_ticks=2, guided=0.25, guided_groups=1, iterations=2, updates=2, batch=32, learning_rate=1e-3,
+        ticks=20, settle_ticks=2, guided=0.0, iterations=2, updates=2, batch=32, learning_rate=1e-3,
         trial=TrialConfig(interval=2, robots=1, ticks=12, conditions=(UPHILL,)),
     )  # fmt: skip
 
@@ -85,7 +85,14 @@ def test_what_forgets_flat_ground_is_not_kept_and_patience_ends_it(config, monke
     assert best == [0, 0, 0, 0, 4] and finished == [False, False, True, True, False]
 
 
-@pytest.mark.parametrize("changed", [{"actor": "demonstrator"}, {"recipe": RecipeConfig("hindsight")}])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"actor": "demonstrator", "recipe": RecipeConfig("hindsight")},
+        {"guided": 0.25, "guided_groups": 1, "recipe": RecipeConfig("paper")},
+    ],
+    ids=["demonstrator", "guided"],
+)
 def test_either_actor_and_every_recipe_teaches(config, changed):
     run = Finetuning(replace(config, **changed))
     facts = run.iterate()
