@@ -66,9 +66,8 @@ class CorruptionConfig:
 class PretrainConfig(CorruptionConfig, LoopConfig):
     """``diffusion-mpc train pretrain``: the denoiser on the collected windows; see :class:`CorruptionConfig`, too.
 
-    ``walk_starts`` is the
-    share of windows that begin when a robot that stood is told to walk: few ticks of a dataset, but a robot that does
-    not start now finds itself in the same state again, for ever. ``relabel_commands``: see
+    ``walk_starts`` is the share of windows that begin when a robot that stood is told to walk: few ticks of a dataset,
+    but a robot that does not start now finds itself in the same state again, for ever. ``relabel_commands``: see
     :mod:`training.relabelling`; a dataset without labels needs it off. ``datasets`` are learned from together, each
     with commands relabelled by itself. ``initial``: an artefact, by its name in ``models/`` or its folder, whose
     denoiser is trained further (finetuning), with the normaliser that it has.
