@@ -12,7 +12,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.policies.conditions import Condition
-from diffusion_mpc_ros.training.finetuning import finetune
+from diffusion_mpc_ros.training.finetuning import finetune, publish
 from diffusion_mpc_ros.training.finetuning import run as run_module
 from diffusion_mpc_ros.training.finetuning.configuration import (
     FinetuneConfig,
@@ -54,18 +54,25 @@ def test_a_run_is_resumed_as_if_it_had_never_ended(config, tmp_path):
         assert torch.equal(mine, theirs)
 
 
-def test_it_publishes_the_best_with_its_lineage(config, monkeypatch, capsys):
+def test_the_best_is_exported_with_its_lineage(config, monkeypatch):
     trials = iter([scores(0, 0.5, 0.3), scores(2, 0.9, 0.1)])
     monkeypatch.setattr(run_module, "run_trial", lambda *_: next(trials))
+    exported = []
+    # The export itself has tests of its own, and takes longer than all of these.
+    monkeypatch.setattr(publish, "export_artefact", lambda *arguments: exported.append(arguments))
     finetune.main(config)
-    artefact, initial = load(config.run_dir / "artefact"), load(model_folder("go2"))
-    (run,) = artefact.card["training"]["configuration"]["finetuning"]
-    assert run["initial_sha256"] == initial.identity != artefact.identity
-    assert run["config"]["recipe"]["name"] == "window" and run["best_iteration"] == 2
-    assert artefact.description.to_json() == initial.description.to_json()
+    ((denoiser, normalizer, schedule, metadata, out_dir, reward_model),) = exported
+    initial = load(model_folder("go2"))
+    (run,) = metadata.training["finetuning"]
+    assert run["initial_sha256"] == initial.identity and run["best_iteration"] == 2
+    assert run["config"]["recipe"]["name"] == "window" and run["config"]["actor"] == "planner"
+    assert (normalizer.to_json(), schedule) == (initial.description.normalizer.to_json(), initial.description.schedule)
+    assert out_dir == config.run_dir / "artefact" and reward_model is not None
     best = torch.load(config.run_dir / CHECKPOINT_FILE, weights_only=True)["finetuning"]["best"]
-    published = load_networks(artefact)[DENOISER].state_dict()
-    assert all(torch.equal(published[name], value) for name, value in best.items())
+    assert all(torch.equal(denoiser.state_dict()[name], value) for name, value in best.items())
+    assert any(
+        not torch.equal(value, best[name]) for name, value in load_networks(initial)[DENOISER].state_dict().items()
+    )
     assert json.loads((config.run_dir / "run.json").read_text())["trials"][1]["conditions"] == {"a": [0.9, 0.1]}
     with pytest.raises(ConfigurationError, match="is of another run .*recipe.name"):
         Finetuning(replace(config, recipe=RecipeConfig("paper")))
