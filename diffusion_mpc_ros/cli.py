@@ -100,6 +100,9 @@ COMMANDS = Group(
                 "value": _training("what comes after, for D-MPC", "value", "ValueConfig", "d_mpc.value"),
                 "d-mpc": _training("the artefact of D-MPC", "d_mpc", "ReleaseConfig", "d_mpc.release"),
                 "export": _training("the ONNX artefact with its card", "export", "ExportConfig", module="release"),
+                "gate": _training(
+                    "publish a finetuned artefact if nothing is lost", "gate", "GateConfig", "finetuning.gate"
+                ),
                 "quantise": _training("an int8 copy of the artefact's graph", "quantise", "QuantiseConfig"),
             },
         ),

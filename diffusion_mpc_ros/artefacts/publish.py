@@ -36,6 +36,16 @@ def publish_variant(artefact: Artefact, name: str, graph: bytes, scores: Mapping
     return _publish(artefact.path, card, {**artefact.graphs, name: graph}, begin_with=artefact.path)
 
 
+def publish_copy(artefact: Artefact, path: str | Path, scores: Mapping[str, Any]) -> str:
+    """Publish ``artefact`` in the folder ``path`` as well, named after it, with ``scores`` added to its card.
+
+    Raises as :func:`publish`.
+    """
+    path = Path(path)
+    card = {**artefact.card, "name": path.name, "scores": {**artefact.card.get("scores", {}), **scores}}
+    return _publish(path, card, artefact.graphs, begin_with=artefact.path)
+
+
 def add_scores(path: str | Path, scores: Mapping[str, Any]) -> None:
     """Merge measured ``scores`` into the card; the artefact's identity stays."""
     artefact = load_artefact(path)

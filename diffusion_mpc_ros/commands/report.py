@@ -46,9 +46,9 @@ class Progress:
             self._bar.update(self._task, completed=time.monotonic() - self._start)
 
 
-def print_report(result: dict[str, Any], cmd_vel: tuple[float, float, float], console: Console) -> None:
-    """Return the report as a table, and the comparison when a reward was switched."""
-    table = Table("", "", title=f"command {cmd_vel[0]:g} {cmd_vel[1]:g} m/s, {cmd_vel[2]:g} rad/s", show_header=False)
+def print_report(result: dict[str, Any], asked: str, console: Console) -> None:
+    """Print the report as a table, ``asked``: the velocity in words; and the comparison when a reward was switched."""
+    table = Table("", "", title=f"command {asked}", show_header=False)
     plan = result["plan_ms"]
     rows = (
         ("fell", "yes" if result["fell"] else "no"),

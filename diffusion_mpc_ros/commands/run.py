@@ -9,6 +9,7 @@ examples:
   diffusion-mpc run --duration 60 --cmd-vel 0.5 0 0 --headless --json run.json
   diffusion-mpc run --duration 40 --reward-preset joint_velocity --reward-at 20 --headless
   diffusion-mpc run --ground slope_up:10
+  diffusion-mpc run --duration 300 --wander 1 --record --headless    a bag to learn from
   diffusion-mpc run --parameters planner.candidates=5 go2_simulator.payload=2.0
   PYTHONPATH=examples diffusion-mpc run --planner new_planner:make --cmd-vel 0.3 0 0
 """
@@ -33,6 +34,7 @@ from diffusion_mpc_ros.commands import launch
 from diffusion_mpc_ros.commands.child import Child, ProcessDied, interrupt_on_signals
 from diffusion_mpc_ros.commands.keyboard import emergency_stop_key
 from diffusion_mpc_ros.commands.report import Progress, print_report
+from diffusion_mpc_ros.commands.wander import Wander
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.settings import Settings, same
 from diffusion_mpc_ros.realtime import output
@@ -50,6 +52,8 @@ class Config(Settings):
     """Measure for so many seconds, then sit down; without it walk until Ctrl-C."""
     cmd_vel: tuple[float, float, float] = (0.5, 0.0, 0.0)
     """Velocity command: VX VY [m/s] and yaw rate WZ [rad/s]."""
+    wander: int | None = None
+    """Ask for another velocity at random every 2 to 4 s instead; the same seed draws the same ones."""
     headless: bool = False
     """Open no viewer, even where there is a display."""
     view: bool = same(bringup.Options, "view")
@@ -73,6 +77,8 @@ class Config(Settings):
         super().__post_init__()
         if self.duration is not None and not (math.isfinite(self.duration) and self.duration > 0.0):
             raise ConfigurationError(f"duration {self.duration} s is not a positive time")
+        if self.wander is not None and self.wander < 0:
+            raise ConfigurationError(f"wander {self.wander}: a seed is a whole number from 0 on")
         if not all(math.isfinite(value) for value in self.cmd_vel):
             raise ConfigurationError(f"the velocity command {self.cmd_vel} must be three finite numbers")
         if self.reward_preset and self.duration is None:
@@ -101,7 +107,8 @@ def main(config: Config) -> int:
     if failure:
         console.print(f"error: {failure}\n{child.tail()}", markup=False)
         return 1
-    print_report(result, config.cmd_vel, console)
+    asked = "at random" if config.wander is not None else "{:g} {:g} m/s, {:g} rad/s".format(*config.cmd_vel)
+    print_report(result, asked, console)
     if config.json is not None:
         config.json.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
     return 1 if result["fell"] or result["fault"] else 0
@@ -147,7 +154,7 @@ class Walk:
         observe: Callable[[RecordingOperator], object] = lambda _: None,
     ) -> None:
         self._config, self._child, self._console, self._observe = config, child, console, observe
-        self._cmd_vel = np.array(config.cmd_vel)
+        self._asks = Wander(config.wander).at if config.wander is not None else lambda _: np.array(config.cmd_vel)
         specs = {spec.name: spec for spec in bringup.processes(options)}
         link = specs["go2_simulator"].parameters
         self._interface, self._domain = link["network_interface"], link["domain_id"]
@@ -212,7 +219,7 @@ class Walk:
         """Walk and wait; notes when walking and measuring began and ended, and when the reward was switched."""
         progress.phase("walking")
         self._walk_start = time.monotonic()
-        self._operator.command(self._cmd_vel)
+        self._operator.command(self._asks(self._walk_start))
         try:
             self._wait_until(self._walk_start + self.SETTLE, progress)
             # A robot that falls at once is measured from its first step.
@@ -258,13 +265,13 @@ class Walk:
 
     def _report(self) -> dict[str, Any]:
         walked = Window(self._walk_start, self._end)
-        result = {**report(self._recording, walked, self.window, self._cmd_vel), "fault": self._fault}
+        result = {**report(self._recording, walked, self.window), "fault": self._fault}
         if self._switched is not None and not self._over():
             after = Window(self._switched + self.REWARD_SETTLE, self._end)
             result["reward"] = {
                 "preset": self._config.reward_preset,
-                "before": gait(self._recording, Window(self._start, self._switched), self._cmd_vel),
-                "after": gait(self._recording, after, self._cmd_vel),
+                "before": gait(self._recording, Window(self._start, self._switched)),
+                "after": gait(self._recording, after),
             }
         return result
 
@@ -289,6 +296,7 @@ class Walk:
         while time.monotonic() < end and not self._over():
             self._say_unsaid()
             self._child.check()
+            self._operator.command(self._asks(time.monotonic()))
             self._operator.wait(self._over, min(0.1, max(end - time.monotonic(), 0.0)))
             progress.update()
 

@@ -43,6 +43,13 @@ class RecordingOperator(Operator):
         super().__init__(namespace)
         self.recording = Recording()
 
+    def command(self, cmd_vel: np.ndarray) -> None:
+        """See :class:`Operator`; when another velocity was asked for is kept."""
+        asked = self.recording.asked
+        if not asked or not np.array_equal(asked[-1][1], cmd_vel):
+            asked.append((time.monotonic(), np.asarray(cmd_vel, dtype=np.float64)))
+        super().command(cmd_vel)
+
     def record(self) -> None:
         """Begin to record commands, plans and robot states; mode and fault are followed with them."""
         self.intake.subscribe(JointCommand, "joint_command", read_joint_command, self._on_command, STREAM)

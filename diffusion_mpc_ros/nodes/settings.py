@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffusion_mpc_ros.control.gamepad_layouts import LAYOUT_NAMES
-from diffusion_mpc_ros.core.go2 import ROBOT_CONTROLLERS
+from diffusion_mpc_ros.core.go2 import NUM_JOINTS, ROBOT_CONTROLLERS
 from diffusion_mpc_ros.core.settings import Settings, same, setting
 from diffusion_mpc_ros.nodes.robot_settings import FrameSettings, RobotLinkSettings, RobotSettings
 from diffusion_mpc_ros.planners.diffusion_mpc.settings import DiffusionMpcSettings
@@ -19,6 +19,7 @@ from diffusion_mpc_ros.realtime.settings import TimingSettings
 from diffusion_mpc_ros.rewards.registry import TERMS
 
 Velocity = tuple[float, float, float]
+Joints = tuple[float, float, float, float, float, float, float, float, float, float, float, float]
 
 
 def _priority(default: int) -> Any:
@@ -40,6 +41,10 @@ class Go2SimulatorSettings(RobotLinkSettings):
     friction: float = setting("Sliding friction coefficient of the ground.", 0.8, low=0.05, high=3.0, live=True)
     ground: str = setting("What the robot stands on, NAME[:DIFFICULTY][@SEED] (docs/ground.md).", "flat")
     payload: float = setting("Payload fixed to the base.", 0.0, unit="kg", low=0.0, high=20.0, live=True)
+    motor_strength: Joints = setting(
+        "Share of the torque that each motor gives: FR, FL, RR, RL; hip, thigh, calf.",
+        (1.0,) * NUM_JOINTS, low=0.05, high=2.0, live=True,
+    )  # fmt: skip
     robot_controller: str = setting(
         "The robot's own controller that is active; empty: none.", "", choices=("", *ROBOT_CONTROLLERS), live=True
     )

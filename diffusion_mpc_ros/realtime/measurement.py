@@ -59,6 +59,8 @@ class Recording:
     commands: list[CommandSample] = field(default_factory=list)
     plan_times: list[tuple[float, float]] = field(default_factory=list)  # (time, plan time [s])
     joint_vel: list[tuple[float, float]] = field(default_factory=list)  # (time, mean of dq^2 over the joints)
+    # What was asked for from a time on: (time, (3,) [m/s, m/s, rad/s]); nothing but standing still before the first.
+    asked: list[tuple[float, np.ndarray]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -77,10 +79,8 @@ def _time(sample: Any) -> float:
     return sample[0] if isinstance(sample, tuple) else sample.time
 
 
-def report(recording: Recording, walked: Window, window: Window, cmd_vel: np.ndarray) -> dict[str, Any]:
-    """Return the numbers of ``run --json``; ``cmd_vel (3,)`` [m/s, m/s, rad/s].
-
-    Raises MeasurementError without samples.
+def report(recording: Recording, walked: Window, window: Window) -> dict[str, Any]:
+    """Return the numbers of ``run --json``; raises MeasurementError without samples.
 
     ``walked``: from the start of walking, where falls count; ``window``: what is measured of it. A tick is late when
     its command was sent more than 5 ms after its deadline, or not at all. ``velocity_error`` is the mean length of the
@@ -97,20 +97,20 @@ def report(recording: Recording, walked: Window, window: Window, cmd_vel: np.nda
         "command_rate_hz": (len(commands) - 1) / (commands[-1].sent - commands[0].sent),
         "late_ticks": missing + sum(command.lateness > LATE for command in commands),
         "ticks": ticks,
-        "velocity_error": float(np.mean(_planar_errors(recording, window, cmd_vel))),
+        "velocity_error": float(np.mean(_planar_errors(recording, window))),
         "plan_ms": {"p50": float(p50), "p99": float(p99)},
         "max_lateness_ms": max(command.lateness for command in commands) * 1e3,
         "plans": len(plan_times),
         "plan_followed": sum(command.from_plan for command in commands) / len(commands),
-        **gait(recording, window, cmd_vel),
+        **gait(recording, window),
     }
 
 
-def gait(recording: Recording, window: Window, cmd_vel: np.ndarray) -> dict[str, float]:
+def gait(recording: Recording, window: Window) -> dict[str, float]:
     """Mean velocity, tracking score exp(-e^2/0.25), mean squared joint velocity [rad^2/s^2], height over a window."""
     truth = _some(window.of(recording.truth), "true base states (topic rt/sportmodestate)")
     joint_vel = np.array(_some(window.of(recording.joint_vel), "robot states (topic robot_state)"))[:, 1]
-    errors = _planar_errors(recording, window, cmd_vel)
+    errors = _planar_errors(recording, window)
     velocity = np.mean([sample.lin_vel_b for sample in truth], axis=0)
     return {
         "mean_vx": float(velocity[0]),
@@ -122,10 +122,12 @@ def gait(recording: Recording, window: Window, cmd_vel: np.ndarray) -> dict[str,
     }
 
 
-def _planar_errors(recording: Recording, window: Window, cmd_vel: np.ndarray) -> np.ndarray:
+def _planar_errors(recording: Recording, window: Window) -> np.ndarray:
     truth = _some(window.of(recording.truth), "true base states (topic rt/sportmodestate)")
     velocities = np.array([sample.lin_vel_b[:2] for sample in truth])
-    return np.linalg.norm(velocities - cmd_vel[:2], axis=1)
+    asked = [(-np.inf, np.zeros(3)), *recording.asked]
+    newest = np.searchsorted([time for time, _ in asked], [sample.time for sample in truth], side="right") - 1
+    return np.linalg.norm(velocities - np.array([cmd_vel[:2] for _, cmd_vel in asked])[newest], axis=1)
 
 
 def _some(samples: list[Recorded], what: str) -> list[Recorded]:

@@ -94,6 +94,7 @@ class Go2Simulation:
         self.ground, self._grip = options.ground, self.model.geom_friction[self._indices.ground, 0] / options.friction
         self._command_timeout, self._latency = command_timeout, latency
         self._timestep = options.timestep
+        self._motor_strength = np.ones(go2.NUM_JOINTS)
         self.reset(Pose.LYING)
 
     @property
@@ -297,6 +298,16 @@ class Go2Simulation:
         # Recomputes the constants that follow from the masses; a scratch state, as it overwrites the one it is given.
         mujoco.mj_setConst(self.model, mujoco.MjData(self.model))
 
+    def set_motor_strength(self, strength: Sequence[float]) -> None:
+        """Have the motors give ``strength (12,)`` times the torque that their PD law asks for, up to their limits."""
+        values = np.asarray(strength, dtype=np.float64)
+        if values.shape != (go2.NUM_JOINTS,) or not np.all((values > 0.0) & (values < np.inf)):
+            raise ConfigurationError(
+                f"{go2.NUM_JOINTS} motor strengths, finite and above 0, are needed; got {strength}"
+            )
+        self._motor_strength = values
+        self._follow(self._command)
+
     def _command_in_force(self, time: float) -> JointCommand:
         """Return the newest command that is as old at ``time`` [s] as the latency, limp where there is none."""
         if time >= self._command_expires or not self._given:
@@ -310,8 +321,10 @@ class Go2Simulation:
     def _follow(self, command: JointCommand) -> None:
         """Hand the PD law of ``command`` to the motors of the model (:mod:`motors`)."""
         self._command = command
-        motors.set_gains(self.model, self._actuators, command.kp, command.kd)
-        self.data.ctrl[self._indices.inputs] = np.column_stack([command.joint_pos, command.joint_vel, command.torque])
+        strength = self._motor_strength
+        motors.set_gains(self.model, self._actuators, strength * command.kp, strength * command.kd)
+        inputs = (command.joint_pos, command.joint_vel, strength * command.torque)
+        self.data.ctrl[self._indices.inputs] = np.column_stack(inputs)
 
 
 def _actuators_by_joint(model: mujoco.MjModel) -> np.ndarray:

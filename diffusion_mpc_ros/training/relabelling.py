@@ -46,12 +46,12 @@ def relabel_commands(arrays: Mapping[str, np.ndarray]) -> np.ndarray:
     command = observation[episodes, ticks, COMMAND].astype(np.float64)
     walked = np.stack([velocity[episode, tick : tick + BLOCK].mean(axis=0) for episode, tick in zip(episodes, ticks)])
     of_blocks = np.concatenate([facts[episodes], policy[episodes, ticks]], axis=1)
-    weights, *_ = np.linalg.lstsq(_features(command, of_blocks), walked, rcond=None)
+    weights, *_ = np.linalg.lstsq(features(command, of_blocks), walked, rcond=None)
     relabelled = observation.copy()
     for episode, commands in enumerate(observation[..., COMMAND].astype(np.float64)):
         own = np.broadcast_to(undisturbed[episode], (len(commands), facts.shape[1]))
         own_facts = np.concatenate([own, policy[episode]], axis=1)
-        fitted = _features(commands, own_facts) @ weights
+        fitted = features(commands, own_facts) @ weights
         relabelled[episode, :, COMMAND] = np.where(is_moving(commands)[:, None], fitted, commands)
     return relabelled
 
@@ -88,8 +88,11 @@ def _steady_blocks(command: np.ndarray, fresh: np.ndarray, policy: np.ndarray) -
     return episodes, starts[blocks]
 
 
-def _features(command: np.ndarray, facts: np.ndarray) -> np.ndarray:
-    """``(n, 3), (n, F) -> (n, 7 + 4 F)``: command, its square with its sign, command times facts, facts, and 1."""
+def features(command: np.ndarray, facts: np.ndarray) -> np.ndarray:
+    """Return what is regressed on ``(n, 3), (n, F) -> (n, 7 + 4 F)``.
+
+    Command, its square with its sign, command times facts, facts, and 1.
+    """
     count = len(command)
     products = (command[:, :, None] * facts[:, None, :]).reshape(count, -1)
     return np.concatenate([command, command * np.abs(command), products, facts, np.ones((count, 1))], axis=1)

@@ -105,6 +105,10 @@ def test_another_artefact_takes_over_between_two_plans(start_node, probe, random
     answer = ask(random_artefact)
     assert not answer.success and "command_publisher does not follow it: no" in answer.message
     assert {plan.artefact for plan in plans[change:]} == {new}
+    refuse.clear()
+    answer = ask(random_artefact)
+    assert answer.success and answer.identity == known, answer.message
+    assert plans[-1].artefact == known  # and back
     assert node.terminate() == 0 and "Traceback" not in node.output
 
 

@@ -293,6 +293,23 @@ def test_a_payload_keeps_the_motion(standing):
     np.testing.assert_array_equal(standing.truth().lin_vel_w, before.lin_vel_w)
 
 
+def test_weak_motors_give_their_share_of_the_torque(standing):
+    strength = np.ones(go2.NUM_JOINTS)
+    strength[1] = 0.7  # the front right thigh
+    standing.set_motor_strength(strength)
+    offset = JointCommand.position(standing.data.qpos[standing._indices.qpos] + 0.1, 40.0, 0.0)
+    standing.set_command(offset)
+    standing.step_physics()
+    # Before anything moves: 40 N m/rad * 0.1 rad = 4 N m, 2.8 N m of the weak one.
+    torque = standing.data.actuator_force[standing._actuators]
+    np.testing.assert_allclose(torque, 4.0 * strength, rtol=0.15)
+    assert torque[1] / np.delete(torque, 1).mean() == pytest.approx(0.7, rel=0.1)
+    standing.set_motor_strength(np.ones(go2.NUM_JOINTS))
+    for bad in (np.ones(3), np.zeros(12), np.full(12, np.inf)):
+        with pytest.raises(ConfigurationError, match="12 motor strengths"):
+            standing.set_motor_strength(bad)
+
+
 def test_on_ice_a_push_slides_the_feet(standing):
     def slide(friction: float) -> float:
         standing.reset(Pose.STANDING)

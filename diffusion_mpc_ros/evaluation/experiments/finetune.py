@@ -6,8 +6,13 @@ Table "scratch": flat ground at .3 and .5 m/s and turning at .5 rad/s. D = 3, R 
 for all methods, of a seed that no training saw. Errors are those of every tick before a fall, after the first 100.
 Minutes are the processor time of finetuning that the artefact's card tells, with what it was finetuned from.
 
+Table "bag": artefacts finetuned from minutes of a robot that was recorded with a change (--bags; here minutes are those
+of the bag), with that change and without it, at every command of `evaluate walk`. Of the velocity error that the change
+costs the untuned artefact, the loss, it says which share is mended.
+
 examples:
   diffusion-mpc evaluate finetune --methods.finetuned runs/finetune/artefact --robots 32 --ticks 500
+  diffusion-mpc evaluate finetune --tables bag --robots 25 --bags "payload 8 kg:5=runs/finetune_bag/artefact"
   diffusion-mpc evaluate finetune --robots 200 --json docs/results/finetune.json --markdown docs/results/finetune.md
 """
 
@@ -25,6 +30,8 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
+from diffusion_mpc_ros.evaluation import bag_minutes
+from diffusion_mpc_ros.evaluation.bag_minutes import FromBag
 from diffusion_mpc_ros.evaluation.commanded import command_text
 from diffusion_mpc_ros.evaluation.experiment import Experiment, Report, finite, number
 from diffusion_mpc_ros.evaluation.machine import describe_machine
@@ -44,8 +51,8 @@ from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.randomization import Randomization
 
-GROUND, TABLE_III, SCRATCH = "ground", "III", "scratch"
-TABLES = (GROUND, TABLE_III, SCRATCH)
+GROUND, TABLE_III, SCRATCH, BAG = "ground", "III", "scratch", bag_minutes.TABLE
+TABLES = (GROUND, TABLE_III, SCRATCH, BAG)
 UNTUNED, FINETUNED, DEMONSTRATOR = "untuned", "finetuned", "demonstrator"
 FORWARD = ((0.5, 0.0, 0.0), (0.7, 0.0, 0.0), (1.0, 0.0, 0.0))
 STEERED = ((0.3, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, 0.0, 0.5))
@@ -89,7 +96,9 @@ class Config(Experiment):
     methods: Methods = field(default_factory=Methods)
     """Artefacts that are compared."""
     tables: tuple[str, ...] = (GROUND,)
-    """ground, III, scratch."""
+    """ground, III, scratch, bag."""
+    bags: tuple[str, ...] = ()
+    """For the table "bag": CHANGE:MINUTES=FOLDER each, the artefact finetuned from so much of a changed robot."""
     conditions: tuple[str, ...] = ("flat", *(condition.name for condition in TESTED))
     """Conditions of the table "ground", by name."""
     walked: tuple[float, float, float] = (0.5, 0.0, 0.0)
@@ -117,10 +126,20 @@ class Config(Experiment):
                     f"{name} must be some of {', '.join(valid)}; got {', '.join(values) or 'none'}"
                 )
 
+        if BAG in self.tables and not self.bags:
+            raise ConfigurationError("the table bag needs --bags: artefacts that were finetuned from bags")
+
+    @cached_property
+    def from_bags(self) -> tuple[FromBag, ...]:
+        """The artefacts of the table "bag"; raises ConfigurationError."""
+        return tuple(map(FromBag.parse, self.bags)) if BAG in self.tables else ()
+
     @cached_property
     def artefacts(self) -> dict[str, Prior]:
         """The methods' artefacts by name."""
-        return {name: load(model_folder(folder)) for name, folder in vars(self.methods).items() if folder}
+        folders = {name: folder for name, folder in vars(self.methods).items() if folder}
+        folders |= {bag.method: str(bag.folder) for bag in self.from_bags}
+        return {name: load(model_folder(folder)) for name, folder in folders.items()}
 
     @property
     def head(self) -> dict[str, Any]:
@@ -132,8 +151,11 @@ class Config(Experiment):
     def cells(self) -> list[Cell]:
         cells = []
         for table in self.tables:
-            for method in self.artefacts:
-                if (method == "scratch") == (table == SCRATCH):
+            if table == BAG:
+                cells += self._of_bags()
+                continue
+            for method, folder in vars(self.methods).items():
+                if folder and (method == "scratch") == (table == SCRATCH):
                     cells += self._of_table(table, method)
             if table == GROUND and self.with_demonstrator:
                 cells += self._of_table(table, DEMONSTRATOR)
@@ -146,6 +168,12 @@ class Config(Experiment):
             return [Cell(table, "flat", method, STEERED)]
         commands = {FLAT_CONDITION.name: COMMANDS}
         return [Cell(table, name, method, commands.get(name, (self.walked,))) for name in self.conditions]
+
+    def _of_bags(self) -> list[Cell]:
+        changes = dict.fromkeys(bag.change for bag in self.from_bags)
+        pairs = [(name, UNTUNED) for name in (bag_minutes.UNCHANGED, *changes)]
+        pairs += [(name, bag.method) for bag in self.from_bags for name in (bag_minutes.UNCHANGED, bag.change)]
+        return [Cell(BAG, condition, method, COMMANDS) for condition, method in pairs]
 
     def run(self, cell: Cell) -> Sequence[Row]:
         scores = self.walk(cell)
@@ -178,7 +206,7 @@ class Config(Experiment):
 
     def condition(self, name: str) -> Condition:
         """The condition of that name."""
-        return {each.name: each for each in (FLAT_CONDITION, *TESTED)}[name]
+        return {**{each.name: each for each in (FLAT_CONDITION, *TESTED)}, **bag_minutes.CHANGES}[name]
 
     def controller(self, method: str, robots: int) -> BatchController:
         """Who walks."""
@@ -192,7 +220,10 @@ class Config(Experiment):
         return AsynchronousController(DiffusionMpcPlanner(artefact, config))
 
     def minutes(self, method: str) -> float:
-        """Processor time of finetuning [min], of all runs that the card tells; 0 without any."""
+        """Processor time of finetuning [min], of all runs that the card tells; 0 without any. Or those of a bag."""
+        of_bags = {bag.method: bag.minutes for bag in self.from_bags}
+        if method in of_bags:
+            return of_bags[method]
         if method == DEMONSTRATOR:
             return 0.0
         runs = self.artefacts[method].card["training"]["configuration"].get("finetuning", [])
@@ -209,7 +240,8 @@ class Config(Experiment):
             ("yaw rate error [rad/s]", lambda row: number(row["yaw_rate_error"], "{:.3f}")),
         )
         tables = dict.fromkeys(row["table"] for row in report["rows"])
-        return [
-            Grid.of(f"Table {table}", columns, [row for row in report["rows"] if row["table"] == table])
-            for table in tables
-        ]
+        by_table = {table: [row for row in report["rows"] if row["table"] == table] for table in tables}
+        grids = [Grid.of(f"Table {table}", columns, rows) for table, rows in by_table.items()]
+        if self.from_bags:
+            grids.append(bag_minutes.grid(by_table.get(BAG, []), self.from_bags, UNTUNED))
+        return grids

@@ -85,9 +85,11 @@ class TrialConfig:
 class FinetuneConfig(CorruptionConfig):
     """``diffusion-mpc train finetune``: roll out, weigh, learn, try in closed loop, keep the best.
 
-    ``initial``: the artefact that is finetuned; its normaliser and reward model stay. ``actor``: who is rolled out,
-    ``planner`` (the paper's interactive training) or ``demonstrator`` (supervised). ``replay``: datasets of `train
-    collect`, a share ``replay_share`` of each batch, with ``relabel_replay`` their commands in hindsight.
+    ``initial``: the artefact that is finetuned; its normaliser and reward model stay. ``bag``: files of `record` to
+    learn from instead of rollouts (:mod:`from_bags`); ``namespace`` of the robot where they hold several. ``actor``:
+    who is rolled out, ``planner`` (the paper's interactive training) or ``demonstrator`` (supervised). ``replay``:
+    datasets of `train collect`, a share ``replay_share`` of each batch, with ``relabel_replay`` their commands in
+    hindsight.
 
     An iteration rolls ``robots`` out for ``ticks`` and takes ``updates`` steps of ``batch`` windows of the last
     ``kept_rollouts`` ones. ``settle_ticks`` after standing up and ``cut_before_fall`` ticks before a fall nobody learns
@@ -101,6 +103,8 @@ class FinetuneConfig(CorruptionConfig):
 
     initial: str = "go2"
     run_dir: Path = Path("runs/finetune")
+    bag: tuple[Path, ...] = ()
+    namespace: str | None = None
     actor: str = PLANNER
     recipe: RecipeConfig = field(default_factory=RecipeConfig)
     returns: ReturnConfig = field(default_factory=ReturnConfig)

@@ -1,6 +1,8 @@
 """Finetune the diffusion prior on what its own planner did (arXiv 2510.04234, IV-C), on ground and dynamics that
 demonstrations lack.
 
+With --bag what a recorded robot did takes the place of rollouts, and the trial of old conditions alone stops it.
+
 Each iteration rolls robots of all conditions out under the guided planner, or under the demonstrator (--actor
 demonstrator: supervised), weighs what they did by return (--recipe.name paper, window or hindsight), and learns from it
 mixed with demonstrations. Every few iterations a closed loop on seeds of its own tries new and old conditions: the best
@@ -8,6 +10,7 @@ weights are kept, and published as an artefact in RUN_DIR/artefact. Interrupted,
 
 examples:
   diffusion-mpc train finetune
+  diffusion-mpc train finetune --config config/training/finetune_bag.yaml --bag walk_1.mcap walk_2.mcap
   diffusion-mpc train finetune --actor demonstrator --recipe.name hindsight --run-dir runs/finetune_demonstrator
   diffusion-mpc train finetune --initial runs/finetune_demonstrator/artefact --recipe.name paper --run-dir runs/paper
 """
@@ -34,8 +37,10 @@ def told(run: Finetuning) -> str:
     )
 
 
-def main(config: FinetuneConfig) -> None:
+def main(config: FinetuneConfig) -> int:
     """Finetune until it is finished, then publish the best weights in ``run_dir/artefact``.
+
+    1, and nothing is published, where no weights learned from bags keep flat ground: they would be those of before.
 
     Raises :class:`ConfigurationError` when the checkpoint in ``run_dir`` is of another configuration or other data.
     """
@@ -51,14 +56,24 @@ def main(config: FinetuneConfig) -> None:
         for name, value in curves.items():
             writer.add_scalar(f"rollouts/{name}", value, run.iteration)
         bar.update(1)
-        bar.set_postfix(loss=f"{curves['loss']:.4f}", falls=int(curves["falls"]))
+        bar.set_postfix(loss=f"{curves['loss']:.4f}", falls=int(curves.get("falls", 0)))
         if run.iteration % config.trial.interval == 0 or run.iteration == config.iterations:
             _try_out(run, writer, bar)
         elif run.minutes - run.saved > config.checkpoint_minutes:
             run.save()
     bar.close()
     writer.close()
+    if config.bag and run.best_trial == 0:
+        run.draw_back()
+        bar.write(told(run))
+    if config.bag and run.best_trial == 0:
+        print(
+            f"nothing learned from the bags keeps flat ground within {config.trial.error_bound} m/s: record more, or "
+            "raise --replay-share; nothing is published"
+        )
+        return 1
     publish_finetuned(run.artefact, run.best, run.metadata(), config.run_dir / "artefact")
+    return 0
 
 
 def _try_out(run: Finetuning, writer: SummaryWriter, bar: tqdm) -> None:

@@ -22,17 +22,22 @@ def relabelled(rollouts: Rollouts, within: float = np.inf) -> np.ndarray:
     """
     observation = rollouts.observation.copy()
     velocity = rollouts.velocity
+    for robot, start, stop, label_from in blocks_of(rollouts):
+        walked = velocity[robot, label_from:stop].mean(axis=0)
+        if np.abs(walked - observation[robot, start, COMMAND]).max() <= within:
+            observation[robot, start:stop, COMMAND] = walked
+    return observation
+
+
+def blocks_of(rollouts: Rollouts) -> list[tuple[int, int, int, int]]:
+    """Blocks of moving robots as (robot, start, stop, where their mean begins)."""
+    found = []
     for robot, begins in enumerate(_begins(rollouts)):
         edges = [*np.flatnonzero(begins), len(begins)]
         for first, last in zip(edges[:-1], edges[1:]):
-            command = observation[robot, first, COMMAND].copy()
-            if not is_moving(command[None])[0]:
-                continue
-            for start, stop, label_from in _blocks(first, last):
-                walked = velocity[robot, label_from:stop].mean(axis=0)
-                if np.abs(walked - command).max() <= within:
-                    observation[robot, start:stop, COMMAND] = walked
-    return observation
+            if is_moving(rollouts.command[robot, first][None])[0]:
+                found += [(robot, *block) for block in _blocks(first, last)]
+    return found
 
 
 def _begins(rollouts: Rollouts) -> np.ndarray:

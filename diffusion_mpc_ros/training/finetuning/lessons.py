@@ -25,6 +25,11 @@ class LessonBuffer:
         self._arrays: deque[dict[str, Any]] = deque(maxlen=kept)
         self._samplers: deque[WindowSampler] = deque(maxlen=kept)
 
+    @property
+    def filled(self) -> bool:
+        """Whether there is a lesson."""
+        return bool(self._samplers)
+
     def add(self, lesson: Lesson) -> None:
         """Take a lesson; one without a window that counts teaches nothing and is left out."""
         if np.any(lesson.arrays["weight"]):

@@ -17,13 +17,21 @@ from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.policies.conditions import MixedSimulation, shared_out
 from diffusion_mpc_ros.training.finetuning.actors import Actor, PlannerActor, ServoedDemonstrator
 from diffusion_mpc_ros.training.finetuning.configuration import PLANNER, FinetuneConfig
+from diffusion_mpc_ros.training.finetuning.from_bags import BagLesson
 from diffusion_mpc_ros.training.finetuning.lessons import LessonBuffer
 from diffusion_mpc_ros.training.finetuning.recipes import lesson
 from diffusion_mpc_ros.training.finetuning.returns import Value
 from diffusion_mpc_ros.training.finetuning.rollouts import roll_out
 from diffusion_mpc_ros.training.finetuning.torch_steps import TorchSteps
 from diffusion_mpc_ros.training.finetuning.trial import TrialScores, run_trial
-from diffusion_mpc_ros.training.loop import CHECKPOINT_FILE, METADATA_FILE, LoopConfig, TrainingState, check_resumable
+from diffusion_mpc_ros.training.loop import (
+    CHECKPOINT_FILE,
+    METADATA_FILE,
+    LoopConfig,
+    TrainingState,
+    check_resumable,
+    learning_rate_factor,
+)
 from diffusion_mpc_ros.training.pretrain import (
     Corruption,
     WindowSampler,
@@ -38,6 +46,9 @@ from diffusion_mpc_ros.training.runs import configuration_json, made_of
 from diffusion_mpc_ros.training.weights import load_networks
 
 CPU = torch.device("cpu")
+# Of the way from the weights of before to those learned from bags, the shares that are tried, and the optimiser's
+# steps until its full rate.
+SHARES, WARMUP = (0.75, 0.5, 0.25), 100
 
 
 class Finetuning:
@@ -48,7 +59,10 @@ class Finetuning:
         self.config = config
         self.artefact = self._load_artefact()
         datasets = open_datasets(config.replay) if config.replay_share > 0.0 else []
-        self.data = {"replay": identities(datasets), "initial_sha256": self.artefact.identity}
+        self.data: dict[str, Any] = {"replay": identities(datasets), "initial_sha256": self.artefact.identity}
+        self.bags = BagLesson(config) if config.bag else None
+        if self.bags is not None:
+            self.data["bags"] = self.bags.sources
         self.run = made_of(config, self.data)
         check_resumable(config.run_dir, self.run)
         description = self.artefact.description
@@ -67,7 +81,7 @@ class Finetuning:
             description.rows, description.normalizer, config.kept_rollouts, replay, config.replay_share
         )
         self.iteration, self.trials, self.best = 0, [], copy.deepcopy(self.state.ema.module.state_dict())
-        self.best_trial = 0
+        self.best_trial, self.share = 0, 1.0
         self._started, self._earlier = time.process_time(), 0.0
         self._resume()
         self.saved = self.minutes
@@ -102,35 +116,78 @@ class Finetuning:
         config = self.config
         rng = np.random.default_rng([config.seed, self.iteration])
         generator = torch.Generator().manual_seed(config.seed + 100_003 * self.iteration)
-        groups = shared_out(config.conditions, config.robots)
-        simulation = MixedSimulation(groups, seed=int(rng.integers(2**31)), threads=config.threads)
-        rollouts = roll_out(self._actor(simulation, rng), simulation, config, rng)
-        learned = lesson(rollouts, config, self.value, generator)
-        self.buffer.add(learned)
-        losses = [self.state.step(self._loss(generator)) for _ in range(config.updates)]
+        facts = self._take_lesson(rng, generator)
+        losses = [self._update(generator) for _ in range(config.updates)]
         self.iteration += 1
         self.state.loss = float(torch.stack(losses).mean())
-        return {**learned.facts, "loss": self.state.loss}
+        return {**facts, "loss": self.state.loss}
+
+    def _take_lesson(self, rng: np.random.Generator, generator: torch.Generator) -> dict[str, float]:
+        """Have the buffer hold what is learned from now: new rollouts, or all of the bags; -> what is known of it."""
+        config = self.config
+        if self.bags is not None:
+            if self.buffer.filled:
+                return {}
+            learned = self.bags.make(self.value, generator)
+        else:
+            groups = shared_out(config.conditions, config.robots)
+            simulation = MixedSimulation(groups, seed=int(rng.integers(2**31)), threads=config.threads)
+            rollouts = roll_out(self._actor(simulation, rng), simulation, config, rng)
+            learned = lesson(rollouts, config, self.value, generator)
+        self.buffer.add(learned)
+        return learned.facts
 
     def _actor(self, simulation: MixedSimulation, rng: np.random.Generator) -> Actor:
         if self.config.actor == PLANNER:
             return PlannerActor.draw(self.config, self.artefact, self.steps, rng)
         return ServoedDemonstrator.draw(self.config, simulation, rng)
 
+    def _update(self, generator: torch.Generator) -> torch.Tensor:
+        """One step; what bags hold does not change, so the rate anneals as in pretraining."""
+        config = self.config
+        if self.bags is not None:
+            whole = LoopConfig(iterations=config.iterations * config.updates, warmup=WARMUP)
+            for group in self.state.optimizer.param_groups:
+                group["lr"] = config.learning_rate * learning_rate_factor(self.state.iteration, whole)
+        return self.state.step(self._loss(generator))
+
     def _loss(self, generator: torch.Generator) -> torch.Tensor:
         batch = self.buffer.draw(self.config.batch, generator)
         return denoising_loss(self.state.network, self.corruption, *batch, generator, CPU, self.config.bfloat16)
 
     def try_out(self) -> TrialScores:
-        """A trial of the averaged weights; they are kept where it is the best so far that keeps flat ground."""
+        """A trial of the averaged weights; they are kept where it is the best so far that keeps flat ground.
+
+        What hides in a bag no trial can try: of those that keep flat ground, the last is the best.
+        """
         config = self.config
         scores = run_trial(config.trial, self.artefact, self.steps, config.threads, self.iteration, self.minutes)
         self.trials.append(scores)
         best = self.trials[self.best_trial]
-        if scores.keeps(self.trials[0], config.trial.error_bound) and scores.score > best.score:
+        if scores.keeps(self.trials[0], config.trial.error_bound) and (
+            self.bags is not None or scores.score > best.score
+        ):
             self.best_trial = len(self.trials) - 1
             self.best = copy.deepcopy(self.state.ema.module.state_dict())
         return scores
+
+    def draw_back(self) -> None:
+        """Keep weights between those of before and those learned: the furthest that keep flat ground, if any do.
+
+        On the line between two such networks what was known comes back before what was learned is lost (Wortsman et
+        al., arXiv 2109.01903).
+        """
+        config, network = self.config, self.state.ema.module
+        before, learned = load_networks(self.artefact)[DENOISER].state_dict(), copy.deepcopy(network.state_dict())
+        for share in SHARES:
+            network.load_state_dict({name: torch.lerp(before[name], learned[name], share) for name in learned})
+            scores = run_trial(config.trial, self.artefact, self.steps, config.threads, self.iteration, self.minutes)
+            self.trials.append(scores)
+            if scores.keeps(self.trials[0], config.trial.error_bound):
+                self.best_trial, self.share = len(self.trials) - 1, share
+                self.best = copy.deepcopy(network.state_dict())
+                break
+        network.load_state_dict(learned)
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -167,6 +224,7 @@ class Finetuning:
             "source_commit": source_commit(),
             "iterations_done": self.iteration,
             "cpu_minutes": self.minutes,
+            "learned_share": self.share,
             "best_iteration": self.trials[self.best_trial].iteration if self.trials else 0,
             "trials": [scores.to_json() for scores in self.trials],
         }
