@@ -126,7 +126,7 @@ class Conversation:
 
     def _steer(self, operator, meaning: Meaning) -> bool:
         """Ask the reward service for what is meant."""
-        from diffusion_mpc_ros.nodes.conversions.rewards import read_reward_settings
+        from diffusion_mpc_ros.core.message_fields import read_reward_settings
         from diffusion_mpc_ros.nodes.reward_requests import reward_request
 
         now = read_reward_settings(operator.get_rewards().current)
