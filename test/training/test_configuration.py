@@ -8,6 +8,7 @@ from diffusion_mpc_ros.core.config_files import build, load
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.training.collect import CollectConfig
+from diffusion_mpc_ros.training.d_mpc.dynamics import DynamicsConfig
 from diffusion_mpc_ros.training.demonstrator import DemonstratorConfig
 from diffusion_mpc_ros.training.networks import NETWORKS
 from diffusion_mpc_ros.training.pretrain import PretrainConfig
@@ -33,10 +34,10 @@ def test_shipped_files_agree_with_the_defaults(name):
     assert load(FILES[name], config_file(f"training/{name}.yaml")) == FILES[name]()
 
 
-def test_the_datasets_of_the_prior_are_those_that_the_shipped_files_collect():
+def test_the_datasets_of_the_models_are_those_that_the_shipped_files_collect():
     folder = config_file("training/collect.yaml").parent
     configs = [load(CollectConfig, path) for path in sorted(folder.glob("collect*.yaml"))]
-    assert {config.output for config in configs} == set(PretrainConfig().datasets)
+    assert {config.output for config in configs} == {*PretrainConfig().datasets, *DynamicsConfig().datasets}
     assert len({config.seed for config in configs}) == len(configs)
 
 
