@@ -25,7 +25,7 @@ UNVARIED = Randomization(
 class Condition:
     """What robots walk on and with; ranges are drawn from uniformly, dynamics for each robot, ground for a group.
 
-    ``grounds``: ``NAME[:DIFFICULTY][@SEED]`` each (docs/ground.md), of which one is drawn; ``difficulty``: a range, in the
+    ``grounds``: ``NAME[:DIFFICULTY][@SEED]`` each (docs/ground.md), one is drawn; ``difficulty``: a range, in the
     kind's unit, that the drawn ground's is taken from instead. ``payload`` [kg] on the base; ``motor_strength``, a
     factor on the gains; ``friction`` of foot and ground. Pushes add up to ``push_speed`` [m/s], in any direction of the
     plane, every ``push_ticks``: exactly so much where ``push_exactly``. ``share``: how many robots it has, relative to
