@@ -98,6 +98,14 @@ def walk(ticks: Iterable[int]) -> list[Sent]:
     return sorted(sent, key=lambda each: each.time)
 
 
+def emergency_stop(tick: int) -> list[Sent]:
+    """Return what is published at ``tick`` when the operator has stopped the robot."""
+    return [
+        Sent("/robot_state", time_of(tick, 0.001), state(tick)),
+        Sent("/joint_command", time_of(tick, 0.002), command(tick, JointCommand.FAULT, "emergency stop (remote)")),
+    ]
+
+
 @dataclass
 class BagFile:
     """Writes bags into a folder."""

@@ -28,7 +28,7 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion.inference import choose_backend
 from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment, command_text
-from diffusion_mpc_ros.evaluation.experiment import PlottedExperiment, Report, finite, number
+from diffusion_mpc_ros.evaluation.experiment import PlottedExperiment, Report, number
 from diffusion_mpc_ros.evaluation.experiments.walk import Config as Walk
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planner_bench import Combination, in_own_process, measure_planner
@@ -36,7 +36,7 @@ from diffusion_mpc_ros.evaluation.plots import Point, points
 from diffusion_mpc_ros.evaluation.report_file import Row
 from diffusion_mpc_ros.grid import Column, Grid
 from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, WalkScores
-from diffusion_mpc_ros.policies.intervals import PERCENTILES, RESAMPLES
+from diffusion_mpc_ros.policies.intervals import PERCENTILES, RESAMPLES, finite
 
 # Candidates N and denoising steps K of the plan that is timed: the paper's.
 CANDIDATES, STEPS = 10, 10

@@ -11,6 +11,7 @@ joint position target of the PD controller [rad], absolute, as is the previous a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -27,15 +28,16 @@ OBSERVATION_FIELDS: dict[str, int] = {
 }
 
 
-def _slices() -> dict[str, slice]:
+def places(sizes: Mapping[str, int]) -> dict[str, slice]:
+    """Return where each field of a row lies that holds fields of these sizes one after the other."""
     slices, start = {}, 0
-    for name, size in {**OBSERVATION_FIELDS, "action": NUM_JOINTS}.items():
+    for name, size in sizes.items():
         slices[name] = slice(start, start + size)
         start += size
     return slices
 
 
-FIELDS: dict[str, slice] = _slices()
+FIELDS: dict[str, slice] = places({**OBSERVATION_FIELDS, "action": NUM_JOINTS})
 BASE_ANG_VEL = FIELDS["base_ang_vel"]
 PROJECTED_GRAVITY = FIELDS["projected_gravity"]
 COMMAND = FIELDS["command"]

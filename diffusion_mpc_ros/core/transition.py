@@ -29,15 +29,7 @@ STATE_FIELDS: dict[str, int] = {
 }
 
 
-def _slices() -> dict[str, slice]:
-    slices, start = {}, 0
-    for name, size in {**STATE_FIELDS, "command": 3, "action": NUM_JOINTS}.items():
-        slices[name] = slice(start, start + size)
-        start += size
-    return slices
-
-
-FIELDS: dict[str, slice] = _slices()
+FIELDS: dict[str, slice] = trajectory.places({**STATE_FIELDS, "command": 3, "action": NUM_JOINTS})
 BASE_LIN_VEL = FIELDS["base_lin_vel"]
 BASE_HEIGHT = FIELDS["base_height"]
 BASE_ANG_VEL = FIELDS["base_ang_vel"]

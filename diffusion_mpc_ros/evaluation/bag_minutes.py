@@ -13,14 +13,15 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.evaluation.experiment import number
 from diffusion_mpc_ros.evaluation.report_file import Row, matches
 from diffusion_mpc_ros.grid import Grid
-from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, TESTED, Condition
+from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, NAMED, Condition
 
 TABLE, UNCHANGED = "bag", FLAT_CONDITION.name
 # Changes that a robot was recorded with, by name.
 CHANGES = {
     each.name: each
     for each in (
-        *(each for each in TESTED if each.name in ("payload 8 kg", "motors x 0.7")),
+        NAMED["payload 8 kg"],
+        NAMED["motors x 0.7"],
         Condition("slope 12 deg", grounds=("slope:12",)),
     )
 }

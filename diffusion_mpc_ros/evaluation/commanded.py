@@ -10,12 +10,16 @@ import numpy as np
 
 from diffusion_mpc_ros.core.declared_model import NOMINAL, DeclaredModel
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.evaluation.experiment import Experiment, finite
+from diffusion_mpc_ros.evaluation.experiment import Experiment
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS, BatchController, WalkScores, run_closed_loop
+from diffusion_mpc_ros.policies.intervals import finite
 from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState, build_batch_model
 from diffusion_mpc_ros.simulation.declaration import declare
 from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
 from diffusion_mpc_ros.simulation.randomization import Randomization
+
+# Forward slowly and faster, sideways, turning on the spot: for planners that take long.
+FEW_COMMANDS = (0.5, 0.0, 0.0), (0.8, 0.0, 0.0), (0.0, 0.3, 0.0), (0.0, 0.0, 0.8)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -159,8 +158,3 @@ def number(value: float | None, form: str) -> str:
 def bounds(interval: Sequence[float] | None, form: str) -> str:
     """``LOW .. HIGH``, each in the format ``form``; "-" for None."""
     return "-" if interval is None else " .. ".join(map(form.format, interval))
-
-
-def finite(value: float) -> float | None:
-    """``value``; None where it is not finite, which JSON cannot say."""
-    return value if -math.inf < value < math.inf else None

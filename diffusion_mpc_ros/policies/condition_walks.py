@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.core.types import RewardSettings, Timing
+from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
@@ -39,6 +40,25 @@ class Walked:
     velocity_error: float
 
 
+def shipped_controller(
+    artefact: Prior,
+    seed: int,
+    *,
+    steps: StepBackend | None = None,
+    rewards: RewardSettings | None = None,
+    guidance_scale: float = 1.0,
+    threads: int = 1,
+    backend: str = "onnxruntime",
+    precision: str = "f32",
+) -> AsynchronousController:
+    """Return the asynchronous planner of ``artefact`` at D = 3, R = 2, N = 1, on ``steps`` where they are given."""
+    sampling = SamplingOptions(candidates=1, seed=seed, guidance_scale=guidance_scale)
+    timing = Timing(artefact.description.horizon)
+    config = DiffusionMpcConfig(timing, sampling, threads=threads, backend=backend, precision=precision)
+    settings = RewardSettings() if rewards is None else rewards
+    return AsynchronousController(DiffusionMpcPlanner(artefact, config, steps), lambda tick: settings)
+
+
 def walk(artefact: Prior, condition: Condition, trial: Trial) -> list[Walked]:
     """Walk with ``artefact`` as it ships (N = 1, D = 3, R = 2, no rewards) in ``condition``, a result for each command.
 
@@ -46,16 +66,11 @@ def walk(artefact: Prior, condition: Condition, trial: Trial) -> list[Walked]:
     all robots fell before it could be measured.
     """
     commands = np.repeat(np.array(trial.commands, dtype=float), trial.robots, axis=0)
-    config = DiffusionMpcConfig(
-        Timing(artefact.description.horizon),
-        SamplingOptions(candidates=1, seed=trial.seed),
-        threads=trial.threads,
-        backend=trial.backend,
-        precision=trial.precision,
-    )
     simulation = MixedSimulation([(condition, len(commands))], seed=trial.seed, threads=trial.threads)
-    controller = AsynchronousController(DiffusionMpcPlanner(artefact, config))
-    scores = run_closed_loop(controller, simulation, commands, trial.ticks, f"{artefact.name}, {condition.name}")
+    walker = shipped_controller(
+        artefact, trial.seed, threads=trial.threads, backend=trial.backend, precision=trial.precision
+    )
+    scores = run_closed_loop(walker, simulation, commands, trial.ticks, f"{artefact.name}, {condition.name}")
     of_command = np.repeat(np.arange(len(trial.commands)), trial.robots)
     summaries = [scores.summary(of_command == index) for index in range(len(trial.commands))]
     return [

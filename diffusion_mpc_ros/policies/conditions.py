@@ -82,6 +82,7 @@ TESTED: tuple[Condition, ...] = (
     Condition("slippery", grounds=("slippery:0.3",)),
     Condition("pushes 1.5 m/s", push_speed=1.5, push_exactly=True),
 )
+NAMED = {condition.name: condition for condition in (FLAT_CONDITION, *TESTED)}
 
 
 class MixedSimulation:

@@ -48,7 +48,7 @@ def median_interval(values: np.ndarray, seed: int = 0) -> tuple[float | None, li
         return None, None
     drawn = resampled(_upper_median, values, seed=seed)
     bounds = np.percentile(drawn, PERCENTILES, method="closest_observation")
-    return _finite(_upper_median(values)), [_finite(bound) for bound in bounds]
+    return finite(_upper_median(values)), [finite(bound) for bound in bounds]
 
 
 def wilson_interval(successes: int, trials: int) -> list[float] | None:
@@ -64,5 +64,6 @@ def _upper_median(values: np.ndarray, axis: int = -1) -> np.ndarray:
     return np.sort(values, axis=axis)[..., values.shape[-1] // 2]
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """Return ``value``; None where it is not finite, which JSON cannot say."""
     return float(value) if np.isfinite(value) else None

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bag_files import ARTEFACT, BagFile, Sent, action_of, command, state, time_of, walk
-from diffusion_mpc_msgs.msg import JointCommand
+from bag_files import ARTEFACT, BagFile, action_of, emergency_stop, walk
 
 from diffusion_mpc_ros.core.errors import BagError, ConfigurationError
 from diffusion_mpc_ros.core.trajectory import COMMAND
@@ -17,14 +16,10 @@ from diffusion_mpc_ros.training.dataset import TrajectoryDataset, window_starts
 @pytest.fixture
 def files(tmp_path):
     """A walk of 40 ticks with 2 ticks missing after 25, and one of 20 ticks that the operator stops."""
-    stop = [
-        Sent("/robot_state", time_of(30, 0.001), state(30)),
-        Sent("/joint_command", time_of(30, 0.002), command(30, JointCommand.FAULT, "emergency stop (remote)")),
-    ]
     first = [each for each in walk(range(10, 50)) if getattr(each.message, "tick", 0) not in (35, 36)]
     return (
         BagFile(tmp_path).write(first, "first.mcap"),
-        BagFile(tmp_path).write([*walk(range(10, 30)), *stop], "second.mcap"),
+        BagFile(tmp_path).write([*walk(range(10, 30)), *emergency_stop(30)], "second.mcap"),
     )
 
 

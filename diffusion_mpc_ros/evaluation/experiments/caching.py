@@ -27,13 +27,14 @@ import numpy as np
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment
-from diffusion_mpc_ros.evaluation.experiment import Report, finite, number
+from diffusion_mpc_ros.evaluation.experiment import Report, number
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planning import PlannerExperiment
 from diffusion_mpc_ros.evaluation.report_file import Row
 from diffusion_mpc_ros.evaluation.seams import SeamRecorder, jump_text
 from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
+from diffusion_mpc_ros.policies.intervals import finite
 from diffusion_mpc_ros.simulation.randomization import Randomization
 
 # A plan is known so many ticks after the planner began with it: all of these take less than one.

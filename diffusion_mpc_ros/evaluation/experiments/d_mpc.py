@@ -36,7 +36,7 @@ from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment, command_
 from diffusion_mpc_ros.evaluation.d_mpc import predictors
 from diffusion_mpc_ros.evaluation.d_mpc.predictors import Predictor
 from diffusion_mpc_ros.evaluation.d_mpc.recording import Stretches, bursts, dead_reckoning, record
-from diffusion_mpc_ros.evaluation.experiment import Report, finite, number
+from diffusion_mpc_ros.evaluation.experiment import Report, number
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planning import timing_of
 from diffusion_mpc_ros.evaluation.report_file import Row
@@ -47,6 +47,7 @@ from diffusion_mpc_ros.planners.registry import best_level
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
+from diffusion_mpc_ros.policies.intervals import finite
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.ground.kinds import NOMINAL_FRICTION
 from diffusion_mpc_ros.simulation.randomization import Randomization

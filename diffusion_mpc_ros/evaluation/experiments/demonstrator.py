@@ -26,13 +26,14 @@ import numpy as np
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment, command_text
-from diffusion_mpc_ros.evaluation.experiment import Report, finite
+from diffusion_mpc_ros.evaluation.experiment import Report
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import Row
 from diffusion_mpc_ros.grid import Column, Grid
 from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, mean_of_finite
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, GaitCommand, SwingMeter, is_moving
+from diffusion_mpc_ros.policies.intervals import finite
 from diffusion_mpc_ros.simulation.batch import BatchSimulation, BatchState
 from diffusion_mpc_ros.simulation.randomization import Randomization
 

@@ -27,27 +27,20 @@ import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.diffusion.prior import Prior, load
-from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.evaluation import bag_minutes
 from diffusion_mpc_ros.evaluation.bag_minutes import FromBag
 from diffusion_mpc_ros.evaluation.commanded import command_text
-from diffusion_mpc_ros.evaluation.experiment import Experiment, Report, finite, number
+from diffusion_mpc_ros.evaluation.experiment import Experiment, Report, number
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import Row
 from diffusion_mpc_ros.grid import Grid
-from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
-from diffusion_mpc_ros.policies.closed_loop import (
-    COMMANDS,
-    AsynchronousController,
-    BatchController,
-    WalkScores,
-    run_closed_loop,
-)
-from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, TESTED, Condition, MixedSimulation
+from diffusion_mpc_ros.policies.closed_loop import COMMANDS, BatchController, WalkScores, run_closed_loop
+from diffusion_mpc_ros.policies.condition_walks import shipped_controller
+from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, NAMED, Condition, MixedSimulation
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
+from diffusion_mpc_ros.policies.intervals import finite
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 from diffusion_mpc_ros.simulation.randomization import Randomization
 
@@ -99,7 +92,7 @@ class Config(Experiment):
     """ground, III, scratch, bag."""
     bags: tuple[str, ...] = ()
     """For the table "bag": CHANGE:MINUTES=FOLDER each, the artefact finetuned from so much of a changed robot."""
-    conditions: tuple[str, ...] = ("flat", *(condition.name for condition in TESTED))
+    conditions: tuple[str, ...] = tuple(NAMED)
     """Conditions of the table "ground", by name."""
     walked: tuple[float, float, float] = (0.5, 0.0, 0.0)
     """Command in the conditions (vx, vy [m/s], yaw rate [rad/s])."""
@@ -118,8 +111,7 @@ class Config(Experiment):
 
     def __post_init__(self) -> None:
         self.refuse_below_one("robots", "ticks", "threads")
-        known = {FLAT_CONDITION.name: FLAT_CONDITION, **{each.name: each for each in TESTED}}
-        for name, values, valid in (("tables", self.tables, TABLES), ("conditions", self.conditions, known)):
+        for name, values, valid in (("tables", self.tables, TABLES), ("conditions", self.conditions, NAMED)):
             unknown = [value for value in values if value not in valid]
             if unknown or not values:
                 raise ConfigurationError(
@@ -206,18 +198,14 @@ class Config(Experiment):
 
     def condition(self, name: str) -> Condition:
         """The condition of that name."""
-        return {**{each.name: each for each in (FLAT_CONDITION, *TESTED)}, **bag_minutes.CHANGES}[name]
+        return {**NAMED, **bag_minutes.CHANGES}[name]
 
     def controller(self, method: str, robots: int) -> BatchController:
         """Who walks."""
         if method == DEMONSTRATOR:
             policy = DemonstratorPolicy(model_folder(DEMONSTRATOR), self.threads)
             return DemonstratorWalker(policy, GaitCommand.default(robots))
-        artefact = self.artefacts[method]
-        sampling = SamplingOptions(candidates=1, seed=self.seed)
-        timing = Timing(artefact.description.horizon)
-        config = DiffusionMpcConfig(timing, sampling, threads=self.threads, backend=self.backend)
-        return AsynchronousController(DiffusionMpcPlanner(artefact, config))
+        return shipped_controller(self.artefacts[method], self.seed, threads=self.threads, backend=self.backend)
 
     def minutes(self, method: str) -> float:
         """Processor time of finetuning [min], of all runs that the card tells; 0 without any. Or those of a bag."""

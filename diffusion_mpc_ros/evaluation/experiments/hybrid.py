@@ -26,8 +26,8 @@ from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.declared_model import DeclaredModel
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
-from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment
-from diffusion_mpc_ros.evaluation.experiment import Report, bounds, finite, number
+from diffusion_mpc_ros.evaluation.commanded import FEW_COMMANDS, CommandedExperiment
+from diffusion_mpc_ros.evaluation.experiment import Report, bounds, number
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planning import timing_of
 from diffusion_mpc_ros.evaluation.report_file import Row
@@ -36,12 +36,10 @@ from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.planners.registry import best_level
 from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, AsynchronousController, WalkScores
-from diffusion_mpc_ros.policies.intervals import interval, wilson_interval
+from diffusion_mpc_ros.policies.intervals import finite, interval, wilson_interval
 from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
 
 HYBRID, PRIOR = "hybrid", "diffusion_mpc"
-# Forward slowly and faster, sideways, turning on the spot.
-WALKED = (0.5, 0.0, 0.0), (0.8, 0.0, 0.0), (0.0, 0.3, 0.0), (0.0, 0.0, 0.8)
 CHANGES: dict[str, DeclaredModel] = {
     "nominal": DeclaredModel(),
     "payload_6": DeclaredModel(payload_mass=6.0),
@@ -72,7 +70,7 @@ class Config(CommandedExperiment):
     """Planners: hybrid, diffusion_mpc (the prior alone)."""
     delays: tuple[int, ...] = (0, 1)
     """Replan margins D; a plan is known so many ticks after its state."""
-    commands: tuple[tuple[float, float, float], ...] = WALKED
+    commands: tuple[tuple[float, float, float], ...] = FEW_COMMANDS
     robots: int = 5
     ticks: int = 1000
     seed: int = 101

@@ -23,8 +23,8 @@ import numpy as np
 from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
-from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment
-from diffusion_mpc_ros.evaluation.experiment import Report, finite, number
+from diffusion_mpc_ros.evaluation.commanded import FEW_COMMANDS, CommandedExperiment
+from diffusion_mpc_ros.evaluation.experiment import Report, number
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planning import timing_of
 from diffusion_mpc_ros.evaluation.report_file import Row
@@ -33,15 +33,13 @@ from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.planners.dial_mpc.methods import METHODS
 from diffusion_mpc_ros.planners.registry import best_level
 from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, AsynchronousController
-from diffusion_mpc_ros.policies.intervals import interval
+from diffusion_mpc_ros.policies.intervals import finite, interval
 
 PLANNER = "dial_mpc"
 SCORES = {
     "survival": "{:.0%}", "velocity_error": "{:.3f}", "yaw_rate_error": "{:.3f}", "tracking_score": "{:.3f}",
     "base_height": "{:.3f}", "power": "{:.0f}", "seconds_per_second": "{:.2f}",
 }  # fmt: skip
-# Forward slowly and faster, sideways, turning on the spot.
-WALKED = (0.5, 0.0, 0.0), (0.8, 0.0, 0.0), (0.0, 0.3, 0.0), (0.0, 0.0, 0.8)
 # Method, and samples and iterations of its budget.
 Case = tuple[str, int, int]
 
@@ -59,7 +57,7 @@ class Config(CommandedExperiment):
     """Methods (planner.method)."""
     budgets: tuple[tuple[int, int], ...] = ((64, 1), (32, 4), (128, 1))
     """Samples and iterations of each budget."""
-    commands: tuple[tuple[float, float, float], ...] = WALKED
+    commands: tuple[tuple[float, float, float], ...] = FEW_COMMANDS
     robots: int = 1
     ticks: int = 200
     delay: int = 0

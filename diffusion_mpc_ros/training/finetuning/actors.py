@@ -9,12 +9,11 @@ from typing import Protocol
 import numpy as np
 
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.types import RewardSettings, RobotState, Timing
+from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.prior import Prior
-from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
-from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
+from diffusion_mpc_ros.policies.condition_walks import shipped_controller
 from diffusion_mpc_ros.policies.conditions import MixedSimulation
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand, is_moving
@@ -59,12 +58,15 @@ class PlannerActor:
         """Presets and guidance scales drawn for the guided share of the robots; the others plan without rewards."""
         order = rng.permutation(config.robots)
         guided = int(config.guided * config.robots)
-        groups = [GuidedGroup(np.sort(order[guided:]), controller(artefact, steps, int(rng.integers(2**31))))]
+        groups = [
+            GuidedGroup(np.sort(order[guided:]), shipped_controller(artefact, int(rng.integers(2**31)), steps=steps))
+        ]
         composer = make_composer()
         for robots in np.array_split(np.sort(order[:guided]), config.guided_groups):
             rewards = composer.preset_settings(config.presets[rng.integers(len(config.presets))])
             scale, seed = float(rng.uniform(*config.guidance_scale)), int(rng.integers(2**31))
-            groups.append(GuidedGroup(robots, controller(artefact, steps, seed, rewards, scale)))
+            walker = shipped_controller(artefact, seed, steps=steps, rewards=rewards, guidance_scale=scale)
+            groups.append(GuidedGroup(robots, walker))
         return cls([group for group in groups if len(group.robots)])
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
@@ -74,20 +76,6 @@ class PlannerActor:
             robots = group.robots
             targets[robots] = group.controller.joint_targets(_of(state, robots), command[robots])
         return targets
-
-
-def controller(
-    artefact: Prior,
-    steps: StepBackend,
-    seed: int,
-    rewards: RewardSettings | None = None,
-    guidance_scale: float = 1.0,
-) -> AsynchronousController:
-    """The asynchronous planner of ``artefact``'s layout on ``steps``, as in closed-loop evaluation."""
-    sampling = SamplingOptions(candidates=1, seed=seed, guidance_scale=guidance_scale)
-    config = DiffusionMpcConfig(Timing(artefact.description.horizon), sampling)
-    settings = RewardSettings() if rewards is None else rewards
-    return AsynchronousController(DiffusionMpcPlanner(artefact, config, steps), lambda tick: settings)
 
 
 class ServoedDemonstrator:

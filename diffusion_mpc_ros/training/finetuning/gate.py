@@ -32,6 +32,7 @@ from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS
 from diffusion_mpc_ros.policies.condition_walks import Command, Trial, Walked, overall, walk
 from diffusion_mpc_ros.policies.conditions import Condition
+from diffusion_mpc_ros.policies.intervals import finite
 from diffusion_mpc_ros.training import quantise
 
 # Where the card keeps what the gate measured.
@@ -128,19 +129,15 @@ class Comparison:
         return {
             "condition": self.bound.condition.name,
             "survival": survival,
-            "velocity_error": _finite(error),
+            "velocity_error": finite(error),
             "reference_survival": known_survival,
-            "reference_velocity_error": _finite(known_error),
+            "reference_velocity_error": finite(known_error),
         }
 
 
 def _worse(error: float, known: float, bound: float) -> bool:
     """Whether ``error`` is more than ``bound`` above ``known``; NaN, nobody lived to be measured, is worst of all."""
     return math.isnan(error) and not math.isnan(known) or error > known + bound + 1e-9
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def compare(config: GateConfig, candidate: Prior, reference: Prior) -> list[Comparison]:

@@ -10,8 +10,8 @@ import numpy as np
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS, run_closed_loop
+from diffusion_mpc_ros.policies.condition_walks import shipped_controller
 from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, MixedSimulation
-from diffusion_mpc_ros.training.finetuning.actors import controller
 from diffusion_mpc_ros.training.finetuning.configuration import TrialConfig
 
 # What counts as the error of robots that all fell before it could be measured [m/s, rad/s].
@@ -68,7 +68,7 @@ def run_trial(
     simulation = MixedSimulation(groups, seed=config.seed, threads=threads)
     commands = np.tile(np.array(config.command), (simulation.robots, 1))
     commands[: config.robots * len(COMMANDS)] = np.repeat(np.array(COMMANDS), config.robots, axis=0)
-    walker = controller(artefact, steps, config.seed)
+    walker = shipped_controller(artefact, config.seed, steps=steps)
     scores = run_closed_loop(walker, simulation, commands, config.ticks, "trial")
 
     def of(robots: np.ndarray) -> tuple[float, float, float]:

@@ -7,8 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from bag_files import BagFile, Sent, action_of, command, state, time_of, walk
-from diffusion_mpc_msgs.msg import JointCommand
+from bag_files import BagFile, action_of, emergency_stop, walk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_rollouts import constant, made_rollouts
@@ -43,12 +42,8 @@ STRETCH = STARTING + BLOCK
 @pytest.fixture
 def stopped(tmp_path):
     """A bag of 100 ticks that the operator ends, with 2 ticks missing after 60."""
-    stop = [
-        Sent("/robot_state", time_of(110, 0.001), state(110)),
-        Sent("/joint_command", time_of(110, 0.002), command(110, JointCommand.FAULT, "emergency stop (remote)")),
-    ]
     sent = [each for each in walk(range(10, 110)) if getattr(each.message, "tick", 0) not in (70, 71)]
-    return BagFile(tmp_path).write([*sent, *stop])
+    return BagFile(tmp_path).write([*sent, *emergency_stop(110)])
 
 
 def test_rewards_are_of_what_the_robot_knows(stopped):
