@@ -7,6 +7,8 @@ import pytest
 from diffusion_mpc_ros import bringup
 
 WAIT = 60.0
+# Nodes that these processes have beside those of their names.
+BESIDE = ("command_publisher_second", "command_publisher_checks", "planner_artefacts", "planner_declarations")
 
 # On the first host: the five processes, in the environment that bringup gives them. Ends with its standard input.
 ROBOT = """
@@ -25,7 +27,7 @@ try:
     with Operator() as operator:
         operator.follow()
         operator.wait(lambda: operator.mode is not None, 60.0)
-        beside = {"command_publisher_second", "command_publisher_checks", "planner_artefacts"}
+        beside = set(sys.argv[2].split())
         nodes = {*bringup.EXECUTABLES, *beside}
         operator.wait(lambda: nodes <= set(operator.node.get_node_names()), 60.0)
         print(*sorted(set(operator.node.get_node_names()) - {"operator"}))
@@ -82,10 +84,9 @@ def unitree_domain(free_domain) -> str:
 def test_another_host_finds_nothing_that_is_not_opened_to_it(hosts, ros_domain, unitree_domain, monkeypatch):
     first, second = hosts
     monkeypatch.delenv("ROS_AUTOMATIC_DISCOVERY_RANGE")
-    robot = first.python(ROBOT, unitree_domain)
+    robot = first.python(ROBOT, unitree_domain, " ".join(BESIDE))
     try:
-        beside = ("command_publisher_second", "command_publisher_checks", "planner_artefacts")
-        assert robot.stdout.readline().split() == sorted((*bringup.EXECUTABLES, *beside))
+        assert robot.stdout.readline().split() == sorted((*bringup.EXECUTABLES, *BESIDE))
         opened = first.python(OPEN, unitree_domain)
         assert opened.stdout.readline() == "ready\n"
         # Twice: who is there for the second time has had every chance to be found.
