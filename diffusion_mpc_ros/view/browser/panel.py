@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import html
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -23,8 +22,6 @@ LARGE = (
 )
 SAID = "white-space: pre-wrap; font-size: .85em; padding: .2em .9em"
 ANSWERS = "Do it", "Forget it"
-# A sentence is whole once its box was still for so long [s]; tried so often, then taken as it is.
-STILL, STILL_TRIES = 0.15, 20
 # A parameter that may be larger has no end that means anything.
 LARGEST = 1e3
 # Steps of a slider from one end to the other.
@@ -92,20 +89,11 @@ class WordControls:
 
         @say.on_click
         async def _(event: viser.GuiEvent) -> None:
-            desk.say(event.client_id, await self._typed())
+            desk.say(event.client_id, self._box.value)
 
         @self._answers.on_click
         async def _(event: viser.GuiEvent) -> None:
             desk.answer(event.client_id, event.target.value == ANSWERS[0])
-
-    async def _typed(self) -> str:
-        """Return what stands in the box; browsers send the last letters of it up to 50 ms after the click."""
-        for _ in range(STILL_TRIES):
-            before = self._box.value
-            await asyncio.sleep(STILL)
-            if self._box.value == before:
-                break
-        return self._box.value
 
     def show(self, text: str, asks: bool) -> None:
         """Show what was understood, and the answers where a person is asked."""
