@@ -22,6 +22,7 @@ from rich.markup import escape
 
 from diffusion_mpc_ros.commands.harnessed import HarnessOptions
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.go2 import MAX_COMMAND
 from diffusion_mpc_ros.evaluation.plots import curves
 from diffusion_mpc_ros.evaluation.report_file import SingleReport
 from diffusion_mpc_ros.grid import Grid
@@ -35,7 +36,7 @@ class Config(HarnessOptions, SingleReport):
 
     duration: float = 3600.0
     """Walk for so many seconds."""
-    max_command: tuple[float, float, float] = (1.0, 0.5, 1.0)
+    max_command: tuple[float, float, float] = MAX_COMMAND
     """Bounds of the velocity commands: VX VY [m/s] and yaw rate WZ [rad/s]."""
     push_force: tuple[float, float] = (60.0, 100.0)
     """Weakest and strongest push [N], for 0.1 s."""

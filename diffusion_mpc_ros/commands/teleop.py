@@ -23,6 +23,7 @@ from diffusion_mpc_ros.commands.held_velocity import HeldVelocity
 from diffusion_mpc_ros.commands.keyboard import E_STOP_KEY, POLL_PERIOD, Keyboard
 from diffusion_mpc_ros.commands.screen import Screen
 from diffusion_mpc_ros.core.errors import ConfigurationError, DiffusionMpcError
+from diffusion_mpc_ros.core.go2 import MAX_COMMAND
 
 # A robot whose last message is older than this [s] is not heard.
 HEARD_WITHIN = 1.0
@@ -39,7 +40,7 @@ class Config:
 
     step: tuple[float, float, float] = (0.1, 0.1, 0.2)
     """What one key press adds: VX VY [m/s] and yaw rate WZ [rad/s]."""
-    max_command: tuple[float, float, float] = (1.0, 0.5, 1.0)
+    max_command: tuple[float, float, float] = MAX_COMMAND
     """Largest VX VY [m/s] and yaw rate WZ [rad/s]."""
     keep_alive: float = 1.0
     """A velocity ends so long [s] after the last key press; in [0.3, 3]."""

@@ -139,6 +139,17 @@ def violation(fields: Fields, bounds: Bounds) -> dict[str, Array]:
     return outside
 
 
+def penalty(fields: Fields, bounds: Bounds) -> Array:
+    """How far ``fields`` are outside of ``bounds``, in tolerances of constraints: entries summed, rows averaged.
+
+    Of fields ``(..., T, size)``: ``(...)``. What no constraint restricts has no tolerance and does not count: the joint
+    limits of the actions.
+    """
+    tolerances = {constraint.field: constraint.tolerance for constraint in CONSTRAINTS.values()}
+    excess = {name: values for name, values in violation(fields, bounds).items() if name in tolerances}
+    return np.sum([values.sum(axis=-1).mean(axis=-1) / tolerances[name] for name, values in excess.items()], axis=0)
+
+
 def coupled(bounds: Bounds) -> Array:
     """Whether ``bounds`` ask for more than :data:`BOX` on single entries: ``()`` bool, of their array library."""
     binding = [kind.binds(bounds) for kind in KINDS.values()]

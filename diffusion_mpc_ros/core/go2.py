@@ -67,6 +67,9 @@ IMU_POSITION_B = _constant([-0.02557, 0.0, 0.04232])
 # The motors' modes in rt/lowcmd and rt/lowstate: following a position and a velocity, or idle.
 MOTOR_MODE_SERVO, MOTOR_MODE_STOP = 0x01, 0x00
 
+# Largest vx, vy [m/s] and yaw rate [rad/s] that people may ask for, where nothing else is said.
+MAX_COMMAND = 1.0, 0.5, 1.0
+
 # Height of the base above the ground in the default pose [m].
 STANDING_HEIGHT = 0.318
 

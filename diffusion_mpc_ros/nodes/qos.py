@@ -25,3 +25,6 @@ EARLIER_STOP = _profile(1000, ReliabilityPolicy.RELIABLE, DurabilityPolicy.TRANS
 # Whoever records takes everything, as fast as it can: the queue bridges what it cannot.
 RECORDED = _profile(1000, ReliabilityPolicy.BEST_EFFORT, DurabilityPolicy.VOLATILE)
 RECORDED_RELIABLY = _profile(1000, ReliabilityPolicy.RELIABLE, DurabilityPolicy.VOLATILE)
+
+# What a middleware that does not count messages says in place of a message's number.
+NOT_COUNTED = 2**64 - 1

@@ -20,13 +20,11 @@ from diffusion_mpc_ros.bags.topics import TOPICS, Delivery, Topic
 from diffusion_mpc_ros.core.errors import MessageError
 from diffusion_mpc_ros.nodes.graph_client import GraphClient
 from diffusion_mpc_ros.nodes.intake import read_message
-from diffusion_mpc_ros.nodes.qos import RECORDED, RECORDED_RELIABLY, SETTINGS
+from diffusion_mpc_ros.nodes.qos import NOT_COUNTED, RECORDED, RECORDED_RELIABLY, SETTINGS
 
 QOS = {Delivery.STREAM: RECORDED, Delivery.RELIABLE: RECORDED_RELIABLY, Delivery.SETTINGS: SETTINGS}
 # How often [s] is looked for nodes to ask and for topics whose type is not known.
 LOOK_PERIOD = 1.0
-# What a middleware that does not count messages says in place of a number.
-NOT_COUNTED = 2**64 - 1
 # Of one publisher each, whose numbers have no gap.
 COUNTED = (topics.ROBOT_STATE, topics.JOINT_COMMAND, topics.PLAN, topics.REWARD_WEIGHTS)
 

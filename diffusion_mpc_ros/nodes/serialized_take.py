@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from rclpy.subscription import Subscription
 
+from diffusion_mpc_ros.nodes.qos import NOT_COUNTED
+
 GID_BYTES = 16
 _RET_OK, _RET_TAKE_FAILED = 0, 401
-# What a middleware that does not count messages says in place of a number.
-_NOT_COUNTED = 2**64 - 1
 # Larger than any struct rmw_message_info_t of a supported distribution.
 _INFO_BYTES = 256
 
@@ -78,5 +78,5 @@ class SerializedTake:
             return None
         info = _MessageInfo.from_buffer(self._info)
         counted = info.publication_sequence_number
-        number = info.source_timestamp if counted == _NOT_COUNTED else counted
+        number = info.source_timestamp if counted == NOT_COUNTED else counted
         return TakenMessage(ctypes.string_at(self._array.buffer, self._array.length), bytes(info.publisher_gid), number)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffusion_mpc_ros.control.gamepad_layouts import LAYOUT_NAMES
-from diffusion_mpc_ros.core.go2 import NUM_JOINTS, ROBOT_CONTROLLERS
+from diffusion_mpc_ros.core.go2 import MAX_COMMAND, NUM_JOINTS, ROBOT_CONTROLLERS
 from diffusion_mpc_ros.core.settings import Settings, same, setting
 from diffusion_mpc_ros.nodes.robot_settings import FrameSettings, RobotLinkSettings, RobotSettings
 from diffusion_mpc_ros.planners.diffusion_mpc.settings import DiffusionMpcSettings
@@ -95,7 +95,7 @@ class PlannerSettings(FrameSettings, PlanningSettings):
     """planner: robot states, velocity commands and reward weights in, plans out."""
 
     max_command: Velocity = _velocity(
-        "Bounds of the vx, vy [m/s] and yaw rate [rad/s] that are planned for.", (1.0, 0.5, 1.0)
+        "Bounds of the vx, vy [m/s] and yaw rate [rad/s] that are planned for.", MAX_COMMAND
     )
     max_command_rate: Velocity = _velocity("Bounds of their change [m/s^2, m/s^2, rad/s^2].", (2.0, 2.0, 4.0))
     realtime_priority: int = _priority(10)
@@ -117,7 +117,7 @@ class CommandPublisherSettings(TimingSettings, RobotSettings):
     release_robot_controller: bool = setting("Make the robot's own controller lie down and let go at the start.", False)
     restore_robot_controller: bool = setting("Give the motors back to the released controller at the end.", False)
     stick_velocity: Velocity = _velocity(
-        "What a stick at its stop asks for: vx, vy [m/s], yaw rate [rad/s].", (1.0, 0.5, 1.0)
+        "What a stick at its stop asks for: vx, vy [m/s], yaw rate [rad/s].", MAX_COMMAND
     )
     command_deadband: float = setting(
         "Part of a stick's range around its middle that counts as zero.", 0.08, low=0.0, high=0.5

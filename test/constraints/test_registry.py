@@ -12,6 +12,7 @@ from diffusion_mpc_ros.constraints.registry import (
     feasible_bounds,
     free_bounds,
     kind_of,
+    penalty,
 )
 from diffusion_mpc_ros.core.errors import RewardError
 from diffusion_mpc_ros.core.go2 import JOINT_POS_MAX, JOINT_POS_MIN, JOINT_TORQUE_MAX
@@ -70,6 +71,16 @@ def test_a_bound_inside_the_band_moves_to_its_end_and_a_blocked_range_wins():
     # -0.1 .. 0.15 lies inside as a whole: there the band gives way.
     assert (bounds["band_lower"][0, 6:] == bounds["band_upper"][0, 6:]).all()
     assert (bounds["upper"][0, JOINT_POS][6:] == 0.15).all()
+
+
+def test_a_penalty_counts_in_tolerances_what_constraints_restrict():
+    fields = {name: np.zeros((2, 3, 12)) for name in ("joint_pos", "joint_vel", "joint_torque")}
+    fields["joint_pos"][1, 0, 2] = 0.6
+    # No constraint restricts actions: their limits are the projection's.
+    fields["action"] = np.full((2, 3, 12), 100.0)
+    # 0.1 rad past 0.5 rad, tolerance 0.02 rad, in one of three rows.
+    expected = [0.0, 0.1 / 0.02 / 3]
+    np.testing.assert_allclose(penalty(fields, feasible_bounds(("joint_range",), RANGE, TICKS)), expected)
 
 
 def test_the_range_moves_with_the_ticks():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from diffusion_mpc_ros.core.go2 import MAX_COMMAND
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.language.changes import RewardChange, reward_change, target_height, velocity_of
@@ -12,7 +13,6 @@ from diffusion_mpc_ros.language.meaning import Height, LanguageError, Meaning
 from diffusion_mpc_ros.policies.objectives import make_composer
 from diffusion_mpc_ros.rewards.presets import load_presets
 
-BOUND = 1.0, 0.5, 1.0
 TARGET = "base_height.target"
 
 
@@ -71,15 +71,15 @@ def test_heights_end_at_their_bounds():
 
 
 def test_a_velocity_is_what_is_named_and_zero_elsewhere():
-    assert velocity_of(Meaning(velocity={"vy": -0.2}), np.ones(3), BOUND).tolist() == [0.0, -0.2, 0.0]
-    assert velocity_of(Meaning(speed=0.5), np.array([0.4, 0.0, -0.2]), BOUND).tolist() == [0.2, 0.0, -0.1]
-    assert velocity_of(Meaning(velocity={"vx": 0.4}, speed=2.0), np.zeros(3), BOUND).tolist() == [0.8, 0.0, 0.0]
+    assert velocity_of(Meaning(velocity={"vy": -0.2}), np.ones(3), MAX_COMMAND).tolist() == [0.0, -0.2, 0.0]
+    assert velocity_of(Meaning(speed=0.5), np.array([0.4, 0.0, -0.2]), MAX_COMMAND).tolist() == [0.2, 0.0, -0.1]
+    assert velocity_of(Meaning(velocity={"vx": 0.4}, speed=2.0), np.zeros(3), MAX_COMMAND).tolist() == [0.8, 0.0, 0.0]
 
 
 @pytest.mark.parametrize(("speed", "before", "reason"), [(2.0, 0.8, "beyond"), (1.25, 0.0, "no velocity")])
 def test_a_share_of_nothing_or_too_much_is_refused(speed, before, reason):
     with pytest.raises(LanguageError, match=reason):
-        velocity_of(Meaning(speed=speed), np.array([before, 0.0, 0.0]), BOUND)
+        velocity_of(Meaning(speed=speed), np.array([before, 0.0, 0.0]), MAX_COMMAND)
 
 
 def test_settings_without_the_term_are_those_of_no_height(presets):

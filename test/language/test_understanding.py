@@ -7,19 +7,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.go2 import MAX_COMMAND
 from diffusion_mpc_ros.language import embedding, measured, words
 from diffusion_mpc_ros.language.meaning import Height, LanguageError, Meaning, combined
 from diffusion_mpc_ros.language.phrases import Wish
 from diffusion_mpc_ros.language.report import report
 from diffusion_mpc_ros.language.understanding import MAX_LENGTH, load_interpreter
 
-BOUND = 1.0, 0.5, 1.0
-
 
 @pytest.fixture(scope="module")
 def interpreter():
     pytest.importorskip("tokenizers", reason="make setup-say")
-    return load_interpreter(BOUND)
+    return load_interpreter(MAX_COMMAND)
 
 
 def test_two_parts_ask_for_both():
@@ -127,7 +126,7 @@ def test_no_text_breaks_it_or_moves_the_robot(interpreter, text):
 def test_no_velocity_beyond_its_bounds_and_none_that_is_denied(interpreter, spoken):
     sentence = " ".join(spoken)
     meaning = interpreter.understand(sentence).meaning
-    assert all(abs(value) <= bound for value, bound in zip(_velocity(meaning), BOUND))
+    assert all(abs(value) <= bound for value, bound in zip(_velocity(meaning), MAX_COMMAND))
     if meaning.moves and "not" in spoken:
         assert any("not" not in part.split() for part in words.clauses(sentence))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, feasible_bounds, violation
+from diffusion_mpc_ros.constraints.registry import feasible_bounds, penalty
 from diffusion_mpc_ros.core.trajectory import fields_of
 from diffusion_mpc_ros.core.transition import BASE_ANG_VEL, BASE_HEIGHT, BASE_LIN_VEL
 from diffusion_mpc_ros.core.types import RewardSettings
@@ -15,8 +15,6 @@ from diffusion_mpc_ros.planners.d_mpc.description import COST_TO_GO
 from diffusion_mpc_ros.rewards.following import reward_of, weighted_terms
 from diffusion_mpc_ros.rewards.predictions import COLUMNS, PREDICTIONS, outcomes_of
 from diffusion_mpc_ros.rewards.terms import Segment
-
-_UNITS = {constraint.field: constraint.tolerance for constraint in CONSTRAINTS.values()}
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,4 @@ def outside(tick: int, trajectory: np.ndarray, rewards: RewardSettings) -> np.nd
     """
     rows = trajectory[:, 1:]
     bounds = feasible_bounds(rewards.constraints, rewards.parameters, tick + 1 + np.arange(rows.shape[1]))
-    excess = violation(fields_of(rows), bounds)
-    return np.sum(
-        [values.sum(axis=2).mean(axis=1) / _UNITS[name] for name, values in excess.items() if name in _UNITS], axis=0
-    )
+    return penalty(fields_of(rows), bounds)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, feasible_bounds, violation
+from diffusion_mpc_ros.constraints.registry import feasible_bounds, penalty
 from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings
@@ -16,10 +16,9 @@ from diffusion_mpc_ros.rewards.outcomes import MEASURED, measure
 from diffusion_mpc_ros.rewards.terms import Segment
 from diffusion_mpc_ros.simulation.rollout import Rollout
 
-# What of a rollout constraints are held against; so much outside [rad, rad/s, N m] is one unit of the penalty.
+# What of a rollout constraints are held against.
 _CONSTRAINED = ("joint_pos", "joint_vel", "joint_torque")
 _MEASURED = frozenset(terms_reading(MEASURED))
-_UNITS = {constraint.field: constraint.tolerance for constraint in CONSTRAINTS.values()}
 
 
 @dataclass(frozen=True)
@@ -71,8 +70,7 @@ def outside(rollout: Rollout, begin: int, settings: RewardSettings) -> np.ndarra
     horizon = rollout.ticks.base_height.shape[-1]
     bounds = feasible_bounds(settings.constraints, settings.parameters, begin + 1 + np.arange(horizon))
     fields = {name: getattr(rollout.ticks, name) for name in _CONSTRAINED}
-    excess = violation(fields, bounds)
-    return np.sum([values.sum(axis=-1).mean(axis=-1) / _UNITS[name] for name, values in excess.items()], axis=0)
+    return penalty(fields, bounds)
 
 
 def _flat(values: np.ndarray) -> np.ndarray:
