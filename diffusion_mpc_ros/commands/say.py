@@ -2,10 +2,11 @@
 
 Presets, a height, a velocity with units, stop, undo. What is not understood does nothing, and the nearest things that
 are known are named. `--yes` answers for changes of rewards. A velocity is always asked for at a terminal, and lives
-only while a person presses keys there, as in teleop. "stop" stops at once. Without a sentence: a prompt; there
-"faster" means the velocity before. Needs `make setup-say`; nothing is downloaded or sent anywhere.
+only while a person presses keys there, as in teleop. "stop" stops at once, without a terminal, too. Without a sentence:
+a prompt; there "faster" means the velocity before. Needs `make setup-say`; nothing is downloaded or sent anywhere.
 
-Exit status: 0 done, 1 not understood, refused, or answered with no, 2 an error.
+Exit status: 0 done, 1 not understood, refused, or answered with no, 2 an error. After "stop" 0 means that the robot
+stands; 1 that it does something else, 2 that no command_publisher is heard.
 
 examples:
   diffusion-mpc say "walk lower and quieter"
@@ -97,7 +98,7 @@ class Conversation:
             return 1
         if self._config.explain:
             return 0
-        if not is_terminal(sys.stdin) and not self._config.yes:
+        if not is_terminal(sys.stdin) and not self._config.yes and meaning.action != STOP:
             print("Nothing is done: there is no terminal to ask at. --yes changes rewards without asking.")
             return 1
         try:
@@ -144,8 +145,8 @@ class Conversation:
         from diffusion_mpc_ros.nodes.reward_requests import reward_request
 
         if action == STOP:
-            stop(operator)
-        elif action == EMERGENCY_STOP:
+            return stop(operator)
+        if action == EMERGENCY_STOP:
             if not self._config.yes and not _agreed(f"{EMERGENCY} Now?"):
                 return False
             operator.emergency_stop_delivered()
@@ -158,24 +159,30 @@ class Conversation:
         return True
 
 
-def stop(operator) -> None:
-    """Send velocity zero, and make a walking robot stand, whoever else drives it."""
+def stop(operator) -> bool:
+    """Send velocity zero, and make a walking robot stand, whoever else drives it; return whether it stands.
+
+    Raises OperatorError where no command_publisher is heard, or where it refuses.
+    """
     from diffusion_mpc_ros.control.modes import Mode
+    from diffusion_mpc_ros.nodes.graph_client import OperatorError
 
     operator.follow()
     operator.send_velocity(np.zeros(3))
     if not operator.wait(lambda: operator.mode is not None, teleop.FIRST_HEARD):
-        print("Velocity zero was sent; no command_publisher is heard in this ROS_DOMAIN_ID and namespace.")
-        return
-    if operator.mode is not Mode.WALKING:
-        print(f"The robot does not walk: it is {operator.mode.value}.")
-        return
-    operator.request("stand_up")  # of a robot that walks: stop and stand
-    ended = time.monotonic() + ZERO_TIME
-    while time.monotonic() < ended:
-        operator.send_velocity(np.zeros(3))
-        time.sleep(teleop.SEND_PERIOD)
-    print("The robot stands.")
+        raise OperatorError(
+            "velocity zero was sent, but no command_publisher is heard in this ROS_DOMAIN_ID and namespace"
+        )
+    if operator.mode is Mode.WALKING:
+        operator.request("stand_up")  # of a robot that walks: stop and stand
+        ended = time.monotonic() + ZERO_TIME
+        while time.monotonic() < ended:
+            operator.send_velocity(np.zeros(3))
+            time.sleep(teleop.SEND_PERIOD)
+        operator.wait(lambda: operator.mode is not Mode.WALKING, teleop.HEARD_WITHIN)
+    stands = operator.mode is Mode.STANDING
+    print("The robot stands." if stands else f"The robot does not stand: it is {operator.mode.value}.")
+    return stands
 
 
 def _agreed(question: str) -> bool:

@@ -123,6 +123,8 @@ def test_a_robot_that_does_not_walk_gets_no_velocity(robot, say):
 
 def test_stop_stops_a_walking_robot_without_a_question_and_no_other(robot, say):
     terminal = say("stop")
+    robot.until(lambda: robot.events)
+    robot.message = JointCommand(mode=JointCommand.STANDING)
     robot.until(ended(terminal))
     assert terminal.process.returncode == 0 and robot.events == ["stand_up"], terminal.output
     assert robot.velocities and not np.any(robot.velocities)
@@ -130,7 +132,14 @@ def test_stop_stops_a_walking_robot_without_a_question_and_no_other(robot, say):
     lying = say("halt")
     robot.until(ended(lying))
     # Stopping never makes it stand up.
-    assert robot.events == [] and "does not walk" in lying.output
+    assert robot.events == [] and "does not stand: it is damping" in lying.output and lying.process.returncode == 1
+
+
+def test_a_robot_that_walks_on_was_not_stopped(robot, say):
+    terminal = say("stop")
+    robot.until(ended(terminal))
+    assert robot.events == ["stand_up"] and terminal.process.returncode == 1, terminal.output
+    assert "does not stand: it is walking" in terminal.output
 
 
 def test_an_emergency_stop_is_offered(robot, say):
@@ -159,7 +168,7 @@ def test_a_prompt_goes_on_after_what_it_does_not_understand(robot, say):
     ("sentence", "reason"),
     [
         (["walk lower"], "no terminal to ask at"),
-        (["stop"], "no terminal to ask at"),
+        (["emergency stop"], "no terminal to ask at"),
         (["--yes", "walk forward at 0.3 m/s"], "needs a person at a terminal"),
         (["make tea"], "not understood"),
         (["run at 9 m/s"], "out of bounds"),
@@ -172,3 +181,22 @@ def test_without_a_terminal_nothing_is_done_unasked(ros_domain, sentence, reason
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert reason in done.stdout
+
+
+def test_a_stop_needs_no_terminal(robot):
+    with subprocess.Popen(
+        [sys.executable, "-m", *SAY, "stop"], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as stop:
+        robot.until(lambda: robot.events)
+        robot.message = JointCommand(mode=JointCommand.STANDING)
+        robot.until(lambda: stop.poll() is not None)
+        assert stop.returncode == 0 and "The robot stands." in stop.stdout.read()
+    assert robot.events == ["stand_up"] and robot.velocities and not np.any(robot.velocities)
+
+
+def test_a_stop_that_nobody_hears_is_an_error(ros_domain):
+    done = subprocess.run(
+        [sys.executable, "-m", *SAY, "stop"],
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=WAIT, cwd=ROOT,
+    )  # fmt: skip
+    assert done.returncode == 2 and "no command_publisher is heard" in done.stderr, done.stdout
