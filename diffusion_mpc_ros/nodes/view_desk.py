@@ -81,9 +81,9 @@ class ViewDesk:
         """Understand a sentence; a stop is done at once, of a robot that walks."""
         self._todo.put(lambda: self._words.take(browser, sentence))
 
-    def answer(self, browser: int, agreed: bool) -> None:
-        """Do what was understood, or forget it."""
-        self._todo.put(lambda: self._words.answered(browser, agreed))
+    def answer(self, browser: int, number: int, agreed: bool) -> None:
+        """Do what was understood of sentence ``number``, or forget it."""
+        self._todo.put(lambda: self._words.answered(browser, number, agreed))
 
     def work(self) -> None:
         """Do what was asked for since the last turn; in the executor's thread."""

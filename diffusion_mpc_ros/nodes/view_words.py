@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from diffusion_mpc_ros.control.modes import Mode
-from diffusion_mpc_ros.language.meaning import EMERGENCY_STOP, UNDO
+from diffusion_mpc_ros.language.meaning import EMERGENCY_STOP, UNDO, LanguageError
 from diffusion_mpc_ros.view.said import Said
 from diffusion_mpc_ros.view.seen import Seen
 
@@ -27,16 +27,20 @@ class ViewWords:
 
     def take(self, browser: int, sentence: str) -> None:
         """Understand a sentence; a stop is done at once, of a robot that walks: it stands then."""
-        if self.said.take(sentence, self._seen.settings):
+        if self.said.take(browser, sentence, self._seen.settings):
             commanded = self._seen.commanded
             if commanded is not None and commanded.mode == Mode.WALKING.value:
                 self._stand_up(browser)
             else:
                 self._tell("the robot does not walk", False)
 
-    def answered(self, browser: int, agreed: bool) -> None:
-        """Do what was understood last, or forget it."""
-        wanted = self.said.answered(agreed)
+    def answered(self, browser: int, number: int, agreed: bool) -> None:
+        """Do what was understood of sentence ``number``, or forget it."""
+        try:
+            wanted = self.said.answered(browser, number, agreed)
+        except LanguageError as error:
+            self._tell(str(error), False)
+            return
         if wanted is None:
             return
         if wanted.action == EMERGENCY_STOP:

@@ -43,6 +43,6 @@ class Desk(Protocol):
         """Take what a person says in words; it is answered before anything is done."""
         ...
 
-    def answer(self, browser: int, agreed: bool) -> None:
-        """Do what was understood, or forget it."""
+    def answer(self, browser: int, number: int, agreed: bool) -> None:
+        """Do what was understood of sentence ``number``, or forget it."""
         ...

@@ -44,7 +44,7 @@ class Presenter:
         if drawing is not None and seen.hears_robot(now):
             browser.show(drawing, trail)
             self._plot(velocity, now)
-        browser.show_said(self._said.text, self._said.wanted is not None)
+        browser.show_said(self._said.text, self._said.asks)
         if self._turn % SLOW == 0:
             browser.plots.draw()
             browser.show_status(describe(seen, now, browser.browsers))

@@ -6,16 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from diffusion_mpc_ros.core.errors import DiffusionMpcError
+from diffusion_mpc_ros.core.go2 import MAX_COMMAND
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.language.changes import RewardChange, reward_change
-from diffusion_mpc_ros.language.meaning import STOP
+from diffusion_mpc_ros.language.meaning import STOP, LanguageError
 from diffusion_mpc_ros.language.report import report
 from diffusion_mpc_ros.language.understanding import Interpreter, load_interpreter
 from diffusion_mpc_ros.rewards.presets import load_presets
 
-# What `diffusion-mpc say` may ask for [m/s, m/s, rad/s]; here it is only refused in the same words.
-BOUND = 1.0, 0.5, 1.0
 NO_VELOCITY = "A velocity is not commanded from a browser: say it in a terminal, diffusion-mpc say, or use teleop."
 NOT_HEARD = "No rewards are heard yet: is the controller running?"
 
@@ -29,24 +28,41 @@ class Wanted:
 
 
 class Said:
-    """``text``: what was understood of the last sentence. ``wanted``: what waits for a person's yes. For one thread."""
+    """``text``: what was understood of the last sentence. ``wanted``: what waits for the yes of who said it.
 
-    def __init__(self, load: Callable[[], Interpreter] = lambda: load_interpreter(BOUND)) -> None:
+    For one thread. Browsers see the same, so an answer names its sentence, and counts from the browser that said it.
+    """
+
+    def __init__(self, load: Callable[[], Interpreter] = lambda: load_interpreter(MAX_COMMAND)) -> None:
         self.text = ""
         self.wanted: Wanted | None = None
+        self._number, self._browser = 0, -1
         self._load, self._interpreter = load, None
 
-    def take(self, sentence: str, now: RewardSettings | None) -> bool:
+    @property
+    def asks(self) -> int:
+        """The number of the sentence that waits for an answer; 0 where none does."""
+        return 0 if self.wanted is None else self._number
+
+    def take(self, browser: int, sentence: str, now: RewardSettings | None) -> bool:
         """Understand ``sentence``; ``now``: the rewards in force. Return whether the robot is to stop, at once."""
-        self.wanted = None
+        self.wanted, self._browser = None, browser
+        self._number += 1
         try:
             return self._take(sentence, now)
         except DiffusionMpcError as error:
             self.text = f"{self.text}\n{error}".strip()
             return False
 
-    def answered(self, agreed: bool) -> Wanted | None:
-        """Return what is to be done now that a person has agreed, or not; once."""
+    def answered(self, browser: int, number: int, agreed: bool) -> Wanted | None:
+        """Return what is to be done now that a person has agreed, or not, to sentence ``number``; once.
+
+        Raises LanguageError for an answer to another sentence than the last, or from another browser than its own.
+        """
+        if number != self._number:
+            raise LanguageError("something else has been said since: nothing is done")
+        if browser != self._browser:
+            raise LanguageError("this was said in another browser, which answers it: nothing is done")
         wanted, self.wanted = self.wanted, None
         self.text = "" if agreed else "Nothing is done."
         return wanted if agreed else None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 from chromium import Chromium, Page, find_chromium
 
+from diffusion_mpc_ros.language.meaning import LanguageError
 from diffusion_mpc_ros.policies.objectives import make_composer
 from diffusion_mpc_ros.view.browser.server import Browser
 from diffusion_mpc_ros.view.said import Said, Wanted
@@ -25,15 +26,18 @@ class Recorder:
     """A :class:`view.desk.Desk` that writes down what it is asked for, and answers sentences as the node does."""
 
     def __init__(self) -> None:
-        self.said, self.asked, self.done = Said(), [], []
+        self.said, self.asked, self.done, self.refused = Said(), [], [], []
         self.settings = make_composer().target
 
     def say(self, browser: int, sentence: str) -> None:
         self.asked.append(sentence)
-        self.said.take(sentence, self.settings)
+        self.said.take(browser, sentence, self.settings)
 
-    def answer(self, browser: int, agreed: bool) -> None:
-        self.done.append(self.said.answered(agreed))
+    def answer(self, browser: int, number: int, agreed: bool) -> None:
+        try:
+            self.done.append(self.said.answered(browser, number, agreed))
+        except LanguageError as error:
+            self.refused.append(str(error))
 
     def leave(self, browser: int) -> None:
         """Nothing was asserted."""
@@ -58,10 +62,15 @@ def browser(desk) -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser, tmp_path) -> Iterator[Page]:
+def chromium(tmp_path) -> Iterator[Chromium]:
     chromium = Chromium(tmp_path / "profile")
-    yield chromium.open(browser.url)
+    yield chromium
     chromium.close()
+
+
+@pytest.fixture
+def page(browser, chromium) -> Page:
+    return chromium.open(browser.url)
 
 
 def until(condition, desk: Recorder, browser: Browser) -> None:
@@ -69,7 +78,7 @@ def until(condition, desk: Recorder, browser: Browser) -> None:
     deadline = time.monotonic() + WAIT
     while not condition():
         assert time.monotonic() < deadline, desk.asked
-        browser.show_said(desk.said.text, desk.said.wanted is not None)
+        browser.show_said(desk.said.text, desk.said.asks)
         time.sleep(0.05)
 
 
@@ -89,3 +98,22 @@ def test_what_is_typed_is_answered_and_done_after_a_yes(desk, browser, page):
     assert isinstance(wanted, Wanted) and wanted.change.preset == "energy"
     until(lambda: "Do it" not in page.text, desk, browser)
     assert desk.asked == ["save energy"]
+
+
+def test_one_browser_does_not_agree_for_another(desk, browser, page, chromium):
+    page.click(BOX)
+    page.type("save energy")
+    until(lambda: browser._words._box.value == "save energy", desk, browser)
+    page.click(page.button("Say it"))
+    other = chromium.open(browser.url)
+    # All see what one has said.
+    until(lambda: "'save energy' -> save energy" in other.text and "Do it" in other.text, desk, browser)
+    other.click(other.button("Do it"))
+    until(lambda: desk.refused, desk, browser)
+    assert "in another browser" in desk.refused[0] and not desk.done
+    # The buttons of a sentence go with it.
+    desk.say(-1, "keep your balance")
+    until(lambda: "'keep your balance'" in page.text and "Do it" in page.text, desk, browser)
+    page.click(page.button("Do it"))
+    until(lambda: len(desk.refused) > 1, desk, browser)
+    assert not desk.done

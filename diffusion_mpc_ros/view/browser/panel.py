@@ -81,27 +81,39 @@ class WordControls:
     """A box for a sentence, what was understood of it, and the two answers; see :mod:`view.said`."""
 
     def __init__(self, gui: viser.GuiApi, desk: Desk) -> None:
-        with gui.add_folder("In words"):
+        self._gui, self._desk = gui, desk
+        self._folder = gui.add_folder("In words")
+        with self._folder:
             self._box = gui.add_text("Say", "", hint="For example: walk lower and quieter")
             say = gui.add_button("Say it", icon=viser.Icon.MESSAGE)
             self._text = gui.add_html("")
-            self._answers = gui.add_button_group("Do it?", ANSWERS, visible=False)
+        self._asks, self._answers = 0, None
 
         @say.on_click
         async def _(event: viser.GuiEvent) -> None:
             desk.say(event.client_id, self._box.value)
 
-        @self._answers.on_click
-        async def _(event: viser.GuiEvent) -> None:
-            desk.answer(event.client_id, event.target.value == ANSWERS[0])
-
-    def show(self, text: str, asks: bool) -> None:
-        """Show what was understood, and the answers where a person is asked."""
+    def show(self, text: str, asks: int) -> None:
+        """Show what was understood, and the answers to sentence ``asks`` where a person is asked; 0: nobody is."""
+        if asks != self._asks:
+            self._ask(asks)
         content = f'<div class="said" style="{SAID}">{html.escape(text)}</div>' if text else ""
         if content != self._text.content:
             self._text.content = content
-        if asks != self._answers.visible:
-            self._answers.visible = asks
+
+    def _ask(self, number: int) -> None:
+        """Put buttons of its own below each sentence: a click on those of an older one does not answer this one."""
+        if self._answers is not None:
+            self._answers.remove()
+        self._asks, self._answers = number, None
+        if not number:
+            return
+        with self._folder:
+            self._answers = self._gui.add_button_group("Do it?", ANSWERS)
+
+        @self._answers.on_click
+        async def _(event: viser.GuiEvent) -> None:
+            self._desk.answer(event.client_id, number, event.target.value == ANSWERS[0])
 
 
 class RewardControls:

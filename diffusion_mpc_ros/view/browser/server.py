@@ -106,8 +106,8 @@ class Browser:
         if self._rewards is not None:
             self._rewards.show(settings)
 
-    def show_said(self, text: str, asks: bool) -> None:
-        """Show what was understood of the last sentence, and whether it waits for an answer."""
+    def show_said(self, text: str, asks: int) -> None:
+        """Show what was understood of the last sentence; ``asks``: its number where it waits for an answer, else 0."""
         self._words.show(text, asks)
 
     def tell(self, text: str, good: bool) -> None:
