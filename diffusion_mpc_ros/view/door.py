@@ -11,8 +11,8 @@ import socket
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.view.gate import END, LOOPBACK_NAMES, MAX_HEAD, Refusal, Rules, judge
 
-# So long [s] may the head of a request take, and so many connections be open at once.
-HEAD_TIMEOUT, MAX_CONNECTIONS = 10.0, 64
+# So long [s] may the head of a request take; so many connections may wait for theirs, and so many be let in, at once.
+HEAD_TIMEOUT, MAX_UNJUDGED, MAX_CONNECTIONS = 10.0, 64, 64
 CHUNK = 65_536
 TOKEN_BYTES = 24
 
@@ -61,7 +61,9 @@ class Door:
         self.port = self._socket.getsockname()[1]
         self.token = "" if local else secrets.token_urlsafe(TOKEN_BYTES)
         self._rules = Rules(self.token, LOOPBACK_NAMES if local else frozenset(), f"diffusion_mpc_view_{self.port}")
-        self._open = 0
+        # Oldest first.
+        self._unjudged: dict[asyncio.StreamWriter, None] = {}
+        self._admitted = 0
         self._inner: tuple[str, int] | None = None
         self._server: asyncio.Server | None = None
 
@@ -76,7 +78,12 @@ class Door:
             self._server.close()
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open += 1
+        self._unjudged[writer] = None
+        if len(self._unjudged) > MAX_UNJUDGED:
+            # Who has not said yet what it wants takes no place of a browser that is known.
+            oldest = next(iter(self._unjudged))
+            del self._unjudged[oldest]
+            oldest.transport.abort()
         # Whoever hangs up, on either side and whenever, ends this connection and nothing else.
         try:
             with contextlib.suppress(
@@ -84,18 +91,26 @@ class Door:
             ):
                 await self._judge(reader, writer)
         finally:
-            self._open -= 1
+            self._unjudged.pop(writer, None)
             writer.close()
 
     async def _judge(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await asyncio.wait_for(reader.readuntil(END), HEAD_TIMEOUT)
+        self._unjudged.pop(writer, None)
         refusal = judge(head, self._rules)
-        if self._open > MAX_CONNECTIONS:
+        if refusal is None and self._admitted >= MAX_CONNECTIONS:
             refusal = Refusal("503 Service Unavailable", "too many browsers are connected", {})
         if refusal is not None:
             writer.write(refusal.response())
             await writer.drain()
             return
+        self._admitted += 1
+        try:
+            await self._admit(head, reader, writer)
+        finally:
+            self._admitted -= 1
+
+    async def _admit(self, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection(*self._inner)
         inner_writer.write(head)
         try:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
 
 import pytest
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.view.door import Door, hidden_address
+from diffusion_mpc_ros.view.door import MAX_CONNECTIONS, MAX_UNJUDGED, Door, hidden_address
 
 GOOD = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 
@@ -45,6 +48,71 @@ def test_a_refused_one_does_not():
 
 def test_a_head_that_does_not_end_is_dropped():
     assert through(Door("127.0.0.1", 0), b"GET / HTTP/1.1\r\nX: " + b"x" * 40_000) == b""
+
+
+async def connect(door: Door, request: bytes = b"") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that has said ``request``."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", door.port)
+    writer.write(request)
+    return reader, writer
+
+
+async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """A server that says that it listens, until the other side hangs up."""
+    writer.write(b"listening")
+    await reader.read()
+    writer.close()
+
+
+@contextlib.asynccontextmanager
+async def opened() -> AsyncIterator[Door]:
+    """A door with such a server behind it; every connection of the test is closed behind it."""
+    door = Door("127.0.0.1", 0)
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    await door.open(server.sockets[0].getsockname()[:2])
+    yield door
+    await door.close()
+    server.close()
+
+
+async def hears(reader: asyncio.StreamReader) -> bytes:
+    return await asyncio.wait_for(reader.read(100), 10.0)
+
+
+def test_whoever_says_nothing_takes_no_place_of_a_browser():
+    async def run() -> None:
+        async with opened() as door:
+            idle = [await connect(door) for _ in range(MAX_UNJUDGED + 10)]
+            # The oldest are hung up on.
+            assert [await hears(reader) for reader, _ in idle[:10]] == [b""] * 10
+            good, writer = await connect(door, GOOD)
+            assert await hears(good) == b"listening"
+            for _, each in (*idle, (good, writer)):
+                each.close()
+
+    asyncio.run(run())
+
+
+def test_no_more_are_let_in_than_there_are_places():
+    async def run() -> None:
+        async with opened() as door:
+            browsers = [await connect(door, GOOD) for _ in range(MAX_CONNECTIONS)]
+            assert [await hears(reader) for reader, _ in browsers] == [b"listening"] * MAX_CONNECTIONS
+            refused = await connect(door, GOOD)
+            assert (await hears(refused[0])).startswith(b"HTTP/1.1 503")
+            # One that leaves makes room.
+            browsers.pop()[1].close()
+            deadline = time.monotonic() + 10.0
+            while True:
+                browsers.append(await connect(door, GOOD))
+                if (answer := await hears(browsers[-1][0])) == b"listening":
+                    break
+                assert answer.startswith(b"HTTP/1.1 503") and time.monotonic() < deadline
+            browsers.append(refused)
+            for _, writer in browsers:
+                writer.close()
+
+    asyncio.run(run())
 
 
 def test_only_the_loopback_is_open_without_a_token():
