@@ -63,13 +63,28 @@ def trajectory(episode: Episode) -> dict[str, np.ndarray]:
     }
 
 
+def hashes(path: Path) -> list[str]:
+    """SHA-256 of each file of a bag."""
+    return [file_sha256(file) for file in ([path] if path.is_file() else sorted(path.glob("*.mcap")))]
+
+
+def check_made_of(dataset: TrajectoryDataset, bags: Sequence[Path]) -> None:
+    """Raise ConfigurationError unless ``dataset`` was made of these bags, in any order."""
+    sources = dataset.attributes.get("bags", [])
+    known = sorted(sha256 for source in sources for sha256 in source["sha256"])
+    if known != sorted(sha256 for path in bags for sha256 in hashes(path)):
+        raise ConfigurationError(
+            f"{dataset.path} was made of {', '.join(source['name'] for source in sources) or 'no bags'}, and not of "
+            f"{', '.join(map(str, bags))}: name another folder, or remove it"
+        )
+
+
 def describe(path: Path, bag: Bag) -> dict[str, Any]:
     """Return what the dataset says of a bag that it was made from."""
-    files = [path] if path.is_file() else sorted(path.glob("*.mcap"))
     manifest = bag.manifest
     return {
         "name": path.name,
-        "sha256": [file_sha256(file) for file in files],
+        "sha256": hashes(path),
         "robot": manifest.robot if manifest else "",
         "artefacts": sorted({recorded.artefact for recorded in bag.plans}),
     }
@@ -85,8 +100,8 @@ def collect(config: BagsConfig) -> tuple[list[Episode], list[dict[str, Any]]]:
         print(f"{path}: {_summary(found)}{'; it is damaged' if bag.damage else ''}")
         episodes += found
         sources.append(describe(path, bag))
-    hashes = [sha256 for source in sources for sha256 in source["sha256"]]
-    if len(set(hashes)) < len(hashes):
+    named = [sha256 for source in sources for sha256 in source["sha256"]]
+    if len(set(named)) < len(named):
         raise BagError(f"a bag is named twice: {', '.join(map(str, config.bags))}")
     return episodes, sources
 

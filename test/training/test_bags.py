@@ -58,6 +58,14 @@ def test_a_bag_that_is_not_fit_is_named_and_nothing_written(files, tmp_path):
     assert not (tmp_path / "data").exists()
 
 
+def test_a_dataset_knows_its_bags(files, tmp_path):
+    bags.main(BagsConfig(files, output=tmp_path / "data"))
+    dataset = TrajectoryDataset.open(tmp_path / "data")
+    bags.check_made_of(dataset, files[::-1])
+    with pytest.raises(ConfigurationError, match=r"was made of first\.mcap, second\.mcap, and not of .*first\.mcap:"):
+        bags.check_made_of(dataset, files[:1])
+
+
 @pytest.mark.parametrize("options", [{"bags": ()}, {"weight": 0.0}, {"weight": float("nan")}])
 def test_settings_that_make_no_sense_are_refused(files, options):
     with pytest.raises(ConfigurationError):

@@ -32,7 +32,7 @@ from diffusion_mpc_ros.training.d_mpc.denoising import begin, graph_of, publish_
 from diffusion_mpc_ros.training.d_mpc.dynamics import DynamicsConfig, Task, conditions
 from diffusion_mpc_ros.training.d_mpc.release import ReleaseConfig
 from diffusion_mpc_ros.training.d_mpc.transitions import Arrays, TransitionWindows, load_arrays, split
-from diffusion_mpc_ros.training.dataset import WEIGHT, window_starts
+from diffusion_mpc_ros.training.dataset import WEIGHT, TrajectoryDataset, window_starts
 from diffusion_mpc_ros.training.networks.conditional_mlp import ConditionalMLP
 from diffusion_mpc_ros.training.pretrain import join
 from diffusion_mpc_ros.training.weights import load_weights
@@ -164,8 +164,10 @@ def main(config: AdaptConfig) -> None:
 
 
 def _dataset_of(config: AdaptConfig) -> Path:
-    """The dataset of the bags, made where it is not there yet."""
+    """The dataset of the bags, made where it is not there yet; one of other bags is refused."""
     folder = config.run_dir / "data"
-    if not (folder / "part_0000.npz").exists():
+    if (folder / "part_0000.npz").exists():
+        bags.check_made_of(TrajectoryDataset.open(folder), config.bags)
+    else:
         bags.main(BagsConfig(config.bags, folder))
     return folder

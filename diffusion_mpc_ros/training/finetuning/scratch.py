@@ -71,18 +71,19 @@ def make_motions(config: ScratchConfig) -> TrajectoryDataset:
     return dataset
 
 
-def main(config: ScratchConfig) -> None:
-    """Make what is missing of motions, prior and loop, one after the other; see :mod:`scratch`."""
+def main(config: ScratchConfig) -> int:
+    """Make what is missing of motions, prior and loop, one after the other; see :mod:`scratch`. The loop's status."""
     motions = make_motions(config).path
     prior = replace(
         config.prior, datasets=(motions,), relabel_commands=False, run_dir=config.run_dir / "prior", seed=config.seed
     )
     artefact = prior.run_dir / "artefact"
+    # One that is finished is not trained again, but settings that it was not made by are refused.
+    pretrain.main(prior)
     if not artefact.is_dir():
-        pretrain.main(prior)
         release.main(release.ExportConfig(run_dir=prior.run_dir, reward_model="", output=artefact))
     loop = dataclasses.replace(
         config.loop, initial=str(artefact), replay=(motions,), relabel_replay=False,
         run_dir=config.run_dir / "loop", seed=config.seed,
     )  # fmt: skip
-    finetune.main(loop)
+    return finetune.main(loop)

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from bag_files import BagFile, walk
 
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.training import bags
+from diffusion_mpc_ros.training.bags import BagsConfig
 from diffusion_mpc_ros.training.d_mpc.adapt import AdaptConfig, check_better, main, weighted
 
 ROWS = 4
@@ -47,3 +50,15 @@ def test_settings_that_make_no_sense_are_refused(tmp_path):
         AdaptConfig(datasets=data, replay_share=1.0)
     with pytest.raises(ConfigurationError, match="replay names no dataset"):
         AdaptConfig(datasets=data, replay=())
+
+
+def test_what_another_robot_did_is_not_learned_from_again(tmp_path):
+    first = BagFile(tmp_path).write(walk(range(10, 60)), "first.mcap")
+    second = BagFile(tmp_path).write(walk(range(10, 70)), "second.mcap")
+    run_dir = tmp_path / "run"
+    bags.main(BagsConfig((first,), run_dir / "data"))
+    with pytest.raises(ConfigurationError, match=r"was made of first\.mcap, and not of .*second\.mcap: name another"):
+        main(AdaptConfig(bags=(second,), run_dir=run_dir))
+    # Those of the first go on, to what is missing next.
+    with pytest.raises(ConfigurationError, match="1 trajectories are too few"):
+        main(AdaptConfig(bags=(first,), run_dir=run_dir))
