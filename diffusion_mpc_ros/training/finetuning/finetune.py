@@ -40,7 +40,7 @@ def told(run: Finetuning) -> str:
 def main(config: FinetuneConfig) -> int:
     """Finetune until it is finished, then publish the best weights in ``run_dir/artefact``.
 
-    1, and nothing is published, where no weights learned from bags keep flat ground: they would be those of before.
+    1, and nothing is published, where no weights are better than those of before; of bags, where none keep flat ground.
 
     Raises :class:`ConfigurationError` when the checkpoint in ``run_dir`` is of another configuration or other data.
     """
@@ -63,14 +63,11 @@ def main(config: FinetuneConfig) -> int:
             run.save()
     bar.close()
     writer.close()
-    if config.bag and run.best_trial == 0:
+    if config.bag and run.best_trial == 0 and run.share == 1.0:
         run.draw_back()
-        bar.write(told(run))
-    if config.bag and run.best_trial == 0:
-        print(
-            f"nothing learned from the bags keeps flat ground within {config.trial.error_bound} m/s: record more, or "
-            "raise --replay-share; nothing is published"
-        )
+        _keep(run, bar)
+    if run.best_trial == 0:
+        print(f"{_vain(config)}; nothing is published")
         return 1
     publish_finetuned(run.artefact, run.best, run.metadata(), config.run_dir / "artefact")
     return 0
@@ -81,6 +78,18 @@ def _try_out(run: Finetuning, writer: SummaryWriter, bar: tqdm) -> None:
     for name, (survival, error) in {**scores.conditions, "flat": (scores.flat_survival, scores.flat_error)}.items():
         writer.add_scalar(f"survival/{name}", survival, run.iteration)
         writer.add_scalar(f"velocity_error/{name}", error, run.iteration)
+    _keep(run, bar)
+
+
+def _keep(run: Finetuning, bar: tqdm) -> None:
     run.save()
     run.write_metadata()
     bar.write(told(run))
+
+
+def _vain(config: FinetuneConfig) -> str:
+    """Why the weights of before are still the best."""
+    bound = f"keeps flat ground within {config.trial.error_bound} m/s"
+    if config.bag:
+        return f"nothing learned from the bags {bound}: record more, or raise --replay-share"
+    return f"nothing that was learned walks better than {config.initial!r} and {bound}"

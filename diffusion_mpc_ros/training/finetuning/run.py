@@ -107,9 +107,9 @@ class Finetuning:
 
     @property
     def finished(self) -> bool:
-        """Whether all iterations are done, or too many trials in a row brought nothing better."""
+        """Whether all iterations are done, too many trials in a row were no better, or weights were drawn back."""
         stale = len(self.trials) - 1 - self.best_trial
-        return self.iteration >= self.config.iterations or stale >= self.config.trial.patience
+        return self.share < 1.0 or self.iteration >= self.config.iterations or stale >= self.config.trial.patience
 
     def iterate(self) -> dict[str, float]:
         """Roll out, weigh, learn; -> what is worth a curve. Random numbers depend on the iteration alone."""
@@ -174,11 +174,14 @@ class Finetuning:
     def draw_back(self) -> None:
         """Keep weights between those of before and those learned: the furthest that keep flat ground, if any do.
 
+        ``share`` is then theirs of what was learned, 0 where none do.
+
         On the line between two such networks what was known comes back before what was learned is lost (Wortsman et
         al., arXiv 2109.01903).
         """
         config, network = self.config, self.state.ema.module
         before, learned = load_networks(self.artefact)[DENOISER].state_dict(), copy.deepcopy(network.state_dict())
+        self.share = 0.0
         for share in SHARES:
             network.load_state_dict({name: torch.lerp(before[name], learned[name], share) for name in learned})
             scores = run_trial(config.trial, self.artefact, self.steps, config.threads, self.iteration, self.minutes)
@@ -200,6 +203,7 @@ class Finetuning:
                 "value": self.value.state_dict(),
                 "best": self.best,
                 "best_trial": self.best_trial,
+                "learned_share": self.share,
                 "trials": [scores.to_json() for scores in self.trials],
                 "lessons": self.buffer.stored(),
             },
@@ -213,6 +217,7 @@ class Finetuning:
         self._earlier, self.iteration = self.state.cpu_seconds, stored["iteration"]
         self.value.load_state_dict(stored["value"])
         self.best, self.best_trial = stored["best"], stored["best_trial"]
+        self.share = stored.get("learned_share", 1.0)
         self.trials = [TrialScores.from_json(each) for each in stored["trials"]]
         self.buffer.restore(stored["lessons"])
 

@@ -78,6 +78,14 @@ def test_the_best_is_exported_with_its_lineage(config, monkeypatch):
         Finetuning(replace(config, recipe=RecipeConfig("paper")))
 
 
+def test_a_run_that_brings_nothing_better_publishes_nothing(config, monkeypatch, capsys):
+    trials = iter([scores(0, 0.5, 0.3), scores(2, 0.5, 0.35)])
+    monkeypatch.setattr(run_module, "run_trial", lambda *_: next(trials))
+    monkeypatch.setattr(finetune, "publish_finetuned", None)  # nobody publishes
+    assert finetune.main(config) == 1
+    assert "nothing that was learned walks better than 'go2'" in capsys.readouterr().out
+
+
 def test_what_forgets_flat_ground_is_not_kept_and_patience_ends_it(config, monkeypatch):
     trials = [scores(0, 0.5, 0.3), scores(1, 0.9, 0.1, flat_error=0.066), scores(2, 0.9, 0.1, flat_survival=0.9),
               scores(3, 0.6, 0.4), scores(4, 0.6, 0.3), scores(5, 0.5, 0.2)]  # fmt: skip

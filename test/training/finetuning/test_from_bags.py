@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -33,7 +34,7 @@ from diffusion_mpc_ros.training.finetuning.hindsight import BLOCK, STARTING
 from diffusion_mpc_ros.training.finetuning.returns import Value
 from diffusion_mpc_ros.training.finetuning.run import Finetuning
 from diffusion_mpc_ros.training.finetuning.trial import TrialScores
-from diffusion_mpc_ros.training.loop import CHECKPOINT_FILE
+from diffusion_mpc_ros.training.loop import CHECKPOINT_FILE, METADATA_FILE
 
 CONFIG = config_files.load(FinetuneConfig, config_file("training/finetune_bag.yaml"))
 STRETCH = STARTING + BLOCK
@@ -154,7 +155,15 @@ def test_a_run_learns_from_its_bag_resumes_and_refuses_another(stopped, tmp_path
     assert finetune.main(lost) == 0 and published[1]["learned_share"] == 0.5
     # Where nothing helps nothing is published.
     flat = iter([(1.0, 0.060)] + 4 * [(1.0, 0.07)])
-    assert finetune.main(replace(lost, run_dir=tmp_path / "nothing")) == 1 and len(published) == 2
+    vain = replace(lost, run_dir=tmp_path / "nothing")
+    assert finetune.main(vain) == 1 and len(published) == 2
+    # Started again, nobody walks again, and each says the same.
+    flat = iter(())
+    for run_config, share in ((lost, 0.5), (vain, 0.0)):
+        assert json.loads((run_config.run_dir / METADATA_FILE).read_text())["learned_share"] == share
+    assert finetune.main(lost) == 0 and published[2]["learned_share"] == 0.5
+    assert published[2]["trials"] == published[1]["trials"]
+    assert finetune.main(vain) == 1 and len(published) == 3
     resumed = Finetuning(config)
     assert resumed.iteration == 2 and resumed.buffer.filled
     other = BagFile(tmp_path).write(walk(range(10, 120)), "other.mcap")
