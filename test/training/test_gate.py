@@ -6,14 +6,19 @@ import math
 import shutil
 from pathlib import Path
 
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from diffusion_mpc_ros.artefacts.artefact import load_artefact
+from diffusion_mpc_ros.artefacts.publish import publish_variant
 from diffusion_mpc_ros.core.config_files import load
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file, model_folder
+from diffusion_mpc_ros.diffusion import prior
+from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE
+from diffusion_mpc_ros.diffusion.processor import computes_in_int8
 from diffusion_mpc_ros.policies.condition_walks import Walked
 from diffusion_mpc_ros.policies.conditions import Condition
 from diffusion_mpc_ros.training.finetuning.gate import GATE_SCORES, Bound, Comparison, GateConfig, main
@@ -71,6 +76,16 @@ def gate(tmp_path: Path, candidate: Path, **changes) -> GateConfig:
     )  # fmt: skip
 
 
+def spoiled(model: bytes) -> bytes:
+    """An int8 graph whose weights are read three times too large."""
+    proto = onnx.load_from_string(model)
+    scales = {node.input[1] for node in proto.graph.node if node.op_type == "DequantizeLinear"}
+    for tensor in proto.graph.initializer:
+        if tensor.name in scales and tensor.dims:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(3.0 * onnx.numpy_helper.to_array(tensor), tensor.name))
+    return proto.SerializeToString(deterministic=True)
+
+
 def test_as_good_as_the_reference_is_published_whole_with_what_was_compared(tmp_path, capsys):
     candidate = Path(shutil.copytree(model_folder("go2"), tmp_path / "candidate"))
     assert main(gate(tmp_path, candidate, ticks=8)) == 0
@@ -80,9 +95,9 @@ def test_as_good_as_the_reference_is_published_whole_with_what_was_compared(tmp_
     measured = published.card["scores"].pop(GATE_SCORES)
     assert published.card["scores"] == known.card["scores"]
     assert measured["reference"] == known.identity
-    (row,) = measured["rows"]
+    assert [row["precision"] for row in measured["rows"]] == (["f32", "int8"] if computes_in_int8() else ["f32"])
     # Paired: the same network on the same robots walks to the same number.
-    assert row["velocity_error"] == row["reference_velocity_error"]
+    assert all(row["velocity_error"] == row["reference_velocity_error"] for row in measured["rows"])
     assert "artefact load" in capsys.readouterr().out.replace("\n", "")
 
 
@@ -99,6 +114,17 @@ def test_what_walks_worse_is_refused_and_the_old_one_stays(tmp_path, random_arte
     )  # fmt: skip
     assert main(config) == 1
     assert "refused: load: velocity error" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(not computes_in_int8(), reason="this processor does not compute in int8")
+def test_what_walks_in_f32_alone_is_refused(tmp_path, capsys):
+    """The nodes plan with the int8 graph where f32 has not the time."""
+    candidate = prior.load(shutil.copytree(model_folder("go2"), tmp_path / "candidate"))
+    publish_variant(candidate, INT8_MODEL_FILE, spoiled(candidate.graphs[INT8_MODEL_FILE]), {})
+    assert main(gate(tmp_path, candidate.path, ticks=60)) == 1
+    said = capsys.readouterr().out
+    assert "refused: flat in int8: " in said and "refused: flat:" not in said
+    assert not (tmp_path / "published").exists()
 
 
 def test_settings_that_make_no_sense_are_refused(tmp_path, random_artefact):

@@ -2,9 +2,9 @@
 
 Candidate and reference walk the same robots, grounds, pushes and noise, in every condition of config/training/gate.yaml
 at every command. The candidate may be worse by the bound of that condition and no more; in the file's `new` conditions,
-which it was finetuned for, it must not be worse at all. Where it passes, it gets an int8 graph if the reference has
-one, and goes to --output as a whole, the comparison in its card. A planner that runs takes it over, and goes back, by
-`artefact load`.
+which it was finetuned for, it must not be worse at all. Where it passes in f32, it gets an int8 graph if the reference
+has one, and has to pass with that as well, where this processor computes in int8. Then it goes to --output as a whole,
+the comparison in its card. A planner that runs takes it over, and goes back, by `artefact load`.
 Exit status: 0 published, 1 refused (what would be overwritten stays), 2 a setting does not fit.
 
 examples:
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion.int8 import INT8_MODEL_FILE
 from diffusion_mpc_ros.diffusion.prior import Prior, load
+from diffusion_mpc_ros.diffusion.processor import computes_in_int8
 from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS
 from diffusion_mpc_ros.policies.condition_walks import Command, Trial, Walked, overall, walk
@@ -37,6 +38,8 @@ from diffusion_mpc_ros.training import quantise
 
 # Where the card keeps what the gate measured.
 GATE_SCORES = "gate"
+# What the nodes compute in: the second where there is a graph for it, before candidates are given up.
+F32, INT8 = "f32", "int8"
 
 
 @dataclass(frozen=True)
@@ -94,15 +97,17 @@ class GateConfig:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Candidate and reference in a condition, at the same commands."""
+    """Candidate, in ``precision``, and reference in a condition, at the same commands."""
 
     bound: Bound
     candidate: Sequence[Walked]
     reference: Sequence[Walked]
+    precision: str = F32
 
     def refusals(self) -> list[str]:
         """Why the candidate is not published, in words: condition, figures, bound. Empty where it may be."""
         bound, name = self.bound, self.bound.condition.name
+        name += f" in {self.precision}" if self.precision != F32 else ""
         (survival, error), (known_survival, known_error) = overall(self.candidate), overall(self.reference)
         reasons = []
         if survival < known_survival - bound.survival - 1e-9:
@@ -128,6 +133,7 @@ class Comparison:
         (survival, error), (known_survival, known_error) = overall(self.candidate), overall(self.reference)
         return {
             "condition": self.bound.condition.name,
+            "precision": self.precision,
             "survival": survival,
             "velocity_error": finite(error),
             "reference_survival": known_survival,
@@ -140,12 +146,13 @@ def _worse(error: float, known: float, bound: float) -> bool:
     return math.isnan(error) and not math.isnan(known) or error > known + bound + 1e-9
 
 
-def compare(config: GateConfig, candidate: Prior, reference: Prior) -> list[Comparison]:
-    """Let both walk in all conditions, old ones first."""
-    trial = Trial(config.commands, config.robots, config.ticks, config.seed, config.threads)
+def compare(config: GateConfig, candidate: Prior, reference: Prior, precision: str = F32) -> list[Comparison]:
+    """Let both walk in all conditions, old ones first; a reference without an int8 graph walks in f32."""
+    trial = Trial(config.commands, config.robots, config.ticks, config.seed, config.threads, precision=precision)
+    known = trial if INT8_MODEL_FILE in reference.graphs else replace(trial, precision=F32)
     bounds = [*config.old, *(Bound(each, 0.0, 0.0, math.inf) for each in config.new)]
     return [
-        Comparison(bound, walk(candidate, bound.condition, trial), walk(reference, bound.condition, trial))
+        Comparison(bound, walk(candidate, bound.condition, trial), walk(reference, bound.condition, known), precision)
         for bound in bounds
     ]
 
@@ -161,7 +168,16 @@ def table(comparisons: Sequence[Comparison]) -> Grid:
         ("velocity error [m/s]", lambda row: text(row["velocity_error"])),
         ("reference [m/s]", lambda row: text(row["reference_velocity_error"])),
     )
-    return Grid.of("Candidate and reference", columns, rows)
+    return Grid.of(f"Candidate and reference in {comparisons[0].precision}", columns, rows)
+
+
+def passes(comparisons: Sequence[Comparison], console: Console) -> bool:
+    """Print what was compared, and each reason against the candidate; whether there is none."""
+    table(comparisons).print(console)
+    refusals = [reason for comparison in comparisons for reason in comparison.refusals()]
+    for reason in refusals:
+        console.print(f"refused: {reason}", markup=False, soft_wrap=True)
+    return not refusals
 
 
 def main(config: GateConfig) -> int:
@@ -171,15 +187,18 @@ def main(config: GateConfig) -> int:
     if candidate.path.resolve() == config.output.resolve():
         raise ConfigurationError(f"the candidate lies in {config.output} already: name another --output")
     comparisons = compare(config, candidate, reference)
-    table(comparisons).print(console)
-    refusals = [reason for comparison in comparisons for reason in comparison.refusals()]
-    for reason in refusals:
-        console.print(f"refused: {reason}", markup=False, soft_wrap=True)
-    if refusals:
+    if not passes(comparisons, console):
         return 1
     if INT8_MODEL_FILE in reference.graphs and INT8_MODEL_FILE not in candidate.graphs:
         quantise.main(quantise.QuantiseConfig(str(candidate.path)))
         candidate = load(candidate.path)
+    if INT8_MODEL_FILE in candidate.graphs and computes_in_int8():
+        in_int8 = compare(config, candidate, reference, INT8)
+        if not passes(in_int8, console):
+            return 1
+        comparisons += in_int8
+    elif INT8_MODEL_FILE in candidate.graphs:
+        console.print("not walked in int8: this processor does not compute in it")
     identity = publish(config, candidate, reference, comparisons)
     console.print(f"published {config.output}, sha256 {identity[:12]}", markup=False)
     console.print(f"a running planner takes it: diffusion-mpc artefact load {config.output}", markup=False)
