@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from diffusion_mpc_ros.artefacts.card import read_card
 from diffusion_mpc_ros.artefacts.kinds import WEIGHTS_FILE, Kind, get_kind
 from diffusion_mpc_ros.core.errors import ArtefactError
-from diffusion_mpc_ros.core.files import file_sha256, read_folder
+from diffusion_mpc_ros.core.files import canonical_json, file_sha256, read_folder
 
 # What ONNX calls the path of another file that holds a tensor's numbers.
 EXTERNAL_DATA = b"location"
@@ -38,15 +38,31 @@ class Artefact:
         """What kind of artefact it is."""
         return get_kind(self.card["kind"])
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """SHA-256 of the file that makes it what it is: scores may be added to the card without another identity."""
-        return self.card["files"][self.kind.main]
+        """What makes it what it is; see :func:`identity_of`."""
+        return identity_of(self.card)
 
     @property
     def networks(self) -> dict[str, dict[str, Any]]:
         """Architecture of each network that its weights hold, by name."""
         return self.card["networks"]
+
+
+def identity_of(card: dict[str, Any]) -> str:
+    """Return the identity of the artefact of a ``card`` as read, hexadecimal: scores may be added without another one.
+
+    The SHA-256 of its kind's main file, or of the model part of the card and the SHA-256 of all its files. Raises
+    :class:`ArtefactError` for a part with numbers that are not finite.
+    """
+    kind = get_kind(card["kind"])
+    if not kind.in_card:
+        return card["files"][kind.main]
+    try:
+        content = canonical_json({name: card[name] for name in ("kind", "model", "files")})
+    except ValueError:
+        raise ArtefactError("the card's model part has numbers that are not finite") from None
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def load_artefact(path: str | Path, kind: Kind | None = None) -> Artefact:

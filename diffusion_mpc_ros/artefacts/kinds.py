@@ -19,9 +19,10 @@ PROPOSAL_NETWORK, DYNAMICS_NETWORK, VALUE_NETWORK = "proposal", "dynamics", "val
 class Kind:
     """A kind of artefact.
 
-    ``main``: the file whose SHA-256 is the identity of an artefact; ``graphs``: more that every artefact has;
-    ``variants``: graphs that compute the same, which one may have beside it. ``networks``: those of every artefact of
-    the kind, ``optional`` those that one may have.
+    ``main``: the file whose SHA-256 is the identity of an artefact. With ``in_card``, where normalisers and whatever
+    else decides are said in the card alone, the identity is that of all files and of the card's model part. ``graphs``:
+    more that every artefact has; ``variants``: graphs that compute the same, which one may have beside it.
+    ``networks``: those of every artefact of the kind, ``optional`` those that one may have.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Kind:
     networks: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     graphs: tuple[str, ...] = ()
+    in_card: bool = False
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -47,17 +49,19 @@ PRIOR = Kind(
     (REWARD_MODEL,),
 )
 DEMONSTRATOR = Kind("demonstrator", "policy trained by PPO", "demonstrator.onnx", networks=(ACTOR,))
-REWARD = Kind("reward_model", "what rewards read beyond a trajectory", WEIGHTS_FILE, networks=(REWARD_MODEL,))
-PROPOSAL = Kind("proposal", "action proposals of D-MPC", "proposal.onnx", networks=(PROPOSAL_NETWORK,))
-DYNAMICS = Kind("dynamics", "dynamics of D-MPC", "dynamics.onnx", networks=(DYNAMICS_NETWORK,))
-VALUE = Kind("value", "value and outcomes of D-MPC", "value.onnx", networks=(VALUE_NETWORK,))
-# Its identity is that of all three networks: with other dynamics it is another one.
+REWARD = Kind(
+    "reward_model", "what rewards read beyond a trajectory", WEIGHTS_FILE, networks=(REWARD_MODEL,), in_card=True
+)
+PROPOSAL = Kind("proposal", "action proposals of D-MPC", "proposal.onnx", networks=(PROPOSAL_NETWORK,), in_card=True)
+DYNAMICS = Kind("dynamics", "dynamics of D-MPC", "dynamics.onnx", networks=(DYNAMICS_NETWORK,), in_card=True)
+VALUE = Kind("value", "value and outcomes of D-MPC", "value.onnx", networks=(VALUE_NETWORK,), in_card=True)
 D_MPC = Kind(
     "d_mpc",
     "the models of D-MPC: proposals, dynamics, value",
     WEIGHTS_FILE,
     networks=(PROPOSAL_NETWORK, DYNAMICS_NETWORK, VALUE_NETWORK),
     graphs=(PROPOSAL.main, DYNAMICS.main, VALUE.main),
+    in_card=True,
 )
 KINDS = {kind.name: kind for kind in (PRIOR, DEMONSTRATOR, REWARD, PROPOSAL, DYNAMICS, VALUE, D_MPC)}
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from diffusion_mpc_ros.artefacts.artefact import check_file, check_kind
+from diffusion_mpc_ros.artefacts.artefact import check_file, check_kind, identity_of
 from diffusion_mpc_ros.artefacts.card import read_card
 from diffusion_mpc_ros.artefacts.kinds import D_MPC, DYNAMICS, PROPOSAL, VALUE, Kind
 from diffusion_mpc_ros.core import transition
@@ -139,6 +139,6 @@ def read_rows(path: str | Path) -> tuple[str, int]:
         check_kind(folder, card, D_MPC)
         for name, sha256 in card["files"].items():
             check_file(folder, name, sha256)
-        return card["files"][D_MPC.main], descriptions_of(card)[PROPOSAL.name].rows
+        return identity_of(card), descriptions_of(card)[PROPOSAL.name].rows
 
     return read_folder(Path(path), read)
