@@ -15,7 +15,6 @@ from std_msgs.msg import Bool
 from diffusion_mpc_ros.commands.child import Child
 from diffusion_mpc_ros.commands.launch import Config
 from diffusion_mpc_ros.control.modes import Mode
-from diffusion_mpc_ros.nodes.conversions.fields import stamp_ns
 from diffusion_mpc_ros.nodes.graph_client import OperatorError
 from diffusion_mpc_ros.nodes.qos import SETTINGS, STREAM
 from diffusion_mpc_ros.nodes.recording_operator import RecordingOperator
@@ -93,17 +92,17 @@ def until(condition: Callable[[], object], page: Page) -> None:
 
 def test_a_slider_changes_the_gait_and_the_stop_stops(controller, operator, chromium):
     weights: list[dict[str, float]] = []
-    stops: list[int] = []
-    faults: list[int] = []
+    stops: list[bool] = []
+    faults: list[str] = []
     node = operator.node
     node.create_subscription(
         RewardWeights, "reward_weights", lambda said: weights.append(dict(zip(said.names, said.weights))), SETTINGS
     )
-    node.create_subscription(Bool, "e_stop", lambda _, info: stops.append(info["source_timestamp"]), SETTINGS)
+    node.create_subscription(Bool, "e_stop", lambda said: stops.append(said.data), SETTINGS)
     node.create_subscription(
         JointCommand,
         "joint_command",
-        lambda said: faults.append(stamp_ns(said.header.stamp)) if said.mode == JointCommand.FAULT else None,
+        lambda said: faults.append(said.fault) if said.mode == JointCommand.FAULT else None,
         STREAM,
     )
     page, second = (chromium.open(url_of(controller)) for _ in range(2))
@@ -127,12 +126,12 @@ def test_a_slider_changes_the_gait_and_the_stop_stops(controller, operator, chro
     # A browser that goes stops nothing.
     second.call("Page.close")
     page.until("/browsers\\s+1\\b/.test(document.body.innerText)")
-    assert operator.mode is Mode.WALKING and not stops
+    assert operator.mode is Mode.WALKING and not stops and not faults
 
     page.click("[...document.querySelectorAll('button')].find(b => b.innerText.trim() === 'STOP')")
-    until(lambda: stops and faults, page)
-    # How quick a stop is, `diffusion-mpc evaluate stops` measures; a browser that draws in software holds others up.
-    assert faults[0] - stops[0] <= 0.5e9
+    # How quick a stop is, `diffusion-mpc evaluate stops` measures.
+    until(lambda: True in stops and faults, page)
+    assert "emergency stop" in faults[0]
     page.has("FAULT")
     page.has("emergency stop")
 

@@ -12,7 +12,7 @@ import pytest
 
 from diffusion_mpc_ros.commands.answering_child import ChildError
 from diffusion_mpc_ros.core.go2 import DAMPING_KD, DEFAULT_JOINT_POS, STANDING_KD, STANDING_KP
-from diffusion_mpc_ros.core.types import JointCommand
+from diffusion_mpc_ros.core.types import JointCommand, LowState
 from diffusion_mpc_ros.faults.lowstate_faults import LowStateFault
 from diffusion_mpc_ros.faults.relay_process import RelayProcess
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, Publisher, Subscriber
@@ -21,6 +21,7 @@ from diffusion_mpc_ros.go2.motion_switcher import MotionSwitcher, MotionSwitcher
 from diffusion_mpc_ros.simulation.robot import Go2Simulation
 
 WAIT = 20.0
+MARK = b"\xa5\x5a"
 STAND = JointCommand.position(DEFAULT_JOINT_POS, STANDING_KP, STANDING_KD)
 
 
@@ -29,11 +30,12 @@ class Ends:
 
     def __init__(self, relay: RelayProcess, robot, controller) -> None:
         self.relay, self.robot, self.controller = relay, robot, controller
-        self.ticks: deque[int] = deque(maxlen=100_000)
+        self.states: deque[LowState] = deque(maxlen=100_000)
+        self.sent = 0  # [ms], the robot's clock
         self.commands = Subscriber(robot, LOWCMD)
         self.sender = Publisher(controller, LOWCMD)
         self._states = Publisher(robot, LOWSTATE)
-        self.received = Subscriber(controller, LOWSTATE, lambda state: self.ticks.append(state.tick_ms))
+        self.received = Subscriber(controller, LOWSTATE, self.states.append)
         state = Go2Simulation().lowstate(0.0)
         self._state = dataclasses.replace(state, joint_pos=np.array(DEFAULT_JOINT_POS))
         self._done = threading.Event()
@@ -42,9 +44,15 @@ class Ends:
 
     def _run(self) -> None:
         for number in range(1_000_000):
-            self._states.publish(dataclasses.replace(self._state, tick_ms=2 * number))
+            self.sent = 2 * number
+            self._states.publish(dataclasses.replace(self._state, tick_ms=self.sent))
             if self._done.wait(0.002):
                 return
+
+    @property
+    def ticks(self) -> list[int]:
+        """What the controller has got, by the robot's clock [ms]."""
+        return [state.tick_ms for state in list(self.states)]
 
     def until(self, condition) -> None:
         deadline = time.monotonic() + WAIT
@@ -93,7 +101,7 @@ def test_both_directions_pass_unchanged(ends):
         np.testing.assert_allclose(getattr(command, name), getattr(STAND, name), atol=1e-6)
     count = len(ends.ticks)
     ends.until(lambda: len(ends.ticks) > count + 50)
-    assert all(tick % 2 == 0 for tick in list(ends.ticks)) and ends.received.rejected == 0
+    assert all(tick % 2 == 0 for tick in ends.ticks) and ends.received.rejected == 0
 
 
 def test_motion_switcher_passes(ends):
@@ -108,12 +116,15 @@ def test_faults_begin_and_end_on_request(ends):
     ends.until(lambda: ends.received.rejected > 10)
     assert "CRC" in ends.received.last_error
     ends.relay.set_fault(LowStateFault(loss=1.0))
-    time.sleep(0.1)  # what was on its way
-    gone = ends.received.received
-    time.sleep(0.2)
-    assert ends.received.received == gone
+    begun = ends.sent
+    ends.until(lambda: ends.sent > begun + 200)
+    # What passes from here on bears a mark; what passes unmarked was sent before it was all to be lost.
+    ends.relay.set_fault(LowStateFault(remote=MARK.hex()))
+    ends.until(lambda: ends.states[-1].wireless_remote.startswith(MARK))
+    passed = [state for state in list(ends.states) if state.tick_ms > begun]
+    assert passed and all(state.wireless_remote.startswith(MARK) for state in passed)
     ends.relay.set_fault(LowStateFault())
-    ends.until(lambda: ends.received.received > gone + 50)
+    ends.until(lambda: not ends.states[-1].wireless_remote.startswith(MARK))
 
 
 def test_clock_jumps(ends):
