@@ -35,6 +35,15 @@ def test_every_way_in_has_a_file_a_line_and_a_test():
         assert test.startswith("`test/"), what
 
 
+def test_ci_does_what_is_said_of_it():
+    script, said = (ROOT / ".ci" / "run").read_text(), re.search(r"`\.ci/run` does [^.]*\.", TEXT)[0]
+    (targets,) = re.findall(r"^make -C \S+ (.*)$", script, re.MULTILINE)
+    assert re.findall(r"`make ([\w-]+)`", said) == targets.split()
+    # Nobody's own machine gets packages.
+    installs = [block for block in re.split(r"^(?=if )", script, flags=re.MULTILINE) if "apt-get install" in block]
+    assert len(installs) == 1 and installs[0].startswith('if [ -n "${CI:-}" ] && ')
+
+
 @pytest.mark.parametrize("path", NODES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_nodes_are_thin(path):
     assert len(path.read_text().splitlines()) <= NODE_LINES
