@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from diffusion_mpc_ros.constraints.kind import PHYSICAL
 from diffusion_mpc_ros.constraints.registry import bounds_in, free_bounds
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.files import canonical_json
-from diffusion_mpc_ros.diffusion.prior import ModelDescription, Prior
+from diffusion_mpc_ros.diffusion.prior import ModelDescription, Prior, Tensor
 
 # Of a reward term that shall move every entry as far as a step allows.
 HEAVY_WEIGHT = 1e6
@@ -38,10 +38,11 @@ class StepBackend(Protocol):
 
 def step_arrays(description: ModelDescription, batch: int) -> tuple[Arrays, Arrays]:
     """Return inputs and outputs of a guided step for ``batch`` trajectories, zero, by name."""
-    return tuple(
-        {name: np.zeros(shape, dtype) for name, (dtype, shape) in tensors.items()}
-        for tensors in (description.inputs(batch), description.outputs(batch))
-    )
+    return _zeros(description.inputs(batch)), _zeros(description.outputs(batch))
+
+
+def _zeros(tensors: dict[str, Tensor]) -> Arrays:
+    return {name: np.zeros([int(size) for size in shape], dtype) for name, (dtype, shape) in tensors.items()}
 
 
 def step_difference(step: BoundStep, reference: BoundStep, description: ModelDescription) -> float:
@@ -53,7 +54,7 @@ def step_difference(step: BoundStep, reference: BoundStep, description: ModelDes
     """
     rng, rows = np.random.default_rng(0), description.rows
     level = np.full(rows, (description.schedule.steps + 1) // 2)
-    arrays = {name: rng.standard_normal(array.shape) for name, array in step.inputs.items()}
+    arrays: dict[str, Any] = {name: rng.standard_normal(array.shape) for name, array in step.inputs.items()}
     # No two alike: a share of joints that count alike would be their target's own number.
     arrays |= {name: np.linspace(0.05, 0.15, size) for name, size in description.parameters.items()}
     arrays |= {

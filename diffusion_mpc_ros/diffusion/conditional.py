@@ -36,9 +36,9 @@ def sample(
     levels = schedule.levels(steps)
     noisy = noise
     for level, following in zip(levels[:-1], levels[1:]):
-        if known is not None:
+        if known is not None and is_known is not None:
             noisy = np.where(is_known, known, noisy)
         x0 = np.clip(denoiser(noisy, level_features(schedule, level), condition), -X0_CLIP, X0_CLIP)
         c_x0, c_noisy, _, _ = schedule.transition(np.array([level]), np.array([following]), "ddim")[0]
         noisy = c_x0 * x0 + c_noisy * noisy
-    return noisy if known is None else np.where(is_known, known, noisy)
+    return noisy if known is None or is_known is None else np.where(is_known, known, noisy)

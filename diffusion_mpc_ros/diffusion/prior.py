@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from diffusion_mpc_ros.artefacts.artefact import Artefact, check_file, check_kind, load_artefact
+from diffusion_mpc_ros.artefacts.artefact import Artefact, check_file, check_kind, identity_of, load_artefact
 from diffusion_mpc_ros.artefacts.card import read_card
 from diffusion_mpc_ros.artefacts.kinds import PRIOR
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
@@ -27,8 +27,11 @@ METADATA_KEY = "diffusion_mpc_ros.model"
 MAX_SIZE = 10_000
 ACTION_MEANING = "absolute joint position target [rad]"
 
+# dtype, shape
+Tensor = tuple[str, tuple[int | str, ...]]
+
 # Inputs of the guided step before bounds and reward parameters; "batch" is the number of trajectories.
-STEP_INPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+STEP_INPUTS: dict[str, Tensor] = {
     "tau": ("float32", ("batch", "rows", ROW_DIM)),
     "row_features": ("float32", ("rows", 3)),
     "next_row_features": ("float32", ("rows", 3)),
@@ -40,14 +43,14 @@ STEP_INPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
     "ranked": ("bool", ()),
     "reward_weights": ("float32", ("terms",)),
 }
-STEP_OUTPUTS: dict[str, tuple[str, tuple[int | str, ...]]] = {
+STEP_OUTPUTS: dict[str, Tensor] = {
     "tau_next": ("float32", ("batch", "rows", ROW_DIM)),
     "trajectory": ("float32", ("batch", "rows", ROW_DIM)),
     "reward": ("float32", ("batch",)),
 }
 
 
-def _as_json(tensors: Mapping[str, tuple[str, tuple]]) -> list[dict[str, Any]]:
+def _as_json(tensors: Mapping[str, Tensor]) -> list[dict[str, Any]]:
     return [{"name": name, "dtype": dtype, "shape": list(shape)} for name, (dtype, shape) in tensors.items()]
 
 
@@ -76,20 +79,20 @@ class ModelDescription:
         """Trajectory rows ``T = H + 1``."""
         return self.horizon + 1
 
-    def tensors(self, signature: Mapping[str, tuple[str, tuple]], batch: int | str) -> dict[str, tuple[str, tuple]]:
+    def tensors(self, signature: Mapping[str, Tensor], batch: int | str) -> dict[str, Tensor]:
         """Name -> (dtype, shape) of :data:`STEP_INPUTS` or :data:`STEP_OUTPUTS` with the sizes filled in."""
-        sizes = {"batch": batch, "rows": self.rows, "terms": len(self.reward_terms)}
+        sizes: dict[int | str, int | str] = {"batch": batch, "rows": self.rows, "terms": len(self.reward_terms)}
         return {
             name: (dtype, tuple(sizes.get(size, size) for size in shape)) for name, (dtype, shape) in signature.items()
         }
 
-    def inputs(self, batch: int | str = "batch") -> dict[str, tuple[str, tuple]]:
+    def inputs(self, batch: int | str = "batch") -> dict[str, Tensor]:
         """Name -> (dtype, shape) of every input of the graph, in order."""
         bounds = {name: ("float32", (self.rows, size)) for name, size in self.bounds.items()}
         parameters = {name: ("float32", (size,)) for name, size in self.parameters.items()}
         return {**self.tensors(STEP_INPUTS, batch), **bounds, **parameters}
 
-    def outputs(self, batch: int | str = "batch") -> dict[str, tuple[str, tuple]]:
+    def outputs(self, batch: int | str = "batch") -> dict[str, Tensor]:
         """Name -> (dtype, shape) of every output of the graph, in order."""
         return self.tensors(STEP_OUTPUTS, batch)
 
@@ -188,6 +191,6 @@ def read_description(path: str | Path) -> tuple[str, ModelDescription]:
         check_kind(folder, card, PRIOR)
         for name, sha256 in card["files"].items():
             check_file(folder, name, sha256)
-        return card["files"][PRIOR.main], ModelDescription.from_json(card["model"])
+        return identity_of(card), ModelDescription.from_json(card["model"])
 
     return read_folder(Path(path), read)

@@ -22,7 +22,7 @@ from diffusion_mpc_ros.core.trajectory import (
     ROW_DIM,
 )
 from diffusion_mpc_ros.core.types import Candidates
-from diffusion_mpc_ros.diffusion.bound_step import StepBackend
+from diffusion_mpc_ros.diffusion.bound_step import BoundStep, StepBackend
 from diffusion_mpc_ros.diffusion.prior import ModelDescription
 from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
 
@@ -168,7 +168,7 @@ class DiffusionSampler:
         self._levels = description.schedule.levels(options.steps)
         self._noise_scale = description.noise_scale if options.noise_scale is None else options.noise_scale
         self._backend = backend
-        self._bound = {}
+        self._bound: dict[int, BoundStep] = {}
         self._steps: dict[tuple[int, int], _Steps] = {}
         self.reset()
 
@@ -196,7 +196,7 @@ class DiffusionSampler:
         committed = np.zeros((0, len(observation), NUM_JOINTS)) if committed_actions is None else committed_actions
         self._check(observation, committed)
         elapsed = self._elapsed(tick, observation[:, COMMAND], guidance.key)
-        full_run_tick = tick if elapsed < 0 else self._cache.full_run_tick
+        full_run_tick = tick if self._cache is None or elapsed < 0 else self._cache.full_run_tick
         steps = self._get_steps(len(committed), elapsed)
         step = self._step(len(observation) * self.options.candidates)
         self._write_known(step.inputs, observation, committed)
@@ -270,10 +270,10 @@ class DiffusionSampler:
             noise=np.where(warm, np.sqrt(1.0 - alpha_bar), 1.0)[:, None].astype(np.float32),
             row_features=np.stack([schedule.row_features(a, flags) for a in levels]).astype(np.float32),
             transitions=transitions.astype(np.float32),
-            resampled=resampling_steps(transitions[:, :, 2].any(axis=1)),
+            resampled=resampling_steps(np.any(transitions[:, :, 2], axis=1)),
         )
 
-    def _step(self, batch: int):
+    def _step(self, batch: int) -> BoundStep:
         if batch not in self._bound:
             self._bound = {batch: self._backend.bind(batch)}
         return self._bound[batch]
@@ -317,7 +317,7 @@ class DiffusionSampler:
         tau = inputs["tau"]
         self._write_noise(tau)
         tau *= steps.noise
-        if elapsed >= 0:
+        if elapsed >= 0 and self._cache is not None:
             warm_rows = self.description.rows - elapsed
             shifted = self._cache.tau[:, None, elapsed:] * steps.signal[:warm_rows]
             self._per_robot(tau)[:, :, :warm_rows] += shifted

@@ -7,7 +7,7 @@ sampling and early-step caching need both.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class NoiseSchedule:
     steps: int = 10
     offset: float = 0.008
     max_beta: float = 0.999
+    _betas: np.ndarray = field(init=False, repr=False, compare=False)
+    _alphas_cumprod: np.ndarray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.steps < 1 or not self.offset >= 0.0 or not 0.0 < self.max_beta < 1.0:

@@ -89,6 +89,11 @@ class BaseEstimator:
     ``foot_sensors``: whether the robot has force sensors in its feet.
     """
 
+    # (4,) [s], of each foot: since when it stands, how much of late; and [s] since when none does.
+    _contact_time: np.ndarray
+    _settled_time: np.ndarray
+    _flight_time: float
+
     def __init__(self, noise: EstimatorNoise | None = None, foot_sensors: bool = True) -> None:
         self._noise = noise or EstimatorNoise()
         self._velocity_precision = (

@@ -42,7 +42,7 @@ class Channel(Generic[T]):
     """A topic of the robot with the conversion between its DDS samples and the project's type ``T``."""
 
     topic: str
-    idl_type: type
+    idl_type: Any  # a class of the SDK's
     encode: Callable[[T], bytes]
     decode: Callable[[bytes, float], T]  # (sample, receive_time [s])
 
@@ -98,7 +98,7 @@ class _Sample:
         """Return nothing: the topics have no key, a disposed instance carries no data."""
 
 
-def _topic(domain: Go2Domain, channel: Channel[Any]) -> sdk.Topic:
+def _topic(domain: Go2Domain, channel: Channel[Any]) -> sdk.Topic[Any]:
     # The type's description (name, XTypes information) is the SDK's, only the conversion to Python objects is not.
     data_type = type(channel.idl_type.__name__, (_Sample,), {"__idl__": channel.idl_type.__idl__})
     return sdk.Topic(domain.participant, channel.topic, data_type)
@@ -115,7 +115,7 @@ class Publisher(Generic[T]):
         topic = _topic(domain, channel)
         self._sample_type = topic.data_type
         qos = sdk.Qos(sdk.Policy.Userdata(label.encode())) if label else None
-        self._writer: sdk.DataWriter | None = sdk.DataWriter(domain.participant, topic, qos=qos)
+        self._writer: sdk.DataWriter[Any] | None = sdk.DataWriter(domain.participant, topic, qos=qos)
 
     def publish(self, value: T) -> None:
         """Encode and send; raises :class:`SampleError` for a value that is not finite."""
@@ -157,7 +157,7 @@ class NewestSample:
 
     def __init__(self, domain: Go2Domain, channel: Channel[Any]) -> None:
         qos = sdk.Qos(sdk.Policy.History.KeepLast(1))
-        self._reader: sdk.DataReader | None = sdk.DataReader(domain.participant, _topic(domain, channel), qos=qos)
+        self._reader: sdk.DataReader[Any] | None = sdk.DataReader(domain.participant, _topic(domain, channel), qos=qos)
 
     def take(self) -> tuple[bytes, int] | None:
         """Return the newest sample and the handle of its writer; None where none has come since this was last asked."""
@@ -216,16 +216,20 @@ class Subscriber(Generic[T]):
         self._source: tuple[int, float] | None = None  # handle of the writer that counts, and when it was heard [s]
         self._foreign: tuple[int, float] | None = None  # the same of the last other one
         self._foreign_name = ""
-        self._participant = domain.participant
+        participant = domain.participant
+        self._participant: sdk.DomainParticipant | None = participant
         self._changed = threading.Condition()
-        participant = self._participant
         qos = sdk.Qos(sdk.Policy.History.KeepLast(_HISTORY))
-        self._reader: sdk.DataReader | None = sdk.DataReader(participant, _topic(domain, channel), qos=qos)
+        self._reader: sdk.DataReader[Any] | None = sdk.DataReader(participant, _topic(domain, channel), qos=qos)
         self._labels: PublisherLabels | None = PublisherLabels(self._reader)
         self._closed = False
-        self._closing: sdk.GuardCondition | None = sdk.GuardCondition(participant)
+        closing = sdk.GuardCondition(participant)
+        self._closing: sdk.GuardCondition | None = closing
         self._thread = threading.Thread(
-            target=self._receive_until_closed, args=(participant, self._reader), name=channel.topic, daemon=True
+            target=self._receive_until_closed,
+            args=(participant, self._reader, closing),
+            name=channel.topic,
+            daemon=True,
         )
         self._thread.start()
 
@@ -257,18 +261,20 @@ class Subscriber(Generic[T]):
 
         Not from a callback: it waits for the running one to end.
         """
-        if self._reader is None:
+        if self._closing is None:
             return
         self._closed = True
         self._closing.set(True)
         self._thread.join()
         self._reader = self._labels = self._closing = self._participant = None
 
-    def _receive_until_closed(self, participant: sdk.DomainParticipant, reader: sdk.DataReader) -> None:
+    def _receive_until_closed(
+        self, participant: sdk.DomainParticipant, reader: sdk.DataReader[Any], closing: sdk.GuardCondition
+    ) -> None:
         unread = sdk.ReadCondition(reader, sdk.SampleState.NotRead | sdk.ViewState.Any | sdk.InstanceState.Any)
         events = sdk.WaitSet(participant)
         events.attach(unread)
-        events.attach(self._closing)
+        events.attach(closing)
         while not self._closed:
             events.wait(_FOREVER)
             self._take(reader)
@@ -277,7 +283,7 @@ class Subscriber(Generic[T]):
                 # What came meanwhile must not wake the thread at once.
                 self._take(reader)
 
-    def _take(self, reader: sdk.DataReader) -> None:
+    def _take(self, reader: sdk.DataReader[Any]) -> None:
         if self._closed:
             return
         try:
@@ -296,10 +302,12 @@ class Subscriber(Generic[T]):
         if self._source is None or writer == self._source[0] or now - self._source[1] > _SOURCE_SILENT:
             self._source = writer, now
             return True
-        if self._foreign is None or self._foreign[0] != writer:
+        participant, reader = self._participant, self._reader
+        known = self._foreign is not None and self._foreign[0] == writer
+        if not known and participant is not None and reader is not None:
             # Here, where nobody waits for it.
             handle = writer - 2**64 if writer >= 2**63 else writer
-            self._foreign_name = str(participants.publisher_of(self._participant, self._reader, handle))
+            self._foreign_name = str(participants.publisher_of(participant, reader, handle))
         self._foreign = writer, now
         return False
 

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TypeVar
+from typing import Any
 
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.go2 import ROBOT_CONTROLLERS
@@ -21,8 +21,6 @@ from diffusion_mpc_ros.go2 import sdk
 from diffusion_mpc_ros.go2.channels import Channel, Publisher, Subscriber
 from diffusion_mpc_ros.go2.domain import Go2Domain
 from diffusion_mpc_ros.go2.wire import SampleError
-
-T = TypeVar("T")
 
 CHECK_MODE, SELECT_MODE, RELEASE_MODE = 1001, 1002, 1003
 # Of the sport service: lie down, so that releasing does not drop the robot.
@@ -42,7 +40,7 @@ _ERRORS = {
 _STAND_DOWN_TIME = 3.0  # [s]
 
 
-def _deserialize(idl_type: type[T], sample: bytes) -> T:
+def _deserialize(idl_type: Any, sample: bytes) -> Any:
     """Return the SDK's own conversion, which raises whatever its parts raise; here :class:`SampleError`."""
     try:
         return idl_type.deserialize(sample)
@@ -228,12 +226,14 @@ class MotionSwitcherServer:
         self._queue: queue.SimpleQueue[tuple[str, sdk.Request_] | None] = queue.SimpleQueue()
         self._publishers = {name: Publisher(domain, _response_channel(name)) for name in (_MOTION_SWITCHER, _SPORT)}
         self._subscribers = [
-            Subscriber(domain, _request_channel(name), lambda request, name=name: self._queue.put((name, request)))
-            for name in (_MOTION_SWITCHER, _SPORT)
+            Subscriber(domain, _request_channel(name), self._receiver(name)) for name in (_MOTION_SWITCHER, _SPORT)
         ]
         # A thread of its own: DDS forbids writing from within a receive callback.
         self._thread = threading.Thread(target=self._serve, name="motion_switcher_server", daemon=True)
         self._thread.start()
+
+    def _receiver(self, service: str) -> Callable[[sdk.Request_], None]:
+        return lambda request: self._queue.put((service, request))
 
     def activate(self, mode: str) -> None:
         """From now on ``mode`` is active, or none (``""``), as if somebody had switched it in Unitree's app."""

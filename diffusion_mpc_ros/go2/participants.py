@@ -58,7 +58,7 @@ def matched(ask: Callable[[], list[int]]) -> list[int]:
     return ask()
 
 
-def publisher_of(participant: sdk.DomainParticipant, reader: sdk.DataReader, handle: int) -> TopicPublisher:
+def publisher_of(participant: sdk.DomainParticipant, reader: sdk.DataReader[Any], handle: int) -> TopicPublisher:
     """Return who writes to ``reader`` with the matched writer ``handle``."""
     try:
         endpoint = reader.get_matched_publication_data(handle)
@@ -72,7 +72,7 @@ def publisher_of(participant: sdk.DomainParticipant, reader: sdk.DataReader, han
     return _publisher(endpoint, {})
 
 
-def _take(participant: sdk.DomainParticipant, builtin_topic: object) -> Iterator[Any]:
+def _take(participant: sdk.DomainParticipant, builtin_topic: Any) -> Iterator[Any]:
     """Return what the DDS library knows; entities that are gone have no data."""
     reader = sdk.BuiltinDataReader(participant, builtin_topic)
     # One at a time: one that cannot be turned into an object takes no other with it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 from diffusion_mpc_ros.go2 import participants, sdk
 
@@ -13,7 +14,7 @@ _lock = threading.Lock()
 class PublisherLabels:
     """The labels of the publishers that ``reader`` is matched with."""
 
-    def __init__(self, reader: sdk.DataReader) -> None:
+    def __init__(self, reader: sdk.DataReader[Any]) -> None:
         self._reader = reader
         self._known: dict[int, str] = {}  # by handle of the writer
 
@@ -31,7 +32,7 @@ class PublisherLabels:
         return list(labels.values())
 
 
-def _label(reader: sdk.DataReader, handle: int) -> str:
+def _label(reader: sdk.DataReader[Any], handle: int) -> str:
     """Return the label of one matched writer; ``""`` also where it cannot be told: such a writer is nobody's own.
 
     What discovery delivers is foreign: names, partitions and user data may be any bytes, and the DDS library raises

@@ -32,8 +32,14 @@ class SampleError(InterfaceError):
     """A DDS sample that does not have the layout, the checksum or the finite numbers of its message."""
 
 
-def _struct(*fields: tuple) -> np.dtype:
+def _struct(*fields: tuple[Any, ...]) -> np.dtype:
     return np.dtype(list(fields), align=True)
+
+
+def _fields(dtype: np.dtype) -> dict[str, tuple[np.dtype, int]]:
+    """Return type and beginning [bytes] of each field of a structure, in their order."""
+    fields: Any = dtype.fields
+    return {name: fields[name][:2] for name in dtype.names or ()}
 
 
 _IMU_STATE = _struct(
@@ -102,8 +108,9 @@ class Layout:
         # Ones where the C structure has data, zeros where it has padding.
         self._data_bits = np.zeros(dtype.itemsize, dtype=np.uint8)
         self._data_bits[self._c_index] = 0xFF
-        places = np.searchsorted(self._c_index, [self.offset(name) for name in dtype.names])
-        self._starts = dict(zip(dtype.names, self._sample_index[places].tolist()))  # in a sample
+        names = list(_fields(dtype))
+        places = np.searchsorted(self._c_index, [self.offset(name) for name in names])
+        self._starts = dict(zip(names, self._sample_index[places].tolist()))  # in a sample
 
     def zeros(self) -> np.ndarray:
         """Return an all-zero message, a structured array of shape ``()``."""
@@ -121,7 +128,7 @@ class Layout:
         """Where a field, or one of a nested structure, begins in the C structure [bytes]."""
         dtype, offset = self.dtype, 0
         for name in path:
-            dtype, start = dtype.fields[name][:2]
+            dtype, start = _fields(dtype)[name]
             offset += start
         return offset
 
@@ -220,8 +227,7 @@ def _offsets(dtype: np.dtype) -> tuple[list[int], list[int]]:
             for index in range(int(np.prod(shape))):
                 walk(element, c_start + index * element.itemsize)
         elif part.fields is not None:
-            for name in part.names:
-                field_type, offset = part.fields[name][:2]
+            for field_type, offset in _fields(part).values():
                 walk(field_type, c_start + offset)
         else:
             end = cdr_offsets[-1] + 1 if cdr_offsets else 0

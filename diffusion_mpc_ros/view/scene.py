@@ -103,7 +103,9 @@ def arrow(start: np.ndarray, vector: np.ndarray) -> np.ndarray:
     return np.stack([start, start + vector * min(1.0, LONGEST / length)])
 
 
-def ahead(position: np.ndarray, quat_wxyz: np.ndarray, velocity: np.ndarray, seconds: np.ndarray):
+def ahead(
+    position: np.ndarray, quat_wxyz: np.ndarray, velocity: np.ndarray, seconds: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Where the base is after ``seconds (T,)`` at ``velocity (3,)`` (vx, vy [m/s], yaw rate [rad/s], base frame).
 
     -> positions ``(T, 3)``, the turns about the vertical ``(T,)`` [rad]. Along a chord in the middle direction.
