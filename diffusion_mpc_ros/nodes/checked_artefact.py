@@ -22,6 +22,8 @@ class CheckedArtefact:
 
     def __init__(self, name: str, timing: Timing, any_margin: bool) -> None:
         self._timing, self._any_margin = timing, any_margin
+        self._named = bool(name)
+        # Empty: none has passed. The candidate is another thread's, which may change it at any time: only read here.
         self._identity, self._candidate, self.error = "", "", ""
         if not name:
             return
@@ -33,13 +35,13 @@ class CheckedArtefact:
     def check(self, plan: Plan) -> None:
         """Raise PlanError when ``plan`` comes from another artefact than the one that was checked.
 
-        The first plan of one that was checked meanwhile ends the time of the one before.
+        The first plan of one that was checked meanwhile ends the time of the one before; a plan of none is refused.
         """
-        if not self._identity:
+        if not self._named:
             return
-        if plan.artefact == self._candidate:
-            self._identity, self._candidate = plan.artefact, ""
-        if plan.artefact != self._identity:
+        if plan.artefact and plan.artefact == self._candidate:
+            self._identity = plan.artefact
+        if not plan.artefact or plan.artefact != self._identity:
             raise PlanError(
                 f"the plan for tick {plan.start_tick} comes from the artefact {plan.artefact[:12]!r}..., checked was "
                 f"{self._identity[:12]!r}...; give planner and command_publisher the same parameter artefact"

@@ -174,3 +174,46 @@ def test_an_artefact_that_fails_at_the_start_is_named(tmp_path, random_artefact)
     nothing = CheckedArtefact("", TIMING, any_margin=False)
     nothing.check(Plan(artefact="any"))
     assert nothing.error == ""
+
+
+def test_a_plan_of_no_artefact_is_refused_and_ends_no_check(random_artefact, other_artefact, tmp_path):
+    publisher = CheckedArtefact(str(random_artefact), TIMING, any_margin=False)
+    known, new, of_none = (Plan(artefact=each) for each in (identity(random_artefact), identity(other_artefact), ""))
+    for _ in range(2):
+        with pytest.raises(PlanError, match="comes from the artefact ''"):
+            publisher.check(of_none)
+        with pytest.raises(PlanError, match="checked was"):
+            publisher.check(new)
+        publisher.check(known)
+    publisher.offer(request(other_artefact), None)
+    with pytest.raises(PlanError):
+        publisher.check(of_none)
+    publisher.check(known)
+    publisher.check(new)
+    # Where none has passed, nothing is followed.
+    folder = shutil.copytree(random_artefact, tmp_path / "spoiled")
+    (folder / "model.onnx").write_bytes(b"")
+    publisher = CheckedArtefact(str(folder), TIMING, any_margin=False)
+    for plan in (known, of_none):
+        with pytest.raises(PlanError):
+            publisher.check(plan)
+
+
+def test_what_is_offered_in_the_moment_of_a_change_is_not_lost(random_artefact, other_artefact):
+    """Another thread checks the next one just when the first plan of the one before has been compared."""
+    publisher = CheckedArtefact(str(random_artefact), TIMING, any_margin=False)
+    known, new = identity(random_artefact), identity(other_artefact)
+    publisher.offer(request(other_artefact), None)
+
+    class Compared(str):
+        def __eq__(self, other: object) -> bool:
+            equal = str.__eq__(self, other)
+            if publisher._candidate == new and other == new:
+                publisher.offer(request(random_artefact), None)
+            return equal
+
+        __hash__ = str.__hash__
+
+    publisher.check(Plan(artefact=Compared(new)))
+    publisher.check(Plan(artefact=new))
+    publisher.check(Plan(artefact=known))
