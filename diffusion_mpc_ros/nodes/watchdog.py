@@ -46,7 +46,7 @@ def watch(watchdog: Heartbeats, send_damping: Callable[[], None]) -> None:
         if damping:
             send_damping()
         if damping and not was_damping and not watchdog.gone:
-            os.write(STDOUT, TOOK_OVER)
+            tell(TOOK_OVER)
         if damping is not was_damping:
             say(describe(watchdog, damping, now))
 
@@ -58,6 +58,12 @@ def describe(watchdog: Heartbeats, damping: bool, now: float) -> str:
     if watchdog.gone:
         return f"command_publisher has died while armed: damping for {LAST_DAMPING:.0f} s"
     return f"command_publisher has been silent for {watchdog.silence(now) * 1e3:.0f} ms while armed: damping"
+
+
+def tell(word: bytes) -> None:
+    """Say one word to the parent. It may have died just now: the end of the input says so as well."""
+    with contextlib.suppress(OSError):
+        os.write(STDOUT, word)
 
 
 def say(text: str) -> None:
@@ -99,8 +105,7 @@ def main() -> None:
             except InterfaceError as error:  # the next turn tries again
                 say(f"damping was not sent: {error}")
 
-        with contextlib.suppress(BrokenPipeError):  # already gone: the input says so as well
-            os.write(STDOUT, READY)
+        tell(READY)
         watch(Heartbeats(arguments.timeout), send_damping)
         publisher.close()
 

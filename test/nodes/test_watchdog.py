@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 
+from diffusion_mpc_ros.control.heartbeats import ARMED, END, Heartbeats
 from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWCMD_DRY_RUN, Subscriber
 from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.link_options import LinkOptions
+from diffusion_mpc_ros.nodes import watchdog as watchdog_process
 from diffusion_mpc_ros.nodes.watchdog_handle import MAX_UNREAD, WatchdogHandle
 
 ROOT = Path(__file__).parents[2]
@@ -207,3 +209,23 @@ def test_a_watchdog_that_cannot_join_the_domain_says_why(domain, capfd):
         assert not watchdog.ready
         watchdog.beat(True)
     assert "watchdog: network interface 'eth99' does not exist" in capfd.readouterr().err
+
+
+def test_a_parent_that_dies_in_the_moment_of_taking_over_is_followed_by_damping(monkeypatch):
+    """Its end of the replies is closed already, that of its heartbeats not yet."""
+    (beats, parent), (replies, told) = os.pipe(), os.pipe()
+    os.close(replies)
+    monkeypatch.setattr(watchdog_process, "STDIN", beats)
+    monkeypatch.setattr(watchdog_process, "STDOUT", told)
+    os.write(parent, ARMED)
+    sent = []
+
+    def send_damping() -> None:
+        sent.append(time.monotonic())
+        if len(sent) == 5:
+            os.write(parent, END)
+
+    watchdog_process.watch(Heartbeats(0.05), send_damping)
+    assert len(sent) == 5
+    for end in (beats, parent, told):
+        os.close(end)
