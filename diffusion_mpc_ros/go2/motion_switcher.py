@@ -133,6 +133,12 @@ def parse_mode(data: str) -> str:
     return name
 
 
+def _pause(wait: Callable[[float], object], seconds: float) -> None:
+    """Wait; raises :class:`InterfaceError` where whoever waits gives up."""
+    if wait(seconds):
+        raise InterfaceError("what was asked of the motion switcher was given up before it was done")
+
+
 class MotionSwitcher:
     """Asks and releases the robot's own controller; ``timeout`` [s] bounds each answer. Close it after use."""
 
@@ -150,17 +156,18 @@ class MotionSwitcher:
     def release(self, attempts: int = 5, interval: float = 1.0, wait: Callable[[float], object] = time.sleep) -> str:
         """Make the robot lie down and its controller let go; the name of the mode that was active.
 
-        Newer firmware needs several tries, ``interval`` [s] apart. Raises :class:`InterfaceError` when a mode is still
-        active after ``attempts``, naming it. Takes seconds: never from the control path.
+        Newer firmware needs several tries, ``interval`` [s] apart. ``wait(seconds)`` returns whether to give up. Raises
+        :class:`InterfaceError` then, and when a mode is still active after ``attempts``, naming it. Takes seconds:
+        never from the control path.
         """
         first = self.active_mode()
         if not first:
             return first
         self._sport.call(STAND_DOWN)
-        wait(_STAND_DOWN_TIME)
+        _pause(wait, _STAND_DOWN_TIME)
         for _ in range(attempts):
             refusal = self._request(RELEASE_MODE, "{}")
-            wait(interval)
+            _pause(wait, interval)
             mode = self.active_mode()
             if not mode:
                 return first
@@ -175,15 +182,16 @@ class MotionSwitcher:
         """Give the motors to the robot's own controller ``mode``; the name of the one that is active then.
 
         The robot may stand up at once. The names that it knows differ by model and firmware (core/go2.py), and one
-        may be an alias that makes another active. Raises :class:`InterfaceError` when neither ``mode`` nor a new one is
-        active after ``attempts``, ``interval`` [s] apart. Takes seconds: never from the control path.
+        may be an alias that makes another active. ``wait(seconds)`` returns whether to give up. Raises
+        :class:`InterfaceError` then, and when neither ``mode`` nor a new one is active after ``attempts``, ``interval``
+        [s] apart. Takes seconds: never from the control path.
         """
         before = active = self.active_mode()
         if active == mode:
             return active
         for _ in range(attempts):
             refusal = self._request(SELECT_MODE, json.dumps({"name": mode}))
-            wait(interval)
+            _pause(wait, interval)
             active = self.active_mode()
             if active and active != before:
                 return active

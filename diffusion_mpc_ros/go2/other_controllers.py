@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.go2.channels import LOWCMD, PublisherWatch
 from diffusion_mpc_ros.go2.domain import Go2Domain
@@ -17,11 +20,17 @@ class OtherControllers:
 
     ``own_labels``: of the publishers of ``rt/lowcmd`` that are one's own. ``active``: name of the robot's controller
     that commands the motors, "" for none, None for not known. ``waiting_for``: what must happen before the motors are
-    free for the first time, "" once they were.
+    free for the first time, "" once they were. ``wait(seconds)`` waits during a release: whether to give up.
     """
 
-    def __init__(self, domain: Go2Domain, options: LinkOptions, own_labels: tuple[str, ...]) -> None:
-        self._options, self._own_labels = options, own_labels
+    def __init__(
+        self,
+        domain: Go2Domain,
+        options: LinkOptions,
+        own_labels: tuple[str, ...],
+        wait: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._options, self._own_labels, self._wait = options, own_labels, wait
         self._switcher = MotionSwitcher(domain, SWITCHER_TIMEOUT)
         self._lowcmds = PublisherWatch(domain, LOWCMD)
         self._released = ""
@@ -35,7 +44,7 @@ class OtherControllers:
         return sum(label not in self._own_labels for label in self._lowcmds.labels())
 
     def check(self) -> None:
-        """Ask who commands the motors; raises InterfaceError where a release does not succeed."""
+        """Ask who commands the motors; raises InterfaceError where a release does not succeed, or is given up."""
         if not self._options.asks_switcher:
             return
         try:
@@ -46,7 +55,7 @@ class OtherControllers:
             return
         if name and self.waiting_for and self._options.release:
             self.waiting_for = f"the robot's own controller {name!r} to let go"
-            self._released, name = self._switcher.release(), ""
+            self._released, name = self._switcher.release(wait=self._wait), ""
         self.active = name
         if not name:
             self.waiting_for = ""

@@ -16,6 +16,7 @@ from diffusion_mpc_ros.control.authority import VelocityAuthority
 from diffusion_mpc_ros.control.gamepad import describe_buttons
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.control.settings import load_safety_settings
+from diffusion_mpc_ros.core.closing import close_all
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
 from diffusion_mpc_ros.go2.interface_filter import LOOPBACK
@@ -90,11 +91,7 @@ class CommandPublisher(ManagedNode):
 
     def close(self) -> None:
         """Damp, then leave the robot's topics."""
-        self._side_services.close()
-        self._loop.close()
-        self._operator.close()
-        self.log_lines()
-        self._domain.close()
+        close_all(self._loop.close, self._side_services.close, self._operator.close, self.log_lines, self._domain.close)
 
     def _greet(self, given: CommandPublisherSettings, profile: RobotProfile) -> None:
         log = self.get_logger()

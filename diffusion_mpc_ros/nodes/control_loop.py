@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from diffusion_mpc_ros.control.ending import RESTS_WITHIN
 from diffusion_mpc_ros.control.modes import Event, Mode
 from diffusion_mpc_ros.control.settings import SafetySettings
 from diffusion_mpc_ros.core import clock
+from diffusion_mpc_ros.core.closing import close_all
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.types import Plan, Timing
 from diffusion_mpc_ros.go2.domain import Go2Domain
@@ -50,7 +52,7 @@ class ControlLoop:
     ) -> None:
         self.operator = OperatorSide(OperatorInputs()) if operator is None else operator
         self.reports = StepReports(on_step)
-        self._link, self._on_failure = link, on_failure
+        self._link, self._on_failure, self._age_max = link, on_failure, settings.lowstate_age_max
         self._lowstates = LowStateInput(domain, link.profile, self.operator.remote)
         self.turns = ControlTurns(
             link, self._lowstates, self.operator, settings, timing, self.reports, artefact_error, margin_from_plans,
@@ -103,10 +105,10 @@ class ControlLoop:
         self._stopped.set()
         self.turns.periodic.stop()
         self._thread.join(timeout=STOP_TIMEOUT)
-        self._lowstates.close()
         rests = self.turns.rest.reached
         lies = rests and self.turns.supervisor.mode is Mode.DAMPING
-        self._link.close(at_rest=rests or bool(self.waiting_for), may_restore=lies)
+        at_rest = rests or bool(self.waiting_for)
+        close_all(lambda: self._link.close(at_rest, may_restore=lies), self._lowstates.close)
 
     def _run(self) -> None:
         try:
@@ -117,7 +119,8 @@ class ControlLoop:
             self.turns.periodic.run()
         except Exception as error:  # noqa: BLE001 - whoever owns the process ends it
             self._on_failure(error)
-            self._damp_until_rest()
+            if not self.waiting_for:  # else the motors are another controller's
+                self._damp_until_rest()
 
     def _wait(self) -> None:
         """Keep stops, drop requests and plans: what is asked for now must not be carried out when commands begin."""
@@ -130,5 +133,7 @@ class ControlLoop:
         until, rest = clock.now() + RESTS_WITHIN, self.turns.rest
         while clock.now() < until and not rest.reached:
             self._link.damp(armed=True)
-            rest.update(True, self._lowstates.newest())
-            self._stopped.wait(CONTROL_DT)
+            lowstate = self._lowstates.newest()
+            self._lowstates.note_age_of(lowstate)
+            rest.update(True, lowstate if self._lowstates.fresh(clock.now(), self._age_max) else None)
+            time.sleep(CONTROL_DT)  # also while somebody waits for the end

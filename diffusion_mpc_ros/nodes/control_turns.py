@@ -129,7 +129,7 @@ class ControlTurns:
         return max(tick, 0)
 
     def _fresh(self, now: float) -> bool:
-        return abs(self._lowstates.age(now)) <= self._settings.lowstate_age_max
+        return self._lowstates.fresh(now, self._settings.lowstate_age_max)
 
     def _timely(self, begun: float) -> bool:
         """Return whether a command that was decided at ``begun`` [s] may still move the robot; the last check there is.

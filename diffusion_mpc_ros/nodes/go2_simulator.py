@@ -17,6 +17,7 @@ from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
+from diffusion_mpc_ros.core.closing import close_all
 from diffusion_mpc_ros.core.gamepad import GamepadState
 from diffusion_mpc_ros.go2.remote import encode_remote
 from diffusion_mpc_ros.nodes.conversions.gamepads import read_xbox
@@ -79,8 +80,7 @@ class Go2SimulatorNode(ManagedNode):
 
     def close(self) -> None:
         """Stop the physics, leave the topics."""
-        self._loop.close()
-        self._domain.close()
+        close_all(self._loop.close, self._domain.close)
 
     def _on_push(self, force_w: np.ndarray) -> None:
         self._loop.post(lambda simulation: simulation.push(force_w, PUSH_DURATION))

@@ -107,6 +107,10 @@ class LowStateInput:
         """Return the age [s] at ``now`` of what was measured last; infinite before the first LowState."""
         return self._freshness.age(now)
 
+    def fresh(self, now: float, age_max: float) -> bool:
+        """Return whether what was measured last is at most ``age_max`` [s] old at ``now``."""
+        return abs(self.age(now)) <= age_max
+
     def clock_error(self, lowstate: LowState | None) -> str:
         """Return why the robot's clock cannot be followed, "" when it can."""
         if lowstate is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from diffusion_mpc_ros.control.link_status import LinkStatus
 from diffusion_mpc_ros.core import clock
+from diffusion_mpc_ros.core.closing import close_all
 from diffusion_mpc_ros.core.errors import InterfaceError
 from diffusion_mpc_ros.core.go2 import DAMPING_KD
 from diffusion_mpc_ros.core.types import JointCommand
@@ -22,7 +23,7 @@ from diffusion_mpc_ros.nodes.watchdog_handle import WatchdogHandle
 CHECK_PERIOD, WATCHDOG_PERIOD = 1.0, 0.2
 # The last word is said this often: the topic is not a reliable one.
 LAST_COMMANDS = 3
-# Longer than one question to the motion switcher with its retries, or a release in progress [s].
+# Longer than three questions to the robot's services with their retries [s]; a release in progress is cut short.
 STOP_TIMEOUT = 10.0
 
 
@@ -37,12 +38,12 @@ class RobotLink:
         self._options, self._on_failure = options, on_failure
         self._own_labels = unique_labels()
         self._commands = Publisher(domain, lowcmd_of(options.profile, options.dry_run), self._own_labels[0])
-        self._others = OtherControllers(domain, options, self._own_labels)
+        self._stopped = threading.Event()
+        self._others = OtherControllers(domain, options, self._own_labels, self._stopped.wait)
         self._damping = self._last = self._commands.encode(JointCommand.damping(DAMPING_KD))
         self._write_error, self._commanded = "", False
         self._watchdog = WatchdogHandle(options, self._own_labels[1])
         self._watched = False
-        self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="robot_link", daemon=True)
         self._thread.start()
 
@@ -120,12 +121,8 @@ class RobotLink:
             self._watchdog.close()
         else:
             self._watchdog.leave()
-        try:
-            if may_restore:
-                self._others.restore()
-        finally:
-            self._commands.close()
-            self._others.close()
+        restore = self._others.restore if may_restore else lambda: None
+        close_all(restore, self._commands.close, self._others.close)
 
     def _write_last(self) -> str:
         """Return why the last sample was not taken, "" when it was."""
@@ -147,4 +144,5 @@ class RobotLink:
                     self._watchdog = WatchdogHandle(self._options, self._own_labels[1])
                 self._stopped.wait(WATCHDOG_PERIOD)
         except Exception as error:  # whoever owns the process ends it
-            self._on_failure(error)
+            if not self._stopped.is_set():  # else that is what has cut a release short
+                self._on_failure(error)

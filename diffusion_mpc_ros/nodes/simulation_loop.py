@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from diffusion_mpc_ros.core import clock
+from diffusion_mpc_ros.core.closing import close_all
 from diffusion_mpc_ros.core.types import JointCommand
 from diffusion_mpc_ros.go2.channels import LOWCMD, LOWSTATE, SPORTMODESTATE, Publisher, Subscriber
 from diffusion_mpc_ros.go2.domain import Go2Domain
@@ -66,10 +67,8 @@ class SimulationLoop:
         """Stop the physics, close the viewer and the topics."""
         self._loop.stop()
         self._thread.join(timeout=1.0)
-        if self._viewer is not None:
-            self._viewer.close()
-        for entity in (self._lowcmds, self._lowstates, self._truths, self._switcher):
-            entity.close()
+        held = self._viewer, self._lowcmds, self._lowstates, self._truths, self._switcher
+        close_all(*(entity.close for entity in held if entity is not None))
 
     def _run(self) -> None:
         try:

@@ -13,6 +13,7 @@ from nav_msgs.msg import Odometry
 from rclpy.publisher import Publisher
 from sensor_msgs.msg import Imu, JointState, Joy
 
+from diffusion_mpc_ros.core.closing import close_all
 from diffusion_mpc_ros.core.go2 import CONTROL_TICK_MS, LEGS
 from diffusion_mpc_ros.core.types import LowState
 from diffusion_mpc_ros.go2.channels import LOWCMD, Subscriber, lowstate_of
@@ -75,9 +76,7 @@ class StateEstimator(ManagedNode):
 
     def close(self) -> None:
         """Leave the robot's topics."""
-        self._lowstates.close()
-        self._lowcmds.close()
-        self._domain.close()
+        close_all(self._lowstates.close, self._lowcmds.close, self._domain.close)
 
     def _on_lowstate(self, lowstate: LowState) -> None:
         """In the thread of the DDS library."""

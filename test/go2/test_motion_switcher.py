@@ -129,3 +129,12 @@ def test_unknown_requests_are_refused_by_the_server(domain):
     with server(domain), closing(motion_switcher._Service(domain, "sport", TIMEOUT)) as sport:
         with pytest.raises(InterfaceError, match="3203"):
             sport.call(1008)
+
+
+def test_who_waits_may_give_up(domain):
+    with server(domain, mode="mcf", releases_needed=2) as robot, MotionSwitcher(domain, TIMEOUT) as switcher:
+        with pytest.raises(InterfaceError, match="given up before it was done"):
+            switcher.release(wait=lambda _: True)
+        assert STAND_DOWN in robot.requests and RELEASE_MODE not in robot.requests
+        with pytest.raises(InterfaceError, match="given up before it was done"):
+            switcher.select("ai", wait=lambda _: True)

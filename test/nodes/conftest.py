@@ -1,4 +1,4 @@
-"""Nodes as processes of their own, and a node of the test's own to speak to them."""
+"""Nodes as processes of their own, a node of the test's own to speak to them, and a control loop with its robot."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
+from control_loops import Controller
+
+from diffusion_mpc_ros.go2.domain import open_domain
+from diffusion_mpc_ros.nodes.simulation_loop import SimulationLoop
+from diffusion_mpc_ros.simulation.robot import Go2Simulation
 
 ROOT = Path(__file__).parents[2]
 WAIT = 60.0
@@ -103,3 +108,44 @@ def make_node(ros_domain):
     for node, context in made:
         node.destroy_node()
         rclpy.shutdown(context=context)
+
+
+@pytest.fixture
+def domain_id(free_domain):
+    return free_domain()
+
+
+@pytest.fixture
+def domain(domain_id):
+    with open_domain("lo", domain_id) as opened:
+        yield opened
+
+
+@pytest.fixture
+def simulation(domain):
+    failures = []
+    loop = SimulationLoop(domain, Go2Simulation(), None, failures.append)
+    yield loop
+    loop.close()
+    assert not failures
+
+
+@pytest.fixture
+def robot(domain, domain_id, simulation):
+    robot = Controller(domain, domain_id)
+    yield robot
+    robot.close()
+
+
+@pytest.fixture
+def managed_node(ros_domain):
+    """A node of this process as ours are; nothing spins it."""
+    import rclpy
+
+    from diffusion_mpc_ros.nodes.managed_node import ManagedNode
+
+    rclpy.init(domain_id=ros_domain)
+    node = ManagedNode("managed")
+    yield node
+    node.destroy_node()
+    rclpy.shutdown()
