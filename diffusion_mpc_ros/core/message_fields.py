@@ -31,11 +31,9 @@ def read_plan(message: Any) -> Plan:
             for name in ("joint_vel", "joint_torque")
         )
         names, values = [str(name) for name in message.fact_names], [float(value) for value in message.fact_values]
-        velocity, reward, plan_time = np.array(message.velocity, np.float64), float(message.reward), message.plan_time
+        velocity, reward = np.array(message.velocity, np.float64), float(message.reward)
+        plan_time = float(message.plan_time)
         revision, planner = int(message.reward_revision), str(message.planner)
-        figures = [*velocity, reward, float(plan_time), *values]
-    if not np.isfinite(figures).all():
-        raise PlanError(f"velocity, reward, time or facts of the plan for tick {start} are not finite: {figures}")
     if len(names) != len(values):
         raise PlanError(
             f"the plan for tick {start} has {len(names)} names of facts and {len(values)} values: "
@@ -47,7 +45,7 @@ def read_plan(message: Any) -> Plan:
         command=velocity,
         reward=reward,
         reward_revision=revision,
-        plan_time=float(plan_time),
+        plan_time=plan_time,
         planner=planner,
         replan_margin=None if margin == UNSAID else margin,
         facts=dict(zip(names, values, strict=True)),

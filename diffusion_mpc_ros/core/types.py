@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -256,8 +257,12 @@ class Plan:
         for name, values in (("joint_vel", self.joint_vel), ("joint_torque", self.joint_torque)):
             if values is not None and values.shape != targets.shape:
                 raise PlanError(f"{name} must have the shape {targets.shape} of the joint targets, got {values.shape}")
-        if not all(values is None or np.isfinite(values).all() for values in (targets, *self.feed_forward)):
+        arrays = targets, self.joint_vel, self.joint_torque, self.command
+        if not all(values is None or np.isfinite(values).all() for values in arrays):
             raise PlanError(f"the plan for tick {self.start_tick} holds numbers that are not finite")
+        told = [self.reward, self.plan_time, *self.facts.values()]
+        if not all(map(math.isfinite, told)):
+            raise PlanError(f"reward, time or facts of the plan for tick {self.start_tick} are not finite: {told}")
         if self.start_tick < 0:
             raise PlanError(f"a plan starts at a tick >= 0, got {self.start_tick}")
 

@@ -46,6 +46,14 @@ def test_a_plan_before_time_is_refused():
 STANDING = RobotState.standing(tick=5, robots=2)
 
 
+@pytest.mark.parametrize(
+    "told", [{"reward": np.nan}, {"plan_time": np.inf}, {"facts": {"level": np.nan}}, {"command": np.full(3, np.nan)}]
+)
+def test_a_plan_that_tells_what_is_not_finite_is_refused(told):
+    with pytest.raises(PlanError, match="for tick 3 .*not finite"):
+        Plan(3, np.zeros((11, 12)), **told)
+
+
 def test_a_request_is_for_so_many_robots():
     request = PlanRequest(STANDING, np.zeros((2, 3)), RewardSettings(), np.zeros((3, 2, 12)))
     assert (request.tick, request.robots) == (5, 2)

@@ -70,7 +70,7 @@ class DialMpcPlanner(Planner):
 
         Where nothing is committed to, the robots are taken to hold their last joint targets for D ticks.
         -> a plan with ``trajectory (B, T, 57)`` as rolled out, its score, and as fact the ``iterations`` it took.
-        Raises :class:`RewardError`.
+        Raises :class:`RewardError`, and :class:`PlanError` where the score is not finite.
         """
         start = time.perf_counter()
         self.check(request.rewards)
@@ -95,11 +95,10 @@ class DialMpcPlanner(Planner):
         # By the tick: the same request after the same plans is planned alike, wherever the planner began.
         rng = np.random.default_rng([self._seed, request.tick])
         found = self._search.run(mean, evaluate, rng, annealing)
-        self._parts.memory.keep(found, begin - 1)
         free = to_targets(knots.rows(found)[:, 1 : 1 + self.timing.horizon - len(committed)])
         targets = np.concatenate([committed, free.swapaxes(0, 1)])
         shown = rollouts.run(now, targets.swapaxes(0, 1)[:, None])
-        return Plan(
+        plan = Plan(
             request.tick,
             targets,
             float(scoring(shown, request.tick, request, normal).mean()),
@@ -111,6 +110,8 @@ class DialMpcPlanner(Planner):
             self.timing.replan_margin,
             {"iterations": annealing.iterations, **world.facts()},
         )
+        self._parts.memory.keep(found, begin - 1)  # now that it is one
+        return plan
 
     @staticmethod
     def _trajectory(shown: Rollout, request: PlanRequest) -> np.ndarray:

@@ -9,7 +9,7 @@ import pytest
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.declared_model import DeclaredModel
-from diffusion_mpc_ros.core.errors import ConfigurationError, RewardError, TimingError
+from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError, RewardError, TimingError
 from diffusion_mpc_ros.core.trajectory import JOINT_POS, JOINT_VEL
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, RobotState, Timing
 from diffusion_mpc_ros.planners.dial_mpc.methods import METHODS
@@ -166,3 +166,13 @@ def test_it_walks() -> None:
     # After a second; it begins from a stand.
     assert 0.25 < scores.velocity[50:, 0, 0].mean() < 0.75
     assert 0.24 < scores.base_height[50:].mean() < 0.36
+
+
+def test_a_score_that_is_not_finite_makes_no_plan_and_none_is_remembered() -> None:
+    made = planner()
+    made.plan(request(0))
+    parts, knots = made._parts, made._parts.memory._knots
+    made._parts = replace(parts, scoring=lambda rollout, *_: np.full(rollout.joint_targets.shape[:2], -np.inf))
+    with pytest.raises(PlanError, match="reward, time or facts of the plan for tick 2 are not finite"):
+        made.plan(request(2))
+    assert parts.memory._knots is knots
