@@ -3,33 +3,32 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 from diffusion_mpc_msgs.srv import CheckArtefact, LoadArtefact
 
 from diffusion_mpc_ros.core.errors import ArtefactError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.nodes.followed_rewards import FollowedRewards
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
 from diffusion_mpc_ros.nodes.side_services import SideServices
 from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner
-from diffusion_mpc_ros.realtime.scheduling import schedule_realtime
+from diffusion_mpc_ros.realtime.scheduling import schedule_realtime, threads
 
 CHECK_SERVICE = "command_publisher/check_artefact"
 # How long command_publisher may take to be found and to answer [s].
 CHECK_TIMEOUT = 5.0
+# How long the plan that is being made then may take [s]; nothing depends on it but the words of the answer.
+CHANGE_TIMEOUT = 1.0
 
 
 class ArtefactLoading:
     """Serves ``load_artefact`` for ``node``, in a thread of its own: ``planner`` plans on meanwhile, with what it has.
 
-    ``rewards()``: the settings that plans are made with; ``priority``: that of the planner's threads, 0 for none.
+    ``priority``: that of the planner's threads, 0 for none; whatever else runs beside it keeps its own.
     """
 
-    def __init__(
-        self, node: ManagedNode, planner: AnytimePlanner, rewards: Callable[[], RewardSettings], priority: int
-    ) -> None:
+    def __init__(self, node: ManagedNode, planner: AnytimePlanner, rewards: FollowedRewards, priority: int) -> None:
         self._planner, self._rewards, self._priority = planner, rewards, priority
         # Its answers are taken by the node's own executor: this thread waits for them.
         self._check = node.create_client(CheckArtefact, CHECK_SERVICE)
@@ -41,19 +40,20 @@ class ArtefactLoading:
         self._services.close()
 
     def _load(self, request: LoadArtefact.Request, response: LoadArtefact.Response) -> str:
-        response.identity = self._planner.identity
+        response.identity, others = self._planner.identity, threads()
         folder = model_folder(request.artefact).resolve()
         successor = self._planner.on(str(folder))
         if not successor.identity.startswith(request.sha256.strip().lower()):
             raise ArtefactError(f"{folder} has the SHA-256 {successor.identity}, asked for is {request.sha256!r}")
-        successor.check(self._rewards())
+        successor.check(self._rewards.settings)  # before seconds are spent on it
         successor.prepare()
         self._ask_command_publisher(folder, successor)
         if self._priority:
-            schedule_realtime(self._priority)  # the backend's threads are new ones
+            schedule_realtime(self._priority, but=others)  # those of the backend are new
         text = f"{successor.describe()}, {self._planner.describe_level()}, sha256 {successor.identity[:12]}..."
+        self._rewards.hand_over(successor)
         response.identity = successor.identity
-        planning = self._planner.succeed(successor)
+        planning = successor.in_use.wait(CHANGE_TIMEOUT)
         return f"{'planning' if planning else 'the next plan will be made'} with {text}"
 
     def _ask_command_publisher(self, folder: Path, successor: AnytimePlanner) -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from diffusion_mpc_msgs.srv import DeclareModel
 
-from diffusion_mpc_ros.core.declared_model import NOMINAL
+from diffusion_mpc_ros.core.declared_model import NOMINAL, DeclaredModel
 from diffusion_mpc_ros.core.errors import ConfigurationError, brief
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
 from diffusion_mpc_ros.nodes.side_services import SideServices
 from diffusion_mpc_ros.planners.anytime_planner import AnytimePlanner
+from diffusion_mpc_ros.realtime.scheduling import schedule_realtime, threads
 
 
 class ModelDeclaration:
-    """Serves ``declare_model`` for ``node``, in a thread of its own: ``planner`` plans on while a model is made."""
+    """Serves ``declare_model`` for ``node``, in a thread of its own: ``planner`` plans on while a model is made.
 
-    def __init__(self, node: ManagedNode, planner: AnytimePlanner) -> None:
-        self._planner = planner
+    ``priority``: that of the planner's threads, 0 for none.
+    """
+
+    def __init__(self, node: ManagedNode, planner: AnytimePlanner, priority: int) -> None:
+        self._planner, self._priority = planner, priority
         self._services = SideServices(node, "declarations")
         self._services.serve(DeclareModel, "declare_model", self._declare)
 
@@ -25,18 +29,21 @@ class ModelDeclaration:
 
     def _declare(self, request: DeclareModel.Request, response: DeclareModel.Response) -> str:
         """Change what is declared, and tell all of it; raises ConfigurationError for what cannot be."""
-        physics = self._planner.physics
+        declared, others = self._planner.physics.declared, threads()
+
+        def changed(before: DeclaredModel) -> DeclaredModel:
+            start = NOMINAL if request.clear else before
+            return start.with_numbers(dict(zip(request.names, request.values, strict=True)))
+
         try:
             if len(request.names) != len(request.values) or len(set(request.names)) != len(request.names):
                 raise ConfigurationError(
                     f"a number for each name is needed, and each name once: got {brief(list(request.names))} and "
                     f"{brief(list(request.values))}"
                 )
-            start = NOMINAL if request.clear else physics.declared
-            declared = start.with_numbers(dict(zip(request.names, request.values, strict=True)))
-            if declared != physics.declared:
-                physics.declare(declared)
+            declared = self._planner.declare(changed)
         finally:
-            numbers = physics.declared.numbers
-            response.names, response.values = list(numbers), list(numbers.values())
-        return f"planning with {physics.declared}"
+            response.names, response.values = list(declared.numbers), list(declared.numbers.values())
+        if self._priority:
+            schedule_realtime(self._priority, but=others)  # those of the new world's physics
+        return f"planning with {declared}"

@@ -14,16 +14,16 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus
 from diffusion_mpc_msgs import msg as messages
 
-from diffusion_mpc_ros.constraints.registry import CONSTRAINTS, check_feasible
 from diffusion_mpc_ros.control.command_ramp import CommandRamp
 from diffusion_mpc_ros.control.heard_command import HeardCommand
 from diffusion_mpc_ros.core import clock
-from diffusion_mpc_ros.core.errors import RewardError
+from diffusion_mpc_ros.core.closing import close_all
 from diffusion_mpc_ros.core.message_fields import read_reward_settings
-from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState
+from diffusion_mpc_ros.core.types import Plan, RobotState
 from diffusion_mpc_ros.nodes.artefact_loading import ArtefactLoading
 from diffusion_mpc_ros.nodes.conversions.joint_commands import read_joint_command
 from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state
+from diffusion_mpc_ros.nodes.followed_rewards import FollowedRewards
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode, Status
 from diffusion_mpc_ros.nodes.model_declaration import ModelDeclaration
 from diffusion_mpc_ros.nodes.parameters import frame_prefix
@@ -35,7 +35,6 @@ from diffusion_mpc_ros.planners.registry import make_planner, settings_of
 from diffusion_mpc_ros.realtime.asynchronous_planner import PlannerFailure
 from diffusion_mpc_ros.realtime.planning_loop import PlanningLoop
 from diffusion_mpc_ros.realtime.scheduling import schedule_realtime, usable_cores
-from diffusion_mpc_ros.rewards.composition import RewardComposer
 
 
 class PlannerNode(ManagedNode):
@@ -51,25 +50,21 @@ class PlannerNode(ManagedNode):
         self._planner = make_planner(settings, own)
         self._settle(f"SCHED_FIFO {settings.realtime_priority}" if realtime else "no real-time priority")
         self._level = self._planner.level
-        self._rewards = RewardSettings()
+        self._rewards = FollowedRewards(self._planner)
         self._failures = 0
         self._plans = PlanPublisher(self, frame_prefix(self, settings.frame_prefix) + settings.base_frame)
         self._loop = PlanningLoop(self._planner, self._publish, self._on_failure, self._show)
         priority = settings.realtime_priority if realtime else 0
-        self._loading = ArtefactLoading(self, self._planner, lambda: self._rewards, priority)
-        self._declaration = ModelDeclaration(self, self._planner)
-        # Before the first of them, which may come at once.
-        self._composer = RewardComposer({}, CONSTRAINTS, check=check_feasible)
+        self._loading = ArtefactLoading(self, self._planner, self._rewards, priority)
+        self._declaration = ModelDeclaration(self, self._planner, priority)
         take = self.intake.subscribe
         take(messages.RobotState, "robot_state", read_robot_state, self._on_state, LATEST)
-        take(messages.RewardWeights, "reward_weights", read_reward_settings, self._on_rewards, SETTINGS)
+        take(messages.RewardWeights, "reward_weights", read_reward_settings, self._rewards.take, SETTINGS)
         take(messages.JointCommand, "joint_command", read_joint_command, self._on_command, LATEST)
 
     def close(self) -> None:
         """Stop planning."""
-        self._loading.close()
-        self._declaration.close()
-        self._loop.close()
+        close_all(self._loading.close, self._declaration.close, self._loop.close)
 
     def _settle(self, priority: str) -> None:
         """Settle the level from measurement, and say what is settled; raises TimingError (AnytimePlanner.settle)."""
@@ -84,19 +79,10 @@ class PlannerNode(ManagedNode):
 
     def _on_state(self, state: RobotState) -> None:
         velocity, followed = self._command.at(clock.now())
-        self._loop.update(state, velocity, self._rewards, followed)
+        self._loop.update(state, velocity, self._rewards.settings, followed)
 
     def _on_command(self, message: messages.JointCommand) -> None:
         self._command.hear(np.array(message.velocity), message.plan_row >= 0, clock.now())
-
-    def _on_rewards(self, rewards: RewardSettings) -> None:
-        try:
-            self._composer.validate(rewards)
-            self._planner.check(rewards)
-        except RewardError as error:
-            text = f"reward revision {rewards.revision} is not followed, {self._rewards.revision} stays: {error}"
-            raise RewardError(text) from error
-        self._rewards = rewards
 
     def _publish(self, plan: Plan) -> None:
         """In the planner's thread."""

@@ -15,10 +15,13 @@ from diffusion_mpc_ros.realtime.scheduling import schedule_thread_ordinarily
 
 
 class SideServices:
-    """Answers requests one after another, for ``owner``; its thread has no real-time priority."""
+    """Answers requests one after another, for ``owner``; its thread has no real-time priority.
+
+    An error of the thread itself, after which nothing would be answered any more, ends the process of ``owner``.
+    """
 
     def __init__(self, owner: ManagedNode, name: str) -> None:
-        self._log = owner.get_logger()
+        self._log, self._fail = owner.get_logger(), owner.fail
         self._node = companion(owner, name, owner.context)
         self._executor = TolerantExecutor(owner.intake.refuse, context=owner.context)
         self._executor.add_node(self._node)
@@ -54,6 +57,10 @@ class SideServices:
         self._node.destroy_node()
 
     def _spin(self) -> None:
-        schedule_thread_ordinarily()
-        while not self._closed.is_set():
-            self._executor.spin_once(timeout_sec=SPIN_TIMEOUT)
+        try:
+            schedule_thread_ordinarily()
+            while not self._closed.is_set():
+                self._executor.spin_once(timeout_sec=SPIN_TIMEOUT)
+        except Exception as error:
+            if not self._closed.is_set():  # else it may come of closing
+                self._fail(error)

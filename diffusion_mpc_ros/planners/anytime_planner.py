@@ -46,8 +46,9 @@ class Ladder:
     """One planner at several levels, the best and slowest first; ``description``: what they have in common.
 
     ``quick``: levels that are to be tried with a plan every tick before all others; by default the first one.
-    ``on(artefact)``: the same ladder on another model artefact; None for a planner without one. ``physics``: the model
-    of the robot that the levels roll out, which somebody may declare to be another; None for a planner without one.
+    ``on(artefact)``: the same ladder on another model artefact, None for a planner without one; nothing that a plan
+    changes is shared, since it is warmed up while this one plans. ``physics``: the model of the robot that the levels
+    roll out, which somebody may declare to be another; None for a planner without one.
     """
 
     levels: Sequence[Planner]
@@ -62,7 +63,7 @@ class AnytimePlanner(Planner):
 
     ``budgets (L,)`` [s]: what a plan may take at each level, infinite for a planner that stays at the first one.
     ``configured``: the level that was asked for; those before it are better than that. ``make``: of another ladder the
-    planner that this one is of its own.
+    planner that this one is of its own. ``in_use``: set once it has succeeded another one.
     """
 
     def __init__(
@@ -77,7 +78,9 @@ class AnytimePlanner(Planner):
         self.budgets = [math.inf] * len(self.levels) if budgets is None else list(budgets)
         self._make = make or AnytimePlanner
         self._successor: AnytimePlanner | None = None
-        self._in_use = threading.Event()
+        # Held while a successor takes over, in the thread that plans, and while others ask what that would change.
+        self._succession = threading.Lock()
+        self.in_use = threading.Event()
         best = self.levels[0]
         self.name, self.identity = best.name, best.identity
         self.provides, self.reward_terms = best.provides, best.reward_terms
@@ -107,7 +110,7 @@ class AnytimePlanner(Planner):
     def plan(self, request: PlanRequest) -> Plan:
         """Plan at the present level; its time decides on the next one's. With what it was made with as facts."""
         if self._successor is not None:
-            self._become(self._successor)
+            self._become_successor()
         level, start = self.level, time.perf_counter()
         plan = self.levels[level].plan(request)
         plan_time = time.perf_counter() - start
@@ -133,8 +136,11 @@ class AnytimePlanner(Planner):
             planner.reset()
 
     def check(self, rewards: RewardSettings) -> None:
-        """Raise :class:`RewardError` for settings that no plan can be made with."""
-        self.levels[0].check(rewards)
+        """Raise :class:`RewardError` for settings that no plan can be made with, or none by the successor."""
+        with self._succession:
+            self.levels[0].check(rewards)
+            if self._successor is not None:
+                self._successor.check(rewards)
 
     def warm_up(self) -> None:
         """Do the one-time work of every level, so that changing the level costs nothing."""
@@ -179,6 +185,17 @@ class AnytimePlanner(Planner):
             )
         return self.ladder.physics
 
+    def declare(self, change: Callable[[DeclaredModel], DeclaredModel]) -> DeclaredModel:
+        """Plan with what ``change`` makes of what is declared, from the next plan on; from any thread.
+
+        -> what is declared now. Raises as :attr:`physics`; what ``change`` raises.
+        """
+        with self._succession:
+            declared = change(self.physics.declared)
+            if declared != self.physics.declared:
+                self.physics.declare(declared)
+            return declared
+
     def on(self, artefact: str) -> AnytimePlanner:
         """Return the same planner on another model artefact, not warmed up; this one goes on as it is.
 
@@ -205,25 +222,30 @@ class AnytimePlanner(Planner):
         last = self.levels[-1]
         last.timing.check_plan_time(self._cost(last, guided(self.reward_terms)))
 
-    def succeed(self, successor: AnytimePlanner, timeout: float = 1.0) -> bool:
+    def succeed(self, successor: AnytimePlanner) -> None:
         """Let the next plan be made by ``successor``, prepared; from any thread, while this planner plans.
 
-        -> whether that plan is begun within ``timeout`` [s]. What this one planned with is then the successor's: it
+        When that plan is begun the successor is :attr:`in_use`. What this one planned with is then the successor's: it
         ends with that, not in the thread that plans.
         """
-        self._successor = successor
-        return successor._in_use.wait(timeout)
+        with self._succession:
+            self._successor = successor
 
-    def _become(self, successor: AnytimePlanner) -> None:
+    def _become_successor(self) -> None:
         """In the thread that plans, between two plans: identity and plans change together.
 
-        The level stays: the levels are the same candidates and steps, and cost as much beside each other.
+        The level stays: the levels are the same candidates and steps, and cost as much beside each other. So does what
+        is declared, and what is left of the last plan.
         """
-        self._successor = None
-        self.levels, successor.levels = successor.levels, self.levels
-        self.ladder, self.name, self.identity = successor.ladder, successor.name, successor.identity
-        self.provides, self.reward_terms = successor.provides, successor.reward_terms
-        successor._in_use.set()
+        with self._succession:
+            successor, self._successor = self._successor, None
+            if successor is None:
+                return
+            successor.levels[0].take_over(self.levels[0])
+            self.levels, successor.levels = successor.levels, self.levels
+            self.ladder, self.name, self.identity = successor.ladder, successor.name, successor.identity
+            self.provides, self.reward_terms = successor.provides, successor.reward_terms
+        successor.in_use.set()
 
     @staticmethod
     def _cost(planner: Planner, rewards: RewardSettings) -> float:

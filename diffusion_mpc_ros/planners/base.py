@@ -58,6 +58,12 @@ class Planner(Protocol):
     def warm_up(self) -> None:
         """Do the one-time work (allocation, kernel selection), so that the first plan is as fast as any."""
 
+    def take_over(self, before: Planner) -> None:
+        """Go on where ``before`` stops, the same planner on another artefact: between two plans, by who plans.
+
+        Nothing to be done by a planner that remembers nothing of plans and of what it is told of the robot.
+        """
+
     def describe(self) -> str:
         """How it plans, in a few words for people: what tells the levels of a ladder apart."""
         return self.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 
 def usable_cores() -> int:
@@ -12,14 +12,19 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def schedule_realtime(priority: int) -> bool:
+def threads() -> frozenset[str]:
+    """Return the threads of this process, by their numbers."""
+    return frozenset(os.listdir("/proc/self/task"))
+
+
+def schedule_realtime(priority: int, but: Collection[str] = ()) -> bool:
     """Ask for SCHED_FIFO at ``priority`` for this process; False for 0 or where the system does not grant it.
 
-    All its threads get it, those made afterwards inherit it. One left behind, the middleware's say, could be kept from
-    running while it holds a lock that a thread with a deadline waits for. Granted with CAP_SYS_NICE or an ``rtprio``
-    limit (``/etc/security/limits.d``). Processes started afterwards inherit it too.
+    All its :func:`threads` but those of ``but`` get it, and whatever they make afterwards. One left behind, the
+    middleware's say, could be kept from running while it holds a lock that a thread with a deadline waits for. Granted
+    with CAP_SYS_NICE or an ``rtprio`` limit (``/etc/security/limits.d``). Processes started afterwards inherit it too.
     """
-    return priority > 0 and _schedule(os.listdir("/proc/self/task"), priority)
+    return priority > 0 and _schedule(threads().difference(but), priority)
 
 
 def schedule_thread_realtime(priority: int) -> bool:
@@ -32,11 +37,11 @@ def schedule_thread_ordinarily() -> None:
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
-def _schedule(threads: Iterable[str], priority: int) -> bool:
+def _schedule(numbers: Iterable[str], priority: int) -> bool:
     try:
-        for thread in threads:
+        for number in numbers:
             with contextlib.suppress(ProcessLookupError):  # it has ended meanwhile
-                os.sched_setscheduler(int(thread), os.SCHED_FIFO, os.sched_param(priority))
+                os.sched_setscheduler(int(number), os.SCHED_FIFO, os.sched_param(priority))
     except OSError:  # no permission
         return False
     return True

@@ -345,10 +345,11 @@ def test_a_successor_takes_over_with_the_next_plan_and_not_before(random_artefac
     successor = planner.on(str(shutil.copytree(random_artefact, tmp_path / "other")))
     levels = successor.levels
     successor.prepare()
-    assert not planner.succeed(successor, timeout=0.0)  # nobody plans
-    assert planner.levels is not levels
+    planner.succeed(successor)
+    assert planner.levels is not levels and not successor.in_use.is_set()  # nobody plans
     taken = plan(planner, 2)
     assert planner.levels is levels and successor.levels is not levels and planner.level == 1
+    assert successor.in_use.is_set()
     expected = fresh.levels[1].plan(standing_request(planner.timing, RewardSettings(), 2))
     np.testing.assert_array_equal(taken.joint_targets, expected.joint_targets)
 

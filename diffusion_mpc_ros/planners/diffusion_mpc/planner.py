@@ -15,6 +15,7 @@ from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.inference import make_backend
 from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.diffusion.sampler import DiffusionSampler, Sample, SamplingOptions
+from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.planners.diffusion_mpc.guidance import make_guidance, predicted_outcomes
 
 NAME = "diffusion_mpc"
@@ -111,6 +112,9 @@ class DiffusionMpcPlanner:
     def resume(self, facts: Mapping[str, float]) -> None:
         """Draw random numbers until as many are drawn as before the plan that told ``facts``."""
         self._sampler.seek(int(facts.get("drawn", 0)))
+
+    def take_over(self, before: Planner) -> None:
+        """Nothing to be done: the sample that is kept is of the other artefact."""
 
     def warm_up(self, robots: int = 1) -> None:
         """Plan once for ``robots`` standing robots, then forget it."""

@@ -15,7 +15,7 @@ class LastPlan:
     """
 
     def __init__(self, kept: float) -> None:
-        self._kept = kept
+        self.kept = kept
         self.clear()
 
     def keep(self, rows: np.ndarray, correction: np.ndarray, begin: int) -> None:
@@ -34,7 +34,11 @@ class LastPlan:
         rows = elapsed + np.arange(proposed.shape[1])
         within = np.minimum(rows, known - 1)
         plan = np.where((rows < known)[:, None], self._rows[:, within], proposed)
-        return plan, self._kept**elapsed * self._correction[:, within]
+        return plan, self.kept**elapsed * self._correction[:, within]
+
+    def take_over(self, before: LastPlan) -> None:
+        """Remember what ``before`` does."""
+        self.keep(before._rows, before._correction, before._begin)
 
     def clear(self) -> None:
         """Forget them."""

@@ -49,6 +49,15 @@ class Parts:
     guided_by: str
     make_search: Callable[[int, int], Search]
 
+    def anew(self) -> Parts:
+        """Return the same for another ladder, which shares nothing that a plan changes."""
+        return replace(self, physics=self.physics.anew(), last=LastPlan(self.last.kept))
+
+    def take_over(self, before: Parts) -> None:
+        """Go on with what is declared to ``before``, and with its last plan; between two plans."""
+        self.physics.take_over(before.physics)
+        self.last.take_over(before.last)
+
 
 class HybridPlanner(Planner):
     """A :class:`planners.base.Planner` on one artefact and one model; one level of a ladder.
@@ -72,7 +81,8 @@ class HybridPlanner(Planner):
         """Plan for B robots: sample, predict where the committed actions lead, rank by rollouts, search round the best.
 
         -> a plan with ``trajectory (B, T, 57)`` as the best sample was rolled out, its score, ``rollouts`` among its
-        facts, and all candidates with their scores. Raises :class:`RewardError`.
+        facts, and all candidates with their scores. Raises :class:`RewardError`, and :class:`PlanError` where no score
+        of a robot is finite.
         """
         start = time.perf_counter()
         check_followed(request.rewards, self.name, self.reward_terms, self.provides)  # the prior checks the rest
@@ -101,10 +111,9 @@ class HybridPlanner(Planner):
         scores = evaluate(proposals)
         centre = proposals[np.arange(request.robots), _best(scores)]
         free = self._search(centre, request.tick, evaluate)
-        self._parts.last.keep(free, free - candidates.mean(axis=1), begin)
         searched, values = tried[-1]
         best = _best(values)
-        return Plan(
+        plan = Plan(
             request.tick,
             np.concatenate([committed, free.swapaxes(0, 1)]),
             float(values[np.arange(request.robots), best].mean()),
@@ -122,6 +131,8 @@ class HybridPlanner(Planner):
             },
             Candidates(sample.candidates.joint_pos, scores[:, : candidates.shape[1]]),
         )
+        self._parts.last.keep(free, free - candidates.mean(axis=1), begin)  # now that it is one
+        return plan
 
     def _with_last(self, candidates: np.ndarray, begin: int) -> np.ndarray:
         """Return ``candidates (B, N, R, 12)`` [rad], most of them corrected as the last plan was, and that plan."""
@@ -158,6 +169,11 @@ class HybridPlanner(Planner):
         """Go to the world, and to the place among the random numbers, of the plan that told ``facts``."""
         self.prior.resume(facts)
         self._parts.physics.resume(facts)
+
+    def take_over(self, before: Planner) -> None:
+        """Go on from the last plan of ``before``, and with what is declared to it."""
+        if isinstance(before, HybridPlanner):
+            self._parts.take_over(before._parts)
 
     def warm_up(self) -> None:
         """Plan once for a standing robot, then forget it."""

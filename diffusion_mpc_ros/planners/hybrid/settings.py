@@ -117,6 +117,6 @@ def _ladder(prior: Ladder, parts: Parts, settings: HybridSettings, budgeted: boo
         levels=levels,
         description=f"{prior.description}, rollouts in {settings.model}",
         quick=[level(base, samples) for base in quick],
-        on=None if on is None else lambda artefact: _ladder(on(artefact), parts, settings, budgeted),
+        on=None if on is None else lambda artefact: _ladder(on(artefact), parts.anew(), settings, budgeted),
         physics=parts.physics,
     )

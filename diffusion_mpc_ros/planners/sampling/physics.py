@@ -63,6 +63,15 @@ class Physics:
         """What the robot is declared to be."""
         return self.world.declared
 
+    def anew(self) -> Physics:
+        """Return the same for another planner: rollouts of its own, in a world that is declared the same by now."""
+        return Physics(self._model, self.declared, self._threads)
+
+    def take_over(self, before: Physics) -> None:
+        """Plan with what is declared to ``before``."""
+        if before.declared != self.declared:
+            self.declare(before.declared)
+
     def declare(self, declared: DeclaredModel) -> None:
         """Plan with ``declared`` from the next plan on."""
         self.world = World(self._model, declared, self._threads)

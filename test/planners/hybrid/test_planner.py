@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -146,8 +147,44 @@ def test_the_ladder_ends_with_the_prior_alone(quick) -> None:
     alone = ladder.levels[-1].plan(request(0))
     assert alone.planner == "hybrid" and alone.facts["rollouts"] == 0
     assert len({level.identity for level in ladder.levels}) == 1
-    # Another artefact is planned with in the same world.
-    assert ladder.on(quick.artefact).physics is ladder.physics
+    # Another artefact is planned with in a world that is declared the same, but another one.
+    ladder.physics.declare(HEAVY)
+    other = ladder.on(quick.artefact).physics
+    assert other.declared == HEAVY and other.world is not ladder.physics.world
+
+
+def test_another_artefact_is_prepared_while_this_one_plans_and_goes_on_where_it_stops(quick) -> None:
+    planning, alone = (AnytimePlanner(make(quick, TIMING, False)) for _ in range(2))
+    expected = [alone.plan(request(tick)).joint_targets for tick in range(0, 12, 2)]
+    successor, ended = planning.on(quick.artefact), threading.Event()
+
+    def prepare() -> None:
+        while not ended.is_set():
+            successor.warm_up()
+
+    thread = threading.Thread(target=prepare)
+    thread.start()
+    planned = [planning.plan(request(tick)).joint_targets for tick in range(0, 12, 2)]
+    ended.set()
+    thread.join()
+    np.testing.assert_array_equal(planned, expected)
+    # What is declared meanwhile, and the last plan, are the successor's as well.
+    assert planning.declare(lambda before: HEAVY) == HEAVY
+    planning.succeed(successor)
+    assert not successor.in_use.is_set()
+    made = planning.plan(request(12))
+    assert successor.in_use.is_set() and planning.physics.declared == HEAVY
+    assert made.facts["declared_payload_mass"] == 6.0 and made.facts["rollouts"] == 12
+
+
+def test_scores_of_which_none_is_finite_make_no_plan_and_none_is_remembered(quick) -> None:
+    made = planner(quick)
+    made.plan(request(0))
+    parts, rows = made._parts, made._parts.last._rows
+    made._parts = replace(parts, scoring=lambda rollout, *_: np.full(rollout.joint_targets.shape[:2], np.nan))
+    with pytest.raises(PlanError, match="reward, time or facts of the plan for tick 2 are not finite"):
+        made.plan(request(2))
+    assert parts.last._rows is rows
 
 
 def test_who_plans_without_a_model_refuses_in_words(quick) -> None:
