@@ -91,8 +91,7 @@ class Band(Kind):
     def settle(self, bounds: dict[str, np.ndarray]) -> None:
         """Move an end of the box that lies inside the band to the band's: first the band, then the box is a projection.
 
-        Where the whole range of a joint lies inside, the band gives way: on the ramp from one range to another, on its
-        other side, the robot has to pass.
+        Where the whole range of a joint lies inside, the band gives way: nothing would be left.
         """
         lower, upper = bounds["band_lower"], bounds["band_upper"]
         low, high = bounds["lower"][:, JOINT_POS], bounds["upper"][:, JOINT_POS]  # views

@@ -33,12 +33,15 @@ class NamedConstraint(Protocol):
 
 
 def _blend(old: Any, new: Any, fraction: float) -> Any:
-    """Return a convex combination: between two valid settings there are only valid ones."""
+    """Return a convex combination: between two numbers within bounds there are only such."""
     return old + fraction * (new - old)
 
 
 class RewardComposer:
     """Keeps the current settings. A change is applied as a whole or not at all; numbers ramp, constraints switch.
+
+    With a constraint its parameters switch: what was checked is where the ramp ends, and on the way two constraints may
+    leave nothing.
 
     Time is handed in as ``now`` [s] on any monotonic clock. ``constraints``: the valid constraints by name;
     ``ramp_time`` [s] from the settings in effect to the new ones; ``check(constraints, parameters)`` raises
@@ -74,13 +77,17 @@ class RewardComposer:
         return self._target
 
     def at(self, now: float) -> RewardSettings:
-        """Return the settings in effect at ``now``: weights and parameters on the linear ramp to :attr:`target`."""
+        """Return the settings in effect at ``now``: on the linear ramp to :attr:`target`, constraints at its end."""
         fraction = 1.0 if self._ramp <= 0.0 else float(np.clip((now - self._start) / self._ramp, 0.0, 1.0))
         if fraction >= 1.0:
             return self._target
         old, new = self._from, self._target
         weights = {name: _blend(old.weights[name], value, fraction) for name, value in new.weights.items()}
-        parameters = {name: _blend(old.parameters[name], value, fraction) for name, value in new.parameters.items()}
+        switched = {parameter.name for name in new.constraints for parameter in self.constraints[name].parameters}
+        parameters = {
+            name: value if name in switched else _blend(old.parameters[name], value, fraction)
+            for name, value in new.parameters.items()
+        }
         return RewardSettings(new.revision, weights, parameters, new.constraints)
 
     def preset_settings(self, name: str) -> RewardSettings:

@@ -143,6 +143,30 @@ def test_constraints_that_contradict_each_other_change_nothing():
     assert composer.target.revision == 0 and composer.target.constraints == ()
 
 
+def test_on_the_ramp_constraints_leave_something_too():
+    """The range of the calf moves from one side of what is to be a forbidden band to the other.
+
+    At the start of the ramp it lies inside the band: the band would leave nothing.
+    """
+    composer = RewardComposer(PRESETS, CONSTRAINTS, ramp_time=2.0, check=check_feasible)
+    legs = {"joint_range.min": [-1.0, -0.5, -1.9] * 4, "joint_range.max": [1.0, 1.0, -1.6] * 4}
+    composer.apply(0.0, parameters=legs, constraints=["joint_range"], ramp_time=0.0)
+    across = {"joint_range.min": [-1.0, -0.5, -1.4] * 4, "joint_range.max": [1.0, 1.0, -1.0] * 4}
+    band = {"joint_band.min": [0.0, 0.0, -2.0] * 4, "joint_band.max": [0.0, 0.0, -1.5] * 4}
+    composer.apply(0.0, {"energy": 0.4}, {**across, **band}, ["joint_range", "joint_band"])
+    for now in np.linspace(0.0, 2.0, 21):
+        composer.validate(composer.at(float(now)))
+    # What is no constraint's is on its way: a quarter of 0.4; constraints have switched.
+    halfway = composer.at(0.5)
+    assert halfway.weights["energy"] == pytest.approx(0.1)
+    assert halfway.parameters["joint_band.max"][2] == -1.5 and halfway.parameters["joint_range.min"][2] == -1.4
+    # Undone, they switch back at once.
+    composer.undo(10.0)
+    for now in np.linspace(10.0, 12.0, 21):
+        composer.validate(composer.at(float(now)))
+    assert composer.at(10.0).parameters["joint_range.min"][2] == -1.9
+
+
 def test_several_presets_are_asked_for_at_once(composer):
     composer.apply(0.0, {"smooth": 1.0}, preset="joint_velocity+posture_negative")
     weights = {name: weight for name, weight in composer.target.weights.items() if weight}
