@@ -65,19 +65,21 @@ class PresetsConfig:
 
 def get(config: GetConfig) -> None:
     """Print what is in force and what can be set."""
+    from diffusion_mpc_ros.core.message_fields import read_reward_settings
+    from diffusion_mpc_ros.nodes.conversions.rewards import read_choices
     from diffusion_mpc_ros.nodes.operator import Operator
 
     with Operator(config.namespace) as operator:
         answer = operator.get_rewards()
-    weights = dict(zip(answer.current.names, answer.current.weights, strict=True))
-    table = Table("term", "weight", "bounds", "unit", title=f"reward revision {answer.current.revision}")
-    for name, low, high, unit in zip(answer.terms, answer.minimums, answer.maximums, answer.units, strict=True):
-        table.add_row(name, f"{weights[name]:g}", f"{low:g} .. {high:g}", unit)
+    choices, current = read_choices(answer), read_reward_settings(answer.current)
+    table = Table("term", "weight", "bounds", "unit", title=f"reward revision {current.revision}")
+    for name, (unit, low, high) in choices.terms.items():
+        table.add_row(name, f"{current.weights.get(name, 0.0):g}", f"{low:g} .. {high:g}", unit)
     console = Console()
     console.print(table)
-    active = ", ".join(answer.current.constraints) or "none"
-    console.print(f"constraints: {active} (of {', '.join(answer.constraints)})")
-    console.print(f"presets: {', '.join(answer.presets)}")
+    active = ", ".join(current.constraints) or "none"
+    console.print(f"constraints: {active} (of {', '.join(choices.constraints)})")
+    console.print(f"presets: {', '.join(choices.presets)}")
 
 
 def set_weights(config: SetConfig) -> None:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.serialization import deserialize_message
+from rclpy.task import Future
 
 from diffusion_mpc_ros.core import clock
 from diffusion_mpc_ros.core.errors import MessageError, PlanError, RewardError
@@ -69,6 +70,14 @@ class Intake:
         if now - self._told.get(topic, -math.inf) >= TOLD_EVERY:
             self._told[topic] = now
             self.lines.append(f"{topic} refused ({self.rejected[topic]} so far): {printable(reason)}")
+
+    def answer(self, service: str, future: Future) -> Any:
+        """Return the answer of a call of ``service``; None, and told of, where the call has failed."""
+        error = future.exception()
+        if error is None:
+            return future.result()
+        self.refuse(service, f"the call has failed: {error!r}")
+        return None
 
     def take_lines(self) -> Iterable[str]:
         """Take what is to be told, oldest first."""

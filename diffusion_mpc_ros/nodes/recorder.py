@@ -128,10 +128,18 @@ class Recorder(GraphClient):
         return self._thread.is_alive()
 
     def _on_names(self, node: str, future: Future) -> None:
-        names = list(future.result().result.names)
+        answer = self.intake.answer(f"{node}/list_parameters", future)
+        if answer is None:
+            self._asked.discard(node)
+            return
+        names = list(answer.result.names)
         self._clients[node].get_parameters(names, callback=partial(self._on_values, node, names))
 
     def _on_values(self, node: str, names: list[str], future: Future) -> None:
-        values = (parameter_value_to_python(value) for value in future.result().values)
+        answer = self.intake.answer(f"{node}/get_parameters", future)
+        if answer is None:
+            self._asked.discard(node)
+            return
+        values = (parameter_value_to_python(value) for value in answer.values)
         parameters = json.loads(json.dumps(dict(zip(names, values)), default=list))
         self._recording.manifest = self._recording.manifest.with_node(node, parameters)

@@ -8,18 +8,20 @@ from typing import Any
 
 from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
 from rclpy.client import Client
-from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import Trigger
 
 from diffusion_mpc_ros.core import clock
+from diffusion_mpc_ros.core.errors import MessageError
 from diffusion_mpc_ros.core.types import RewardSettings
+from diffusion_mpc_ros.nodes.conversions.rewards import read_choices
+from diffusion_mpc_ros.nodes.managed_node import ManagedNode
 from diffusion_mpc_ros.nodes.reward_requests import reward_request
 from diffusion_mpc_ros.nodes.stop_panel import UNHEARD, StopPanel
 from diffusion_mpc_ros.nodes.view_words import ViewWords
 from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.view.desk import REQUESTS
-from diffusion_mpc_ros.view.seen import Choices, Seen
+from diffusion_mpc_ros.view.seen import Seen
 from diffusion_mpc_ros.view.stops import BrowserStops
 from diffusion_mpc_ros.view.wishes import Wishes
 
@@ -30,9 +32,9 @@ ASK_AGAIN = 1.0
 class ViewDesk:
     """A :class:`view.desk.Desk`; ``tell(text, good)`` shows people what came of it."""
 
-    def __init__(self, node: Node, seen: Seen, tell: Callable[[str, bool], object]) -> None:
+    def __init__(self, node: ManagedNode, seen: Seen, tell: Callable[[str, bool], object]) -> None:
         self.wishes = Wishes()
-        self._seen, self._tell = seen, tell
+        self._seen, self._tell, self._intake = seen, tell, node.intake
         self._panel = StopPanel(node)
         self._stops = BrowserStops(self._panel.say, self._panel.delivered)
         self._todo: queue.SimpleQueue[Callable[[], object]] = queue.SimpleQueue()
@@ -125,15 +127,19 @@ class ViewDesk:
             return False
 
         def answered(future: Future) -> None:
-            answer = future.result()
-            then(answer.success)
-            self._tell(f"{client.srv_name.rsplit('/', 1)[-1]}: {answer.message or 'done'}", answer.success)
+            answer = self._intake.answer(client.srv_name, future)
+            good = answer is not None and answer.success
+            then(good)
+            text = "no answer" if answer is None else answer.message or "done"
+            self._tell(f"{client.srv_name.rsplit('/', 1)[-1]}: {text}", good)
 
         client.call_async(request).add_done_callback(answered)
         return True
 
     def _take_choices(self, future: Future) -> None:
-        answer = future.result()
-        bounds = zip(answer.units, answer.minimums, answer.maximums)
-        terms = dict(zip(answer.terms, bounds))
-        self._seen.choices = Choices(terms, tuple(answer.presets), tuple(answer.constraints))
+        """Take what can be set; where the answer makes no sense it is asked for again."""
+        answer = self._intake.answer(self._get.srv_name, future)
+        try:
+            self._seen.choices = None if answer is None else read_choices(answer)
+        except MessageError as error:
+            self._intake.refuse(self._get.srv_name, str(error))

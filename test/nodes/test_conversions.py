@@ -8,12 +8,13 @@ import math
 import numpy as np
 import pytest
 from builtin_interfaces.msg import Time
+from diffusion_mpc_msgs.srv import GetRewardWeights
 from geometry_msgs.msg import Twist
 
 from diffusion_mpc_ros.control.authority import Holding
 from diffusion_mpc_ros.control.modes import Mode
 from diffusion_mpc_ros.control.supervisor import SupervisorOutput
-from diffusion_mpc_ros.core.errors import PlanError
+from diffusion_mpc_ros.core.errors import MessageError, PlanError
 from diffusion_mpc_ros.core.message_fields import read_plan, read_reward_settings
 from diffusion_mpc_ros.core.types import JointCommand, LowState, Plan, RewardSettings, RobotState
 from diffusion_mpc_ros.nodes import delay_recorder
@@ -24,7 +25,7 @@ from diffusion_mpc_ros.nodes.conversions.joint_commands import MODE_VALUES, MODE
 from diffusion_mpc_ros.nodes.conversions.measurements import imu_message, joint_state_message, odometry_message
 from diffusion_mpc_ros.nodes.conversions.plans import plan_message
 from diffusion_mpc_ros.nodes.conversions.predictions import joint_trajectory_message, predicted_feet_message
-from diffusion_mpc_ros.nodes.conversions.rewards import reward_weights_message
+from diffusion_mpc_ros.nodes.conversions.rewards import read_choices, reward_weights_message
 from diffusion_mpc_ros.nodes.conversions.robot_states import read_robot_state, robot_state_message
 from diffusion_mpc_ros.realtime.action_buffer import ExecutedRow
 
@@ -119,6 +120,40 @@ def test_reward_settings_round_trip():
     back = read_reward_settings(reward_weights_message(settings, STAMP))
     assert (back.revision, back.weights, back.constraints) == (3, settings.weights, ("range",))
     assert back.parameters["align.direction"].tolist() == [0.0, 0.0, -1.0]
+
+
+CHOICES = {
+    "terms": ["energy", "smooth"],
+    "units": ["1/(J)", "1/(rad)"],
+    "minimums": [0.0, -1.0],
+    "maximums": [3.0, 2.0],
+    "presets": ["none", "balance"],
+    "constraints": ["torque"],
+}
+
+
+def test_what_can_be_set():
+    choices = read_choices(GetRewardWeights.Response(**CHOICES))
+    assert choices.terms == {"energy": ("1/(J)", 0.0, 3.0), "smooth": ("1/(rad)", -1.0, 2.0)}
+    assert choices.presets == ("none", "balance") and choices.constraints == ("torque",)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"maximums": [3.0]}, "2 terms, 2 units, 2 minimums, 1 maximums: one of each is needed"),
+        ({"units": []}, "0 units"),
+        ({"terms": ["energy", "energy"]}, "a term is named twice"),
+        ({"presets": ["none", "none"]}, "a preset is named twice"),
+        ({"constraints": ["torque", "torque"]}, "a constraint is named twice"),
+        ({"minimums": [0.0, math.nan]}, "'smooth' has the bounds nan .. 2.0"),
+        ({"maximums": [math.inf, 2.0]}, "'energy' has the bounds 0.0 .. inf"),
+        ({"minimums": [4.0, 0.0]}, "'energy' has the bounds 4.0 .. 3.0"),
+    ],
+)
+def test_what_cannot_be_set_is_refused(changes, reason):
+    with pytest.raises(MessageError, match=reason):
+        read_choices(GetRewardWeights.Response(**{**CHOICES, **changes}))
 
 
 def test_a_velocity_command():

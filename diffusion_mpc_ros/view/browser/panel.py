@@ -152,12 +152,14 @@ class RewardControls:
             switch.value = name in settings.constraints
 
     def _presets(self, gui: viser.GuiApi, desk: Desk, choices: Choices) -> None:
-        presets = gui.add_button_group("Preset", choices.presets)
-        undo = gui.add_button("Undo", icon=viser.Icon.ARROW_BACK_UP, color="gray", hint="Go back by one change")
+        if choices.presets:
+            presets = gui.add_button_group("Preset", choices.presets)
 
-        @presets.on_click
-        async def _(event: viser.GuiEvent) -> None:
-            desk.preset(event.target.value)
+            @presets.on_click
+            async def _(event: viser.GuiEvent) -> None:
+                desk.preset(event.target.value)
+
+        undo = gui.add_button("Undo", icon=viser.Icon.ARROW_BACK_UP, color="gray", hint="Go back by one change")
 
         @undo.on_click
         async def _(_: viser.GuiEvent) -> None:
