@@ -67,8 +67,8 @@ class SimulationLoop:
         """Stop the physics, close the viewer and the topics."""
         self._loop.stop()
         self._thread.join(timeout=1.0)
-        held = self._viewer, self._lowcmds, self._lowstates, self._truths, self._switcher
-        close_all(*(entity.close for entity in held if entity is not None))
+        viewer = () if self._viewer is None else (self._viewer.close,)
+        close_all(*viewer, self._lowcmds.close, self._lowstates.close, self._truths.close, self._switcher.close)
 
     def _run(self) -> None:
         try:
