@@ -63,6 +63,7 @@ class Planner(Protocol):
 
         Nothing to be done by a planner that remembers nothing of plans and of what it is told of the robot.
         """
+        return
 
     def describe(self) -> str:
         """How it plans, in a few words for people: what tells the levels of a ladder apart."""
