@@ -2,9 +2,9 @@
 
 It starts lying and limp, as the robot does. ``external_wrench`` (geometry_msgs/WrenchStamped, force in the world
 frame) pushes its base and ``remote_input`` (sensor_msgs/Joy) is its remote, both for as long as messages come; the
-parameters ``friction``, ``payload`` and ``motor_strength`` can change meanwhile. So can ``robot_controller``: the robot
-then says that this controller of its own commands the motors, until released. Where the ground is not flat it is drawn
-on ``ground`` (visualization_msgs/MarkerArray).
+parameters ``friction``, ``payload``, ``payload_position`` and ``motor_strength`` can change meanwhile. So can
+``robot_controller``: the robot then says that this controller of its own commands the motors, until released. Where the
+ground is not flat it is drawn on ``ground`` (visualization_msgs/MarkerArray).
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Go2SimulatorNode(ManagedNode):
         settings = self.declare(Go2SimulatorSettings)
         ground = Ground.parse(settings.ground)
         simulation = Go2Simulation(ModelOptions(friction=settings.friction, visual=settings.viewer, ground=ground))
-        simulation.set_payload(settings.payload)
+        simulation.set_payload(settings.payload, settings.payload_position)
         simulation.set_motor_strength(settings.motor_strength)
         self._ground = self.create_publisher(MarkerArray, "ground", SETTINGS)
         if not ground.flat:
@@ -100,8 +100,9 @@ class Go2SimulatorNode(ManagedNode):
             self._loop.activate_controller(values["robot_controller"])
         if "friction" in values:
             self._loop.post(lambda simulation: simulation.set_friction(values["friction"]))
-        if "payload" in values:
-            self._loop.post(lambda simulation: simulation.set_payload(values["payload"]))
+        if values.keys() & {"payload", "payload_position"}:
+            payload = [values.get(name, self.get_parameter(name).value) for name in ("payload", "payload_position")]
+            self._loop.post(lambda simulation: simulation.set_payload(*payload))
         if "motor_strength" in values:
             self._loop.post(lambda simulation: simulation.set_motor_strength(values["motor_strength"]))
         return SetParametersResult(successful=True)

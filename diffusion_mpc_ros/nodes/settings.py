@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from diffusion_mpc_ros.control.gamepad_layouts import LAYOUT_NAMES
+from diffusion_mpc_ros.core.declared_model import DeclaredModel, Position
 from diffusion_mpc_ros.core.go2 import MAX_COMMAND, NUM_JOINTS, ROBOT_CONTROLLERS
 from diffusion_mpc_ros.core.settings import Settings, same, setting
 from diffusion_mpc_ros.nodes.robot_settings import FrameSettings, RobotLinkSettings, RobotSettings
@@ -41,6 +42,10 @@ class Go2SimulatorSettings(RobotLinkSettings):
     friction: float = setting("Sliding friction coefficient of the ground.", 0.8, low=0.05, high=3.0, live=True)
     ground: str = setting("What the robot stands on, NAME[:DIFFICULTY][@SEED] (docs/ground.md).", "flat")
     payload: float = setting("Payload fixed to the base.", 0.0, unit="kg", low=0.0, high=20.0, live=True)
+    payload_position: Position = setting(
+        "Where the payload is, in the base frame: x, y, z; by default where `diffusion-mpc declare payload` puts it.",
+        DeclaredModel.payload_position, unit="m", low=-0.5, high=0.5, live=True,
+    )  # fmt: skip
     motor_strength: Joints = setting(
         "Share of the torque that each motor gives: FR, FL, RR, RL; hip, thigh, calf.",
         (1.0,) * NUM_JOINTS, low=0.05, high=2.0, live=True,

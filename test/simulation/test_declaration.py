@@ -9,9 +9,11 @@ import pytest
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.declared_model import NOMINAL, DeclaredModel
 from diffusion_mpc_ros.core.types import RobotState
+from diffusion_mpc_ros.nodes.settings import Go2SimulatorSettings
 from diffusion_mpc_ros.simulation.declaration import declare
-from diffusion_mpc_ros.simulation.model import ModelIndices
+from diffusion_mpc_ros.simulation.model import ModelIndices, build_model
 from diffusion_mpc_ros.simulation.planner_models import planner_model
+from diffusion_mpc_ros.simulation.robot import Go2Simulation
 from diffusion_mpc_ros.simulation.rollout import Rollouts
 from diffusion_mpc_ros.simulation.state import State
 
@@ -33,6 +35,21 @@ def test_a_payload_weighs_where_it_is(model) -> None:
     moment = heavy.body_mass[base] * heavy.body_ipos[base] - model.body_mass[base] * model.body_ipos[base]
     np.testing.assert_allclose(moment, 6.0 * np.array([0.1, 0.0, 0.2]), atol=1e-9)
     assert model.body_mass[base] < heavy.body_mass[base]  # the one that was given stays as it is
+
+
+def test_the_simulated_robot_carries_its_payload_where_a_declared_one_is() -> None:
+    """Both by default: ``go2_simulator.payload=6`` is what ``declare payload 6`` says."""
+    simulated, settings = Go2Simulation(), Go2SimulatorSettings(payload=6.0)
+    simulated.set_payload(settings.payload, settings.payload_position)
+    models = simulated.model, declare(build_model(), DeclaredModel(payload_mass=6.0))
+    masses, centres = [], []
+    for each in models:
+        data = mujoco.MjData(each)
+        mujoco.mj_forward(each, data)
+        masses.append(each.body_mass.sum())
+        centres.append(each.body_mass @ (data.xipos - data.body("base").xpos) / each.body_mass.sum())
+    assert masses[0] == pytest.approx(masses[1], abs=1e-3)
+    np.testing.assert_allclose(centres[0], centres[1], atol=1e-5)
 
 
 @pytest.mark.parametrize("speed", [0.0, 8.0, -8.0, 25.0])

@@ -6,7 +6,6 @@ and ranked; a local search by sampling (one iteration of arXiv 2409.15610, Algor
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -101,13 +100,14 @@ class HybridPlanner(Planner):
         ahead = now if known is None else known.final[:, 0]
         tried: list[tuple[Rollout, np.ndarray]] = []
 
+        candidates = go2.clip_joint_targets(sample.proposals[:, :, len(committed) :].astype(np.float64))
+        proposals = self._with_last(candidates, begin)
+
         def evaluate(rows: np.ndarray) -> np.ndarray:
             done = rollouts.run(ahead, rows)
             tried.append((done, self._parts.scoring(done, begin, request, world.declared.normal)))
             return tried[-1][1]
 
-        candidates = go2.clip_joint_targets(sample.proposals[:, :, len(committed) :].astype(np.float64))
-        proposals = self._with_last(candidates, begin)
         scores = evaluate(proposals)
         centre = proposals[np.arange(request.robots), _best(scores)]
         free = self._search(centre, request.tick, evaluate)
@@ -140,7 +140,7 @@ class HybridPlanner(Planner):
         if last is None:
             return candidates
         plan, correction = last
-        count = math.ceil(CORRECTED_SHARE * candidates.shape[1])
+        count = corrected_count(candidates.shape[1])
         corrected = go2.clip_joint_targets(candidates[:, :count] + correction[:, None])
         return np.concatenate([corrected, candidates[:, count:], plan[:, None]], axis=1)
 
@@ -188,6 +188,11 @@ class HybridPlanner(Planner):
     def facts(self) -> dict[str, object]:
         """Return how the prior samples, samples of the search, what is declared, by name."""
         return {**self.prior.facts(), "samples": self._samples, "declared": str(self._parts.physics.declared)}
+
+
+def corrected_count(candidates: int) -> int:
+    """Return how many of ``candidates`` take over the last plan's correction; of two or more one does not."""
+    return max(1, int(CORRECTED_SHARE * candidates))
 
 
 def _best(scores: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from diffusion_mpc_ros.core.declared_model import DeclaredModel
 from diffusion_mpc_ros.core.settings import setting
 from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
 from diffusion_mpc_ros.planners.anytime_planner import Ladder
 from diffusion_mpc_ros.planners.diffusion_mpc import settings as diffusion_mpc
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcPlanner
@@ -36,6 +37,9 @@ def _weight(name: str, what: str) -> float:
 class HybridSettings(DiffusionMpcSettings):
     """hybrid: how its prior samples, how it searches round the best candidate, and for what."""
 
+    candidates: int = setting("Candidates N that the prior samples and rollouts rank.", 4, low=1, high=256)
+    sampler: str = setting("Reverse process.", "ddim", choices=SAMPLERS)
+    steps: int = setting("Denoising steps; strided where fewer than those of the schedule.", 5, low=1, high=100)
     samples: int = setting("Samples of the search round the best candidate.", 12, low=1, high=1024)
     search_sigma: float = setting(
         "Standard deviation of the search at the end of the plan, as a share of half the range of a joint.",
@@ -75,8 +79,9 @@ class HybridSettings(DiffusionMpcSettings):
 def make(settings: HybridSettings, timing: Timing, budgeted: bool) -> Ladder:
     """Return the planner of ``settings``; see :data:`planners.registry.Factory`.
 
-    Levels: the best plan in all precisions, half the search, then the prior alone at each of its levels. Raises
-    :class:`ArtefactError`, :class:`ConfigurationError` or :class:`TimingError`.
+    Levels: the best plan in all precisions, fewer candidates down to one, half the search, and last the prior alone.
+    The simulator is given up last: without it nothing acts of what is declared. Raises :class:`ArtefactError`,
+    :class:`ConfigurationError` or :class:`TimingError`.
     """
     from diffusion_mpc_ros.planners.hybrid.last_plan import LastPlan
     from diffusion_mpc_ros.planners.hybrid.planner import Parts
@@ -106,11 +111,11 @@ def _ladder(prior: Ladder, parts: Parts, settings: HybridSettings, budgeted: boo
 
     samples = settings.samples
     priors, quick = (cast("Sequence[DiffusionMpcPlanner]", levels) for levels in (prior.levels, prior.quick))
-    whole = [base for base in priors if base.config.sampling == settings.sampling]
-    levels = [level(base, samples) for base in whole]
+    proposing = [base for base in priors if base.config.sampling.cached_steps == settings.cached_steps]
+    levels = [level(base, samples) for base in proposing]
     if budgeted:
-        levels += [level(whole[-1], samples // 2)] if samples > 1 else []
-        levels += [level(base, 0) for base in priors if base not in whole[:-1]]
+        levels += [level(proposing[-1], samples // 2)] if samples > 1 else []
+        levels += [level(base, 0) for base in (proposing[-1], *priors[len(proposing) :])]
     on = prior.on
     return replace(
         prior,
