@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, cast
 from diffusion_mpc_ros.core.declared_model import DeclaredModel
 from diffusion_mpc_ros.core.settings import setting
 from diffusion_mpc_ros.core.types import Timing
-from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
 from diffusion_mpc_ros.planners.anytime_planner import Ladder
 from diffusion_mpc_ros.planners.diffusion_mpc import settings as diffusion_mpc
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcPlanner
@@ -37,9 +36,6 @@ def _weight(name: str, what: str) -> float:
 class HybridSettings(DiffusionMpcSettings):
     """hybrid: how its prior samples, how it searches round the best candidate, and for what."""
 
-    candidates: int = setting("Candidates N that the prior samples and rollouts rank.", 4, low=1, high=256)
-    sampler: str = setting("Reverse process.", "ddim", choices=SAMPLERS)
-    steps: int = setting("Denoising steps; strided where fewer than those of the schedule.", 5, low=1, high=100)
     samples: int = setting("Samples of the search round the best candidate.", 12, low=1, high=1024)
     search_sigma: float = setting(
         "Standard deviation of the search at the end of the plan, as a share of half the range of a joint.",
