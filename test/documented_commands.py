@@ -25,7 +25,7 @@ FOREIGN = {
 PROGRAMS = {PROGRAM, "make", "ros2", *FOREIGN}
 KEYWORDS = {"do", "done", "while"}
 # Put before a command: how many words that takes.
-PREFIXES = {"sudo": 1, "taskset": 3}
+PREFIXES = {"sudo": 1, "taskset": 3, ".venv/bin/torchrun": 5}
 SEPARATORS = {"&&", "||", ";", "|", "&"}
 ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=.*", re.DOTALL)
 

@@ -18,6 +18,7 @@ from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.training import distributed
 from diffusion_mpc_ros.training.runs import check_goes_on
 
 CHECKPOINT_FILE, METADATA_FILE = "checkpoint.pt", "run.json"
@@ -77,7 +78,12 @@ class TrainingState:
         return cls(network, optimizer, averaged(network, config.ema), made_of)
 
     def save(self, path: Path, **more: Any) -> None:
-        """Write atomically: a killed run leaves the last whole checkpoint; ``more`` is kept in it as well."""
+        """Write atomically: a killed run leaves the last whole checkpoint; ``more`` is kept in it as well.
+
+        Of several processes the first one writes.
+        """
+        if not distributed.is_first():
+            return
         partial = path.with_suffix(".partial")
         torch.save(
             {
@@ -111,14 +117,35 @@ class TrainingState:
         return stored
 
     def step(self, loss: torch.Tensor) -> torch.Tensor:
-        """One step of the optimiser down the gradient of ``loss``, which is given back detached."""
+        """One step of the optimiser down the gradient of ``loss``, which is given back detached.
+
+        Of several processes all take the same step, down the mean of their gradients.
+        """
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        distributed.average_gradients(self.network)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
         self.ema.update_parameters(self.network)
         self.iteration += 1
         return loss.detach()
+
+
+class Curves:
+    """TensorBoard's curves in the folder ``run_dir``, drawn by the first process."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._writer = SummaryWriter(str(run_dir)) if distributed.is_first() else None
+
+    def add(self, name: str, value: float, iteration: int) -> None:
+        """Put a point on the curve ``name``."""
+        if self._writer is not None:
+            self._writer.add_scalar(name, value, iteration)
+
+    def close(self) -> None:
+        """Write what is left."""
+        if self._writer is not None:
+            self._writer.close()
 
 
 def learning_rate_factor(iteration: int, config: LoopConfig) -> float:
@@ -154,32 +181,38 @@ def optimize(
     Resumes from the checkpoint in ``run_dir``, where checkpoints and curves go, if it is ``made_of`` the same; -> the
     state after the last iteration.
     """
+    distributed.refuse_several(label)
     state, checkpoint = TrainingState.begin(network, config, made_of), run_dir / CHECKPOINT_FILE
     if checkpoint.exists():
         state.load(checkpoint, torch.device(device))
+    distributed.check_alike("iterations done", state.iteration)
     for group in state.optimizer.param_groups:
         group["initial_lr"] = config.learning_rate
     schedule = LambdaLR(state.optimizer, partial(learning_rate_factor, config=config), state.iteration - 1)
-    writer = SummaryWriter(str(run_dir))
-    generator = torch.Generator().manual_seed(config.seed + state.iteration)
-    bar = tqdm(total=config.iterations, initial=state.iteration, unit="it", desc=label)
+    curves = Curves(run_dir)
+    generator = distributed.own_generator(torch.Generator().manual_seed(config.seed + state.iteration))
+    bar = tqdm(
+        total=config.iterations, initial=state.iteration, unit="it", desc=label, disable=not distributed.is_first()
+    )
     saved, losses = time.monotonic(), []
-    earlier, started = state.cpu_seconds, time.process_time()
+    earlier, started, elsewhere = state.cpu_seconds, time.process_time(), 0.0
     while state.iteration < config.iterations:
         losses.append(state.step(loss(generator)))
         schedule.step()
-        state.cpu_seconds = earlier + time.process_time() - started
+        own = time.process_time() - started
+        state.cpu_seconds = earlier + own + elsewhere
         bar.update(1)
         if state.iteration % config.log_interval == 0:
+            elsewhere = distributed.summed(own) - own
             state.loss = torch.stack(losses).mean().item()
             losses.clear()
-            writer.add_scalar("loss", state.loss, state.iteration)
+            curves.add("loss", state.loss, state.iteration)
             bar.set_postfix(loss=f"{state.loss:.4f}")
         if time.monotonic() - saved > 60.0 * config.checkpoint_minutes:
             state.save(checkpoint)
             saved = time.monotonic()
     state.save(checkpoint)
-    writer.close()
+    curves.close()
     bar.close()
     return state
 

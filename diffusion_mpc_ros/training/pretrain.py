@@ -23,7 +23,7 @@ from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.diffusion.schedule import NoiseSchedule
 from diffusion_mpc_ros.policies.gait import is_moving
-from diffusion_mpc_ros.training import relabelling
+from diffusion_mpc_ros.training import distributed, relabelling
 from diffusion_mpc_ros.training.dataset import (
     ROWS,
     WEIGHT,
@@ -308,8 +308,10 @@ def write_metadata(
 ) -> None:
     """``run.json`` beside the checkpoint: all that `train export` needs besides the weights.
 
-    ``initial``: SHA-256 of the artefact that is finetuned, "" for none.
+    ``initial``: SHA-256 of the artefact that is finetuned, "" for none. Of several processes the first one writes.
     """
+    if not distributed.is_first():
+        return
     metadata = {
         "initial_sha256": initial,
         "config": configuration_json(config),
@@ -326,6 +328,7 @@ def read_prior(run_dir: Path) -> tuple[PretrainConfig, dict[str, Any], dict[str,
     return config_files.build(PretrainConfig, run["config"], f"the configuration of {run_dir}"), run, checkpoint
 
 
+@distributed.joined()
 def main(config: PretrainConfig) -> None:
     """Train, resuming from ``run_dir/checkpoint.pt``; the EMA weights are what `train export` takes.
 
@@ -350,7 +353,7 @@ def main(config: PretrainConfig) -> None:
     write_metadata(config, normalizer, [dataset.attributes for dataset in datasets], identity)
 
     def loss(generator: torch.Generator) -> torch.Tensor:
-        batch = sampler.draw(config.batch, generator)
+        batch = sampler.draw(distributed.share(config.batch), generator)
         return denoising_loss(network, corruption, *batch, generator, device, config.bfloat16)
 
     optimize(config, network, loss, config.run_dir, run, f"pretrain {len(sampler)} windows", device)

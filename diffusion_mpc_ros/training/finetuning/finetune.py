@@ -18,12 +18,13 @@ examples:
 from __future__ import annotations
 
 import torch
-from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
+from diffusion_mpc_ros.training import distributed
 from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
 from diffusion_mpc_ros.training.finetuning.publish import publish_finetuned
 from diffusion_mpc_ros.training.finetuning.run import Finetuning
+from diffusion_mpc_ros.training.loop import Curves
 
 
 def told(run: Finetuning) -> str:
@@ -37,6 +38,7 @@ def told(run: Finetuning) -> str:
     )
 
 
+@distributed.joined()
 def main(config: FinetuneConfig) -> int:
     """Finetune until it is finished, then publish the best weights in ``run_dir/artefact``.
 
@@ -47,37 +49,38 @@ def main(config: FinetuneConfig) -> int:
     torch.set_num_threads(config.threads)
     run = Finetuning(config)
     config.run_dir.mkdir(parents=True, exist_ok=True)
-    writer = SummaryWriter(str(config.run_dir))
-    bar = tqdm(total=config.iterations, initial=run.iteration, unit="it", desc="finetune")
+    curves, silent = Curves(config.run_dir), not distributed.is_first()
+    bar = tqdm(total=config.iterations, initial=run.iteration, unit="it", desc="finetune", disable=silent)
     if not run.trials:
-        _try_out(run, writer, bar)
+        _try_out(run, curves, bar)
     while not run.finished:
-        curves = run.iterate()
-        for name, value in curves.items():
-            writer.add_scalar(f"rollouts/{name}", value, run.iteration)
+        facts = run.iterate()
+        for name, value in facts.items():
+            curves.add(f"rollouts/{name}", value, run.iteration)
         bar.update(1)
-        bar.set_postfix(loss=f"{curves['loss']:.4f}", falls=int(curves.get("falls", 0)))
+        bar.set_postfix(loss=f"{facts['loss']:.4f}", falls=int(facts.get("falls", 0)))
         if run.iteration % config.trial.interval == 0 or run.iteration == config.iterations:
-            _try_out(run, writer, bar)
+            _try_out(run, curves, bar)
         elif run.minutes - run.saved > config.checkpoint_minutes:
             run.save()
     bar.close()
-    writer.close()
+    curves.close()
     if config.bag and run.best_trial == 0 and run.share == 1.0:
         run.draw_back()
         _keep(run, bar)
     if run.best_trial == 0:
         print(f"{_vain(config)}; nothing is published")
         return 1
-    publish_finetuned(run.artefact, run.best, run.metadata(), config.run_dir / "artefact")
+    if distributed.is_first():
+        publish_finetuned(run.artefact, run.best, run.metadata(), config.run_dir / "artefact")
     return 0
 
 
-def _try_out(run: Finetuning, writer: SummaryWriter, bar: tqdm) -> None:
+def _try_out(run: Finetuning, curves: Curves, bar: tqdm) -> None:
     scores = run.try_out()
     for name, (survival, error) in {**scores.conditions, "flat": (scores.flat_survival, scores.flat_error)}.items():
-        writer.add_scalar(f"survival/{name}", survival, run.iteration)
-        writer.add_scalar(f"velocity_error/{name}", error, run.iteration)
+        curves.add(f"survival/{name}", survival, run.iteration)
+        curves.add(f"velocity_error/{name}", error, run.iteration)
     _keep(run, bar)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND
 from diffusion_mpc_ros.policies.conditions import MixedSimulation
+from diffusion_mpc_ros.training import distributed
 from diffusion_mpc_ros.training.action_noise import NoiseGenerator
 from diffusion_mpc_ros.training.finetuning.actors import Actor
 from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
@@ -49,6 +50,11 @@ class Rollouts:
     def falls(self) -> int:
         """How often a robot fell."""
         return int(self.fell.sum())
+
+
+def gathered(rollouts: Rollouts) -> Rollouts:
+    """Return what the robots of all processes did, alike in each."""
+    return Rollouts(**distributed.gathered(vars(rollouts)))
 
 
 def roll_out(actor: Actor, simulation: MixedSimulation, config: FinetuneConfig, rng: np.random.Generator) -> Rollouts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,13 +16,14 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.policies.conditions import MixedSimulation, shared_out
+from diffusion_mpc_ros.training import distributed
 from diffusion_mpc_ros.training.finetuning.actors import Actor, PlannerActor, ServoedDemonstrator
 from diffusion_mpc_ros.training.finetuning.configuration import PLANNER, FinetuneConfig
 from diffusion_mpc_ros.training.finetuning.from_bags import BagLesson
 from diffusion_mpc_ros.training.finetuning.lessons import LessonBuffer
 from diffusion_mpc_ros.training.finetuning.recipes import lesson
 from diffusion_mpc_ros.training.finetuning.returns import Value
-from diffusion_mpc_ros.training.finetuning.rollouts import roll_out
+from diffusion_mpc_ros.training.finetuning.rollouts import gathered, roll_out
 from diffusion_mpc_ros.training.finetuning.torch_steps import TorchSteps
 from diffusion_mpc_ros.training.finetuning.trial import TrialScores, run_trial
 from diffusion_mpc_ros.training.loop import (
@@ -82,8 +84,9 @@ class Finetuning:
         )
         self.iteration, self.trials, self.best = 0, [], copy.deepcopy(self.state.ema.module.state_dict())
         self.best_trial, self.share = 0, 1.0
-        self._started, self._earlier = time.process_time(), 0.0
+        self._started, self._earlier, self._elsewhere = time.process_time(), 0.0, 0.0
         self._resume()
+        distributed.check_alike("iterations done", self.iteration)
         self.saved = self.minutes
 
     def _load_artefact(self) -> Prior:
@@ -102,8 +105,8 @@ class Finetuning:
 
     @property
     def minutes(self) -> float:
-        """Processor time so far, over all resumes [min]."""
-        return (self._earlier + time.process_time() - self._started) / 60.0
+        """Processor time so far, over all resumes and processes [min]."""
+        return (self._earlier + self._elsewhere + time.process_time() - self._started) / 60.0
 
     @property
     def finished(self) -> bool:
@@ -112,12 +115,16 @@ class Finetuning:
         return self.share < 1.0 or self.iteration >= self.config.iterations or stale >= self.config.trial.patience
 
     def iterate(self) -> dict[str, float]:
-        """Roll out, weigh, learn; -> what is worth a curve. Random numbers depend on the iteration alone."""
+        """Roll out, weigh, learn; -> what is worth a curve. Random numbers depend on iteration and process alone."""
         config = self.config
-        rng = np.random.default_rng([config.seed, self.iteration])
+        # numpy draws the same for the first process, number 0, as without a number.
+        rng = np.random.default_rng([config.seed, self.iteration, distributed.rank()])
         generator = torch.Generator().manual_seed(config.seed + 100_003 * self.iteration)
         facts = self._take_lesson(rng, generator)
+        generator = distributed.own_generator(generator)
         losses = [self._update(generator) for _ in range(config.updates)]
+        own = time.process_time() - self._started
+        self._elsewhere = distributed.summed(own) - own
         self.iteration += 1
         self.state.loss = float(torch.stack(losses).mean())
         return {**facts, "loss": self.state.loss}
@@ -130,17 +137,18 @@ class Finetuning:
                 return {}
             learned = self.bags.make(self.value, generator)
         else:
-            groups = shared_out(config.conditions, config.robots)
-            simulation = MixedSimulation(groups, seed=int(rng.integers(2**31)), threads=config.threads)
-            rollouts = roll_out(self._actor(simulation, rng), simulation, config, rng)
-            learned = lesson(rollouts, config, self.value, generator)
+            own = replace(config, robots=distributed.share(config.robots))
+            groups = shared_out(own.conditions, own.robots)
+            simulation = MixedSimulation(groups, seed=int(rng.integers(2**31)), threads=own.threads)
+            rollouts = roll_out(self._actor(own, simulation, rng), simulation, own, rng)
+            learned = lesson(gathered(rollouts), config, self.value, generator)
         self.buffer.add(learned)
         return learned.facts
 
-    def _actor(self, simulation: MixedSimulation, rng: np.random.Generator) -> Actor:
-        if self.config.actor == PLANNER:
-            return PlannerActor.draw(self.config, self.artefact, self.steps, rng)
-        return ServoedDemonstrator.draw(self.config, simulation, rng)
+    def _actor(self, config: FinetuneConfig, simulation: MixedSimulation, rng: np.random.Generator) -> Actor:
+        if config.actor == PLANNER:
+            return PlannerActor.draw(config, self.artefact, self.steps, rng)
+        return ServoedDemonstrator.draw(config, simulation, rng)
 
     def _update(self, generator: torch.Generator) -> torch.Tensor:
         """One step; what bags hold does not change, so the rate anneals as in pretraining."""
@@ -152,7 +160,7 @@ class Finetuning:
         return self.state.step(self._loss(generator))
 
     def _loss(self, generator: torch.Generator) -> torch.Tensor:
-        batch = self.buffer.draw(self.config.batch, generator)
+        batch = self.buffer.draw(distributed.share(self.config.batch), generator)
         return denoising_loss(self.state.network, self.corruption, *batch, generator, CPU, self.config.bfloat16)
 
     def try_out(self) -> TrialScores:
@@ -161,14 +169,22 @@ class Finetuning:
         What hides in a bag no trial can try: of those that keep flat ground, the last is the best.
         """
         config = self.config
-        scores = run_trial(config.trial, self.artefact, self.steps, config.threads, self.iteration, self.minutes)
-        self.trials.append(scores)
+        scores = self._trial()
         best = self.trials[self.best_trial]
         if scores.keeps(self.trials[0], config.trial.error_bound) and (
             self.bags is not None or scores.score > best.score
         ):
             self.best_trial = len(self.trials) - 1
             self.best = copy.deepcopy(self.state.ema.module.state_dict())
+        return scores
+
+    def _trial(self) -> TrialScores:
+        """Walk with the averaged weights, in the first process, and note the scores."""
+        config = self.config
+        scores = distributed.from_first(
+            lambda: run_trial(config.trial, self.artefact, self.steps, config.threads, self.iteration, self.minutes)
+        )
+        self.trials.append(scores)
         return scores
 
     def draw_back(self) -> None:
@@ -184,8 +200,7 @@ class Finetuning:
         self.share = 0.0
         for share in SHARES:
             network.load_state_dict({name: torch.lerp(before[name], learned[name], share) for name in learned})
-            scores = run_trial(config.trial, self.artefact, self.steps, config.threads, self.iteration, self.minutes)
-            self.trials.append(scores)
+            scores = self._trial()
             if scores.keeps(self.trials[0], config.trial.error_bound):
                 self.best_trial, self.share = len(self.trials) - 1, share
                 self.best = copy.deepcopy(network.state_dict())
@@ -236,4 +251,5 @@ class Finetuning:
 
     def write_metadata(self) -> None:
         """``run.json`` beside the checkpoint."""
-        (self.config.run_dir / METADATA_FILE).write_text(json.dumps(self.metadata(), indent=2) + "\n")
+        if distributed.is_first():
+            (self.config.run_dir / METADATA_FILE).write_text(json.dumps(self.metadata(), indent=2) + "\n")

@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, MixedSimulation
-from diffusion_mpc_ros.training import pretrain, release
+from diffusion_mpc_ros.training import distributed, pretrain, release
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 from diffusion_mpc_ros.training.finetuning import finetune, hindsight
 from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig, RecipeConfig
@@ -71,17 +71,19 @@ def make_motions(config: ScratchConfig) -> TrajectoryDataset:
     return dataset
 
 
+@distributed.joined()
 def main(config: ScratchConfig) -> int:
     """Make what is missing of motions, prior and loop, one after the other; see :mod:`scratch`. The loop's status."""
-    motions = make_motions(config).path
+    motions = distributed.from_first(lambda: make_motions(config).path)
     prior = replace(
         config.prior, datasets=(motions,), relabel_commands=False, run_dir=config.run_dir / "prior", seed=config.seed
     )
     artefact = prior.run_dir / "artefact"
     # One that is finished is not trained again, but settings that it was not made by are refused.
     pretrain.main(prior)
-    if not artefact.is_dir():
-        release.main(release.ExportConfig(run_dir=prior.run_dir, reward_model="", output=artefact))
+    if not distributed.from_first(artefact.is_dir):
+        exported = release.ExportConfig(run_dir=prior.run_dir, reward_model="", output=artefact)
+        distributed.from_first(lambda: release.main(exported))
     loop = dataclasses.replace(
         config.loop, initial=str(artefact), replay=(motions,), relabel_replay=False,
         run_dir=config.run_dir / "loop", seed=config.seed,
