@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -76,6 +77,24 @@ class Episode:
     def mechanical_power(self) -> np.ndarray:
         """Return the power at the joints at each tick ``(L,)`` [W], from the torques that the motors estimate."""
         return np.abs(self.states.joint_torque * self.states.joint_vel).sum(axis=-1)
+
+
+def first_ticks(episodes: Sequence[Episode], ticks: int) -> list[Episode]:
+    """Return the first ``ticks`` of all ``episodes`` together; the last one is cut where they are used up."""
+    kept = []
+    for episode in episodes:
+        if ticks <= 0:
+            break
+        kept.append(episode if len(episode) <= ticks else _cut(episode, ticks))
+        ticks -= len(episode)
+    return kept
+
+
+def _cut(episode: Episode, ticks: int) -> Episode:
+    states = replace(episode.states, **{name: getattr(episode.states, name)[:ticks] for name in STATE_COLUMNS})
+    names = ("command", "asked", "action", "plan_of", "plan_row", "rewards_of")
+    arrays = {name: getattr(episode, name)[:ticks] for name in names}
+    return replace(episode, states=states, **arrays, ending=Ending("cut"))
 
 
 def read_episodes(bag: Bag, shortest: int = SHORTEST) -> list[Episode]:

@@ -86,10 +86,10 @@ class FinetuneConfig(CorruptionConfig):
     """``diffusion-mpc train finetune``: roll out, weigh, learn, try in closed loop, keep the best.
 
     ``initial``: the artefact that is finetuned; its normaliser and reward model stay. ``bag``: files of `record` to
-    learn from instead of rollouts (:mod:`from_bags`); ``namespace`` of the robot where they hold several. ``actor``:
-    who is rolled out, ``planner`` (the paper's interactive training) or ``demonstrator`` (supervised). ``replay``:
-    datasets of `train collect`, a share ``replay_share`` of each batch, with ``relabel_replay`` their commands in
-    hindsight.
+    learn from instead of rollouts (:mod:`from_bags`), ``bag_minutes``: from the first so many that are fit;
+    ``namespace`` of the robot where they hold several. ``actor``: who is rolled out, ``planner`` (the paper's
+    interactive training) or ``demonstrator`` (supervised). ``replay``: datasets of `train collect`, a share
+    ``replay_share`` of each batch, with ``relabel_replay`` their commands in hindsight.
 
     An iteration rolls ``robots`` out for ``ticks`` and takes ``updates`` steps of ``batch`` windows of the last
     ``kept_rollouts`` ones. ``settle_ticks`` after standing up and ``cut_before_fall`` ticks before a fall nobody learns
@@ -104,6 +104,7 @@ class FinetuneConfig(CorruptionConfig):
     initial: str = "go2"
     run_dir: Path = Path("runs/finetune")
     bag: tuple[Path, ...] = ()
+    bag_minutes: float | None = None
     namespace: str | None = None
     actor: str = PLANNER
     recipe: RecipeConfig = field(default_factory=RecipeConfig)
@@ -145,6 +146,8 @@ class FinetuneConfig(CorruptionConfig):
         for name in ("robots", "ticks", "iterations", "updates", "batch", "kept_rollouts", "guided_groups"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.bag_minutes is not None and not 0.0 < self.bag_minutes < float("inf"):
+            raise ConfigurationError(f"bag_minutes {self.bag_minutes} is not a positive time")
         if not 0.0 <= self.replay_share < 1.0 or not 0.0 <= self.guided <= 1.0:
             raise ConfigurationError(
                 f"replay_share must be in [0, 1) and guided in [0, 1], got {self.replay_share} and {self.guided}"

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from diffusion_mpc_ros.bags.episodes import Episode
+from diffusion_mpc_ros.bags.episodes import Episode, first_ticks
 from diffusion_mpc_ros.core.errors import BagError
+from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.training.bags import BagsConfig, collect, trajectory
 from diffusion_mpc_ros.training.dataset import WEIGHT
 from diffusion_mpc_ros.training.finetuning import hindsight_fit
@@ -40,6 +41,8 @@ class BagLesson:
     def __init__(self, config: FinetuneConfig) -> None:
         self._config = config
         self._episodes, self.sources = collect(BagsConfig(config.bag, namespace=config.namespace))
+        if config.bag_minutes is not None:
+            self._episodes = first_ticks(self._episodes, round(60.0 * config.bag_minutes / CONTROL_DT))
 
     def make(self, value: Value, generator: torch.Generator) -> Lesson:
         """Make it; ``value`` learns from it first."""

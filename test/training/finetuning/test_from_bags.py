@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from made_rollouts import constant, made_rollouts
 
 from diffusion_mpc_ros.bags.bag import load
-from diffusion_mpc_ros.bags.episodes import read_episodes
+from diffusion_mpc_ros.bags.episodes import first_ticks, read_episodes
 from diffusion_mpc_ros.core import config_files
 from diffusion_mpc_ros.core.errors import BagError, ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
@@ -79,6 +79,22 @@ def test_a_bag_from_which_nothing_is_to_be_learned_says_so(tmp_path):
         BagLesson(config).make(Value(1), torch.Generator().manual_seed(0))
     with pytest.raises(BagError, match="no stretch of 12 ticks is fit"):
         BagLesson(FinetuneConfig(bag=(BagFile(tmp_path).write(walk(range(10, 15)), "none.mcap"),)))
+
+
+def test_the_first_minutes_of_a_bag(stopped):
+    episodes = read_episodes(load(stopped))
+    kept = first_ticks(episodes, 70)
+    assert [len(each) for each in kept] == [60, 10] and kept[0] is episodes[0]
+    np.testing.assert_array_equal(kept[1].observation, episodes[1].observation[:10])
+    # The operator's stop was later.
+    assert episodes[1].ending.stopped and not kept[1].ending.stopped
+    assert len(first_ticks(episodes, 60)) == 1 and len(first_ticks(episodes, 1000)) == 2
+    # 0.02 min of 50 ticks a second.
+    config = FinetuneConfig(bag=(stopped,), bag_minutes=0.02, recipe=CONFIG.recipe)
+    made = BagLesson(config).make(Value(1), torch.Generator().manual_seed(0))
+    assert made.arrays[WEIGHT].shape == (1, 60)
+    with pytest.raises(ConfigurationError, match=r"bag_minutes 0.0 is not a positive time"):
+        replace(config, bag_minutes=0.0)
 
 
 def test_weights_by_hand():
