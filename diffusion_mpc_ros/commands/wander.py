@@ -9,10 +9,10 @@ import numpy as np
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.training.velocity_commands import CommandRanges, CommandSampler
 
-# All that config/planner.yaml plans for: a robot that is slower than asked has to be asked for more than it is to
-# learn. Each is held for 2 to 4 s, several steps.
+# More than config/planner.yaml plans for: a robot that is slower than asked has to be asked for more than it is to
+# learn, as far as planner.max_command lets it. Each is held for 2 to 4 s, several steps.
 RANGES = CommandRanges(
-    vx=(-1.0, 1.0), vy=(-0.5, 0.5), yaw_rate=(-1.0, 1.0), standing=0.05, single_axis=0.6, resample_ticks=(100, 200)
+    vx=(-1.3, 1.3), vy=(-0.6, 0.6), yaw_rate=(-1.3, 1.3), standing=0.05, single_axis=0.6, resample_ticks=(100, 200)
 )
 
 

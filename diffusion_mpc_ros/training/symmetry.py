@@ -48,8 +48,10 @@ JOINTS = Mirror((3, 4, 5, 0, 1, 2, 9, 10, 11, 6, 7, 8), (-1.0, 1.0, 1.0) * 4)
 # The other diagonal pair stands: half a cycle later.
 CLOCK = Mirror((0, 1), (-1.0, -1.0))
 
+# What a planner sees (core/trajectory.py).
+OBSERVATION = ROTATION + VECTOR + COMMAND + JOINTS + JOINTS + JOINTS
 # The groups of WalkingEnv.get_observations.
-POLICY = ROTATION + VECTOR + COMMAND + JOINTS + JOINTS + JOINTS + same(len(GAIT_PARAMETERS)) + CLOCK
+POLICY = OBSERVATION + same(len(GAIT_PARAMETERS)) + CLOCK
 PRIVILEGED = VECTOR + same(1) + FEET + FEET + COMMAND + same(3) + VECTOR + same(1)
 
 

@@ -27,14 +27,17 @@ def test_how_often_one_asks_changes_nothing(seed, steps):
     assert np.array_equal(seldom[0], often[0])
 
 
-def test_each_velocity_is_held_for_seconds_and_within_what_the_planner_plans_for():
+def test_each_velocity_is_held_for_seconds_and_goes_beyond_what_the_planner_plans_for():
     times = np.arange(0.0, 300.0, 0.1)
     velocities = asked(3, times)
     changes = times[1:][(np.diff(velocities, axis=0) != 0.0).any(axis=1)]
     low, high = np.array(RANGES.resample_ticks) * 0.02
     assert 300.0 / high - 2 < len(changes) < 300.0 / low + 1
     assert np.diff(changes).min() > low - 0.2
-    assert (np.abs(velocities) <= np.array(PlannerSettings().max_command) + 1e-9).all()
+    largest = np.abs(velocities).max(axis=0)
+    assert (largest <= [RANGES.vx[1], RANGES.vy[1], RANGES.yaw_rate[1]]).all()
+    # Where a robot is slower than asked, planner.max_command can be raised.
+    assert (largest > np.array(PlannerSettings().max_command)).all()
     assert not np.array_equal(velocities, asked(4, times))
 
 

@@ -8,7 +8,7 @@ such a robot walks 0.4 m/s.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -25,6 +25,7 @@ from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
 from diffusion_mpc_ros.training.finetuning.recipes import Lesson, whole_windows
 from diffusion_mpc_ros.training.finetuning.returns import Value, tick_rewards, window_returns
 from diffusion_mpc_ros.training.finetuning.rollouts import Rollouts
+from diffusion_mpc_ros.training.symmetry import JOINTS, OBSERVATION
 
 # What a mean square torque of a joint costs in a tick's reward [1 / (N m)^2]: some hundredths while a Go2 trots.
 TORQUE_COST = 1e-3
@@ -106,7 +107,20 @@ def lesson(episodes: Sequence[Episode], config: FinetuneConfig, value: Value, ge
         "value_r_squared": r_squared,
         "usable": float(windows.mean()),
     }
-    return Lesson(arrays, facts)
+    return Lesson(with_mirrored(arrays), facts)
+
+
+def with_mirrored(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return trajectories ``(E, L, ...)`` and, after them, the same ones mirrored left to right ``(2 E, L, ...)``.
+
+    A hidden change may be on one side only: in the mirror it is a robot's with that change on the other side, which
+    observations tell apart. Minutes are worth twice as much, and no turn or drift to one side is learned by chance.
+    """
+    mirrors = {"observation": OBSERVATION, "action": JOINTS, "executed": JOINTS}
+    return {
+        name: np.concatenate([array, mirrors[name](torch.from_numpy(array)).numpy() if name in mirrors else array])
+        for name, array in arrays.items()
+    }
 
 
 def advantage_weights(advantages: np.ndarray, usable: np.ndarray, temperature: float) -> np.ndarray:

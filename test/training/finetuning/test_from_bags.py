@@ -18,7 +18,7 @@ from diffusion_mpc_ros.bags.episodes import first_ticks, read_episodes
 from diffusion_mpc_ros.core import config_files
 from diffusion_mpc_ros.core.errors import BagError, ConfigurationError
 from diffusion_mpc_ros.core.resources import config_file
-from diffusion_mpc_ros.core.trajectory import COMMAND, PROJECTED_GRAVITY
+from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND, JOINT_POS, PROJECTED_GRAVITY
 from diffusion_mpc_ros.training.dataset import WEIGHT, window_starts
 from diffusion_mpc_ros.training.finetuning import finetune, hindsight_fit, run
 from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
@@ -29,6 +29,7 @@ from diffusion_mpc_ros.training.finetuning.from_bags import (
     lesson,
     rewards,
     walked,
+    with_mirrored,
 )
 from diffusion_mpc_ros.training.finetuning.hindsight import BLOCK, STARTING
 from diffusion_mpc_ros.training.finetuning.returns import Value
@@ -62,7 +63,8 @@ def test_rewards_are_of_what_the_robot_knows(stopped):
 def test_no_window_joins_two_episodes_or_leads_to_a_stop(stopped):
     episodes = read_episodes(load(stopped))
     made = lesson(episodes, CONFIG, Value(1), torch.Generator().manual_seed(0))
-    (weights,) = made.arrays[WEIGHT]
+    weights, mirrored = made.arrays[WEIGHT]
+    np.testing.assert_array_equal(weights, mirrored)
     assert weights.shape == (98,) and made.facts["falls"] == 1.0
     # The first tick of an episode is fresh. The second one is too short for a block after getting up to speed.
     assert np.flatnonzero(weights).tolist() == list(range(1, 60 - 12 + 1))
@@ -81,6 +83,26 @@ def test_a_bag_from_which_nothing_is_to_be_learned_says_so(tmp_path):
         BagLesson(FinetuneConfig(bag=(BagFile(tmp_path).write(walk(range(10, 15)), "none.mcap"),)))
 
 
+def test_the_mirror_changes_sides_and_nothing_else():
+    rng = np.random.default_rng(0)
+    arrays = {"observation": rng.normal(size=(1, 3, 45)), "action": rng.normal(size=(1, 3, 12)),
+              WEIGHT: rng.uniform(size=(1, 3))}  # fmt: skip
+    both = with_mirrored(arrays)
+    observation, action = both["observation"][1, 0], both["action"][1, 0]
+    was, did = arrays["observation"][0, 0], arrays["action"][0, 0]
+    # vx stays, vy and the yaw rate turn round; it rolls and turns the other way, and pitches as it did.
+    np.testing.assert_array_equal(observation[COMMAND], was[COMMAND] * [1.0, -1.0, -1.0])
+    np.testing.assert_array_equal(observation[BASE_ANG_VEL], was[BASE_ANG_VEL] * [-1.0, 1.0, -1.0])
+    np.testing.assert_array_equal(observation[PROJECTED_GRAVITY], was[PROJECTED_GRAVITY] * [1.0, -1.0, 1.0])
+    # The front right leg does what the front left one did, its hip the other way.
+    np.testing.assert_array_equal(action[:3], did[3:6] * [-1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(observation[JOINT_POS][6:9], was[JOINT_POS][9:12] * [-1.0, 1.0, 1.0])
+    np.testing.assert_array_equal(both[WEIGHT][1], arrays[WEIGHT][0])
+    # The mirror's mirror is the robot.
+    again = with_mirrored({name: array[1:] for name, array in both.items()})
+    np.testing.assert_array_equal(again["observation"][1], arrays["observation"][0])
+
+
 def test_the_first_minutes_of_a_bag(stopped):
     episodes = read_episodes(load(stopped))
     kept = first_ticks(episodes, 70)
@@ -92,7 +114,7 @@ def test_the_first_minutes_of_a_bag(stopped):
     # 0.02 min of 50 ticks a second.
     config = FinetuneConfig(bag=(stopped,), bag_minutes=0.02, recipe=CONFIG.recipe)
     made = BagLesson(config).make(Value(1), torch.Generator().manual_seed(0))
-    assert made.arrays[WEIGHT].shape == (1, 60)
+    assert made.arrays[WEIGHT].shape == (2, 60)
     with pytest.raises(ConfigurationError, match=r"bag_minutes 0.0 is not a positive time"):
         replace(config, bag_minutes=0.0)
 
