@@ -99,6 +99,7 @@ COMMANDS = Group(
                 "dynamics": _training("where actions lead, for D-MPC", "dynamics", "DynamicsConfig", "d_mpc.dynamics"),
                 "value": _training("what comes after, for D-MPC", "value", "ValueConfig", "d_mpc.value"),
                 "d-mpc": _training("the artefact of D-MPC", "d_mpc", "ReleaseConfig", "d_mpc.release"),
+                "distil": _training("a reactive policy of what D-MPC does", "distil", "DistilConfig", "d_mpc.distil"),
                 "export": _training("the ONNX artefact with its card", "export", "ExportConfig", module="release"),
                 "gate": _training(
                     "publish a finetuned artefact if nothing is lost", "gate", "GateConfig", "finetuning.gate"

@@ -83,6 +83,7 @@ ELSEWHERE = {
     ("train", "dynamics"): "training/d_mpc/test_models.py",
     ("train", "value"): "training/d_mpc/test_models.py",
     ("train", "d-mpc"): "training/d_mpc/test_models.py",
+    ("train", "distil"): "training/d_mpc/test_distil.py",
     ("evaluate", "finetune"): "evaluation/test_finetune.py",
     ("evaluate", "hybrid"): "evaluation/test_hybrid.py",
     ("evaluate", "d-mpc"): "evaluation/d_mpc/test_open_loop.py",

@@ -40,6 +40,11 @@ class Stretches:
     def __len__(self) -> int:
         return len(self.state)
 
+    def first(self, count: int) -> Stretches:
+        """Return ``count`` of them, or all."""
+        arrays = {name: getattr(self, name)[:count] for name in self.__dataclass_fields__}
+        return Stretches(**arrays)
+
 
 def robot_states(state: BatchState) -> np.ndarray:
     """States ``(..., 34)`` of simulated robots."""

@@ -8,19 +8,32 @@ on from that, `autoregressive` from the mean of the next tick. The joint prior o
 in-painted; it knows no base velocity. `mujoco` is MuJoCo from the full state, with a payload in the model that is not
 on the robot. Position is dead reckoning by predicted velocity and yaw rate.
 
-Walk: as `evaluate walk`, at one timing for all planners. Dynamics: the same on a robot that has changed, with the
-models as they are, and with the artefact that `adapt dynamics` made of them (--adapted CHANGE=ARTEFACT).
+Walk: as `evaluate walk`, at one timing for all planners. Objective and new reward: robots walk forward as in `evaluate
+adaptation`, with a reward or without; the change of the penalty is against the same planner without the reward, over
+the robots that survived both walks. Objectives are those of Table II. New rewards, which no model was trained for: a
+lunge (nose down by 0.12 rad), a base held at 0.24 m, the rear right leg spared.
+
+Choice: candidates of one moment, ranked by what is predicted and by what comes out when each is rolled out in MuJoCo;
+and what comes out for all of them, for the one that is predicted to have the least, and for the one that has.
+
+Distilled: all commands under the policy that `train distil` made of the planner, and under the planner, both at every
+tick without delay.
+
+Dynamics: robots that have changed walk all commands, with the models as they are, and with those that `adapt dynamics`
+made of minutes of a bag (--adapted). Of the velocity error that the change costs the loss is the part above that of
+the unchanged robot.
 
 examples:
   diffusion-mpc evaluate d-mpc --robots 2 --ticks 200 --experiments open_loop
   diffusion-mpc evaluate d-mpc --single-step runs/dynamics_single/artefact --json docs/results/d_mpc.json
-  diffusion-mpc evaluate d-mpc --experiments dynamics --adapted payload=runs/adapted_payload/d_mpc
+  diffusion-mpc evaluate d-mpc --experiments dynamics --adapted "payload 8 kg:5=runs/adapted_payload/d_mpc"
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -30,13 +43,29 @@ from diffusion_mpc_ros import bringup
 from diffusion_mpc_ros.artefacts.artefact import Artefact, load_artefact
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
-from diffusion_mpc_ros.core.transition import BASE_HEIGHT, BASE_LIN_VEL, JOINT_POS
+from diffusion_mpc_ros.core.settings import Settings
+from diffusion_mpc_ros.core.types import RewardSettings, RobotState
 from diffusion_mpc_ros.diffusion import prior
+from diffusion_mpc_ros.evaluation.bag_minutes import FromBag
 from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment, command_text
-from diffusion_mpc_ros.evaluation.d_mpc import predictors
+from diffusion_mpc_ros.evaluation.d_mpc import predictors, tables
+from diffusion_mpc_ros.evaluation.d_mpc.asked import ASKED, NEW_REWARDS, forward_commands, walk_measured
+from diffusion_mpc_ros.evaluation.d_mpc.changes import CHANGES, UNCHANGED, adapted_method
+from diffusion_mpc_ros.evaluation.d_mpc.choice import compare_candidates
+from diffusion_mpc_ros.evaluation.d_mpc.open_loop import CASES, ERRORS, errors
 from diffusion_mpc_ros.evaluation.d_mpc.predictors import Predictor
-from diffusion_mpc_ros.evaluation.d_mpc.recording import Stretches, bursts, dead_reckoning, record
-from diffusion_mpc_ros.evaluation.experiment import Report, number
+from diffusion_mpc_ros.evaluation.d_mpc.recording import Stretches, bursts, record
+from diffusion_mpc_ros.evaluation.d_mpc.tables import (
+    CHOICE,
+    DISTILLED,
+    DYNAMICS,
+    NEW_REWARD,
+    OBJECTIVE,
+    OPEN_LOOP,
+    SCORES,
+    WALK,
+)
+from diffusion_mpc_ros.evaluation.experiment import Report
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planning import timing_of
 from diffusion_mpc_ros.evaluation.report_file import Row
@@ -44,34 +73,18 @@ from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.planners.d_mpc.loading import load, load_dynamics
 from diffusion_mpc_ros.planners.d_mpc.models import Dynamics
 from diffusion_mpc_ros.planners.registry import best_level
-from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, BatchController
+from diffusion_mpc_ros.policies.comparison import RobotScores, compare
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.policies.intervals import finite
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
-from diffusion_mpc_ros.simulation.ground.kinds import NOMINAL_FRICTION
-from diffusion_mpc_ros.simulation.randomization import Randomization
 
-OPEN_LOOP, WALK, DYNAMICS = "open_loop", "walk", "dynamics"
-EXPERIMENTS = (OPEN_LOOP, WALK, DYNAMICS)
+EXPERIMENTS = (OPEN_LOOP, CHOICE, WALK, DISTILLED, OBJECTIVE, NEW_REWARD, DYNAMICS)
 # The case of all commands together.
 ALL = "all"
-# Largest noise on the demonstrator's actions [rad] of a robot, by the name of the case.
-CASES = {"gait": 0.0, "bursts": 0.25}
-ERRORS = {"position_error": "{:.3f}", "velocity_error": "{:.3f}", "height_error": "{:.4f}", "joint_error": "{:.3f}"}
-SCORES = {"survival": "{:.1%}", "velocity_error": "{:.3f}", "yaw_rate_error": "{:.3f}", "base_height": "{:.3f}"}
-# Robots that have changed: every robot of a walk in the same way.
-UNCHANGED = Randomization(
-    base_mass=(0.0, 0.0), mass_position_x=(0.1, 0.1), mass_position_y=(0.05, 0.05), mass_position_z=(0.05, 0.05),
-    friction=(NOMINAL_FRICTION, NOMINAL_FRICTION), motor_strength=(1.0, 1.0), latency=(0.0, 0.0),
-    initial_joint_pos=(0.95, 1.05), nominal_fraction=0.0,
-)  # fmt: skip
-CHANGES = {
-    "payload": replace(UNCHANGED, base_mass=(6.0, 6.0)),
-    "friction": replace(UNCHANGED, friction=(0.25, 0.25)),
-    "motors": replace(UNCHANGED, motor_strength=(0.7, 0.7)),
-}
-ADAPTED = "d_mpc, adapted"
+# Who was distilled from the planner.
+POLICY = "reactive policy"
 # DDIM steps of the multi-step model; methods that need a single-step one.
 MULTI_STEP = (1, 2, 3, 10)
 SINGLE_STEP = ("single_step", "autoregressive")
@@ -85,6 +98,7 @@ class Cell(NamedTuple):
     experiment: str
     case: str | None
     method: str | None
+    minutes: float | None = None
 
     @property
     def labels(self) -> dict[str, Any]:
@@ -107,18 +121,28 @@ class Config(CommandedExperiment):
     """Artefact of Diffusion-MPC."""
     single_step: str = ""
     """Artefact of `train dynamics --horizon 1`; empty: without single_step and autoregressive."""
+    distilled: str = "runs/distilled/artefact"
+    """Artefact of `train distil`, for the experiment of that name."""
     demonstrator: str = "demonstrator"
     """Demonstrator that the recorded robots walk under."""
     experiments: tuple[str, ...] = (OPEN_LOOP, WALK)
-    """Which of open_loop, walk and dynamics."""
+    """Which of open_loop, choice, walk, distilled, objective, new_reward and dynamics."""
+    asked: tuple[str, ...] = tuple(ASKED)
+    """Objectives and new rewards of those experiments."""
+    forward_robots: int = 24
+    """Robots that walk forward under them."""
     changes: tuple[str, ...] = tuple(CHANGES)
-    """Changed robots of the experiment dynamics."""
+    """Robots of the experiment dynamics."""
     adapted: tuple[str, ...] = ()
-    """CHANGE=ARTEFACT: what was adapted to a changed robot (payload, friction, motors)."""
+    """CHANGE:MINUTES=FOLDER each: an artefact adapted to minutes of a changed robot's bag."""
     ahead: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     """Ticks after which errors are told."""
     planners: tuple[str, ...] = ("d_mpc", "diffusion_mpc")
-    """Planners that walk, with their settings of config/planner.yaml."""
+    """Planners that walk, with their settings of config/planner.yaml; "d_mpc, candidates = 1": with another one."""
+    candidates: int = 16
+    """Candidates of the experiment choice."""
+    moments: int = 64
+    """Moments at which they are compared."""
     delay: int = 1
     """Replan margin D of the walks."""
     replan: int = 1
@@ -129,19 +153,21 @@ class Config(CommandedExperiment):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        self.refuse_below_one("ahead")
+        self.refuse_below_one("ahead", "candidates", "moments", "forward_robots")
         for what, names, valid in (
             ("experiment", self.experiments, EXPERIMENTS),
-            ("change", (*self.changes, *self.adapted_to), tuple(CHANGES)),
+            ("objective or reward", self.asked, tuple(ASKED)),
+            ("change", self.changes, tuple(CHANGES)),
         ):
             unknown = [name for name in names if name not in valid]
             if unknown:
                 raise ConfigurationError(f"unknown {what} {unknown[0]!r}; there is {', '.join(valid)}")
+        self.bags  # noqa: B018 (what is not understood is refused here)
 
-    @property
-    def adapted_to(self) -> dict[str, str]:
-        """Adapted artefacts by the change."""
-        return {change: artefact for change, _, artefact in (entry.partition("=") for entry in self.adapted)}
+    @cached_property
+    def bags(self) -> list[FromBag]:
+        """The adapted artefacts."""
+        return [FromBag.parse(text) for text in self.adapted]
 
     @property
     def head(self) -> dict[str, Any]:
@@ -149,6 +175,10 @@ class Config(CommandedExperiment):
         artefacts = {"d_mpc": self.models.artefact.identity, "prior": self.joint.identity}
         config = {name: getattr(self, name) for name in names}
         return {"artefacts": artefacts, "config": config, "machine": describe_machine()}
+
+    def outdated(self, row: Row) -> bool:
+        """Whether a walk forward was one of another number of robots."""
+        return row.get("walked", self.forward_robots) != self.forward_robots
 
     @cached_property
     def models(self):
@@ -161,24 +191,37 @@ class Config(CommandedExperiment):
         return prior.load(model_folder(self.prior))
 
     def cells(self) -> list[Cell]:
-        cells: list[Cell] = []
-        for experiment in self.experiments:
-            if experiment == OPEN_LOOP:
-                cells += [Cell(OPEN_LOOP, case, method) for case in CASES for method in self.predictors]
-            elif experiment == WALK:
-                cells += [Cell(WALK, None, method) for method in self.planners]
-            else:
-                for change in self.changes:
-                    methods = [*self.planners, *([ADAPTED] if change in self.adapted_to else [])]
-                    cells += [Cell(DYNAMICS, change, method) for method in methods]
-        return cells
+        found = {
+            OPEN_LOOP: [Cell(OPEN_LOOP, case, method) for case in CASES for method in self.predictors],
+            CHOICE: [Cell(CHOICE, None, f"N = {self.candidates}")],
+            WALK: [Cell(WALK, None, method) for method in self.planners],
+            DISTILLED: [Cell(DISTILLED, None, method) for method in (POLICY, "d_mpc")],
+            DYNAMICS: [Cell(DYNAMICS, change, method) for change in self.changes for method in self.planners],
+        }
+        found[DYNAMICS] += [
+            Cell(DYNAMICS, change, adapted_method(bag), bag.minutes)
+            for bag in self.bags
+            for change in (bag.change, UNCHANGED)
+            if change in self.changes
+        ]
+        for name in self.asked:
+            experiment = NEW_REWARD if name in NEW_REWARDS else OBJECTIVE
+            found.setdefault(experiment, []).extend(Cell(experiment, name, method) for method in self.planners)
+        return [cell for experiment in self.experiments for cell in found.get(experiment, [])]
 
     def run(self, cell: Cell) -> Sequence[Row]:
-        if cell.experiment == OPEN_LOOP:
-            return self.predict(cell.case, cell.method)
-        if cell.experiment == WALK:
-            return self.walk_under(cell.method)
-        return self.walk_changed(cell.case, cell.method)
+        experiment, case, method = cell[:3]
+        if experiment == OPEN_LOOP:
+            return self.predict(case, method)
+        if experiment == CHOICE:
+            return self.choose(method)
+        if experiment == WALK:
+            return self.walk_under(method)
+        if experiment == DISTILLED:
+            return [self.walk_distilled(method)]
+        if experiment == DYNAMICS:
+            return self.walk_changed(cell)
+        return [{**cell.labels, **self.walk_asked(case, method)}]
 
     def predict(self, case: str, method: str) -> list[Row]:
         """The rows of a predictor, for recorded walks under the noise of ``case``; its own artefact stands in them."""
@@ -191,6 +234,13 @@ class Config(CommandedExperiment):
             labels = {"experiment": OPEN_LOOP, "case": case, "method": method, "ticks": ticks}
             rows.append({**labels, **own, "stretches": len(stretches), **values, "error": values["velocity_error"]})
         return rows
+
+    def choose(self, method: str) -> list[Row]:
+        """How the candidates of moments of a walk in the gait are told apart, a row for each measure."""
+        stretches = self.recorded["gait"].first(self.moments)
+        found = compare_candidates(self.models, stretches, self.candidates, self.seed)
+        labels = {"experiment": CHOICE, "method": method, "stretches": len(stretches)}
+        return [{**labels, "case": case, **values} for case, values in found.items()]
 
     @cached_property
     def recorded(self) -> dict[str, Stretches]:
@@ -225,23 +275,79 @@ class Config(CommandedExperiment):
         found[f"mujoco, {PAYLOAD:g} kg believed in"] = lambda: predictors.physics(PAYLOAD, PAYLOAD_POSITION)
         return found
 
-    def controller(self, name: str, artefact: str = "") -> AsynchronousController:
-        """The planner ``name`` behind its plan session, D-MPC on another ``artefact`` than its own."""
+    def controller(
+        self, method: str, artefact: str = "", rewards: RewardSettings | None = None
+    ) -> AsynchronousController:
+        """The planner of ``method`` behind its plan session, D-MPC on another ``artefact`` than its own."""
+        name, *changes = method.split(", ")
         planning, own = bringup.load_settings("planner", name)
         artefact = artefact or {"d_mpc": self.artefact, "diffusion_mpc": self.prior}.get(name, "")
         own = replace(own, seed=self.seed, **({"artefact": artefact} if artefact else {}))
+        own = with_changes(own, changes)
         planner = best_level(name, own, timing_of(planning.horizon, self.delay, self.replan))
-        return AsynchronousController(planner, latency_ticks=self.delay)
+        settings = rewards or RewardSettings()
+        planner.check(settings)
+        return AsynchronousController(planner, lambda tick: settings, latency_ticks=self.delay)
 
-    def walk_changed(self, change: str, method: str) -> list[Row]:
+    def walk_changed(self, cell: Cell) -> list[Row]:
         """Scores over all commands on a robot that has changed."""
-        adapted = self.adapted_to[change] if method == ADAPTED else ""
-        controller = self.controller("d_mpc" if adapted else method, adapted)
-        scores = self.walk(controller, f"{change}, {method}", CHANGES[change])
+        adapted = {adapted_method(bag): bag.folder for bag in self.bags}.get(cell.method)
+        controller = self.controller("d_mpc", str(adapted)) if adapted else self.controller(cell.method)
+        change = CHANGES[cell.case]
+        scores = self.walk(controller, f"{cell.case}, {cell.method}", change.randomization, ground=change.ground)
         summary = scores.summary(np.ones(scores.planar_error.shape[1], dtype=bool))
         values = {score: finite(summary[score]) for score in SCORES}
-        own = {"artefact": load_artefact(model_folder(adapted)).identity} if adapted else {}
-        return [{"experiment": DYNAMICS, "case": change, "method": method, **own, **values}]
+        own = {"artefact": load_artefact(adapted).identity} if adapted else {}
+        return [{**cell.labels, **own, **values}]
+
+    def walk_forward(self, method: str, rewards: RewardSettings | None, label: str) -> tuple[Row, RobotScores]:
+        """Scores over all robots, and of each, walking forward under ``rewards``."""
+        commands = forward_commands(self.forward_robots, self.seed)
+        simulation = BatchSimulation(len(commands), seed=self.seed, threads=self.threads)
+        controller = self.controller(method, rewards=rewards)
+        walked, of_robots = walk_measured(controller, simulation, commands, self.ticks, label)
+        return walked.summary(np.ones(len(commands), dtype=bool)), of_robots
+
+    @cached_property
+    def without_rewards(self) -> dict[str, RobotScores]:
+        """Walks forward without a reward so far, by the method."""
+        return {}
+
+    def walk_asked(self, name: str, method: str) -> Row:
+        """What a reward does to its penalty."""
+        if method not in self.without_rewards:
+            self.without_rewards[method] = self.walk_forward(method, None, f"no reward, {method}")[1]
+        summary, scores = self.walk_forward(method, ASKED[name].settings, f"{name}, {method}")
+        result = compare(scores, self.without_rewards[method], [name], self.seed)
+        measured = result.pop("penalties")[name]
+        return {
+            **result, "walked": self.forward_robots, "velocity_error": finite(summary["velocity_error"]), "unit": ASKED[name].unit,
+            "penalty": measured["penalty"], "without": measured["unplanned"], "change": measured["change"],
+            "interval": measured["interval"],
+        }  # fmt: skip
+
+    def walk_distilled(self, method: str) -> Row:
+        """Scores over all commands, and how long an action takes of one robot: of the policy, or of the planner.
+
+        Both at every tick without delay: so the policy has learnt it.
+        """
+        if method == POLICY:
+            policy = DemonstratorPolicy(model_folder(self.distilled), self.threads)
+            make = lambda robots: DemonstratorWalker(policy, GaitCommand.default(robots))  # noqa: E731
+            own = {"artefact": policy.sha256}
+        else:
+            planning, settings = bringup.load_settings("planner", method)
+            settings = replace(settings, seed=self.seed, artefact=self.artefact)
+            make = lambda robots: AsynchronousController(  # noqa: E731
+                best_level(method, settings, timing_of(planning.horizon, 0, 1))
+            )
+            own = {}
+        scores = self.walk(make(len(self.commands) * self.robots), f"distilled, {method}")
+        summary = scores.summary(np.ones(scores.planar_error.shape[1], dtype=bool))
+        values = {score: finite(summary[score]) for score in SCORES}
+        return {
+            "experiment": DISTILLED, "case": ALL, "method": method, **own, **values, "action_time": action_time(make(1))
+        }  # fmt: skip
 
     def walk_under(self, name: str) -> list[Row]:
         """Scores over all commands, and of each."""
@@ -255,42 +361,30 @@ class Config(CommandedExperiment):
         ]
 
     def grids(self, report: Report) -> list[Grid]:
-        grids = []
-        for case in CASES:
-            rows = [row for row in report["rows"] if row["experiment"] == OPEN_LOOP and row["case"] == case]
-            grids += [_open_loop_grid(case, name, rows, self.ahead) for name in ERRORS if rows]
-        columns = (
-            ("planner", lambda row: row["method"]),
-            ("case", lambda row: row["case"]),
-            *((name.replace("_", " "), lambda row, name=name: number(row[name], SCORES[name])) for name in SCORES),
-        )
-        for experiment in (WALK, DYNAMICS):
-            rows = [row for row in report["rows"] if row["experiment"] == experiment]
-            grids += [Grid.of(experiment.capitalize(), columns, rows)] if rows else []
-        return grids
+        return tables.grids(report["rows"], self.ahead, self.bags)
 
 
-UNITS = {"position_error": "m", "velocity_error": "m/s", "height_error": "m", "joint_error": "rad"}
+def with_changes(own: Settings, changes: Sequence[str]) -> Settings:
+    """Return the settings of a planner with ``changes``, "NAME = VALUE" each; raises :class:`ConfigurationError`."""
+    for change in changes:
+        name, _, value = change.partition(" = ")
+        known = {field.name: type(getattr(own, field.name)) for field in fields(own)}
+        numbers = {key: kind for key, kind in known.items() if kind in (int, float)}
+        if name not in numbers:
+            raise ConfigurationError(f"{change!r} is no NAME = NUMBER of a setting; there is {', '.join(numbers)}")
+        try:
+            number = numbers[name](value)
+        except ValueError:
+            raise ConfigurationError(f"{change!r}: {value!r} is no number of the kind that {name} takes") from None
+        own = replace(own, **{name: number})
+    return own
 
 
-def _open_loop_grid(case: str, name: str, rows: list[Row], ahead: tuple[int, ...]) -> Grid:
-    by_method: dict[str, dict[int, Row]] = {}
-    for row in rows:
-        by_method.setdefault(row["method"], {})[row["ticks"]] = row
-    columns: list[tuple[str, Callable[[Any], str]]] = [("method", lambda item: item[0])]
-    columns += [(str(ticks), lambda item, ticks=ticks: number(item[1][ticks][name], ERRORS[name])) for ticks in ahead]
-    title = f"Open loop, {case}: {name.replace('_', ' ')} [{UNITS[name]}] after so many ticks"
-    return Grid.of(title, columns, by_method.items())
-
-
-def errors(stretches: Stretches, predicted: np.ndarray) -> dict[str, np.ndarray]:
-    """Root mean square errors ``(F,)`` of ``predicted (n, F, 34)``, by the names of :data:`ERRORS`; NaN: not known."""
-    difference = predicted - stretches.states[:, : predicted.shape[1]]
-    position = dead_reckoning(stretches.state, predicted) - stretches.position[:, : predicted.shape[1]]
-    planar = lambda values: np.sqrt((values**2).sum(axis=-1).mean(axis=0))  # noqa: E731
-    return {
-        "position_error": planar(position),
-        "velocity_error": planar(difference[..., BASE_LIN_VEL][..., :2]),
-        "height_error": planar(difference[..., BASE_HEIGHT]),
-        "joint_error": np.sqrt((difference[..., JOINT_POS] ** 2).mean(axis=(0, 2))),
-    }
+def action_time(controller: BatchController, ticks: int = 100) -> float:
+    """Median time of an action of one robot that stands and is told to walk [ms]."""
+    times, command = [], np.array([[0.5, 0.0, 0.0]])
+    for tick in range(ticks):
+        start = time.perf_counter()
+        controller.joint_targets(RobotState.standing(tick), command)
+        times.append(time.perf_counter() - start)
+    return 1e3 * float(np.median(times))

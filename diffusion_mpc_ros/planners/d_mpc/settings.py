@@ -21,7 +21,15 @@ class DMpcSettings(Settings):
     """d_mpc: from which models, how it samples, and what counts; settings of the node planner."""
 
     artefact: str = setting("Model artefact: its name in models/, or a path to its folder.", "d_mpc")
-    candidates: int = setting("Candidates N that are proposed and compared.", 64, low=1, high=4096)
+    candidates: int = setting("Candidates N that are proposed and compared.", 32, low=1, high=4096)
+    rounds: int = setting(
+        "Rounds of the search under rewards; from the second on, N candidates lie round the mean of the best.",
+        3,
+        low=1,
+        high=100,
+    )
+    survivors: float = setting("Share of the candidates, the best ones, whose mean it is.", 0.25, low=0.01, high=1.0)
+    spread: float = setting("How far round it: a factor on the difference of two proposals.", 0.5, low=0.0, high=10.0)
     proposal_steps: int = setting("DDIM steps of a proposal.", 3, low=1, high=100)
     dynamics_steps: int = setting("DDIM steps of a prediction; with 1 it is the mean.", 1, low=1, high=100)
     noise_scale: float = setting("Sampling temperature of the proposals.", 1.0, low=0.0, high=10.0)
@@ -43,7 +51,10 @@ class DMpcSettings(Settings):
     def config(self) -> DMpcConfig:
         """How it plans."""
         scoring = Scoring(self.tracking_weight, self.value_weight, self.reward_scale, self.constraint_weight)
-        return DMpcConfig(self.candidates, self.noise_scale, self.hold_committed, scoring, self.seed)
+        return DMpcConfig(
+            self.candidates, self.rounds, self.survivors, self.spread, self.noise_scale,
+            self.hold_committed, scoring, self.seed,
+        )  # fmt: skip
 
 
 def configs(configured: DMpcConfig) -> list[DMpcConfig]:

@@ -11,8 +11,10 @@ from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.transition import BASE_ANG_VEL, BASE_HEIGHT, BASE_LIN_VEL, JOINT_POS
 from diffusion_mpc_ros.evaluation.d_mpc import predictors
+from diffusion_mpc_ros.evaluation.d_mpc.changes import CHANGES
+from diffusion_mpc_ros.evaluation.d_mpc.open_loop import errors
 from diffusion_mpc_ros.evaluation.d_mpc.recording import bursts, dead_reckoning, record, seen_from
-from diffusion_mpc_ros.evaluation.experiments.d_mpc import CHANGES, Config, errors
+from diffusion_mpc_ros.evaluation.experiments.d_mpc import Config
 from diffusion_mpc_ros.planners.d_mpc.models import Dynamics
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
@@ -54,6 +56,7 @@ def test_noise_comes_in_bursts_that_take_turns():
 def test_stretches_are_what_was_walked(stretches):
     # From ticks 25, 75 and 125 on, of two robots.
     assert len(stretches) == 6 and stretches.states.shape == (6, 30, 34) and stretches.position.shape == (6, 30, 2)
+    assert len(stretches.first(2)) == 2 and len(stretches.first(2).full.qpos) == 2 and len(stretches.first(99)) == 6
     # Velocities add up to positions, and physics does the same again.
     reckoned = dead_reckoning(stretches.state, stretches.states)
     np.testing.assert_allclose(reckoned, stretches.position, atol=0.01)
@@ -64,28 +67,42 @@ def test_stretches_are_what_was_walked(stretches):
 
 
 def test_cells_are_told_apart_and_what_is_unknown_is_refused():
-    config = Config(experiments=("open_loop", "walk", "dynamics"), planners=("d_mpc",), adapted=("payload=runs/x",))
+    bag = "payload 8 kg:5=runs/x"
+    config = Config(
+        experiments=("open_loop", "walk", "objective", "new_reward", "dynamics"), planners=("d_mpc",), adapted=(bag,)
+    )
     labels = [cell.labels for cell in config.cells()]
-    assert {"experiment": "open_loop", "case": "bursts", "method": "joint prior"} in labels and {
-        "experiment": "walk",
-        "method": "d_mpc",
-    } in labels
-    changed = [each["method"] for each in labels if each["experiment"] == "dynamics" and each["case"] == "payload"]
-    assert changed == ["d_mpc", "d_mpc, adapted"] and len(labels) == 2 * 7 + 1 + 4
-    assert len(replace(config, single_step="runs/single").cells()) == 2 * 9 + 1 + 4
-    with pytest.raises(ConfigurationError, match="unknown experiment 'jump'; there is open_loop, walk, dynamics"):
+    assert {"experiment": "open_loop", "case": "bursts", "method": "joint prior"} in labels
+    assert {"experiment": "walk", "method": "d_mpc"} in labels
+    assert {"experiment": "objective", "case": "energy", "method": "d_mpc"} in labels
+    assert {"experiment": "new_reward", "case": "lunge", "method": "d_mpc"} in labels
+    adapted = [each["case"] for each in labels if each.get("minutes") == 5.0]
+    assert adapted == ["payload 8 kg", "flat"] and len(labels) == 2 * 7 + 1 + 9 + len(CHANGES) + 2
+    assert len(replace(config, single_step="runs/single").cells()) == len(labels) + 2 * 2
+    with pytest.raises(ConfigurationError, match="unknown experiment 'jump'; there is open_loop, choice, walk"):
         Config(experiments=("jump",))
-    with pytest.raises(ConfigurationError, match="unknown change 'wind'; there is payload, friction, motors"):
-        Config(adapted=("wind=runs/x",))
+    with pytest.raises(ConfigurationError, match="unknown change 'wind'; there is flat, payload 8 kg"):
+        Config(changes=("wind",))
+    with pytest.raises(ConfigurationError, match="unknown objective or reward 'dance'; there is joint_velocity"):
+        Config(asked=("dance",))
+    with pytest.raises(ConfigurationError, match="'wind:5=x' is no CHANGE:MINUTES=FOLDER"):
+        Config(adapted=("wind:5=x",))
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_robot_changes_in_one_thing(change):
-    simulation = BatchSimulation(1, seed=0, threads=1, randomization=CHANGES[change])
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("payload 6 kg off centre", (6.0, 0.8, 1.0)),
+        ("friction 0.25", (0.0, 0.25, 1.0)),
+        ("motors x 0.7", (0.0, 0.8, 0.7)),
+    ],
+)
+def test_a_robot_changes_in_one_thing(change, expected):
+    simulation = BatchSimulation(1, seed=0, threads=1, randomization=CHANGES[change].randomization)
     found = variation(simulation.models, simulation.nominal)
-    expected = {"payload": (6.0, 0.8, 1.0), "friction": (0.0, 0.25, 1.0), "motors": (0.0, 0.8, 0.7)}[change]
     measured = found["payload_mass"][0], found["friction"][0], found["motor_strength"].mean()
     np.testing.assert_allclose(measured, expected, atol=1e-6)
+    assert CHANGES[change].ground.flat and not CHANGES["slope 12 deg"].ground.flat
 
 
 def test_errors_are_root_mean_squares(stretches):

@@ -35,13 +35,13 @@ def test_a_plan_has_the_shapes_and_says_who_made_it():
     made = planner().plan(request(7))
     assert made.joint_targets.shape == (11, 2, 12) and made.trajectory.shape == (2, 12, 57)
     assert (made.start_tick, made.planner, made.replan_margin) == (7, "d_mpc", 1)
-    assert made.candidates.joint_pos.shape == (2, 64, 12, 12) and made.candidates.reward.shape == (2, 64)
+    assert made.candidates.joint_pos.shape == (2, 32, 12, 12) and made.candidates.reward.shape == (2, 32)
     assert made.reward == pytest.approx(made.candidates.reward.max(axis=1).mean())
 
 
 def test_each_robot_takes_the_candidate_that_is_predicted_to_follow_its_command():
     made = planner().plan(request())
-    # The base is predicted at 10 x the first joint's offset: of 64 candidates one has a mean near 0.05 rad.
+    # The base is predicted at 10 x the first joint's offset: of 32 candidates one has a mean near 0.05 rad.
     offset = made.joint_targets[..., 0] - go2.DEFAULT_JOINT_POS[0]
     assert offset[:, 0].mean() > 0.02 and offset[:, 1].mean() < -0.02
     best = made.candidates.reward.argmax(axis=1)
@@ -55,10 +55,37 @@ def test_more_candidates_find_better_plans():
     assert few < many <= 0.0
 
 
+# Proposals are 0.1 rad round the default pose, white; another posture is asked for.
+POSTURE = RewardSettings(1, {"posture": 1000.0}, {"posture.target": go2.DEFAULT_JOINT_POS + 0.1})
+
+
+def test_a_search_goes_on_from_the_best_and_loses_none():
+    one, four = (planner(DMpcConfig(candidates=8, rounds=rounds)).plan(request(rewards=POSTURE)) for rounds in (1, 4))
+    # The first candidates are the same; the best of them stay until they are beaten.
+    assert one.reward < four.reward <= 0.0
+    assert four.candidates.reward.shape == (2, 8) and (np.diff(four.candidates.reward, axis=1) <= 0.0).all()
+
+
+def test_a_search_gets_further_than_as_many_proposals():
+    proposed, searched = (
+        planner(config).plan(request(rewards=POSTURE)).reward
+        for config in (DMpcConfig(candidates=128, rounds=1), DMpcConfig(candidates=32, rounds=4))
+    )
+    # The score is 0 at best.
+    assert searched > 0.75 * proposed
+
+
+def test_without_rewards_nothing_is_searched():
+    one, four = (planner(DMpcConfig(candidates=8, rounds=rounds)).plan(request()) for rounds in (1, 4))
+    np.testing.assert_array_equal(one.joint_targets, four.joint_targets)
+
+
 def test_what_is_committed_comes_back_unchanged():
     committed = go2.DEFAULT_JOINT_POS + np.random.default_rng(0).uniform(-0.1, 0.1, (2, 2, 12))
     made = planner().plan(request(committed=committed))
     np.testing.assert_array_equal(made.joint_targets[:2], committed)
+    searched = planner().plan(request(rewards=POSTURE, committed=committed))
+    np.testing.assert_array_equal(searched.joint_targets[:2], committed)
     free = planner(DMpcConfig(hold_committed=False)).plan(request(committed=committed))
     assert np.abs(free.joint_targets[:2] - committed).max() > 1e-3
 

@@ -1,0 +1,71 @@
+"""Robots that have changed, every robot of a walk in the same way, and what was adapted to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from diffusion_mpc_ros.evaluation import bag_minutes
+from diffusion_mpc_ros.evaluation.bag_minutes import FromBag, mended
+from diffusion_mpc_ros.evaluation.experiment import number
+from diffusion_mpc_ros.evaluation.report_file import Row, matches
+from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, UNVARIED, Condition
+from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
+from diffusion_mpc_ros.simulation.randomization import Randomization
+
+
+class Change(NamedTuple):
+    """How the models of the robots are varied, and what they walk on."""
+
+    randomization: Randomization | None = None
+    ground: Ground = FLAT
+
+    @classmethod
+    def of(cls, condition: Condition) -> Change:
+        """Of a condition with one ground."""
+        return cls(condition.randomization, condition.draw_ground(np.random.default_rng(0)))
+
+
+UNCHANGED = FLAT_CONDITION.name
+_OFF_CENTRE = replace(
+    UNVARIED, base_mass=(6.0, 6.0), mass_position_x=(0.1, 0.1), mass_position_y=(0.05, 0.05),
+    mass_position_z=(0.05, 0.05),
+)  # fmt: skip
+# Those of a bag, which `adapt dynamics` can learn from, and two more.
+CHANGES = {
+    UNCHANGED: Change(),
+    **{name: Change.of(condition) for name, condition in bag_minutes.CHANGES.items()},
+    "payload 6 kg off centre": Change(_OFF_CENTRE),
+    "friction 0.25": Change.of(Condition("friction 0.25", friction=(0.25, 0.25))),
+}
+
+
+def adapted_method(bag: FromBag) -> str:
+    """What the rows of an artefact that was adapted to a bag are called."""
+    return f"d_mpc, {bag.method}"
+
+
+def grid(rows: Sequence[Row], bags: Sequence[FromBag]) -> Grid:
+    """A line for each of ``bags``: what the change costs, and what adapted dynamics mend of it."""
+
+    def value(case: str, method: str, name: str) -> float:
+        found = [row[name] for row in rows if matches(row, {"case": case, "method": method}) and row[name] is not None]
+        return found[0] if found else np.nan
+
+    def line(bag: FromBag) -> tuple[str, ...]:
+        method = adapted_method(bag)
+        survival = [value(bag.change, each, "survival") for each in ("d_mpc", method)]
+        errors = [value(case, each, "velocity_error") for case in (bag.change, UNCHANGED) for each in ("d_mpc", method)]
+        share = mended(errors[2], errors[0], errors[1])
+        texts = [*(number(each, "{:.1%}") for each in survival), *(number(each, "{:.3f}") for each in errors)]
+        return bag.change, f"{bag.minutes:g}", *texts, number(share, "{:.0%}")
+
+    headings = (
+        "change", "minutes", "survival before", "after", "velocity error before [m/s]", "after",
+        "unchanged robot before", "after", "loss mended",
+    )  # fmt: skip
+    return Grid("Dynamics adapted to minutes of a bag", headings, [line(bag) for bag in bags])
