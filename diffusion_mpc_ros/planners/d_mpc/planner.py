@@ -32,7 +32,7 @@ NAME = "d_mpc"
 class DMpcConfig:
     """How it plans; see :class:`planners.d_mpc.settings.DMpcSettings`."""
 
-    candidates: int = 32
+    candidates: int = 24
     rounds: int = 3
     survivors: float = 0.25
     spread: float = 0.5

@@ -21,7 +21,7 @@ class DMpcSettings(Settings):
     """d_mpc: from which models, how it samples, and what counts; settings of the node planner."""
 
     artefact: str = setting("Model artefact: its name in models/, or a path to its folder.", "d_mpc")
-    candidates: int = setting("Candidates N that are proposed and compared.", 32, low=1, high=4096)
+    candidates: int = setting("Candidates N that are proposed and compared.", 24, low=1, high=4096)
     rounds: int = setting(
         "Rounds of the search under rewards; from the second on, N candidates lie round the mean of the best.",
         3,

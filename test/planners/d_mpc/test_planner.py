@@ -35,13 +35,13 @@ def test_a_plan_has_the_shapes_and_says_who_made_it():
     made = planner().plan(request(7))
     assert made.joint_targets.shape == (11, 2, 12) and made.trajectory.shape == (2, 12, 57)
     assert (made.start_tick, made.planner, made.replan_margin) == (7, "d_mpc", 1)
-    assert made.candidates.joint_pos.shape == (2, 32, 12, 12) and made.candidates.reward.shape == (2, 32)
+    assert made.candidates.joint_pos.shape == (2, 24, 12, 12) and made.candidates.reward.shape == (2, 24)
     assert made.reward == pytest.approx(made.candidates.reward.max(axis=1).mean())
 
 
 def test_each_robot_takes_the_candidate_that_is_predicted_to_follow_its_command():
     made = planner().plan(request())
-    # The base is predicted at 10 x the first joint's offset: of 32 candidates one has a mean near 0.05 rad.
+    # The base is predicted at 10 x the first joint's offset: of 24 candidates one has a mean near 0.05 rad.
     offset = made.joint_targets[..., 0] - go2.DEFAULT_JOINT_POS[0]
     assert offset[:, 0].mean() > 0.02 and offset[:, 1].mean() < -0.02
     best = made.candidates.reward.argmax(axis=1)
