@@ -16,7 +16,7 @@ from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.policies.condition_walks import shipped_controller
 from diffusion_mpc_ros.policies.conditions import MixedSimulation
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
-from diffusion_mpc_ros.policies.gait import GaitCommand, is_moving
+from diffusion_mpc_ros.policies.gait import START_PHASE, GaitCommand, is_moving
 from diffusion_mpc_ros.policies.objectives import make_composer
 from diffusion_mpc_ros.training.collect import gait_ranges
 from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
@@ -30,6 +30,10 @@ class Actor(Protocol):
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """States of B robots and velocity commands ``(B, 3)`` -> clean joint targets ``(B, 12)`` [rad]."""
+        ...
+
+    def reset(self, robots: np.ndarray) -> None:
+        """The robots of the mask ``(B,)`` were put back on their feet: what belongs to their walk before is over."""
         ...
 
 
@@ -77,6 +81,9 @@ class PlannerActor:
             targets[robots] = group.controller.joint_targets(_of(state, robots), command[robots])
         return targets
 
+    def reset(self, robots: np.ndarray) -> None:
+        """Nothing: rows of the old plan end while the robot settles."""
+
 
 class ServoedDemonstrator:
     """The demonstrator whose command is corrected by the integral of its velocity error, true in simulation.
@@ -95,9 +102,7 @@ class ServoedDemonstrator:
         gait = GaitCommand.default(simulation.robots)
         level = np.array([ground.flat for ground in simulation.grounds])[simulation.group]
         gait.put(~level, GaitCommand.draw(int((~level).sum()), rng, gait_ranges(config.gait, policy)))
-        walker = DemonstratorWalker(policy, gait)
-        walker.clock.phase = rng.uniform(size=simulation.robots)
-        return cls(walker, config.servo)
+        return cls(DemonstratorWalker(policy, gait), config.servo)
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """See :class:`Actor`; who is told to stand stands uncorrected."""
@@ -106,6 +111,11 @@ class ServoedDemonstrator:
         self._correction += np.where(moving, self._gain * (command - velocity), 0.0)
         np.clip(self._correction, -LARGEST_CORRECTION, LARGEST_CORRECTION, out=self._correction)
         return self._walker.joint_targets(state, command + np.where(moving, self._correction, 0.0))
+
+    def reset(self, robots: np.ndarray) -> None:
+        """See :class:`Actor`; the clock waits at the start of a swing, as for everybody who begins to walk."""
+        self._correction[robots] = 0.0
+        self._walker.clock.phase[robots] = START_PHASE
 
 
 def _of(state: RobotState, robots: np.ndarray) -> RobotState:

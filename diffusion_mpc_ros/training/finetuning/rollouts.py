@@ -80,6 +80,7 @@ def roll_out(actor: Actor, simulation: MixedSimulation, config: FinetuneConfig, 
         previous = np.where(fallen[:, None], go2.DEFAULT_JOINT_POS, executed)
         if fallen.any():
             simulation.reset(fallen)
+            actor.reset(fallen)
             commands.redraw(fallen)
     arrays = {name: np.stack(values, axis=1) for name, values in record.items()}
     return Rollouts(**arrays, group=simulation.group.copy())

@@ -62,3 +62,6 @@ class Sinusoids:
         legs = np.stack([sideways * swing, _THIGH_OF_FOLD * fold - stride * swing, -fold], axis=-1)
         self._phase = (self._phase + moving * self._frequency * go2.CONTROL_DT) % 1.0
         return go2.DEFAULT_JOINT_POS + moving[:, None] * legs.reshape(len(command), go2.NUM_JOINTS)
+
+    def reset(self, robots: np.ndarray) -> None:
+        """Nothing: a motion goes on."""
