@@ -26,7 +26,12 @@ LARGEST_CORRECTION = np.array([1.5, 0.6, 0.6])
 
 
 class Actor(Protocol):
-    """Joint targets for B robots tick by tick, as :class:`policies.closed_loop.BatchController` gives them."""
+    """Joint targets for B robots tick by tick, as :class:`policies.closed_loop.BatchController` gives them.
+
+    ``settle_ticks (B,)`` or one number for all: how long after standing up nobody is to learn from it.
+    """
+
+    settle_ticks: np.ndarray | int
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """States of B robots and velocity commands ``(B, 3)`` -> clean joint targets ``(B, 12)`` [rad]."""
@@ -52,8 +57,8 @@ class PlannerActor:
     each group has its own batch.
     """
 
-    def __init__(self, groups: Sequence[GuidedGroup]) -> None:
-        self._groups = groups
+    def __init__(self, groups: Sequence[GuidedGroup], settle_ticks: int = 0) -> None:
+        self._groups, self.settle_ticks = groups, settle_ticks
 
     @classmethod
     def draw(
@@ -71,7 +76,7 @@ class PlannerActor:
             scale, seed = float(rng.uniform(*config.guidance_scale)), int(rng.integers(2**31))
             walker = shipped_controller(artefact, seed, steps=steps, rewards=rewards, guidance_scale=scale)
             groups.append(GuidedGroup(robots, walker))
-        return cls([group for group in groups if len(group.robots)])
+        return cls([group for group in groups if len(group.robots)], config.settle_ticks)
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """See :class:`Actor`."""
@@ -91,18 +96,23 @@ class ServoedDemonstrator:
     Up a slope of 20 degrees it walks 0.8 m/s less than it is told: corrected, it shows the walk that is wanted there.
     """
 
-    def __init__(self, walker: DemonstratorWalker, gain: float) -> None:
-        self._walker, self._gain = walker, gain
+    def __init__(self, walker: DemonstratorWalker, gain: float, settle_ticks: np.ndarray | int = 0) -> None:
+        self._walker, self._gain, self.settle_ticks = walker, gain, settle_ticks
         self._correction = np.zeros((len(walker.gait.base_height), 3))
 
     @classmethod
     def draw(cls, config: FinetuneConfig, simulation: MixedSimulation, rng: np.random.Generator) -> ServoedDemonstrator:
-        """In the everyday gait on level ground; elsewhere each robot in one of ``config.gait``."""
+        """In the everyday gait on level ground; elsewhere each robot in one of ``config.gait``.
+
+        Who takes up another gait settles for ``config.gait_ticks``. A base that sinks into a low gait is else a lesson
+        that sinking is to be followed by sinking: on it robots with a payload collapse.
+        """
         policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
         gait = GaitCommand.default(simulation.robots)
         level = np.array([ground.flat for ground in simulation.grounds])[simulation.group]
         gait.put(~level, GaitCommand.draw(int((~level).sum()), rng, gait_ranges(config.gait, policy)))
-        return cls(DemonstratorWalker(policy, gait), config.servo)
+        settle_ticks = np.where(level, config.settle_ticks, config.gait_ticks)
+        return cls(DemonstratorWalker(policy, gait), config.servo, settle_ticks)
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """See :class:`Actor`; who is told to stand stands uncorrected."""

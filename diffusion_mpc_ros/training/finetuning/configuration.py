@@ -97,7 +97,7 @@ class FinetuneConfig(CorruptionConfig):
     guidance scale from ``guidance_scale``, in ``guided_groups`` groups.
 
     ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks; ``gait``: what
-    its gaits are drawn from where the ground is not level. ``bfloat16``: networks compute so in training, rollouts and
+    its gaits are drawn from where the ground is not level, and ``gait_ticks`` how long it settles there. ``bfloat16``: networks compute so in training, rollouts and
     trials; the export is f32.
     """
 
@@ -117,6 +117,7 @@ class FinetuneConfig(CorruptionConfig):
     demonstrator: str = "demonstrator"
     servo: float = 0.03
     gait: GaitRanges = field(default_factory=GaitRanges)
+    gait_ticks: int = 50
     guided: float = 0.25
     guided_groups: int = 2
     presets: tuple[str, ...] = ("joint_velocity", "joint_acceleration", "balance", "energy", "height")

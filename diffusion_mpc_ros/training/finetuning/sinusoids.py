@@ -39,7 +39,8 @@ class SinusoidRanges:
 class Sinusoids:
     """An :class:`Actor` that looks at nothing but the command: who is told to stand stands."""
 
-    def __init__(self, robots: int, ranges: SinusoidRanges, rng: np.random.Generator) -> None:
+    def __init__(self, robots: int, ranges: SinusoidRanges, rng: np.random.Generator, settle_ticks: int = 0) -> None:
+        self.settle_ticks = settle_ticks
         either = [(-size, size) for size in (ranges.sideways, ranges.turn)]
         sizes = np.stack([rng.uniform(*each, size=robots) for each in (ranges.stride, *either)])
         alone = rng.uniform(size=robots) < ranges.straight
