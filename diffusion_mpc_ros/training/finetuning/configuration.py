@@ -92,7 +92,7 @@ class FinetuneConfig(CorruptionConfig):
     hindsight.
 
     An iteration rolls ``robots`` out for ``ticks`` and takes ``updates`` steps of ``batch`` windows of the last
-    ``kept_rollouts`` ones. ``settle_ticks`` after standing up and ``cut_before_fall`` ticks before a fall nobody learns
+    ``kept_rollouts`` ones. In the last ``anneal`` of the steps, a share, the learning rate falls to 0. ``settle_ticks`` after standing up and ``cut_before_fall`` ticks before a fall nobody learns
     from. ``guided``: share of the robots whose planner has a preset of config/rewards.yaml, drawn from ``presets``, its
     guidance scale from ``guidance_scale``, in ``guided_groups`` groups.
 
@@ -131,6 +131,7 @@ class FinetuneConfig(CorruptionConfig):
     updates: int = 100
     batch: int = 512
     learning_rate: float = 1e-4
+    anneal: float = 0.0
     weight_decay: float = 1e-4
     ema: float = 0.995
     seed: int = 21
@@ -146,7 +147,8 @@ class FinetuneConfig(CorruptionConfig):
         for name in ("robots", "ticks", "iterations", "updates", "batch", "kept_rollouts", "guided_groups"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0.0 <= self.replay_share < 1.0 or not 0.0 <= self.guided <= 1.0:
+        if not 0.0 <= self.replay_share < 1.0 or not 0.0 <= self.guided <= 1.0 or not 0.0 <= self.anneal <= 1.0:
             raise ConfigurationError(
-                f"replay_share must be in [0, 1) and guided in [0, 1], got {self.replay_share} and {self.guided}"
+                "replay_share must be in [0, 1), guided and anneal in [0, 1], "
+                f"got {self.replay_share}, {self.guided}, {self.anneal}"
             )

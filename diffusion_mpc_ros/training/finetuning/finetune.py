@@ -40,7 +40,8 @@ def told(run: Finetuning) -> str:
 def main(config: FinetuneConfig) -> int:
     """Finetune until it is finished, then publish the best weights in ``run_dir/artefact``.
 
-    1, and nothing is published, where no weights learned from bags keep flat ground: they would be those of before.
+    Where none of them is better and keeps flat ground, weights on the way back to those of before are tried. 1, and
+    nothing is published, where none of these is, either.
 
     Raises :class:`ConfigurationError` when the checkpoint in ``run_dir`` is of another configuration or other data.
     """
@@ -63,12 +64,14 @@ def main(config: FinetuneConfig) -> int:
             run.save()
     bar.close()
     writer.close()
-    if config.bag and run.best_trial == 0:
+    if run.best_trial == 0:
         run.draw_back()
-        bar.write(told(run))
-    if config.bag and run.best_trial == 0:
+        run.save()
+        run.write_metadata()
+        print(told(run))
+    if run.best_trial == 0:
         print(
-            f"nothing learned from the bags keeps flat ground within {config.trial.error_bound} m/s: record more, or "
+            f"nothing learned keeps flat ground within {config.trial.error_bound} m/s and is better: record more, or "
             "raise --replay-share; nothing is published"
         )
         return 1

@@ -143,33 +143,40 @@ class Finetuning:
         return ServoedDemonstrator.draw(self.config, simulation, rng)
 
     def _update(self, generator: torch.Generator) -> torch.Tensor:
-        """One step; what bags hold does not change, so the rate anneals as in pretraining."""
-        config = self.config
-        if self.bags is not None:
-            whole = LoopConfig(iterations=config.iterations * config.updates, warmup=WARMUP)
-            for group in self.state.optimizer.param_groups:
-                group["lr"] = config.learning_rate * learning_rate_factor(self.state.iteration, whole)
+        """One step of the optimiser, at the rate of that step."""
+        for group in self.state.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * self._rate_factor()
         return self.state.step(self._loss(generator))
+
+    def _rate_factor(self) -> float:
+        """What bags hold does not change, so the rate anneals as in pretraining; else in the last ``anneal``."""
+        config, whole = self.config, self.config.iterations * self.config.updates
+        if self.bags is not None:
+            return learning_rate_factor(self.state.iteration, LoopConfig(iterations=whole, warmup=WARMUP))
+        left = 1.0 - self.state.iteration / whole
+        return min(left / config.anneal, 1.0) if config.anneal else 1.0
 
     def _loss(self, generator: torch.Generator) -> torch.Tensor:
         batch = self.buffer.draw(self.config.batch, generator)
         return denoising_loss(self.state.network, self.corruption, *batch, generator, CPU, self.config.bfloat16)
 
     def try_out(self) -> TrialScores:
-        """A trial of the averaged weights; they are kept where it is the best so far that keeps flat ground.
+        """Try the averaged weights; they are kept where they are the best so far that keep flat ground.
 
         What hides in a bag no trial can try: of those that keep flat ground, the last is the best.
         """
         config = self.config
         scores = run_trial(config.trial, self.artefact, self.steps, config.threads, self.iteration, self.minutes)
         self.trials.append(scores)
-        best = self.trials[self.best_trial]
-        if scores.keeps(self.trials[0], config.trial.error_bound) and (
-            self.bags is not None or scores.score > best.score
-        ):
+        if self._is_better(scores, self.trials[self.best_trial]):
             self.best_trial = len(self.trials) - 1
             self.best = copy.deepcopy(self.state.ema.module.state_dict())
         return scores
+
+    def _is_better(self, scores: TrialScores, best: TrialScores) -> bool:
+        """Whether flat ground is kept, and of what trials can try ``scores`` are better than ``best``."""
+        kept = scores.keeps(self.trials[0], self.config.trial.error_bound)
+        return kept and (self.bags is not None or scores.score > best.score)
 
     def draw_back(self) -> None:
         """Keep weights between those of before and those learned: the furthest that keep flat ground, if any do.
@@ -183,7 +190,7 @@ class Finetuning:
             network.load_state_dict({name: torch.lerp(before[name], learned[name], share) for name in learned})
             scores = run_trial(config.trial, self.artefact, self.steps, config.threads, self.iteration, self.minutes)
             self.trials.append(scores)
-            if scores.keeps(self.trials[0], config.trial.error_bound):
+            if self._is_better(scores, self.trials[0]):
                 self.best_trial, self.share = len(self.trials) - 1, share
                 self.best = copy.deepcopy(network.state_dict())
                 break

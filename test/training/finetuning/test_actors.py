@@ -81,7 +81,7 @@ def test_a_new_life_begins_uncorrected_at_the_start_of_a_swing():
 
 def test_rollouts_tell_who_is_put_back_on_its_feet():
     class Collapsing:
-        told = np.zeros(2, dtype=int)
+        settle_ticks, told = 5, np.zeros(2, dtype=int)
 
         def joint_targets(self, state, command):
             # The first robot rolls itself over: hips out on one side, in on the other.
@@ -98,6 +98,14 @@ def test_rollouts_tell_who_is_put_back_on_its_feet():
     rollouts = roll_out(actor, MixedSimulation([(Condition("flat"), 2)], seed=1), config, np.random.default_rng(0))
     assert rollouts.falls() > 0
     np.testing.assert_array_equal(actor.told, rollouts.fell.sum(axis=1))
+
+
+def test_who_takes_up_another_gait_settles_before_anybody_learns_from_it():
+    simulation = MixedSimulation([(Condition("flat"), 2), (STEEP, 2)], seed=5)
+    config = replace(FinetuneConfig(), gait=LOW, ticks=8, settle_ticks=3, gait_ticks=6)
+    rng = np.random.default_rng(0)
+    rollouts = roll_out(ServoedDemonstrator.draw(config, simulation, rng), simulation, config, rng)
+    assert rollouts.fresh.sum(axis=1).tolist() == [3, 3, 6, 6]
 
 
 def test_each_group_plans_for_its_own_robots():
