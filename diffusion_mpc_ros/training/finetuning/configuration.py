@@ -92,13 +92,14 @@ class FinetuneConfig(CorruptionConfig):
     hindsight.
 
     An iteration rolls ``robots`` out for ``ticks`` and takes ``updates`` steps of ``batch`` windows of the last
-    ``kept_rollouts`` ones. In the last ``anneal`` of the steps, a share, the learning rate falls to 0. ``settle_ticks`` after standing up and ``cut_before_fall`` ticks before a fall nobody learns
-    from. ``guided``: share of the robots whose planner has a preset of config/rewards.yaml, drawn from ``presets``, its
-    guidance scale from ``guidance_scale``, in ``guided_groups`` groups.
+    ``kept_rollouts`` ones. In the last ``anneal`` of the steps, a share, the learning rate falls to 0. ``settle_ticks``
+    after standing up and ``cut_before_fall`` ticks before a fall nobody learns from. ``guided``: share of the robots
+    whose planner has a preset of config/rewards.yaml, drawn from ``presets``, its guidance scale from
+    ``guidance_scale``, in ``guided_groups`` groups.
 
     ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks; ``gait``: what
-    its gaits are drawn from where the ground is not level, and ``gait_ticks`` how long it settles there. ``bfloat16``: networks compute so in training, rollouts and
-    trials; the export is f32.
+    its gaits are drawn from where the ground is not level, and ``gait_ticks`` how long it settles there. ``bfloat16``:
+    networks compute so in training, rollouts and trials; the export is f32.
     """
 
     initial: str = "go2"

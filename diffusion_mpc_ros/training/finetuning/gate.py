@@ -67,7 +67,8 @@ def _bounds() -> tuple[Bound, ...]:
 class GateConfig:
     """``candidate`` against ``reference`` (names in models/, or folders), published in ``output``.
 
-    ``robots`` for each of ``commands`` walk ``ticks`` in each condition; ``seed`` is one that no training used.
+    ``robots`` for each of ``commands`` walk ``ticks`` in each condition; ``seed`` is one that no training used;
+    ``backend``: auto, onnxruntime, openvino.
     """
 
     candidate: str = "runs/finetune/artefact"
@@ -80,6 +81,7 @@ class GateConfig:
     ticks: int = 400
     seed: int = 90_001
     threads: int = 2
+    backend: str = "onnxruntime"
 
     def __post_init__(self) -> None:
         if not self.old or not self.commands or min(self.robots, self.ticks, self.threads) < 1:
@@ -142,7 +144,7 @@ def _worse(error: float, known: float, bound: float) -> bool:
 
 def compare(config: GateConfig, candidate: Prior, reference: Prior) -> list[Comparison]:
     """Let both walk in all conditions, old ones first."""
-    trial = Trial(config.commands, config.robots, config.ticks, config.seed, config.threads)
+    trial = Trial(config.commands, config.robots, config.ticks, config.seed, config.threads, config.backend)
     bounds = [*config.old, *(Bound(each, 0.0, 0.0, math.inf) for each in config.new)]
     return [
         Comparison(bound, walk(candidate, bound.condition, trial), walk(reference, bound.condition, trial))

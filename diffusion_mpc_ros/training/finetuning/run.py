@@ -207,6 +207,7 @@ class Finetuning:
                 "value": self.value.state_dict(),
                 "best": self.best,
                 "best_trial": self.best_trial,
+                "share": self.share,
                 "trials": [scores.to_json() for scores in self.trials],
                 "lessons": self.buffer.stored(),
             },
@@ -220,6 +221,7 @@ class Finetuning:
         self._earlier, self.iteration = self.state.cpu_seconds, stored["iteration"]
         self.value.load_state_dict(stored["value"])
         self.best, self.best_trial = stored["best"], stored["best_trial"]
+        self.share = stored["share"]
         self.trials = [TrialScores.from_json(each) for each in stored["trials"]]
         self.buffer.restore(stored["lessons"])
 
