@@ -92,7 +92,8 @@ class FinetuneConfig(CorruptionConfig):
     hindsight.
 
     An iteration rolls ``robots`` out for ``ticks`` and takes ``updates`` steps of ``batch`` windows of the last
-    ``kept_rollouts`` ones. In the last ``anneal`` of the steps, a share, the learning rate falls to 0. ``settle_ticks``
+    ``kept_rollouts`` ones. In the last ``anneal`` of the steps, a share, the learning rate falls to 0. The
+    weights that are published lie ``share`` of the way from those of before to the best ones. ``settle_ticks``
     after standing up and ``cut_before_fall`` ticks before a fall nobody learns from. ``guided``: share of the robots
     whose planner has a preset of config/rewards.yaml, drawn from ``presets``, its guidance scale from
     ``guidance_scale``, in ``guided_groups`` groups.
@@ -133,6 +134,7 @@ class FinetuneConfig(CorruptionConfig):
     batch: int = 512
     learning_rate: float = 1e-4
     anneal: float = 0.0
+    share: float = 1.0
     weight_decay: float = 1e-4
     ema: float = 0.995
     seed: int = 21
@@ -153,3 +155,5 @@ class FinetuneConfig(CorruptionConfig):
                 "replay_share must be in [0, 1), guided and anneal in [0, 1], "
                 f"got {self.replay_share}, {self.guided}, {self.anneal}"
             )
+        if not 0.0 < self.share <= 1.0:
+            raise ConfigurationError(f"share must be in (0, 1], got {self.share}: at 0 nothing learned is published")

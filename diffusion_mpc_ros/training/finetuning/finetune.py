@@ -75,7 +75,7 @@ def main(config: FinetuneConfig) -> int:
             "raise --replay-share; nothing is published"
         )
         return 1
-    publish_finetuned(run.artefact, run.best, run.metadata(), config.run_dir / "artefact")
+    publish_finetuned(run.artefact, run.chosen(), run.metadata(), config.run_dir / "artefact")
     return 0
 
 

@@ -196,6 +196,11 @@ class Finetuning:
                 break
         network.load_state_dict(learned)
 
+    def chosen(self) -> dict[str, torch.Tensor]:
+        """The best weights, ``config.share`` of the way to them from those of before."""
+        before = load_networks(self.artefact)[DENOISER].state_dict()
+        return {name: torch.lerp(before[name], best, self.config.share) for name, best in self.best.items()}
+
     def save(self) -> None:
         """Write the checkpoint."""
         self.saved = self.minutes
@@ -233,7 +238,7 @@ class Finetuning:
             "source_commit": source_commit(),
             "iterations_done": self.iteration,
             "cpu_minutes": self.minutes,
-            "learned_share": self.share,
+            "learned_share": self.share * self.config.share,
             "best_iteration": self.trials[self.best_trial].iteration if self.trials else 0,
             "trials": [scores.to_json() for scores in self.trials],
         }

@@ -132,6 +132,19 @@ def test_what_loses_flat_ground_is_drawn_back_until_it_does_not(config, monkeypa
     assert "80.0%" in capsys.readouterr().out
 
 
+def test_a_finished_run_publishes_another_share_of_what_it_learned(config, monkeypatch):
+    trials = iter([scores(0, 0.5, 0.3), scores(2, 0.9, 0.1)])
+    monkeypatch.setattr(run_module, "run_trial", lambda *_: next(trials))
+    published = []
+    monkeypatch.setattr(finetune, "publish_finetuned", lambda _, weights, run, folder: published.append((weights, run)))
+    for share in (1.0, 0.25):
+        assert finetune.main(replace(config, share=share)) == 0
+    (whole, _), (quarter, run) = published
+    before = load_networks(load(model_folder("go2")))[DENOISER].state_dict()
+    assert run["learned_share"] == 0.25
+    assert all(torch.allclose(quarter[name], 0.75 * before[name] + 0.25 * whole[name], atol=1e-6) for name in before)
+
+
 def test_where_nothing_learned_keeps_flat_ground_nothing_is_published(config, monkeypatch, capsys):
     trials = iter([scores(0, 0.5, 0.3), *(scores(2, 0.9, 0.1, flat_survival=0.9) for _ in range(4))])
     monkeypatch.setattr(run_module, "run_trial", lambda *_: next(trials))
@@ -145,6 +158,7 @@ def test_where_nothing_learned_keeps_flat_ground_nothing_is_published(config, mo
         ({"actor": "cat"}, "actor 'cat' is none of planner, demonstrator"),
         ({"robots": 0}, "robots must be at least 1, got 0"),
         ({"replay_share": 1.0}, "replay_share must be in"),
+        ({"share": 0.0}, "share must be in .*got 0.0"),
         ({"anneal": 1.5}, "anneal in .*got 0.0, 0.0, 1.5"),
     ],
 )
