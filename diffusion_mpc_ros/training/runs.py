@@ -11,10 +11,10 @@ from typing import Any
 from diffusion_mpc_ros.core.comparison import differences
 from diffusion_mpc_ros.core.errors import ConfigurationError
 
-# Where a run goes, on what and how it is watched: none of it changes what is learnt.
+# Where a run goes, on what and how it is watched, what is published of it: none of it changes what is learnt.
 PLACES = frozenset({
     "run_dir", "output", "adapted", "runs", "models", "threads", "device", "checkpoint_minutes", "save_interval",
-    "log_interval",
+    "log_interval", "share",
 })  # fmt: skip
 
 

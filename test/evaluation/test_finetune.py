@@ -40,14 +40,22 @@ def test_rows_say_table_condition_method_and_what_was_measured(config):
 
 
 def test_a_report_is_continued_with_what_is_missing(config, monkeypatch):
-    replace(config, conditions=("flat",)).measure()
+    # Untuned alone at first: its rows are there when there is something to compare it with.
+    replace(config, conditions=("flat",), methods=Methods()).measure()
     run = []
     walk = Config.walk
     monkeypatch.setattr(Config, "walk", lambda self, cell: (run.append(cell.condition), walk(self, cell))[1])
     config.measure()
-    assert run == ["payload 8 kg"] * 2
+    assert run == ["payload 8 kg", "flat", "payload 8 kg"]
     with pytest.raises(ConfigurationError, match="config.ticks 12 there, 13 now"):
         replace(config, ticks=13).measure()
+
+
+def test_rows_of_another_artefact_are_measured_again_and_those_of_other_methods_stay(config):
+    known = load(model_folder("go2")).identity
+    rows = [{"method": method, "artefact": artefact} for method, artefact in
+            (("untuned", known), ("finetuned", "0" * 64), ("finetuned", known), ("scratch", "0" * 64))]  # fmt: skip
+    assert [config.outdated(row) for row in rows] == [False, True, False, False]
 
 
 def test_table_three_has_all_speeds_and_scratch_its_own_commands(config):

@@ -133,12 +133,23 @@ class Config(Experiment):
         folders |= {bag.method: str(bag.folder) for bag in self.from_bags}
         return {name: load(model_folder(folder)) for name, folder in folders.items()}
 
+    @cached_property
+    def identities(self) -> dict[str, str]:
+        """SHA-256 of the methods' artefacts by name."""
+        return {name: artefact.identity for name, artefact in self.artefacts.items()}
+
     @property
     def head(self) -> dict[str, Any]:
-        identities = {name: artefact.identity for name, artefact in self.artefacts.items()}
         config = {name: getattr(self, name) for name in ("robots", "ticks", "seed", "walked", "backend")}
-        shipped = identities.get(FINETUNED, next(iter(identities.values()), ""))
-        return {"artefact": shipped, "artefacts": identities, "config": config, "machine": describe_machine()}
+        return {"config": config, "machine": describe_machine()}
+
+    def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
+        shipped = self.identities.get(FINETUNED, next(iter(self.identities.values()), ""))
+        return {"artefact": shipped, "artefacts": self.identities}
+
+    def outdated(self, row: Row) -> bool:
+        """Whether the row's method is another artefact by now: those of the others stay."""
+        return row["artefact"] != self.identities.get(row["method"], row["artefact"])
 
     def cells(self) -> list[Cell]:
         cells = []
@@ -174,6 +185,7 @@ class Config(Experiment):
             summary = scores.summary(np.repeat(np.arange(len(cell.commands)) == index, self.robots))
             rows.append({
                 **cell.labels,
+                "artefact": self.identities.get(cell.method, ""),
                 "minutes": self.minutes(cell.method),
                 "command": list(command),
                 "survival": summary["survival"],

@@ -16,7 +16,7 @@ from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.policies.condition_walks import shipped_controller
 from diffusion_mpc_ros.policies.conditions import MixedSimulation
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
-from diffusion_mpc_ros.policies.gait import GaitCommand, is_moving
+from diffusion_mpc_ros.policies.gait import START_PHASE, GaitCommand, is_moving
 from diffusion_mpc_ros.policies.objectives import make_composer
 from diffusion_mpc_ros.training.collect import gait_ranges
 from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
@@ -26,10 +26,19 @@ LARGEST_CORRECTION = np.array([1.5, 0.6, 0.6])
 
 
 class Actor(Protocol):
-    """Joint targets for B robots tick by tick, as :class:`policies.closed_loop.BatchController` gives them."""
+    """Joint targets for B robots tick by tick, as :class:`policies.closed_loop.BatchController` gives them.
+
+    ``settle_ticks (B,)`` or one number for all: how long after standing up nobody is to learn from it.
+    """
+
+    settle_ticks: np.ndarray | int
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """States of B robots and velocity commands ``(B, 3)`` -> clean joint targets ``(B, 12)`` [rad]."""
+        ...
+
+    def reset(self, robots: np.ndarray) -> None:
+        """The robots of the mask ``(B,)`` were put back on their feet: what belongs to their walk before is over."""
         ...
 
 
@@ -48,8 +57,8 @@ class PlannerActor:
     each group has its own batch.
     """
 
-    def __init__(self, groups: Sequence[GuidedGroup]) -> None:
-        self._groups = groups
+    def __init__(self, groups: Sequence[GuidedGroup], settle_ticks: int = 0) -> None:
+        self._groups, self.settle_ticks = groups, settle_ticks
 
     @classmethod
     def draw(
@@ -67,7 +76,7 @@ class PlannerActor:
             scale, seed = float(rng.uniform(*config.guidance_scale)), int(rng.integers(2**31))
             walker = shipped_controller(artefact, seed, steps=steps, rewards=rewards, guidance_scale=scale)
             groups.append(GuidedGroup(robots, walker))
-        return cls([group for group in groups if len(group.robots)])
+        return cls([group for group in groups if len(group.robots)], config.settle_ticks)
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """See :class:`Actor`."""
@@ -77,6 +86,9 @@ class PlannerActor:
             targets[robots] = group.controller.joint_targets(_of(state, robots), command[robots])
         return targets
 
+    def reset(self, robots: np.ndarray) -> None:
+        """Nothing: rows of the old plan end while the robot settles."""
+
 
 class ServoedDemonstrator:
     """The demonstrator whose command is corrected by the integral of its velocity error, true in simulation.
@@ -84,20 +96,23 @@ class ServoedDemonstrator:
     Up a slope of 20 degrees it walks 0.8 m/s less than it is told: corrected, it shows the walk that is wanted there.
     """
 
-    def __init__(self, walker: DemonstratorWalker, gain: float) -> None:
-        self._walker, self._gain = walker, gain
+    def __init__(self, walker: DemonstratorWalker, gain: float, settle_ticks: np.ndarray | int = 0) -> None:
+        self._walker, self._gain, self.settle_ticks = walker, gain, settle_ticks
         self._correction = np.zeros((len(walker.gait.base_height), 3))
 
     @classmethod
     def draw(cls, config: FinetuneConfig, simulation: MixedSimulation, rng: np.random.Generator) -> ServoedDemonstrator:
-        """In the everyday gait on level ground; elsewhere each robot in one of ``config.gait``."""
+        """In the everyday gait on level ground; elsewhere each robot in one of ``config.gait``.
+
+        Who takes up another gait settles for ``config.gait_ticks``. A base that sinks into a low gait is else a lesson
+        that sinking is to be followed by sinking: on it robots with a payload collapse.
+        """
         policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
         gait = GaitCommand.default(simulation.robots)
         level = np.array([ground.flat for ground in simulation.grounds])[simulation.group]
         gait.put(~level, GaitCommand.draw(int((~level).sum()), rng, gait_ranges(config.gait, policy)))
-        walker = DemonstratorWalker(policy, gait)
-        walker.clock.phase = rng.uniform(size=simulation.robots)
-        return cls(walker, config.servo)
+        settle_ticks = np.where(level, config.settle_ticks, config.gait_ticks)
+        return cls(DemonstratorWalker(policy, gait), config.servo, settle_ticks)
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """See :class:`Actor`; who is told to stand stands uncorrected."""
@@ -106,6 +121,11 @@ class ServoedDemonstrator:
         self._correction += np.where(moving, self._gain * (command - velocity), 0.0)
         np.clip(self._correction, -LARGEST_CORRECTION, LARGEST_CORRECTION, out=self._correction)
         return self._walker.joint_targets(state, command + np.where(moving, self._correction, 0.0))
+
+    def reset(self, robots: np.ndarray) -> None:
+        """See :class:`Actor`; the clock waits at the start of a swing, as for everybody who begins to walk."""
+        self._correction[robots] = 0.0
+        self._walker.clock.phase[robots] = START_PHASE
 
 
 def _of(state: RobotState, robots: np.ndarray) -> RobotState:

@@ -92,13 +92,15 @@ class FinetuneConfig(CorruptionConfig):
     ``replay_share`` of each batch, with ``relabel_replay`` their commands in hindsight.
 
     An iteration rolls ``robots`` out for ``ticks`` and takes ``updates`` steps of ``batch`` windows of the last
-    ``kept_rollouts`` ones. ``settle_ticks`` after standing up and ``cut_before_fall`` ticks before a fall nobody learns
-    from. ``guided``: share of the robots whose planner has a preset of config/rewards.yaml, drawn from ``presets``, its
-    guidance scale from ``guidance_scale``, in ``guided_groups`` groups.
+    ``kept_rollouts`` ones. In the last ``anneal`` of the steps, a share, the learning rate falls to 0. The
+    weights that are published lie ``share`` of the way from those of before to the best ones. ``settle_ticks``
+    after standing up and ``cut_before_fall`` ticks before a fall nobody learns from. ``guided``: share of the robots
+    whose planner has a preset of config/rewards.yaml, drawn from ``presets``, its guidance scale from
+    ``guidance_scale``, in ``guided_groups`` groups.
 
     ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks; ``gait``: what
-    its gaits are drawn from where the ground is not level. ``bfloat16``: networks compute so in training, rollouts and
-    trials; the export is f32.
+    its gaits are drawn from where the ground is not level, and ``gait_ticks`` how long it settles there. ``bfloat16``:
+    networks compute so in training, rollouts and trials; the export is f32.
     """
 
     initial: str = "go2"
@@ -118,6 +120,7 @@ class FinetuneConfig(CorruptionConfig):
     demonstrator: str = "demonstrator"
     servo: float = 0.03
     gait: GaitRanges = field(default_factory=GaitRanges)
+    gait_ticks: int = 50
     guided: float = 0.25
     guided_groups: int = 2
     presets: tuple[str, ...] = ("joint_velocity", "joint_acceleration", "balance", "energy", "height")
@@ -131,6 +134,8 @@ class FinetuneConfig(CorruptionConfig):
     updates: int = 100
     batch: int = 512
     learning_rate: float = 1e-4
+    anneal: float = 0.0
+    share: float = 1.0
     weight_decay: float = 1e-4
     ema: float = 0.995
     seed: int = 21
@@ -148,7 +153,10 @@ class FinetuneConfig(CorruptionConfig):
                 raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.bag_minutes is not None and not 0.0 < self.bag_minutes < float("inf"):
             raise ConfigurationError(f"bag_minutes {self.bag_minutes} is not a positive time")
-        if not 0.0 <= self.replay_share < 1.0 or not 0.0 <= self.guided <= 1.0:
+        if not 0.0 <= self.replay_share < 1.0 or not 0.0 <= self.guided <= 1.0 or not 0.0 <= self.anneal <= 1.0:
             raise ConfigurationError(
-                f"replay_share must be in [0, 1) and guided in [0, 1], got {self.replay_share} and {self.guided}"
+                "replay_share must be in [0, 1), guided and anneal in [0, 1], "
+                f"got {self.replay_share}, {self.guided}, {self.anneal}"
             )
+        if not 0.0 < self.share <= 1.0:
+            raise ConfigurationError(f"share must be in (0, 1], got {self.share}: at 0 nothing learned is published")

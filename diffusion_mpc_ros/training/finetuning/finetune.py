@@ -42,7 +42,8 @@ def told(run: Finetuning) -> str:
 def main(config: FinetuneConfig) -> int:
     """Finetune until it is finished, then publish the best weights in ``run_dir/artefact``.
 
-    1, and nothing is published, where no weights are better than those of before; of bags, where none keep flat ground.
+    Where none of them is better and keeps flat ground, weights on the way back to those of before are tried. 1, and
+    nothing is published, where none of these is, either.
 
     Raises :class:`ConfigurationError` when the checkpoint in ``run_dir`` is of another configuration or other data.
     """
@@ -65,14 +66,14 @@ def main(config: FinetuneConfig) -> int:
             run.save()
     bar.close()
     curves.close()
-    if config.bag and run.best_trial == 0 and run.share == 1.0:
+    if run.best_trial == 0 and run.share == 1.0:
         run.draw_back()
         _keep(run, bar)
     if run.best_trial == 0:
         print(f"{_vain(config)}; nothing is published")
         return 1
     if distributed.is_first():
-        publish_finetuned(run.artefact, run.best, run.metadata(), config.run_dir / "artefact")
+        publish_finetuned(run.artefact, run.chosen(), run.metadata(), config.run_dir / "artefact")
     return 0
 
 

@@ -70,7 +70,8 @@ def _bounds() -> tuple[Bound, ...]:
 class GateConfig:
     """``candidate`` against ``reference`` (names in models/, or folders), published in ``output``.
 
-    ``robots`` for each of ``commands`` walk ``ticks`` in each condition; ``seed`` is one that no training used.
+    ``robots`` for each of ``commands`` walk ``ticks`` in each condition; ``seed`` is one that no training used;
+    ``backend``: auto, onnxruntime, openvino.
     """
 
     candidate: str = "runs/finetune/artefact"
@@ -83,6 +84,7 @@ class GateConfig:
     ticks: int = 400
     seed: int = 90_001
     threads: int = 2
+    backend: str = "onnxruntime"
 
     def __post_init__(self) -> None:
         if not self.old or not self.commands or min(self.robots, self.ticks, self.threads) < 1:
@@ -148,7 +150,9 @@ def _worse(error: float, known: float, bound: float) -> bool:
 
 def compare(config: GateConfig, candidate: Prior, reference: Prior, precision: str = F32) -> list[Comparison]:
     """Let both walk in all conditions, old ones first; a reference without an int8 graph walks in f32."""
-    trial = Trial(config.commands, config.robots, config.ticks, config.seed, config.threads, precision=precision)
+    trial = Trial(
+        config.commands, config.robots, config.ticks, config.seed, config.threads, config.backend, precision=precision
+    )
     known = trial if INT8_MODEL_FILE in reference.graphs else replace(trial, precision=F32)
     bounds = [*config.old, *(Bound(each, 0.0, 0.0, math.inf) for each in config.new)]
     return [

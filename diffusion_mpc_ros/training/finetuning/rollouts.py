@@ -63,7 +63,8 @@ def roll_out(actor: Actor, simulation: MixedSimulation, config: FinetuneConfig, 
     commands = CommandSampler(robots, config.commands, rng)
     noise = NoiseGenerator(robots, config.noise, rng)
     previous = np.tile(go2.DEFAULT_JOINT_POS, (robots, 1))
-    settling = np.full(robots, config.settle_ticks)
+    settle_ticks = np.broadcast_to(actor.settle_ticks, robots)
+    settling = settle_ticks
     record: dict[str, list[np.ndarray]] = {}
     for tick in range(config.ticks):
         state = simulation.state
@@ -81,11 +82,12 @@ def roll_out(actor: Actor, simulation: MixedSimulation, config: FinetuneConfig, 
         row |= {"fell": fallen, "pushed": simulation.pushed.copy()}
         for name, values in row.items():
             record.setdefault(name, []).append(values if values.dtype == bool else values.astype(np.float32))
-        settling = np.where(fallen, config.settle_ticks, np.maximum(settling - 1, 0))
+        settling = np.where(fallen, settle_ticks, np.maximum(settling - 1, 0))
         commands.step()
         previous = np.where(fallen[:, None], go2.DEFAULT_JOINT_POS, executed)
         if fallen.any():
             simulation.reset(fallen)
+            actor.reset(fallen)
             commands.redraw(fallen)
     arrays = {name: np.stack(values, axis=1) for name, values in record.items()}
     return Rollouts(**arrays, group=simulation.group.copy())

@@ -151,29 +151,30 @@ class Finetuning:
         return ServoedDemonstrator.draw(config, simulation, rng)
 
     def _update(self, generator: torch.Generator) -> torch.Tensor:
-        """One step; what bags hold does not change, so the rate anneals as in pretraining."""
-        config = self.config
-        if self.bags is not None:
-            whole = LoopConfig(iterations=config.iterations * config.updates, warmup=WARMUP)
-            for group in self.state.optimizer.param_groups:
-                group["lr"] = config.learning_rate * learning_rate_factor(self.state.iteration, whole)
+        """One step of the optimiser, at the rate of that step."""
+        for group in self.state.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate * self._rate_factor()
         return self.state.step(self._loss(generator))
+
+    def _rate_factor(self) -> float:
+        """What bags hold does not change, so the rate anneals as in pretraining; else in the last ``anneal``."""
+        config, whole = self.config, self.config.iterations * self.config.updates
+        if self.bags is not None:
+            return learning_rate_factor(self.state.iteration, LoopConfig(iterations=whole, warmup=WARMUP))
+        left = 1.0 - self.state.iteration / whole
+        return min(left / config.anneal, 1.0) if config.anneal else 1.0
 
     def _loss(self, generator: torch.Generator) -> torch.Tensor:
         batch = self.buffer.draw(distributed.share(self.config.batch), generator)
         return denoising_loss(self.state.network, self.corruption, *batch, generator, CPU, self.config.bfloat16)
 
     def try_out(self) -> TrialScores:
-        """A trial of the averaged weights; they are kept where it is the best so far that keeps flat ground.
+        """Try the averaged weights; they are kept where they are the best so far that keep flat ground.
 
         What hides in a bag no trial can try: of those that keep flat ground, the last is the best.
         """
-        config = self.config
         scores = self._trial()
-        best = self.trials[self.best_trial]
-        if scores.keeps(self.trials[0], config.trial.error_bound) and (
-            self.bags is not None or scores.score > best.score
-        ):
+        if self._is_better(scores, self.trials[self.best_trial]):
             self.best_trial = len(self.trials) - 1
             self.best = copy.deepcopy(self.state.ema.module.state_dict())
         return scores
@@ -187,6 +188,11 @@ class Finetuning:
         self.trials.append(scores)
         return scores
 
+    def _is_better(self, scores: TrialScores, best: TrialScores) -> bool:
+        """Whether flat ground is kept, and of what trials can try ``scores`` are better than ``best``."""
+        kept = scores.keeps(self.trials[0], self.config.trial.error_bound)
+        return kept and (self.bags is not None or scores.score > best.score)
+
     def draw_back(self) -> None:
         """Keep weights between those of before and those learned: the furthest that keep flat ground, if any do.
 
@@ -195,17 +201,22 @@ class Finetuning:
         On the line between two such networks what was known comes back before what was learned is lost (Wortsman et
         al., arXiv 2109.01903).
         """
-        config, network = self.config, self.state.ema.module
+        network = self.state.ema.module
         before, learned = load_networks(self.artefact)[DENOISER].state_dict(), copy.deepcopy(network.state_dict())
         self.share = 0.0
         for share in SHARES:
             network.load_state_dict({name: torch.lerp(before[name], learned[name], share) for name in learned})
             scores = self._trial()
-            if scores.keeps(self.trials[0], config.trial.error_bound):
+            if self._is_better(scores, self.trials[0]):
                 self.best_trial, self.share = len(self.trials) - 1, share
                 self.best = copy.deepcopy(network.state_dict())
                 break
         network.load_state_dict(learned)
+
+    def chosen(self) -> dict[str, torch.Tensor]:
+        """The best weights, ``config.share`` of the way to them from those of before."""
+        before = load_networks(self.artefact)[DENOISER].state_dict()
+        return {name: torch.lerp(before[name], best, self.config.share) for name, best in self.best.items()}
 
     def save(self) -> None:
         """Write the checkpoint."""
@@ -244,7 +255,7 @@ class Finetuning:
             "source_commit": source_commit(),
             "iterations_done": self.iteration,
             "cpu_minutes": self.minutes,
-            "learned_share": self.share,
+            "learned_share": self.share * self.config.share,
             "best_iteration": self.trials[self.best_trial].iteration if self.trials else 0,
             "trials": [scores.to_json() for scores in self.trials],
         }

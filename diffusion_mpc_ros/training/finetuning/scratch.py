@@ -60,7 +60,8 @@ def make_motions(config: ScratchConfig) -> TrajectoryDataset:
     for part in tqdm(range(dataset.parts, config.parts), unit="part", desc="motions"):
         rng = np.random.default_rng([config.seed, part])
         simulation = MixedSimulation([(FLAT_CONDITION, config.robots)], seed=int(rng.integers(2**31)))
-        rollouts = roll_out(Sinusoids(config.robots, config.motions, rng), simulation, rolled, rng)
+        motions = Sinusoids(config.robots, config.motions, rng, rolled.settle_ticks)
+        rollouts = roll_out(motions, simulation, rolled, rng)
         fell = rollouts.fell.any(axis=1)
         dataset.append({
             "observation": hindsight.relabelled(rollouts)[~fell],

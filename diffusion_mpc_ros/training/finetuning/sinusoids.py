@@ -39,7 +39,8 @@ class SinusoidRanges:
 class Sinusoids:
     """An :class:`Actor` that looks at nothing but the command: who is told to stand stands."""
 
-    def __init__(self, robots: int, ranges: SinusoidRanges, rng: np.random.Generator) -> None:
+    def __init__(self, robots: int, ranges: SinusoidRanges, rng: np.random.Generator, settle_ticks: int = 0) -> None:
+        self.settle_ticks = settle_ticks
         either = [(-size, size) for size in (ranges.sideways, ranges.turn)]
         sizes = np.stack([rng.uniform(*each, size=robots) for each in (ranges.stride, *either)])
         alone = rng.uniform(size=robots) < ranges.straight
@@ -62,3 +63,6 @@ class Sinusoids:
         legs = np.stack([sideways * swing, _THIGH_OF_FOLD * fold - stride * swing, -fold], axis=-1)
         self._phase = (self._phase + moving * self._frequency * go2.CONTROL_DT) % 1.0
         return go2.DEFAULT_JOINT_POS + moving[:, None] * legs.reshape(len(command), go2.NUM_JOINTS)
+
+    def reset(self, robots: np.ndarray) -> None:
+        """Nothing: a motion goes on."""

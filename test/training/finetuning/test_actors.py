@@ -4,15 +4,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.policies.closed_loop import run_closed_loop
 from diffusion_mpc_ros.policies.conditions import Condition, MixedSimulation
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
-from diffusion_mpc_ros.policies.gait import GaitCommand
+from diffusion_mpc_ros.policies.gait import START_PHASE, GaitClock, GaitCommand
+from diffusion_mpc_ros.training.action_noise import ActionNoise
 from diffusion_mpc_ros.training.collect import GaitRanges
 from diffusion_mpc_ros.training.finetuning.actors import GuidedGroup, PlannerActor, ServoedDemonstrator
 from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
+from diffusion_mpc_ros.training.finetuning.rollouts import roll_out
 
 STEEP = Condition("uphill", grounds=("slope_up:20",))
 LOW = GaitRanges(base_height=(0.22, 0.24), pitch=(-0.02, 0.02), step_frequency=(2.8, 3.0), swing_height=(0.08, 0.1))
@@ -50,6 +53,59 @@ def test_only_who_moves_is_corrected_and_only_so_far():
     # 0.5 * 0.5 m/s a tick, from the first tick on, and never more than 1.5 m/s.
     np.testing.assert_allclose([each[0, 0] for each in told[:3]], [0.75, 1.0, 1.25])
     np.testing.assert_allclose(told[-1], [[2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+
+
+def test_a_new_life_begins_uncorrected_at_the_start_of_a_swing():
+    told = []
+
+    class Walker:
+        def __init__(self):
+            self.gait, self.clock = GaitCommand.default(2), GaitClock(2)
+
+        def joint_targets(self, state, command):
+            told.append(command)
+            self.clock.step(command, np.full(2, 2.0))
+            return state.joint_pos
+
+    walker = Walker()
+    servoed = ServoedDemonstrator(walker, gain=0.1)
+    for _ in range(5):
+        servoed.joint_targets(RobotState.standing(0, 2), np.tile([0.5, 0.0, 0.0], (2, 1)))
+    servoed.reset(np.array([True, False]))
+    # Five ticks of 20 ms at 2 Hz: a fifth of a cycle, for the one that goes on.
+    np.testing.assert_allclose(walker.clock.phase, [START_PHASE, (START_PHASE + 0.2) % 1.0])
+    servoed.joint_targets(RobotState.standing(0, 2), np.tile([0.5, 0.0, 0.0], (2, 1)))
+    # The integral of 0.1 * 0.5 m/s a tick, one tick of it and six.
+    np.testing.assert_allclose(told[-1][:, 0], [0.55, 0.8])
+
+
+def test_rollouts_tell_who_is_put_back_on_its_feet():
+    class Collapsing:
+        settle_ticks, told = 5, np.zeros(2, dtype=int)
+
+        def joint_targets(self, state, command):
+            # The first robot rolls itself over: hips out on one side, in on the other.
+            targets = np.tile(go2.DEFAULT_JOINT_POS, (2, 1))
+            targets[0, 1::3] += np.array([-1.5, 1.5, -1.5, 1.5])
+            targets[0, 2::3] += np.array([-1.5, 1.0, -1.5, 1.0])
+            return targets
+
+        def reset(self, robots):
+            self.told += robots
+
+    actor = Collapsing()
+    config = replace(FinetuneConfig(), ticks=60, noise=ActionNoise(clean=1.0))
+    rollouts = roll_out(actor, MixedSimulation([(Condition("flat"), 2)], seed=1), config, np.random.default_rng(0))
+    assert rollouts.falls() > 0
+    np.testing.assert_array_equal(actor.told, rollouts.fell.sum(axis=1))
+
+
+def test_who_takes_up_another_gait_settles_before_anybody_learns_from_it():
+    simulation = MixedSimulation([(Condition("flat"), 2), (STEEP, 2)], seed=5)
+    config = replace(FinetuneConfig(), gait=LOW, ticks=8, settle_ticks=3, gait_ticks=6)
+    rng = np.random.default_rng(0)
+    rollouts = roll_out(ServoedDemonstrator.draw(config, simulation, rng), simulation, config, rng)
+    assert rollouts.fresh.sum(axis=1).tolist() == [3, 3, 6, 6]
 
 
 def test_each_group_plans_for_its_own_robots():

@@ -114,12 +114,60 @@ def test_either_actor_and_every_recipe_teaches(config, changed):
     assert np.isfinite(facts["loss"]) and run.state.iteration == 2
 
 
+def test_the_rate_falls_to_nothing_at_the_end(config):
+    run = Finetuning(replace(config, iterations=5, updates=2, learning_rate=1e-3, anneal=0.4))
+    rates = []
+    for run.state.iteration in range(10):
+        rates.append(run._rate_factor())
+    # The last four of ten steps, after 60 %: what is left of them.
+    np.testing.assert_allclose(rates, [1, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+
+
+def test_what_loses_flat_ground_is_drawn_back_until_it_does_not(config, monkeypatch, capsys):
+    lost, kept = scores(2, 0.9, 0.1, flat_error=0.08), scores(2, 0.8, 0.1)
+    trials = iter([scores(0, 0.5, 0.3), lost, lost, kept])
+    monkeypatch.setattr(run_module, "run_trial", lambda *_: next(trials))
+    published = []
+    monkeypatch.setattr(finetune, "publish_finetuned", lambda _, weights, run, folder: published.append((weights, run)))
+    assert finetune.main(config) == 0
+    ((weights, run),) = published
+    # Three quarters of the way lose flat ground, half of it keeps it and is better.
+    assert run["learned_share"] == 0.5
+    before = load_networks(load(model_folder("go2")))[DENOISER].state_dict()
+    learned = torch.load(config.run_dir / CHECKPOINT_FILE, weights_only=True)["ema"]
+    name = next(iter(before))
+    assert torch.allclose(weights[name], (before[name] + learned[name]) / 2, atol=1e-7)
+    assert "80.0%" in capsys.readouterr().out
+
+
+def test_a_finished_run_publishes_another_share_of_what_it_learned(config, monkeypatch):
+    trials = iter([scores(0, 0.5, 0.3), scores(2, 0.9, 0.1)])
+    monkeypatch.setattr(run_module, "run_trial", lambda *_: next(trials))
+    published = []
+    monkeypatch.setattr(finetune, "publish_finetuned", lambda _, weights, run, folder: published.append((weights, run)))
+    for share in (1.0, 0.25):
+        assert finetune.main(replace(config, share=share)) == 0
+    (whole, _), (quarter, run) = published
+    before = load_networks(load(model_folder("go2")))[DENOISER].state_dict()
+    assert run["learned_share"] == 0.25
+    assert all(torch.allclose(quarter[name], 0.75 * before[name] + 0.25 * whole[name], atol=1e-6) for name in before)
+
+
+def test_where_nothing_learned_keeps_flat_ground_nothing_is_published(config, monkeypatch, capsys):
+    trials = iter([scores(0, 0.5, 0.3), *(scores(2, 0.9, 0.1, flat_survival=0.9) for _ in range(4))])
+    monkeypatch.setattr(run_module, "run_trial", lambda *_: next(trials))
+    assert finetune.main(config) == 1 and not (config.run_dir / "artefact").exists()
+    assert "nothing is published" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"actor": "cat"}, "actor 'cat' is none of planner, demonstrator"),
         ({"robots": 0}, "robots must be at least 1, got 0"),
         ({"replay_share": 1.0}, "replay_share must be in"),
+        ({"share": 0.0}, "share must be in .*got 0.0"),
+        ({"anneal": 1.5}, "anneal in .*got 0.0, 0.0, 1.5"),
     ],
 )
 def test_settings_that_make_no_sense_are_refused(config, changed, message):
