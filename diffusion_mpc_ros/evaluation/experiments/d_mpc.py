@@ -321,7 +321,8 @@ class Config(CommandedExperiment):
         result = compare(scores, self.without_rewards[method], [name], self.seed)
         measured = result.pop("penalties")[name]
         return {
-            **result, "walked": self.forward_robots, "velocity_error": finite(summary["velocity_error"]), "unit": ASKED[name].unit,
+            **result, "walked": self.forward_robots, "unit": ASKED[name].unit,
+            "velocity_error": finite(summary["velocity_error"]),
             "penalty": measured["penalty"], "without": measured["unplanned"], "change": measured["change"],
             "interval": measured["interval"],
         }  # fmt: skip

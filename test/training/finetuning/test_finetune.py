@@ -79,7 +79,8 @@ def test_the_best_is_exported_with_its_lineage(config, monkeypatch):
 
 
 def test_a_run_that_brings_nothing_better_publishes_nothing(config, monkeypatch, capsys):
-    trials = iter([scores(0, 0.5, 0.3), scores(2, 0.5, 0.35)])
+    # The first, that after the training, and those on the way back.
+    trials = iter([scores(0, 0.5, 0.3), *[scores(2, 0.5, 0.35)] * 4])
     monkeypatch.setattr(run_module, "run_trial", lambda *_: next(trials))
     monkeypatch.setattr(finetune, "publish_finetuned", None)  # nobody publishes
     assert finetune.main(config) == 1
