@@ -26,7 +26,7 @@ the unchanged robot.
 examples:
   diffusion-mpc evaluate d-mpc --robots 2 --ticks 200 --experiments open_loop
   diffusion-mpc evaluate d-mpc --single-step runs/dynamics_single/artefact --json docs/results/d_mpc.json
-  diffusion-mpc evaluate d-mpc --experiments dynamics --adapted "payload 8 kg:5=runs/adapted_payload/d_mpc"
+  diffusion-mpc evaluate d-mpc --experiments choice new_reward --asked height --forward-robots 8
 """
 
 from __future__ import annotations
