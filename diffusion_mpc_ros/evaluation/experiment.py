@@ -75,7 +75,7 @@ class Experiment(ABC):
         paragraphs = (sys.modules[type(self).__module__].__doc__ or "").strip().split("\n\n")
         return "\n\n".join(paragraph for paragraph in paragraphs if not paragraph.startswith("examples:"))
 
-    def conditions(self, report: Report) -> str:
+    def sentence(self, report: Report) -> str:
         """Return what was run, in a sentence for the page."""
         values = {**report, **report.get("config", report.get("settings", {}))}
         of = [f"{name} {values[name][:12]}" for name in ("artefact", "demonstrator", "planner") if values.get(name)]
@@ -118,7 +118,7 @@ class Experiment(ABC):
         for grid in self.shown(grids):
             grid.print(console)
         if self.markdown is not None:
-            parts = [f"# {self.title}", self.conditions(report), self.explanation()]
+            parts = [f"# {self.title}", self.sentence(report), self.explanation()]
             self.markdown.parent.mkdir(parents=True, exist_ok=True)
             tables = "\n".join(grid.markdown() for grid in grids)
             write_text_atomically(self.markdown, "\n\n".join([*filter(None, parts), tables]))

@@ -34,6 +34,9 @@ def test_rows_say_table_condition_method_and_what_was_measured(config):
     assert [{**row, "method": ""} for row in rows[:half]] == [{**row, "method": ""} for row in rows[half:]]
     (grid,) = config.grids(report)
     assert len(grid.rows) == len(rows)
+    page = replace(config, markdown=config.json.with_suffix(".md"))
+    page.publish(report)
+    assert "1 robots x 12 ticks" in page.markdown.read_text() and "payload 8 kg" in page.markdown.read_text()
 
 
 def test_a_report_is_continued_with_what_is_missing(config, monkeypatch):

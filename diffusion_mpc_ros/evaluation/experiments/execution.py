@@ -237,7 +237,7 @@ class Config(PlannerExperiment):
             return {"p50": p50, "p99": p99}
         return {"p50": loop.paper.latency_ms if mode == "paper" else fixed_latency(mode), "p99": None}
 
-    def conditions(self, report: Report) -> str:
+    def sentence(self, report: Report) -> str:
         config = report["config"]
         places = {f"{where['cores']} cores of {where['processor']}" for row in report["rows"]
                   if (where := row["measured_on"])}  # fmt: skip
@@ -245,7 +245,7 @@ class Config(PlannerExperiment):
             f" Latency measured over {config['plans']} plans, N = {config['candidates']}, one thread, every reward "
             f"term at work, on {' and '.join(sorted(places))}."
         )
-        return super().conditions(report) + (measured if places else "")
+        return super().sentence(report) + (measured if places else "")
 
     def grids(self, report: Report) -> list[Grid]:
         """For each latency a column for each row: those of the paper, with its figures in brackets, then the others."""
