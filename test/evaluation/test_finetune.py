@@ -36,7 +36,7 @@ def test_rows_say_table_condition_method_and_what_was_measured(config):
     assert len(grid.rows) == len(rows)
     page = config.json.with_suffix(".md")
     replace(config, markdown=page).publish(report)
-    assert "`diffusion-mpc evaluate finetune`" in page.read_text()
+    assert "1 robots x 12 ticks" in page.read_text() and "payload 8 kg" in page.read_text()
 
 
 def test_a_report_is_continued_with_what_is_missing(config, monkeypatch):
