@@ -121,9 +121,7 @@ class CommandPublisherSettings(TimingSettings, RobotSettings):
     )
     release_robot_controller: bool = setting("Make the robot's own controller lie down and let go at the start.", False)
     restore_robot_controller: bool = setting("Give the motors back to the released controller at the end.", False)
-    stick_velocity: Velocity = _velocity(
-        "Asked for by a stick at its stop: vx, vy [m/s], yaw rate [rad/s].", MAX_COMMAND
-    )
+    stick_velocity: Velocity = _velocity("Of a stick at its stop: vx, vy [m/s], yaw rate [rad/s].", MAX_COMMAND)
     command_deadband: float = setting(
         "Part of a stick's range around its middle that counts as zero.", 0.08, low=0.0, high=0.5
     )
