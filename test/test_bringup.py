@@ -310,7 +310,7 @@ def test_arguments_are_yaml_that_reads_back_as_the_parameters():
 
 def test_what_the_file_leaves_at_the_default_planners_defaults_is_none_of_another_planners(monkeypatch, tmp_path):
     own = bringup.load_settings("planner", "d_mpc")[1]
-    assert (own.artefact, own.candidates) == ("d_mpc", 64)
+    assert (own.artefact, own.candidates) == ("d_mpc", 24)
     specs = by_name(BringupOptions(planner="d_mpc"))
     assert specs["planner"].parameters["artefact"] == specs["command_publisher"].parameters["artefact"] == "d_mpc"
     # What was changed in it counts for any planner that has a setting of that name.
