@@ -33,31 +33,24 @@ WAIT = 60.0
 
 
 @pytest.fixture
-def link(free_domain):
-    """The id of a Unitree domain of this test's own."""
-    return free_domain()
-
-
-@pytest.fixture
-def simulated_robot(link):
+def simulated_robot(domain):
     """A robot that stands, held by nothing but its first commands, in this process."""
-    with open_domain("lo", link) as domain:
-        simulation = Go2Simulation(command_timeout=WAIT)
-        simulation.reset(Pose.STANDING)
-        simulation.set_command(JointCommand.position(DEFAULT_JOINT_POS, 60.0, 5.0))
-        failures = []
-        loop = SimulationLoop(domain, simulation, None, failures.append)
-        yield domain
-        loop.close()
-        assert not failures
+    simulation = Go2Simulation(command_timeout=WAIT)
+    simulation.reset(Pose.STANDING)
+    simulation.set_command(JointCommand.position(DEFAULT_JOINT_POS, 60.0, 5.0))
+    failures = []
+    loop = SimulationLoop(domain, simulation, None, failures.append)
+    yield domain
+    loop.close()
+    assert not failures
 
 
-def test_state_estimator(start_node, probe, simulated_robot, link):
+def test_state_estimator(start_node, probe, simulated_robot, domain_id):
     received = {name: [] for name in ("robot_state", "joint_states", "imu/data", "odom")}
     for name, kind in zip(received, (RobotState, JointState, Imu, Odometry)):
         probe.create_subscription(kind, name, received[name].append, STREAM)
     commands = Publisher(simulated_robot, LOWCMD)
-    node = start_node("state_estimator", network_interface="lo", domain_id=link)
+    node = start_node("state_estimator", network_interface="lo", domain_id=domain_id)
     targets = DEFAULT_JOINT_POS + 0.01
 
     def settled() -> bool:
@@ -79,13 +72,13 @@ def test_state_estimator(start_node, probe, simulated_robot, link):
     assert node.terminate() == 0, node.output
 
 
-def test_state_estimator_names_the_foot_whose_sensor_is_dead(start_node, probe, link):
+def test_state_estimator_names_the_foot_whose_sensor_is_dead(start_node, probe, domain_id):
     reported = []
     probe.create_subscription(DiagnosticArray, "/diagnostics", reported.append, RELIABLE)
-    node = start_node("state_estimator", network_interface="lo", domain_id=link)
+    node = start_node("state_estimator", network_interface="lo", domain_id=domain_id)
     simulation = Go2Simulation()
     simulation.reset(Pose.STANDING)
-    with open_domain("lo", link) as domain:
+    with open_domain("lo", domain_id) as domain:
         lowstates = Publisher(domain, LOWSTATE)
 
         def told() -> bool:
@@ -102,9 +95,9 @@ def test_state_estimator_names_the_foot_whose_sensor_is_dead(start_node, probe, 
     assert node.terminate() == 0 and "force sensors: FL (dead" in node.output
 
 
-def test_command_publisher_obeys_and_damps_at_the_end(start_node, ros_domain, simulated_robot, link):
+def test_command_publisher_obeys_and_damps_at_the_end(start_node, ros_domain, simulated_robot, domain_id):
     wire = Subscriber(simulated_robot, LOWCMD)
-    node = start_node("command_publisher", network_interface="lo", domain_id=link)
+    node = start_node("command_publisher", network_interface="lo", domain_id=domain_id)
     with Operator() as operator:
         operator.follow()
         assert operator.wait(lambda: operator.mode is Mode.DAMPING, WAIT), node.output
@@ -144,14 +137,14 @@ def test_planner_plans_from_states(start_node, probe, random_artefact):
     assert node.terminate() == 0, node.output
 
 
-def test_what_is_wrong_is_told_and_nothing_moves(start_node, simulated_robot, link, random_artefact, tmp_path):
+def test_what_is_wrong_is_told_and_nothing_moves(start_node, simulated_robot, domain_id, random_artefact, tmp_path):
     wire = Subscriber(simulated_robot, LOWCMD)
     corrupt = tmp_path / "corrupt"
     shutil.copytree(random_artefact, corrupt)
     with (corrupt / "model.onnx").open("ab") as model:
         model.write(b"x")
     bad = {
-        "nosuch0": start_node("command_publisher", network_interface="nosuch0", domain_id=link),
+        "nosuch0": start_node("command_publisher", network_interface="nosuch0", domain_id=domain_id),
         "corrupt": start_node("planner", artefact=corrupt),
         "replan margin D = 11": start_node("planner", artefact=random_artefact, replan_margin=11),
         "candidates": start_node("planner", artefact=random_artefact, candidates=0),
@@ -178,10 +171,10 @@ def test_rewards_over_the_service(start_node, ros_domain, capsys):
     assert node.terminate() == 0
 
 
-def test_simulator_is_a_robot_that_can_be_pushed(start_node, probe, link):
-    node = start_node("go2_simulator", network_interface="lo", domain_id=link)
+def test_simulator_is_a_robot_that_can_be_pushed(start_node, probe, domain_id):
+    node = start_node("go2_simulator", network_interface="lo", domain_id=domain_id)
     pushes = probe.create_publisher(WrenchStamped, "external_wrench", RELIABLE)
-    with open_domain("lo", link) as domain:
+    with open_domain("lo", domain_id) as domain:
         states, truths = Subscriber(domain, LOWSTATE), Subscriber(domain, SPORTMODESTATE)
         assert states.wait(WAIT, received=50) and truths.wait(WAIT, received=5), node.output
         assert states.rejected == 0, states.last_error
@@ -199,10 +192,10 @@ def test_simulator_is_a_robot_that_can_be_pushed(start_node, probe, link):
     assert "Traceback" not in node.output
 
 
-def test_simulator_stays_until_nobody_commands_it(start_node, probe, link):
+def test_simulator_stays_until_nobody_commands_it(start_node, probe, domain_id):
     """Without a robot command_publisher could lay nothing down."""
-    node = start_node("go2_simulator", network_interface="lo", domain_id=link)
-    with open_domain("lo", link) as domain:
+    node = start_node("go2_simulator", network_interface="lo", domain_id=domain_id)
+    with open_domain("lo", domain_id) as domain:
         states, commands = Subscriber(domain, LOWSTATE), Publisher(domain, LOWCMD)
         assert states.wait(WAIT) and commands.wait_for_subscriber(WAIT), node.output
         commands.publish(JointCommand.damping(5.0))
@@ -215,7 +208,7 @@ def test_simulator_stays_until_nobody_commands_it(start_node, probe, link):
     assert "error" not in node.output
 
 
-def test_a_node_that_nobody_reads_still_estimates(ros_domain, probe, simulated_robot, link):
+def test_a_node_that_nobody_reads_still_estimates(ros_domain, probe, simulated_robot, domain_id):
     """Its output goes to a full pipe; it says what it has to say, estimates, and ends when told."""
     received = []
     probe.create_subscription(RobotState, "robot_state", received.append, STREAM)
@@ -226,7 +219,7 @@ def test_a_node_that_nobody_reads_still_estimates(ros_domain, probe, simulated_r
             os.write(writer, bytes(4096))
     os.set_blocking(writer, True)
     command = [sys.executable, "-m", "diffusion_mpc_ros.nodes.state_estimator", "--ros-args", "--log-level", "debug"]
-    parameters = ["-p", "network_interface:=lo", "-p", f"domain_id:={link}"]
+    parameters = ["-p", "network_interface:=lo", "-p", f"domain_id:={domain_id}"]
     process = subprocess.Popen([*command, *parameters], stdout=writer, stderr=writer)
     probe.until(lambda: len(received) > 100)
     process.terminate()

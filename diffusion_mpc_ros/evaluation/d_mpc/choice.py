@@ -9,7 +9,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import COMMAND
-from diffusion_mpc_ros.core.transition import BASE_ANG_VEL, BASE_HEIGHT, BASE_LIN_VEL, JOINT_VEL
+from diffusion_mpc_ros.core.transition import BASE_HEIGHT, JOINT_VEL
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.evaluation.d_mpc.recording import Stretches, robot_states
 from diffusion_mpc_ros.planners.d_mpc.description import COST_TO_GO
@@ -82,9 +82,7 @@ def cost_after(
         previous = planner.plan(request).joint_targets[0]
         now = simulation.step(previous)
         fallen |= now.fallen()
-        states = robot_states(now)
-        error = ((states[:, BASE_LIN_VEL][:, :2] - command[:, :2]) ** 2).sum(axis=1)
-        error += (states[:, BASE_ANG_VEL][:, 2] - command[:, 2]) ** 2
+        error = tracking_error(command, robot_states(now)[:, None])
         total += np.where(fallen, FALLEN, np.minimum(error, FALLEN))
     return total / AFTER
 

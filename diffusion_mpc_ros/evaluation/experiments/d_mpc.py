@@ -73,7 +73,7 @@ from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.planners.d_mpc.loading import load, load_dynamics
 from diffusion_mpc_ros.planners.d_mpc.models import Dynamics
 from diffusion_mpc_ros.planners.registry import best_level
-from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, BatchController
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, BatchController, WalkScores
 from diffusion_mpc_ros.policies.comparison import RobotScores, compare
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
@@ -295,10 +295,8 @@ class Config(CommandedExperiment):
         controller = self.controller("d_mpc", str(adapted)) if adapted else self.controller(cell.method)
         change = CHANGES[cell.case]
         scores = self.walk(controller, f"{cell.case}, {cell.method}", change.randomization, ground=change.ground)
-        summary = scores.summary(np.ones(scores.planar_error.shape[1], dtype=bool))
-        values = {score: finite(summary[score]) for score in SCORES}
         own = {"artefact": load_artefact(adapted).identity} if adapted else {}
-        return [{**cell.labels, **own, **values}]
+        return [{**cell.labels, **own, **_of_all(scores)}]
 
     def walk_forward(self, method: str, rewards: RewardSettings | None, label: str) -> tuple[Row, RobotScores]:
         """Scores over all robots, and of each, walking forward under ``rewards``."""
@@ -337,29 +335,20 @@ class Config(CommandedExperiment):
             make = lambda robots: DemonstratorWalker(policy, GaitCommand.default(robots))  # noqa: E731
             own = {"artefact": policy.sha256}
         else:
-            planning, settings = bringup.load_settings("planner", method)
-            settings = replace(settings, seed=self.seed, artefact=self.artefact)
-            make = lambda robots: AsynchronousController(  # noqa: E731
-                best_level(method, settings, timing_of(planning.horizon, 0, 1))
-            )
-            own = {}
+            undelayed, own = replace(self, delay=0, replan=1), {}
+            make = lambda robots: undelayed.controller(method)  # noqa: E731
         scores = self.walk(make(len(self.commands) * self.robots), f"distilled, {method}")
-        summary = scores.summary(np.ones(scores.planar_error.shape[1], dtype=bool))
-        values = {score: finite(summary[score]) for score in SCORES}
         return {
-            "experiment": DISTILLED, "case": ALL, "method": method, **own, **values, "action_time": action_time(make(1))
+            "experiment": DISTILLED, "case": ALL, "method": method, **own, **_of_all(scores),
+            "action_time": action_time(make(1)),
         }  # fmt: skip
 
     def walk_under(self, name: str) -> list[Row]:
         """Scores over all commands, and of each."""
         scores = self.walk(self.controller(name), name)
-        everybody = scores.summary(np.ones(scores.planar_error.shape[1], dtype=bool))
-        rows = [everybody, *self.by_command(scores)]
-        cases = [ALL, *map(command_text, self.commands)]
-        return [
-            {"experiment": WALK, "method": name, "case": case, **{score: finite(row[score]) for score in SCORES}}
-            for case, row in zip(cases, rows)
-        ]
+        by_command = [_finite_scores(summary) for summary in self.by_command(scores)]
+        rows = zip([ALL, *map(command_text, self.commands)], [_of_all(scores), *by_command])
+        return [{"experiment": WALK, "method": name, "case": case, **row} for case, row in rows]
 
     def grids(self, report: Report) -> list[Grid]:
         return tables.grids(report["rows"], self.ahead, self.bags)
@@ -389,3 +378,13 @@ def action_time(controller: BatchController, ticks: int = 100) -> float:
         controller.joint_targets(RobotState.standing(tick), command)
         times.append(time.perf_counter() - start)
     return 1e3 * float(np.median(times))
+
+
+def _of_all(scores: WalkScores) -> Row:
+    """Return the scores of a walk over all its robots."""
+    return _finite_scores(scores.summary(np.ones(scores.planar_error.shape[1], dtype=bool)))
+
+
+def _finite_scores(summary: Row) -> Row:
+    """Return the :data:`SCORES` of a summary; None for what nobody lived to show."""
+    return {score: finite(summary[score]) for score in SCORES}

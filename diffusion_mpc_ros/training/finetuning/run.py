@@ -202,10 +202,10 @@ class Finetuning:
         al., arXiv 2109.01903).
         """
         network = self.state.ema.module
-        before, learned = load_networks(self.artefact)[DENOISER].state_dict(), copy.deepcopy(network.state_dict())
+        learned = copy.deepcopy(network.state_dict())
         self.share = 0.0
         for share in SHARES:
-            network.load_state_dict({name: torch.lerp(before[name], learned[name], share) for name in learned})
+            network.load_state_dict(self._towards(learned, share))
             scores = self._trial()
             if self._is_better(scores, self.trials[0]):
                 self.best_trial, self.share = len(self.trials) - 1, share
@@ -215,8 +215,12 @@ class Finetuning:
 
     def chosen(self) -> dict[str, torch.Tensor]:
         """The best weights, ``config.share`` of the way to them from those of before."""
+        return self._towards(self.best, self.config.share)
+
+    def _towards(self, learned: dict[str, torch.Tensor], share: float) -> dict[str, torch.Tensor]:
+        """The weights ``share`` of the way from those of before to ``learned``."""
         before = load_networks(self.artefact)[DENOISER].state_dict()
-        return {name: torch.lerp(before[name], best, self.config.share) for name, best in self.best.items()}
+        return {name: torch.lerp(before[name], value, share) for name, value in learned.items()}
 
     def save(self) -> None:
         """Write the checkpoint."""
