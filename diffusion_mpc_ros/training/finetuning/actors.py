@@ -102,16 +102,22 @@ class ServoedDemonstrator:
 
     @classmethod
     def draw(cls, config: FinetuneConfig, simulation: MixedSimulation, rng: np.random.Generator) -> ServoedDemonstrator:
-        """In the everyday gait on level ground; elsewhere each robot in one of ``config.gait``.
+        """In the everyday gait on level ground and in ``config.everyday_gait``; elsewhere each robot in one of
+        ``config.gait``.
 
         Who takes up another gait settles for ``config.gait_ticks``. A base that sinks into a low gait is else a lesson
         that sinking is to be followed by sinking: on it robots with a payload collapse.
         """
         policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
         gait = GaitCommand.default(simulation.robots)
-        level = np.array([ground.flat for ground in simulation.grounds])[simulation.group]
-        gait.put(~level, GaitCommand.draw(int((~level).sum()), rng, gait_ranges(config.gait, policy)))
-        settle_ticks = np.where(level, config.settle_ticks, config.gait_ticks)
+        everyday = np.array(
+            [
+                ground.flat or condition.name in config.everyday_gait
+                for ground, condition in zip(simulation.grounds, simulation.conditions)
+            ]
+        )[simulation.group]
+        gait.put(~everyday, GaitCommand.draw(int((~everyday).sum()), rng, gait_ranges(config.gait, policy)))
+        settle_ticks = np.where(everyday, config.settle_ticks, config.gait_ticks)
         return cls(DemonstratorWalker(policy, gait), config.servo, settle_ticks)
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:

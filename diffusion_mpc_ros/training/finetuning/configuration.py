@@ -99,7 +99,8 @@ class FinetuneConfig(CorruptionConfig):
     ``guidance_scale``, in ``guided_groups`` groups.
 
     ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks; ``gait``: what
-    its gaits are drawn from where the ground is not level, and ``gait_ticks`` how long it settles there. ``bfloat16``:
+    its gaits are drawn from where the ground is not level, but for the conditions named in ``everyday_gait``, and
+    ``gait_ticks`` how long it settles there. ``bfloat16``:
     networks compute so in training, rollouts and trials; the export is f32.
     """
 
@@ -120,6 +121,7 @@ class FinetuneConfig(CorruptionConfig):
     demonstrator: str = "demonstrator"
     servo: float = 0.03
     gait: GaitRanges = field(default_factory=GaitRanges)
+    everyday_gait: tuple[str, ...] = ()
     gait_ticks: int = 50
     guided: float = 0.25
     guided_groups: int = 2
@@ -151,6 +153,12 @@ class FinetuneConfig(CorruptionConfig):
         for name in ("robots", "ticks", "iterations", "updates", "batch", "kept_rollouts", "guided_groups"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
+        unknown = sorted(set(self.everyday_gait) - {condition.name for condition in self.conditions})
+        if unknown:
+            raise ConfigurationError(
+                f"everyday_gait names {', '.join(unknown)}; the conditions are "
+                f"{', '.join(condition.name for condition in self.conditions)}"
+            )
         if self.bag_minutes is not None and not 0.0 < self.bag_minutes < float("inf"):
             raise ConfigurationError(f"bag_minutes {self.bag_minutes} is not a positive time")
         if not 0.0 <= self.replay_share < 1.0 or not 0.0 <= self.guided <= 1.0 or not 0.0 <= self.anneal <= 1.0:
