@@ -23,15 +23,19 @@ from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
 
 # Of a servoed command: vx, vy [m/s], yaw rate [rad/s].
 LARGEST_CORRECTION = np.array([1.5, 0.6, 0.6])
+# Among which that of a walk is looked for.
+PHASES = np.arange(16) / 16.0
 
 
 class Actor(Protocol):
     """Joint targets for B robots tick by tick, as :class:`policies.closed_loop.BatchController` gives them.
 
-    ``settle_ticks (B,)`` or one number for all: how long after standing up nobody is to learn from it.
+    ``settle_ticks (B,)`` or one number for all: how long after standing up nobody is to learn from it. ``teaches (B,)``
+    or one for all: whose last joint targets are to be learned from.
     """
 
     settle_ticks: np.ndarray | int
+    teaches: np.ndarray | bool
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """States of B robots and velocity commands ``(B, 3)`` -> clean joint targets ``(B, 12)`` [rad]."""
@@ -56,6 +60,8 @@ class PlannerActor:
     Commands are each robot's own. Weights and guidance scale are inputs that a whole batch of the planner shares: so
     each group has its own batch.
     """
+
+    teaches = True
 
     def __init__(self, groups: Sequence[GuidedGroup], settle_ticks: int = 0) -> None:
         self._groups, self.settle_ticks = groups, settle_ticks
@@ -96,6 +102,8 @@ class ServoedDemonstrator:
     Up a slope of 20 degrees it walks 0.8 m/s less than it is told: corrected, it shows the walk that is wanted there.
     """
 
+    teaches = True
+
     def __init__(self, walker: DemonstratorWalker, gain: float, settle_ticks: np.ndarray | int = 0) -> None:
         self._walker, self._gain, self.settle_ticks = walker, gain, settle_ticks
         self._correction = np.zeros((len(walker.gait.base_height), 3))
@@ -110,28 +118,49 @@ class ServoedDemonstrator:
         """
         policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
         gait = GaitCommand.default(simulation.robots)
-        everyday = np.array(
-            [
-                ground.flat or condition.name in config.everyday_gait
-                for ground, condition in zip(simulation.grounds, simulation.conditions)
-            ]
-        )[simulation.group]
+        everyday = in_everyday_gait(config, simulation)
         gait.put(~everyday, GaitCommand.draw(int((~everyday).sum()), rng, gait_ranges(config.gait, policy)))
         settle_ticks = np.where(everyday, config.settle_ticks, config.gait_ticks)
         return cls(DemonstratorWalker(policy, gait), config.servo, settle_ticks)
 
-    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
-        """See :class:`Actor`; who is told to stand stands uncorrected."""
+    def joint_targets(self, state: RobotState, command: np.ndarray, walking: np.ndarray | bool = True) -> np.ndarray:
+        """See :class:`Actor`; who is told to stand stands uncorrected. Errors count where it is ``walking (B,)``."""
         velocity = np.column_stack([state.base_lin_vel[:, :2], state.base_ang_vel[:, 2]])
         moving = is_moving(command)[:, None]
-        self._correction += np.where(moving, self._gain * (command - velocity), 0.0)
+        judged = moving & np.broadcast_to(walking, len(command))[:, None]
+        self._correction += np.where(judged, self._gain * (command - velocity), 0.0)
         np.clip(self._correction, -LARGEST_CORRECTION, LARGEST_CORRECTION, out=self._correction)
         return self._walker.joint_targets(state, command + np.where(moving, self._correction, 0.0))
+
+    def take_over(
+        self, robots: np.ndarray, state: RobotState, command: np.ndarray, targets: np.ndarray, heights: np.ndarray
+    ) -> None:
+        """Go on with the walk of the robots of the mask ``(B,)``, at base ``heights (B,)`` [m].
+
+        The phase becomes the one in which the demonstrator's joint targets are nearest to ``targets (B, 12)`` [rad],
+        those of who walked until now.
+        """
+        walker, told = self._walker, command + np.where(is_moving(command)[:, None], self._correction, 0.0)
+        walker.gait.base_height[robots] = heights[robots]
+        kept, distances = walker.clock.phase.copy(), []
+        for phase in PHASES:
+            walker.clock.phase = np.full(len(command), phase)
+            distances.append(np.abs(walker.joint_targets(state, told) - targets).sum(axis=1))
+        walker.clock.phase = np.where(robots, PHASES[np.argmin(distances, axis=0)], kept)
 
     def reset(self, robots: np.ndarray) -> None:
         """See :class:`Actor`; the clock waits at the start of a swing, as for everybody who begins to walk."""
         self._correction[robots] = 0.0
         self._walker.clock.phase[robots] = START_PHASE
+
+
+def in_everyday_gait(config: FinetuneConfig, simulation: MixedSimulation) -> np.ndarray:
+    """Which robots ``(B,)`` bool the demonstrator walks in its everyday gait: on level ground, and where it is said."""
+    everyday = [
+        ground.flat or condition.name in config.everyday_gait
+        for ground, condition in zip(simulation.grounds, simulation.conditions)
+    ]
+    return np.array(everyday)[simulation.group]
 
 
 def _of(state: RobotState, robots: np.ndarray) -> RobotState:

@@ -12,8 +12,8 @@ from diffusion_mpc_ros.training.collect import GaitRanges
 from diffusion_mpc_ros.training.pretrain import CorruptionConfig
 from diffusion_mpc_ros.training.velocity_commands import CommandRanges
 
-PLANNER, DEMONSTRATOR = "planner", "demonstrator"
-ACTORS = (PLANNER, DEMONSTRATOR)
+PLANNER, DEMONSTRATOR, TAKEOVER = "planner", "demonstrator", "takeover"
+ACTORS = (PLANNER, DEMONSTRATOR, TAKEOVER)
 PAPER, WINDOW, HINDSIGHT = "paper", "window", "hindsight"
 RECIPES = (PAPER, WINDOW, HINDSIGHT)
 
@@ -62,6 +62,21 @@ class RecipeConfig:
 
 
 @dataclass(frozen=True)
+class TurnRange:
+    """How long [ticks, at least, at most] the planner walks a robot, and then the demonstrator."""
+
+    planner: tuple[int, int] = (10, 60)
+    demonstrator: tuple[int, int] = (50, 100)
+
+    def __post_init__(self) -> None:
+        for name, (shortest, longest) in vars(self).items():
+            if not 1 <= shortest <= longest:
+                raise ConfigurationError(
+                    f"turns of the {name} must last 1 <= at least <= at most ticks, got {shortest}, {longest}"
+                )
+
+
+@dataclass(frozen=True)
 class TrialConfig:
     """The closed-loop evaluation that stops and chooses: every ``interval`` iterations, on seeds of its own.
 
@@ -88,8 +103,8 @@ class FinetuneConfig(CorruptionConfig):
     ``initial``: the artefact that is finetuned; its normaliser and reward model stay. ``bag``: files of `record` to
     learn from instead of rollouts (:mod:`from_bags`), ``bag_minutes``: from the first so many that are fit;
     ``namespace`` of the robot where they hold several. ``actor``: who is rolled out, ``planner`` (the paper's
-    interactive training) or ``demonstrator`` (supervised). ``replay``: datasets of `train collect`, a share
-    ``replay_share`` of each batch, with ``relabel_replay`` their commands in hindsight.
+    interactive training), ``demonstrator`` (supervised) or ``takeover``, both in ``turns``. ``replay``: datasets of
+    `train collect`, a share ``replay_share`` of each batch, with ``relabel_replay`` their commands in hindsight.
 
     An iteration rolls ``robots`` out for ``ticks`` and takes ``updates`` steps of ``batch`` windows of the last
     ``kept_rollouts`` ones. In the last ``anneal`` of the steps, a share, the learning rate falls to 0. The
@@ -100,8 +115,8 @@ class FinetuneConfig(CorruptionConfig):
 
     ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks; ``gait``: what
     its gaits are drawn from where the ground is not level, but for the conditions named in ``everyday_gait``, and
-    ``gait_ticks`` how long it settles there. ``bfloat16``:
-    networks compute so in training, rollouts and trials; the export is f32.
+    ``gait_ticks`` how long it settles there. ``bfloat16``
+    (:mod:`training.precision`): of networks in training, rollouts and trials; the export is f32.
     """
 
     initial: str = "go2"
@@ -110,6 +125,7 @@ class FinetuneConfig(CorruptionConfig):
     bag_minutes: float | None = None
     namespace: str | None = None
     actor: str = PLANNER
+    turns: TurnRange = field(default_factory=TurnRange)
     recipe: RecipeConfig = field(default_factory=RecipeConfig)
     returns: ReturnConfig = field(default_factory=ReturnConfig)
     replay: tuple[Path, ...] = (Path("runs/dataset"), Path("runs/dataset_specialists"), Path("runs/dataset_low"))

@@ -25,7 +25,7 @@ class Rollouts:
     executed: np.ndarray  # (E, L, 12) [rad], with noise, clipped
     base_lin_vel: np.ndarray  # (E, L, 3) [m/s], base frame, at the tick of the observation
     base_height: np.ndarray  # (E, L) [m] above the ground
-    fresh: np.ndarray  # (E, L) bool, from standing up until settled
+    fresh: np.ndarray  # (E, L) bool, from standing up until settled, and where the actor does not teach
     fell: np.ndarray  # (E, L) bool, in this tick
     pushed: np.ndarray  # (E, L) bool, before this tick's motion
     group: np.ndarray  # (E,) which condition
@@ -76,7 +76,7 @@ def roll_out(actor: Actor, simulation: MixedSimulation, config: FinetuneConfig, 
             "executed": executed,
             "base_lin_vel": state.base_lin_vel_b,
             "base_height": state.base_height,
-            "fresh": settling > 0,
+            "fresh": (settling > 0) | ~np.broadcast_to(actor.teaches, robots),
         }
         fallen = simulation.step(executed).fallen()
         row |= {"fell": fallen, "pushed": simulation.pushed.copy()}
