@@ -72,7 +72,7 @@ class TurnRange:
         for name, (shortest, longest) in vars(self).items():
             if not 1 <= shortest <= longest:
                 raise ConfigurationError(
-                    f"turns of the {name} must last 1 <= at least <= at most ticks, got {shortest}, {longest}"
+                    f"turns.{name} must be [LOW, HIGH] ticks with 1 <= LOW <= HIGH, got {shortest}, {longest}"
                 )
 
 

@@ -22,7 +22,7 @@ class Takeover:
     """Planner and demonstrator in turns, each robot on its own; ``teaches (B,)`` bool: whom the demonstrator walks.
 
     The demonstrator takes over in the phase of the gait in which the robot is. In a gait of its own, off level ground,
-    it takes over at the robot's height. Both actors compute for all robots at every tick, so each is ready for its turn.
+    it takes over at the robot's height. Both actors compute for all robots at every tick: each is ready for its turn.
     """
 
     teaches: np.ndarray
@@ -37,7 +37,9 @@ class Takeover:
     ) -> None:
         self._planner, self._demonstrator, self._simulation = planner, demonstrator, simulation
         self._turns, self._rng = config.turns, rng
-        self._own_gait, self._heights = ~in_everyday_gait(config, simulation), config.gait.base_height
+        known = GAIT_PARAMETERS["base_height"]
+        self._own_gait = ~in_everyday_gait(config, simulation)
+        self._heights = config.gait.base_height or (known.low, known.high)
         self.settle_ticks = demonstrator.settle_ticks
         self.teaches = rng.uniform(size=simulation.robots) < 0.5
         self._left = self._draw_turns()

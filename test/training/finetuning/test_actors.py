@@ -83,7 +83,7 @@ def test_a_new_life_begins_uncorrected_at_the_start_of_a_swing():
 
 def test_rollouts_tell_who_is_put_back_on_its_feet():
     class Collapsing:
-        settle_ticks, told = 5, np.zeros(2, dtype=int)
+        settle_ticks, teaches, told = 5, True, np.zeros(2, dtype=int)
 
         def joint_targets(self, state, command):
             # The first robot rolls itself over: hips out on one side, in on the other.

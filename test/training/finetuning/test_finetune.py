@@ -18,6 +18,7 @@ from diffusion_mpc_ros.training.finetuning.configuration import (
     FinetuneConfig,
     RecipeConfig,
     TrialConfig,
+    TurnRange,
 )
 from diffusion_mpc_ros.training.finetuning.run import Finetuning
 from diffusion_mpc_ros.training.finetuning.trial import TrialScores
@@ -106,10 +107,11 @@ def test_what_forgets_flat_ground_is_not_kept_and_patience_ends_it(config, monke
     [
         {"actor": "demonstrator", "recipe": RecipeConfig("hindsight")},
         {"guided": 0.25, "guided_groups": 1, "recipe": RecipeConfig("paper")},
+        {"actor": "takeover", "recipe": RecipeConfig("hindsight"), "turns": TurnRange((2, 3), (14, 20))},
     ],
-    ids=["demonstrator", "guided"],
+    ids=["demonstrator", "guided", "takeover"],
 )
-def test_either_actor_and_every_recipe_teaches(config, changed):
+def test_every_actor_and_every_recipe_teaches(config, changed):
     run = Finetuning(replace(config, **changed))
     facts = run.iterate()
     assert np.isfinite(facts["loss"]) and run.state.iteration == 2
