@@ -118,7 +118,12 @@ class ServoedDemonstrator:
         """
         policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
         gait = GaitCommand.default(simulation.robots)
-        everyday = in_everyday_gait(config, simulation)
+        everyday = np.array(
+            [
+                ground.flat or condition.name in config.everyday_gait
+                for ground, condition in zip(simulation.grounds, simulation.conditions)
+            ]
+        )[simulation.group]
         gait.put(~everyday, GaitCommand.draw(int((~everyday).sum()), rng, gait_ranges(config.gait, policy)))
         settle_ticks = np.where(everyday, config.settle_ticks, config.gait_ticks)
         return cls(DemonstratorWalker(policy, gait), config.servo, settle_ticks)
@@ -132,16 +137,13 @@ class ServoedDemonstrator:
         np.clip(self._correction, -LARGEST_CORRECTION, LARGEST_CORRECTION, out=self._correction)
         return self._walker.joint_targets(state, command + np.where(moving, self._correction, 0.0))
 
-    def take_over(
-        self, robots: np.ndarray, state: RobotState, command: np.ndarray, targets: np.ndarray, heights: np.ndarray
-    ) -> None:
-        """Go on with the walk of the robots of the mask ``(B,)``, at base ``heights (B,)`` [m].
+    def take_over(self, robots: np.ndarray, state: RobotState, command: np.ndarray, targets: np.ndarray) -> None:
+        """Go on with the walk of the robots of the mask ``(B,)``.
 
         The phase becomes the one in which the demonstrator's joint targets are nearest to ``targets (B, 12)`` [rad],
         those of who walked until now.
         """
         walker, told = self._walker, command + np.where(is_moving(command)[:, None], self._correction, 0.0)
-        walker.gait.base_height[robots] = heights[robots]
         kept, distances = walker.clock.phase.copy(), []
         for phase in PHASES:
             walker.clock.phase = np.full(len(command), phase)
@@ -152,15 +154,6 @@ class ServoedDemonstrator:
         """See :class:`Actor`; the clock waits at the start of a swing, as for everybody who begins to walk."""
         self._correction[robots] = 0.0
         self._walker.clock.phase[robots] = START_PHASE
-
-
-def in_everyday_gait(config: FinetuneConfig, simulation: MixedSimulation) -> np.ndarray:
-    """Which robots ``(B,)`` bool the demonstrator walks in its everyday gait: on level ground, and where it is said."""
-    everyday = [
-        ground.flat or condition.name in config.everyday_gait
-        for ground, condition in zip(simulation.grounds, simulation.conditions)
-    ]
-    return np.array(everyday)[simulation.group]
 
 
 def _of(state: RobotState, robots: np.ndarray) -> RobotState:

@@ -13,16 +13,15 @@ from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.prior import Prior
 from diffusion_mpc_ros.policies.conditions import MixedSimulation
-from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS
-from diffusion_mpc_ros.training.finetuning.actors import PlannerActor, ServoedDemonstrator, in_everyday_gait
-from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
+from diffusion_mpc_ros.training.finetuning.actors import PlannerActor, ServoedDemonstrator
+from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig, TurnRange
 
 
 class Takeover:
     """Planner and demonstrator in turns, each robot on its own; ``teaches (B,)`` bool: whom the demonstrator walks.
 
-    The demonstrator takes over in the phase of the gait in which the robot is. In a gait of its own, off level ground,
-    it takes over at the robot's height. Both actors compute for all robots at every tick: each is ready for its turn.
+    The demonstrator takes over in the phase of the gait in which the robot is. Both actors compute for all robots at
+    every tick: each is ready for its turn.
     """
 
     teaches: np.ndarray
@@ -32,14 +31,11 @@ class Takeover:
         planner: PlannerActor,
         demonstrator: ServoedDemonstrator,
         simulation: MixedSimulation,
-        config: FinetuneConfig,
+        turns: TurnRange,
         rng: np.random.Generator,
     ) -> None:
-        self._planner, self._demonstrator, self._simulation = planner, demonstrator, simulation
-        self._turns, self._rng = config.turns, rng
-        known = GAIT_PARAMETERS["base_height"]
-        self._own_gait = ~in_everyday_gait(config, simulation)
-        self._heights = config.gait.base_height or (known.low, known.high)
+        self._planner, self._demonstrator, self._robots = planner, demonstrator, simulation.robots
+        self._turns, self._rng = turns, rng
         self.settle_ticks = demonstrator.settle_ticks
         self.teaches = rng.uniform(size=simulation.robots) < 0.5
         self._left = self._draw_turns()
@@ -55,7 +51,7 @@ class Takeover:
     ) -> Takeover:
         """Both actors as they are drawn alone."""
         planner = PlannerActor.draw(config, artefact, steps, rng)
-        return cls(planner, ServoedDemonstrator.draw(config, simulation, rng), simulation, config, rng)
+        return cls(planner, ServoedDemonstrator.draw(config, simulation, rng), simulation, config.turns, rng)
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """See :class:`actors.Actor`."""
@@ -65,7 +61,7 @@ class Takeover:
         self._left = np.where(over, self._draw_turns(), self._left) - 1
         taken = over & self.teaches
         if taken.any():
-            self._demonstrator.take_over(taken, state, command, planned, self._base_heights())
+            self._demonstrator.take_over(taken, state, command, planned)
         taught = self._demonstrator.joint_targets(state, command, self.teaches)
         return np.where(self.teaches[:, None], taught, planned)
 
@@ -74,13 +70,10 @@ class Takeover:
         self._planner.reset(robots)
         self._demonstrator.reset(robots)
 
-    def _base_heights(self) -> np.ndarray:
-        """At which ``(B,)`` [m] the demonstrator takes over: the robot's own in a gait of its own."""
-        found = np.clip(self._simulation.state.base_height, *self._heights)
-        return np.where(self._own_gait, found, GAIT_PARAMETERS["base_height"].default)
-
     def _draw_turns(self) -> np.ndarray:
         """Length [ticks] of the turn of who walks each robot now, ``(B,)``."""
-        robots = self._simulation.robots
-        own = self._rng.integers(*self._turns.planner, size=robots, endpoint=True)
-        return np.where(self.teaches, self._rng.integers(*self._turns.demonstrator, size=robots, endpoint=True), own)
+        taught, own = (
+            self._rng.integers(*each, size=self._robots, endpoint=True)
+            for each in (self._turns.demonstrator, self._turns.planner)
+        )
+        return np.where(self.teaches, taught, own)

@@ -1,4 +1,4 @@
-"""The demonstrator takes the planner's robots over: in turns, in the phase of their gait, at their height."""
+"""The demonstrator takes the planner's robots over: in turns, in the phase of their gait."""
 
 from dataclasses import replace
 
@@ -11,15 +11,14 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.policies.conditions import Condition, MixedSimulation
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
-from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, GaitCommand
+from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.training.action_noise import ActionNoise
-from diffusion_mpc_ros.training.collect import GaitRanges
 from diffusion_mpc_ros.training.finetuning.actors import PHASES, ServoedDemonstrator
 from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig, TurnRange
 from diffusion_mpc_ros.training.finetuning.rollouts import roll_out
 from diffusion_mpc_ros.training.finetuning.takeover import Takeover
 
-FLAT, STEEP = Condition("flat"), Condition("uphill", grounds=("slope_up:20",))
+FLAT = Condition("flat")
 FORWARD = np.tile([0.5, 0.0, 0.0], (4, 1))
 
 
@@ -34,27 +33,25 @@ class Standing:
 
 
 class Walking:
-    """In place of the demonstrator: it notes when it takes over, and at which height."""
+    """In place of the demonstrator: it notes when it takes over."""
 
     settle_ticks = 0
 
     def __init__(self):
-        self.taken, self.heights, self.walked = [], [], []
+        self.taken, self.walked = [], []
 
-    def take_over(self, robots, state, command, targets, heights):
+    def take_over(self, robots, state, command, targets):
         self.taken.append(robots.copy())
-        self.heights.append(heights)
 
     def joint_targets(self, state, command, walking):
         self.walked.append(np.array(walking))
         return np.tile(go2.DEFAULT_JOINT_POS + 0.1, (len(command), 1))
 
 
-def in_turns(turns, ticks, conditions=((FLAT, 4),)):
+def in_turns(turns, ticks):
     """Who was walked by the demonstrator ``(ticks, B)``, the joint targets, and the demonstrator."""
-    simulation, walking = MixedSimulation(conditions, seed=5), Walking()
-    config = replace(FinetuneConfig(), turns=turns, gait=GaitRanges(base_height=(0.2, 0.25)))
-    actor = Takeover(Standing(), walking, simulation, config, np.random.default_rng(0))
+    simulation, walking = MixedSimulation([(FLAT, 4)], seed=5), Walking()
+    actor = Takeover(Standing(), walking, simulation, turns, np.random.default_rng(0))
     teaches, targets = [], []
     for tick in range(ticks):
         targets.append(actor.joint_targets(RobotState.standing(tick, 4), FORWARD))
@@ -75,13 +72,6 @@ def test_turns_last_as_long_as_they_are_told_and_each_actor_commands_in_its_own(
     np.testing.assert_array_equal(np.array(walking.taken), begins[begins.any(axis=1)])
 
 
-def test_it_takes_over_at_the_robot_s_height_off_level_ground_and_at_the_everyday_one_on_it():
-    _, _, walking = in_turns(TurnRange((1, 1), (1, 1)), 3, ((FLAT, 2), (STEEP, 2)))
-    # Robots stand at more than the highest of the gaits, 0.25 m.
-    everyday = GAIT_PARAMETERS["base_height"].default
-    np.testing.assert_allclose(walking.heights[0], [everyday, everyday, 0.25, 0.25])
-
-
 def test_the_demonstrator_finds_the_phase_of_a_walk():
     policy, robots = DemonstratorPolicy(model_folder("demonstrator")), len(PHASES)
     before = DemonstratorWalker(policy, GaitCommand.default(robots))
@@ -90,7 +80,7 @@ def test_the_demonstrator_finds_the_phase_of_a_walk():
     after = DemonstratorWalker(policy, GaitCommand.default(robots))
     targets, taken = before.joint_targets(state, command), np.arange(robots) > 0
     servoed = ServoedDemonstrator(after, gain=0.0)
-    servoed.take_over(taken, state, command, targets, np.full(robots, GAIT_PARAMETERS["base_height"].default))
+    servoed.take_over(taken, state, command, targets)
     np.testing.assert_allclose(after.clock.phase[1:], PHASES[1:])
     # Who is not taken over goes on in the phase that he had.
     np.testing.assert_allclose(after.clock.phase[0], DemonstratorWalker(policy, GaitCommand.default(1)).clock.phase[0])
@@ -103,7 +93,7 @@ def test_only_rows_of_the_demonstrator_are_learned_from():
     )
     rng = np.random.default_rng(0)
     demonstrator = ServoedDemonstrator.draw(config, simulation, rng)
-    rollouts = roll_out(Takeover(Standing(), demonstrator, simulation, config, rng), simulation, config, rng)
+    rollouts = roll_out(Takeover(Standing(), demonstrator, simulation, config.turns, rng), simulation, config, rng)
     held = np.all(np.abs(rollouts.action - go2.DEFAULT_JOINT_POS) < 1e-6, axis=-1)
     np.testing.assert_array_equal(rollouts.usable(0), ~held)
     assert held.any() and not held.all()
