@@ -81,8 +81,9 @@ class TrialConfig:
     """The closed-loop evaluation that stops and chooses: every ``interval`` iterations, on seeds of its own.
 
     ``robots`` for each of ``conditions`` at ``command``, and for each command of ``evaluate walk`` on flat ground,
-    ``ticks`` long; best is the largest mean of survival less error in all of them, as long as flat ground has no more
-    falls and at most ``error_bound`` [m/s] more error than in the beginning. ``patience``: so many trials without a
+    ``ticks`` long; best is the largest mean of survival less error in all of them, as long as on flat ground at most a
+    share ``survival_bound`` more falls and the error is at most ``error_bound`` [m/s] more than in the beginning. With
+    few robots, one that falls now and then refuses what `train gate` would find as safe as before. ``patience``: so many trials without a
     better one end the training.
     """
 
@@ -92,6 +93,7 @@ class TrialConfig:
     seed: int = 70_001
     command: tuple[float, float, float] = (0.5, 0.0, 0.0)
     conditions: tuple[Condition, ...] = TESTED
+    survival_bound: float = 0.0
     error_bound: float = 0.005
     patience: int = 6
 

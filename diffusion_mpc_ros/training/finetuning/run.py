@@ -193,7 +193,7 @@ class Finetuning:
 
     def _is_better(self, scores: TrialScores, best: TrialScores) -> bool:
         """Whether flat ground is kept, and of what trials can try ``scores`` are better than ``best``."""
-        kept = scores.keeps(self.trials[0], self.config.trial.error_bound)
+        kept = scores.keeps(self.trials[0], self.config.trial)
         return kept and (self.bags is not None or scores.score > best.score)
 
     def draw_back(self) -> None:
