@@ -83,8 +83,8 @@ class TrialConfig:
     ``robots`` for each of ``conditions`` at ``command``, and for each command of ``evaluate walk`` on flat ground,
     ``ticks`` long; best is the largest mean of survival less error in all of them, as long as on flat ground at most a
     share ``survival_bound`` more falls and the error is at most ``error_bound`` [m/s] more than in the beginning. With
-    few robots, one that falls now and then refuses what `train gate` would find as safe as before. ``patience``: so many trials without a
-    better one end the training.
+    few robots, one that falls now and then refuses what `train gate` would find as safe as before. ``patience``: so
+    many trials without a better one end the training.
     """
 
     interval: int = 10
