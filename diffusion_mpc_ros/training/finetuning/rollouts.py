@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from tqdm import tqdm
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND
 from diffusion_mpc_ros.policies.conditions import MixedSimulation
 from diffusion_mpc_ros.training import distributed
-from diffusion_mpc_ros.training.action_noise import NoiseGenerator
+from diffusion_mpc_ros.training.action_noise import ActionNoise, NoiseGenerator
 from diffusion_mpc_ros.training.finetuning.actors import Actor
-from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
-from diffusion_mpc_ros.training.velocity_commands import CommandSampler
+from diffusion_mpc_ros.training.velocity_commands import CommandRanges, CommandSampler
 
 
 @dataclass
@@ -57,16 +58,29 @@ def gathered(rollouts: Rollouts) -> Rollouts:
     return Rollouts(**distributed.gathered(vars(rollouts)))
 
 
-def roll_out(actor: Actor, simulation: MixedSimulation, config: FinetuneConfig, rng: np.random.Generator) -> Rollouts:
-    """Let ``actor`` walk the robots of ``simulation`` for ``config.ticks`` under commands and noise of their own."""
+class Walk(Protocol):
+    """Of a configuration, how robots are rolled out: for so many control ticks, under such commands and noise."""
+
+    @property
+    def ticks(self) -> int: ...
+    @property
+    def commands(self) -> CommandRanges: ...
+    @property
+    def noise(self) -> ActionNoise: ...
+
+
+def roll_out(
+    actor: Actor, simulation: MixedSimulation, walk: Walk, rng: np.random.Generator, label: str = ""
+) -> Rollouts:
+    """Let ``actor`` walk the robots of ``simulation``, commands and noise drawn by ``rng``; ``label``: of a bar."""
     robots = simulation.robots
-    commands = CommandSampler(robots, config.commands, rng)
-    noise = NoiseGenerator(robots, config.noise, rng)
+    commands = CommandSampler(robots, walk.commands, rng)
+    noise = NoiseGenerator(robots, walk.noise, rng)
     previous = np.tile(go2.DEFAULT_JOINT_POS, (robots, 1))
     settle_ticks = np.broadcast_to(actor.settle_ticks, robots)
     settling = settle_ticks
     record: dict[str, list[np.ndarray]] = {}
-    for tick in range(config.ticks):
+    for tick in tqdm(range(walk.ticks), unit="tick", desc=label, disable=not label):
         state = simulation.state
         action = go2.clip_joint_targets(actor.joint_targets(state.robot_state(tick, previous), commands.command))
         executed = go2.clip_joint_targets(action + noise.step())
