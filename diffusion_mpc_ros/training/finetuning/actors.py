@@ -16,7 +16,7 @@ from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.policies.condition_walks import shipped_controller
 from diffusion_mpc_ros.policies.conditions import MixedSimulation
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
-from diffusion_mpc_ros.policies.gait import START_PHASE, GaitCommand, is_moving
+from diffusion_mpc_ros.policies.gait import GAIT_PARAMETERS, START_PHASE, GaitCommand, is_moving
 from diffusion_mpc_ros.policies.objectives import make_composer
 from diffusion_mpc_ros.training.collect import gait_ranges
 from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
@@ -111,7 +111,8 @@ class ServoedDemonstrator:
     @classmethod
     def draw(cls, config: FinetuneConfig, simulation: MixedSimulation, rng: np.random.Generator) -> ServoedDemonstrator:
         """In the everyday gait on level ground and in ``config.everyday_gait``; elsewhere each robot in one of
-        ``config.gait``.
+        ``config.gait``, on a slope between the two as steep as it is: near a border between gaits the prior would mix
+        them.
 
         Who takes up another gait settles for ``config.gait_ticks``. A base that sinks into a low gait is else a lesson
         that sinking is to be followed by sinking: on it robots with a payload collapse.
@@ -124,7 +125,10 @@ class ServoedDemonstrator:
                 for ground, condition in zip(simulation.grounds, simulation.conditions)
             ]
         )[simulation.group]
-        gait.put(~everyday, GaitCommand.draw(int((~everyday).sum()), rng, gait_ranges(config.gait, policy)))
+        drawn = GaitCommand.draw(simulation.robots, rng, gait_ranges(config.gait, policy))
+        share = np.where(everyday, 0.0, _steepness(config, simulation))
+        for name in GAIT_PARAMETERS:
+            setattr(gait, name, (1.0 - share) * getattr(gait, name) + share * getattr(drawn, name))
         settle_ticks = np.where(everyday, config.settle_ticks, config.gait_ticks)
         return cls(DemonstratorWalker(policy, gait), config.servo, settle_ticks)
 
@@ -154,6 +158,16 @@ class ServoedDemonstrator:
         """See :class:`Actor`; the clock waits at the start of a swing, as for everybody who begins to walk."""
         self._correction[robots] = 0.0
         self._walker.clock.phase[robots] = START_PHASE
+
+
+def _steepness(config: FinetuneConfig, simulation: MixedSimulation) -> np.ndarray:
+    """How far ``(B,)`` the gait of each robot is from the everyday one, 0 to 1, by ``config.gait_slopes``."""
+    if config.gait_slopes is None:
+        return np.ones(simulation.robots)
+    gentle, steep = config.gait_slopes
+    inclined = [ground.kind.name.startswith("slope") for ground in simulation.grounds]
+    degrees = np.where(inclined, [ground.difficulty for ground in simulation.grounds], steep)
+    return np.clip((degrees - gentle) / (steep - gentle), 0.0, 1.0)[simulation.group]
 
 
 def _of(state: RobotState, robots: np.ndarray) -> RobotState:

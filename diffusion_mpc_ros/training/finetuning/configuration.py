@@ -116,8 +116,9 @@ class FinetuneConfig(CorruptionConfig):
     ``guidance_scale``, in ``guided_groups`` groups.
 
     ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks; ``gait``: what
-    its gaits are drawn from where the ground is not level, but for the conditions named in ``everyday_gait``, and
-    ``gait_ticks`` how long it settles there. ``bfloat16``
+    its gaits are drawn from where the ground is not level, but for the conditions named in ``everyday_gait``;
+    ``gait_slopes`` [deg]: up to the first it walks slopes in the everyday gait, from the second on in the drawn one, in
+    between as far between the two. ``gait_ticks``: how long it settles there. ``bfloat16``
     (:mod:`training.precision`): of networks in training, rollouts and trials; the export is f32.
     """
 
@@ -140,6 +141,7 @@ class FinetuneConfig(CorruptionConfig):
     servo: float = 0.03
     gait: GaitRanges = field(default_factory=GaitRanges)
     everyday_gait: tuple[str, ...] = ()
+    gait_slopes: tuple[float, float] | None = None
     gait_ticks: int = 50
     guided: float = 0.25
     guided_groups: int = 2
@@ -171,6 +173,8 @@ class FinetuneConfig(CorruptionConfig):
         for name in ("robots", "ticks", "iterations", "updates", "batch", "kept_rollouts", "guided_groups"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.gait_slopes is not None and not 0.0 <= self.gait_slopes[0] < self.gait_slopes[1]:
+            raise ConfigurationError(f"gait_slopes must be 0 <= LOW < HIGH degrees, got {self.gait_slopes}")
         unknown = sorted(set(self.everyday_gait) - {condition.name for condition in self.conditions})
         if unknown:
             raise ConfigurationError(

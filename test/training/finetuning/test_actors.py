@@ -139,3 +139,16 @@ def test_named_conditions_keep_the_everyday_gait_off_level_ground():
 def test_an_everyday_gait_of_no_condition_is_refused():
     with pytest.raises(ConfigurationError, match="everyday_gait names gentle; the conditions are flat"):
         FinetuneConfig(everyday_gait=("gentle",))
+
+
+def test_the_gait_changes_with_the_steepness_of_a_slope():
+    grounds = ("slope_up:4", "slope_up:7", "slope:16", "bumps:0.05")
+    conditions = tuple(replace(STEEP, name=ground, grounds=(ground,)) for ground in grounds)
+    config = replace(FinetuneConfig(), gait=GaitRanges(base_height=(0.21, 0.2101)), conditions=conditions)
+    config = replace(config, gait_slopes=(4.0, 16.0))
+    simulation = MixedSimulation([(each, 1) for each in conditions], seed=5)
+    servoed = ServoedDemonstrator.draw(config, simulation, np.random.default_rng(0))
+    # From 0.29 m to 0.21 m; 7 degrees are a quarter of the way.
+    np.testing.assert_allclose(servoed._walker.gait.base_height, [0.29, 0.27, 0.21, 0.21], atol=1e-4)
+    with pytest.raises(ConfigurationError, match="gait_slopes must be 0 <= LOW < HIGH degrees"):
+        replace(config, gait_slopes=(16.0, 4.0))
