@@ -132,6 +132,9 @@ def test_training_learns_resumes_and_exports(tmp_path, without_graph, monkeypatc
         checkpoint_minutes=0.0,
     )  # fmt: skip
     step = loop.TrainingState.step
+    # Two threads of so small a network wait for each other on a busy machine, ten times as long as one computes.
+    threads: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
 
     def interrupted_step(state, loss):
         if state.iteration == 40:
@@ -148,6 +151,7 @@ def test_training_learns_resumes_and_exports(tmp_path, without_graph, monkeypatc
     (tmp_path / "run").rename(tmp_path / "moved")
     config = replace(config, run_dir=tmp_path / "moved", threads=2, checkpoint_minutes=2.0)
     pretrain.main(config)
+    assert threads == [1, 2]
     (tmp_path / "moved").rename(tmp_path / "run")
     checkpoint = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)
     assert checkpoint["iteration"] == 80
