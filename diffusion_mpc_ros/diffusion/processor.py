@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 # Dot products of bytes summed in 32 bits (VNNI), as the kernel names them. Without them ONNX Runtime adds pairs of
 # products in 16 bits, where they saturate: the plans would be slower, and wrong.
 INT8_INSTRUCTIONS = frozenset({"avx512_vnni", "avx_vnni"})
+# Dot products of bfloat16, on x86-64 and on AArch64.
+BFLOAT16_INSTRUCTIONS = frozenset({"amx_bf16", "avx512_bf16", "bf16"})
 
 
 def processor_vendor() -> str:
@@ -18,6 +21,12 @@ def processor_vendor() -> str:
 def computes_in_int8() -> bool:
     """Whether the processor has :data:`INT8_INSTRUCTIONS`; not where the kernel does not say."""
     return not INT8_INSTRUCTIONS.isdisjoint(cpuinfo_entry("flags").split())
+
+
+@cache
+def computes_in_bfloat16() -> bool:
+    """Whether the processor has one of :data:`BFLOAT16_INSTRUCTIONS`; not where the kernel does not say."""
+    return not BFLOAT16_INSTRUCTIONS.isdisjoint(f"{cpuinfo_entry('flags')} {cpuinfo_entry('Features')}".split())
 
 
 def cpuinfo_entry(name: str) -> str:

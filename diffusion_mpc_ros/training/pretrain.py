@@ -36,6 +36,7 @@ from diffusion_mpc_ros.training.dataset import (
 from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.loop import METADATA_FILE, LoopConfig, check_resumable, optimize, read_run
 from diffusion_mpc_ros.training.networks import NetworkConfig, build_denoiser
+from diffusion_mpc_ros.training.precision import autocast
 from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.runs import configuration_json, made_of
 from diffusion_mpc_ros.training.weights import load_weights
@@ -70,7 +71,8 @@ class PretrainConfig(CorruptionConfig, LoopConfig):
     but a robot that does not start now finds itself in the same state again, for ever. ``relabel_commands``: see
     :mod:`training.relabelling`; a dataset without labels needs it off. ``datasets`` are learned from together, each
     with commands relabelled by itself. ``initial``: an artefact, by its name in ``models/`` or its folder, whose
-    denoiser is trained further (finetuning), with the normaliser that it has.
+    denoiser is trained further (finetuning), with the normaliser that it has. ``bfloat16``: see
+    :mod:`training.precision`.
     """
 
     datasets: tuple[Path, ...] = DATASETS
@@ -244,7 +246,7 @@ def denoising_loss(
 ) -> torch.Tensor:
     """Mean squared error of x0-prediction on the windows ``tau0 (B, T, 57)``, weighed as the corruption says."""
     noisy, features, weight = (tensor.to(device) for tensor in corruption(tau0, executed, generator))
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=bfloat16):
+    with autocast(device, bfloat16):
         predicted = network(noisy, features)
     return (weight * (predicted.float() - tau0.to(device)) ** 2).sum() / weight.sum()
 

@@ -30,6 +30,7 @@ from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.loop import LoopConfig, TrainingState, check_resumable, optimize
 from diffusion_mpc_ros.training.networks.conditional_mlp import MLPConfig
 from diffusion_mpc_ros.training.onnx_files import strip_debug_information
+from diffusion_mpc_ros.training.precision import autocast
 from diffusion_mpc_ros.training.pretrain import identities, open_datasets
 from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.runs import configuration_json, made_of
@@ -47,7 +48,7 @@ class ModelConfig(LoopConfig):
 
     ``held_out``: share of the trajectories that only the scores see. ``velocity_noise`` [m/s] and ``height_noise``
     [m]: what is added to the true base velocity and height, as an estimator errs. ``relabel_commands``: see
-    :mod:`training.relabelling`; a dataset without labels needs it off.
+    :mod:`training.relabelling`; a dataset without labels needs it off. ``bfloat16``: see :mod:`training.precision`.
     """
 
     datasets: tuple[Path, ...] = DATASETS
@@ -102,7 +103,7 @@ def train(
     def value(generator: torch.Generator) -> torch.Tensor:
         target, inputs, weight = loss(generator)
         target, weight = target.to(device), weight.to(device).expand_as(target)
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=config.bfloat16):
+        with autocast(device, config.bfloat16):
             predicted = network(*(tensor.to(device) for tensor in inputs))
         return (weight * (predicted.float() - target) ** 2).sum() / weight.sum()
 

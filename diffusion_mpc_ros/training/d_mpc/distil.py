@@ -19,7 +19,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import nn
-from tqdm import tqdm
 
 from diffusion_mpc_ros.artefacts.kinds import ACTOR, DEMONSTRATOR, WEIGHTS_FILE
 from diffusion_mpc_ros.artefacts.publish import publish
@@ -27,18 +26,20 @@ from diffusion_mpc_ros.artefacts.weights import weights_bytes
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
-from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, Timing
+from diffusion_mpc_ros.core.types import RobotState, Timing
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.planners.d_mpc.settings import DMpcSettings
 from diffusion_mpc_ros.planners.registry import best_level
-from diffusion_mpc_ros.simulation.batch import BatchSimulation
-from diffusion_mpc_ros.training.action_noise import ActionNoise, NoiseGenerator
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
+from diffusion_mpc_ros.policies.conditions import Condition, MixedSimulation
+from diffusion_mpc_ros.training.action_noise import ActionNoise
 from diffusion_mpc_ros.training.d_mpc.denoising import graph_of
+from diffusion_mpc_ros.training.finetuning.rollouts import roll_out
 from diffusion_mpc_ros.training.loop import LoopConfig, check_resumable, optimize
 from diffusion_mpc_ros.training.networks.conditional_mlp import MLPConfig, ResidualLayers
 from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.runs import configuration_json, made_of
-from diffusion_mpc_ros.training.velocity_commands import CommandRanges, CommandSampler
+from diffusion_mpc_ros.training.velocity_commands import CommandRanges
 from diffusion_mpc_ros.training.weights import parameters
 
 DATA_FILE = "data.npz"
@@ -53,7 +54,7 @@ class DistilConfig(LoopConfig):
     """``diffusion-mpc train distil``.
 
     ``artefact`` of the planner, which compares ``candidates``; ``robots`` x ``ticks`` are walked. ``push_speed`` [m/s]
-    every ``push_ticks``. ``held_out``: share of the robots that only the score sees.
+    at most, every ``push_ticks``. ``held_out``: share of the robots that only the score sees.
     """
 
     artefact: str = "d_mpc"
@@ -82,34 +83,28 @@ class DistilConfig(LoopConfig):
             raise ConfigurationError(f"of {self.robots} robots a share of {self.held_out:g} cannot be held out")
 
 
+class _Planned:
+    """D-MPC as the actor of a rollout, at every tick and without delay."""
+
+    settle_ticks, teaches = SETTLING, True
+
+    def __init__(self, planner: Planner) -> None:
+        self._controller = AsynchronousController(planner)
+
+    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
+        """See :class:`finetuning.actors.Actor`."""
+        return self._controller.joint_targets(state, command)
+
+    def reset(self, robots: np.ndarray) -> None:
+        """Nothing: the next plan begins with the next tick."""
+
+
 def collect(config: DistilConfig, planner: Planner) -> dict[str, np.ndarray]:
     """Walk, and return ``observation (B, L, 45)``, ``action (B, L, 12)`` [rad] as planned, ``settled (B, L)`` bool."""
-    simulation = BatchSimulation(config.robots, seed=config.seed, threads=config.threads)
-    rng = np.random.default_rng(config.seed + 1)
-    commands = CommandSampler(config.robots, config.commands, rng)
-    noise = NoiseGenerator(config.robots, config.noise, rng)
-    previous = np.tile(go2.DEFAULT_JOINT_POS, (config.robots, 1))
-    since = np.zeros(config.robots, dtype=np.intp)
-    record: dict[str, list[np.ndarray]] = {"observation": [], "action": [], "settled": []}
-    for tick in tqdm(range(config.ticks), desc="walk", unit="tick"):
-        state = simulation.state
-        request = PlanRequest(state.robot_state(tick, previous), commands.command.copy(), RewardSettings())
-        action = planner.plan(request).joint_targets[0]
-        record["observation"].append(state.observation(commands.command, previous).astype(np.float32))
-        record["action"].append(action.astype(np.float32))
-        record["settled"].append(since >= SETTLING)
-        previous = go2.clip_joint_targets(action + noise.step())
-        fallen = simulation.step(previous).fallen()
-        commands.step()
-        since = np.where(fallen, 0, since + 1)
-        if tick and tick % config.push_ticks == 0:
-            push = np.zeros((config.robots, 3))
-            push[:, :2] = rng.uniform(-config.push_speed, config.push_speed, size=(config.robots, 2))
-            simulation.push(push)
-        if fallen.any():
-            simulation.reset(fallen)
-            previous = np.where(fallen[:, None], go2.DEFAULT_JOINT_POS, previous)
-    return {name: np.stack(values, axis=1) for name, values in record.items()}
+    pushed = Condition("pushed", push_speed=config.push_speed, push_ticks=config.push_ticks)
+    simulation = MixedSimulation([(pushed, config.robots)], seed=config.seed, threads=config.threads)
+    rollouts = roll_out(_Planned(planner), simulation, config, np.random.default_rng(config.seed + 1), "walk")
+    return {"observation": rollouts.observation, "action": rollouts.action, "settled": ~rollouts.fresh}
 
 
 class Reactive(nn.Module):

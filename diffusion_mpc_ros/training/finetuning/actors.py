@@ -23,15 +23,19 @@ from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
 
 # Of a servoed command: vx, vy [m/s], yaw rate [rad/s].
 LARGEST_CORRECTION = np.array([1.5, 0.6, 0.6])
+# Among which that of a walk is looked for.
+PHASES = np.arange(16) / 16.0
 
 
 class Actor(Protocol):
     """Joint targets for B robots tick by tick, as :class:`policies.closed_loop.BatchController` gives them.
 
-    ``settle_ticks (B,)`` or one number for all: how long after standing up nobody is to learn from it.
+    ``settle_ticks (B,)`` or one number for all: how long after standing up nobody is to learn from it. ``teaches (B,)``
+    or one for all: whose last joint targets are to be learned from.
     """
 
     settle_ticks: np.ndarray | int
+    teaches: np.ndarray | bool
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """States of B robots and velocity commands ``(B, 3)`` -> clean joint targets ``(B, 12)`` [rad]."""
@@ -56,6 +60,8 @@ class PlannerActor:
     Commands are each robot's own. Weights and guidance scale are inputs that a whole batch of the planner shares: so
     each group has its own batch.
     """
+
+    teaches = True
 
     def __init__(self, groups: Sequence[GuidedGroup], settle_ticks: int = 0) -> None:
         self._groups, self.settle_ticks = groups, settle_ticks
@@ -96,31 +102,53 @@ class ServoedDemonstrator:
     Up a slope of 20 degrees it walks 0.8 m/s less than it is told: corrected, it shows the walk that is wanted there.
     """
 
+    teaches = True
+
     def __init__(self, walker: DemonstratorWalker, gain: float, settle_ticks: np.ndarray | int = 0) -> None:
         self._walker, self._gain, self.settle_ticks = walker, gain, settle_ticks
         self._correction = np.zeros((len(walker.gait.base_height), 3))
 
     @classmethod
     def draw(cls, config: FinetuneConfig, simulation: MixedSimulation, rng: np.random.Generator) -> ServoedDemonstrator:
-        """In the everyday gait on level ground; elsewhere each robot in one of ``config.gait``.
+        """In the everyday gait on level ground and in ``config.everyday_gait``; elsewhere each robot in one of
+        ``config.gait``.
 
         Who takes up another gait settles for ``config.gait_ticks``. A base that sinks into a low gait is else a lesson
         that sinking is to be followed by sinking: on it robots with a payload collapse.
         """
         policy = DemonstratorPolicy(model_folder(config.demonstrator), config.threads)
         gait = GaitCommand.default(simulation.robots)
-        level = np.array([ground.flat for ground in simulation.grounds])[simulation.group]
-        gait.put(~level, GaitCommand.draw(int((~level).sum()), rng, gait_ranges(config.gait, policy)))
-        settle_ticks = np.where(level, config.settle_ticks, config.gait_ticks)
+        everyday = np.array(
+            [
+                ground.flat or condition.name in config.everyday_gait
+                for ground, condition in zip(simulation.grounds, simulation.conditions)
+            ]
+        )[simulation.group]
+        gait.put(~everyday, GaitCommand.draw(int((~everyday).sum()), rng, gait_ranges(config.gait, policy)))
+        settle_ticks = np.where(everyday, config.settle_ticks, config.gait_ticks)
         return cls(DemonstratorWalker(policy, gait), config.servo, settle_ticks)
 
-    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
-        """See :class:`Actor`; who is told to stand stands uncorrected."""
+    def joint_targets(self, state: RobotState, command: np.ndarray, walking: np.ndarray | bool = True) -> np.ndarray:
+        """See :class:`Actor`; who is told to stand stands uncorrected. Errors count where it is ``walking (B,)``."""
         velocity = np.column_stack([state.base_lin_vel[:, :2], state.base_ang_vel[:, 2]])
         moving = is_moving(command)[:, None]
-        self._correction += np.where(moving, self._gain * (command - velocity), 0.0)
+        judged = moving & np.broadcast_to(walking, len(command))[:, None]
+        self._correction += np.where(judged, self._gain * (command - velocity), 0.0)
         np.clip(self._correction, -LARGEST_CORRECTION, LARGEST_CORRECTION, out=self._correction)
         return self._walker.joint_targets(state, command + np.where(moving, self._correction, 0.0))
+
+    def take_over(self, robots: np.ndarray, state: RobotState, command: np.ndarray, targets: np.ndarray) -> None:
+        """Go on with the walk of the robots of the mask ``(B,)``.
+
+        The phase becomes the one in which the demonstrator's joint targets are nearest to ``targets (B, 12)`` [rad],
+        those of who walked until now.
+        """
+        walker, told = self._walker, command + np.where(is_moving(command)[:, None], self._correction, 0.0)
+        kept, distances = walker.clock.phase.copy(), []
+        for phase in PHASES:
+            walker.clock.phase = np.full(len(command), phase)
+            distances.append(np.abs(walker.joint_targets(state, told) - targets).sum(axis=1))
+        walker.clock.phase = np.where(robots, PHASES[np.argmin(distances, axis=0)], kept)
 
     def reset(self, robots: np.ndarray) -> None:
         """See :class:`Actor`; the clock waits at the start of a swing, as for everybody who begins to walk."""

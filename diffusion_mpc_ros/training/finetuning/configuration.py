@@ -12,8 +12,8 @@ from diffusion_mpc_ros.training.collect import GaitRanges
 from diffusion_mpc_ros.training.pretrain import CorruptionConfig
 from diffusion_mpc_ros.training.velocity_commands import CommandRanges
 
-PLANNER, DEMONSTRATOR = "planner", "demonstrator"
-ACTORS = (PLANNER, DEMONSTRATOR)
+PLANNER, DEMONSTRATOR, TAKEOVER = "planner", "demonstrator", "takeover"
+ACTORS = (PLANNER, DEMONSTRATOR, TAKEOVER)
 PAPER, WINDOW, HINDSIGHT = "paper", "window", "hindsight"
 RECIPES = (PAPER, WINDOW, HINDSIGHT)
 
@@ -62,13 +62,29 @@ class RecipeConfig:
 
 
 @dataclass(frozen=True)
+class TurnRange:
+    """How long [ticks, at least, at most] the planner walks a robot, and then the demonstrator."""
+
+    planner: tuple[int, int] = (10, 60)
+    demonstrator: tuple[int, int] = (50, 100)
+
+    def __post_init__(self) -> None:
+        for name, (shortest, longest) in vars(self).items():
+            if not 1 <= shortest <= longest:
+                raise ConfigurationError(
+                    f"turns.{name} must be [LOW, HIGH] ticks with 1 <= LOW <= HIGH, got {shortest}, {longest}"
+                )
+
+
+@dataclass(frozen=True)
 class TrialConfig:
     """The closed-loop evaluation that stops and chooses: every ``interval`` iterations, on seeds of its own.
 
     ``robots`` for each of ``conditions`` at ``command``, and for each command of ``evaluate walk`` on flat ground,
-    ``ticks`` long; best is the largest mean of survival less error in all of them, as long as flat ground has no more
-    falls and at most ``error_bound`` [m/s] more error than in the beginning. ``patience``: so many trials without a
-    better one end the training.
+    ``ticks`` long; best is the largest mean of survival less error in all of them, as long as on flat ground at most a
+    share ``survival_bound`` more falls and the error is at most ``error_bound`` [m/s] more than in the beginning. With
+    few robots, one that falls now and then refuses what `train gate` would find as safe as before. ``patience``: so
+    many trials without a better one end the training.
     """
 
     interval: int = 10
@@ -77,6 +93,7 @@ class TrialConfig:
     seed: int = 70_001
     command: tuple[float, float, float] = (0.5, 0.0, 0.0)
     conditions: tuple[Condition, ...] = TESTED
+    survival_bound: float = 0.0
     error_bound: float = 0.005
     patience: int = 6
 
@@ -88,8 +105,8 @@ class FinetuneConfig(CorruptionConfig):
     ``initial``: the artefact that is finetuned; its normaliser and reward model stay. ``bag``: files of `record` to
     learn from instead of rollouts (:mod:`from_bags`), ``bag_minutes``: from the first so many that are fit;
     ``namespace`` of the robot where they hold several. ``actor``: who is rolled out, ``planner`` (the paper's
-    interactive training) or ``demonstrator`` (supervised). ``replay``: datasets of `train collect`, a share
-    ``replay_share`` of each batch, with ``relabel_replay`` their commands in hindsight.
+    interactive training), ``demonstrator`` (supervised) or ``takeover``, both in ``turns``. ``replay``: datasets of
+    `train collect`, a share ``replay_share`` of each batch, with ``relabel_replay`` their commands in hindsight.
 
     An iteration rolls ``robots`` out for ``ticks`` and takes ``updates`` steps of ``batch`` windows of the last
     ``kept_rollouts`` ones. In the last ``anneal`` of the steps, a share, the learning rate falls to 0. The
@@ -99,8 +116,9 @@ class FinetuneConfig(CorruptionConfig):
     ``guidance_scale``, in ``guided_groups`` groups.
 
     ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks; ``gait``: what
-    its gaits are drawn from where the ground is not level, and ``gait_ticks`` how long it settles there. ``bfloat16``:
-    networks compute so in training, rollouts and trials; the export is f32.
+    its gaits are drawn from where the ground is not level, but for the conditions named in ``everyday_gait``, and
+    ``gait_ticks`` how long it settles there. ``bfloat16``
+    (:mod:`training.precision`): of networks in training, rollouts and trials; the export is f32.
     """
 
     initial: str = "go2"
@@ -109,6 +127,7 @@ class FinetuneConfig(CorruptionConfig):
     bag_minutes: float | None = None
     namespace: str | None = None
     actor: str = PLANNER
+    turns: TurnRange = field(default_factory=TurnRange)
     recipe: RecipeConfig = field(default_factory=RecipeConfig)
     returns: ReturnConfig = field(default_factory=ReturnConfig)
     replay: tuple[Path, ...] = (Path("runs/dataset"), Path("runs/dataset_specialists"), Path("runs/dataset_low"))
@@ -120,6 +139,7 @@ class FinetuneConfig(CorruptionConfig):
     demonstrator: str = "demonstrator"
     servo: float = 0.03
     gait: GaitRanges = field(default_factory=GaitRanges)
+    everyday_gait: tuple[str, ...] = ()
     gait_ticks: int = 50
     guided: float = 0.25
     guided_groups: int = 2
@@ -151,6 +171,12 @@ class FinetuneConfig(CorruptionConfig):
         for name in ("robots", "ticks", "iterations", "updates", "batch", "kept_rollouts", "guided_groups"):
             if getattr(self, name) < 1:
                 raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
+        unknown = sorted(set(self.everyday_gait) - {condition.name for condition in self.conditions})
+        if unknown:
+            raise ConfigurationError(
+                f"everyday_gait names {', '.join(unknown)}; the conditions are "
+                f"{', '.join(condition.name for condition in self.conditions)}"
+            )
         if self.bag_minutes is not None and not 0.0 < self.bag_minutes < float("inf"):
             raise ConfigurationError(f"bag_minutes {self.bag_minutes} is not a positive time")
         if not 0.0 <= self.replay_share < 1.0 or not 0.0 <= self.guided <= 1.0 or not 0.0 <= self.anneal <= 1.0:

@@ -41,11 +41,11 @@ def blocks_of(rollouts: Rollouts) -> list[tuple[int, int, int, int]]:
 
 
 def _begins(rollouts: Rollouts) -> np.ndarray:
-    """Where a stretch begins ``(E, L)``: at another command, a new life, a push; first at tick 0."""
+    """Where a stretch begins ``(E, L)``: at another command, a new life, a push, another actor; first at tick 0."""
     begins = rollouts.pushed.copy()
     begins[:, 0] = True
     begins[:, 1:] |= (rollouts.command[:, 1:] != rollouts.command[:, :-1]).any(axis=-1)
-    begins[:, 1:] |= rollouts.fell[:, :-1]
+    begins[:, 1:] |= rollouts.fell[:, :-1] | (rollouts.fresh[:, 1:] != rollouts.fresh[:, :-1])
     return begins
 
 

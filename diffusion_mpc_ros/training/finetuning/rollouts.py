@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
+from tqdm import tqdm
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.trajectory import BASE_ANG_VEL, COMMAND
 from diffusion_mpc_ros.policies.conditions import MixedSimulation
 from diffusion_mpc_ros.training import distributed
-from diffusion_mpc_ros.training.action_noise import NoiseGenerator
+from diffusion_mpc_ros.training.action_noise import ActionNoise, NoiseGenerator
 from diffusion_mpc_ros.training.finetuning.actors import Actor
-from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
-from diffusion_mpc_ros.training.velocity_commands import CommandSampler
+from diffusion_mpc_ros.training.velocity_commands import CommandRanges, CommandSampler
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Rollouts:
     executed: np.ndarray  # (E, L, 12) [rad], with noise, clipped
     base_lin_vel: np.ndarray  # (E, L, 3) [m/s], base frame, at the tick of the observation
     base_height: np.ndarray  # (E, L) [m] above the ground
-    fresh: np.ndarray  # (E, L) bool, from standing up until settled
+    fresh: np.ndarray  # (E, L) bool, from standing up until settled, and where the actor does not teach
     fell: np.ndarray  # (E, L) bool, in this tick
     pushed: np.ndarray  # (E, L) bool, before this tick's motion
     group: np.ndarray  # (E,) which condition
@@ -57,16 +58,29 @@ def gathered(rollouts: Rollouts) -> Rollouts:
     return Rollouts(**distributed.gathered(vars(rollouts)))
 
 
-def roll_out(actor: Actor, simulation: MixedSimulation, config: FinetuneConfig, rng: np.random.Generator) -> Rollouts:
-    """Let ``actor`` walk the robots of ``simulation`` for ``config.ticks`` under commands and noise of their own."""
+class Walk(Protocol):
+    """Of a configuration, how robots are rolled out: for so many control ticks, under such commands and noise."""
+
+    @property
+    def ticks(self) -> int: ...
+    @property
+    def commands(self) -> CommandRanges: ...
+    @property
+    def noise(self) -> ActionNoise: ...
+
+
+def roll_out(
+    actor: Actor, simulation: MixedSimulation, walk: Walk, rng: np.random.Generator, label: str = ""
+) -> Rollouts:
+    """Let ``actor`` walk the robots of ``simulation``, commands and noise drawn by ``rng``; ``label``: of a bar."""
     robots = simulation.robots
-    commands = CommandSampler(robots, config.commands, rng)
-    noise = NoiseGenerator(robots, config.noise, rng)
+    commands = CommandSampler(robots, walk.commands, rng)
+    noise = NoiseGenerator(robots, walk.noise, rng)
     previous = np.tile(go2.DEFAULT_JOINT_POS, (robots, 1))
     settle_ticks = np.broadcast_to(actor.settle_ticks, robots)
     settling = settle_ticks
     record: dict[str, list[np.ndarray]] = {}
-    for tick in range(config.ticks):
+    for tick in tqdm(range(walk.ticks), unit="tick", desc=label, disable=not label):
         state = simulation.state
         action = go2.clip_joint_targets(actor.joint_targets(state.robot_state(tick, previous), commands.command))
         executed = go2.clip_joint_targets(action + noise.step())
@@ -76,7 +90,7 @@ def roll_out(actor: Actor, simulation: MixedSimulation, config: FinetuneConfig, 
             "executed": executed,
             "base_lin_vel": state.base_lin_vel_b,
             "base_height": state.base_height,
-            "fresh": settling > 0,
+            "fresh": (settling > 0) | ~np.broadcast_to(actor.teaches, robots),
         }
         fallen = simulation.step(executed).fallen()
         row |= {"fell": fallen, "pushed": simulation.pushed.copy()}

@@ -18,12 +18,13 @@ from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.policies.conditions import MixedSimulation, shared_out
 from diffusion_mpc_ros.training import distributed
 from diffusion_mpc_ros.training.finetuning.actors import Actor, PlannerActor, ServoedDemonstrator
-from diffusion_mpc_ros.training.finetuning.configuration import PLANNER, FinetuneConfig
+from diffusion_mpc_ros.training.finetuning.configuration import PLANNER, TAKEOVER, FinetuneConfig
 from diffusion_mpc_ros.training.finetuning.from_bags import BagLesson
 from diffusion_mpc_ros.training.finetuning.lessons import LessonBuffer
 from diffusion_mpc_ros.training.finetuning.recipes import lesson
 from diffusion_mpc_ros.training.finetuning.returns import Value
 from diffusion_mpc_ros.training.finetuning.rollouts import gathered, roll_out
+from diffusion_mpc_ros.training.finetuning.takeover import Takeover
 from diffusion_mpc_ros.training.finetuning.torch_steps import TorchSteps
 from diffusion_mpc_ros.training.finetuning.trial import TrialScores, run_trial
 from diffusion_mpc_ros.training.loop import (
@@ -148,6 +149,8 @@ class Finetuning:
     def _actor(self, config: FinetuneConfig, simulation: MixedSimulation, rng: np.random.Generator) -> Actor:
         if config.actor == PLANNER:
             return PlannerActor.draw(config, self.artefact, self.steps, rng)
+        if config.actor == TAKEOVER:
+            return Takeover.draw(config, self.artefact, self.steps, simulation, rng)
         return ServoedDemonstrator.draw(config, simulation, rng)
 
     def _update(self, generator: torch.Generator) -> torch.Tensor:
@@ -190,7 +193,7 @@ class Finetuning:
 
     def _is_better(self, scores: TrialScores, best: TrialScores) -> bool:
         """Whether flat ground is kept, and of what trials can try ``scores`` are better than ``best``."""
-        kept = scores.keeps(self.trials[0], self.config.trial.error_bound)
+        kept = scores.keeps(self.trials[0], self.config.trial)
         return kept and (self.bags is not None or scores.score > best.score)
 
     def draw_back(self) -> None:

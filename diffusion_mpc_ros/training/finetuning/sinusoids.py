@@ -39,6 +39,8 @@ class SinusoidRanges:
 class Sinusoids:
     """An :class:`Actor` that looks at nothing but the command: who is told to stand stands."""
 
+    teaches = True
+
     def __init__(self, robots: int, ranges: SinusoidRanges, rng: np.random.Generator, settle_ticks: int = 0) -> None:
         self.settle_ticks = settle_ticks
         either = [(-size, size) for size in (ranges.sideways, ranges.turn)]

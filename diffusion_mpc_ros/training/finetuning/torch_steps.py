@@ -8,13 +8,16 @@ from diffusion_mpc_ros.constraints.registry import coupled, project_box
 from diffusion_mpc_ros.diffusion.bound_step import BoundStep, step_arrays
 from diffusion_mpc_ros.diffusion.prior import ModelDescription
 from diffusion_mpc_ros.training.guided_step import GuidedStep
+from diffusion_mpc_ros.training.precision import autocast
+
+CPU = torch.device("cpu")
 
 
 class TorchSteps:
     """A :class:`StepBackend`: no export between training and rollout, and the same sampler as at run time.
 
     ``denoiser`` is read at every step: whoever changes its weights changes the plans. ``bfloat16``: of the network
-    alone; guidance and sampling stay f32.
+    alone, where the processor computes in it; guidance and sampling stay f32.
     """
 
     def __init__(
@@ -41,7 +44,7 @@ class _EagerStep(GuidedStep):
     bfloat16 = False
 
     def denoise(self, tau, row_features):
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.bfloat16):
+        with autocast(CPU, self.bfloat16):
             x0 = super().denoise(tau, row_features)
         return x0.float()
 

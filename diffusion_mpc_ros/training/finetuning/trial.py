@@ -39,9 +39,10 @@ class TrialScores:
         """The same of the error [m/s]."""
         return float(np.mean([error for _, error in self.conditions.values()] or [self.flat_error]))
 
-    def keeps(self, first: TrialScores, bound: float) -> bool:
-        """Whether flat ground has no more falls than at ``first`` and at most ``bound`` [m/s] more error."""
-        return self.flat_survival >= first.flat_survival and self.flat_error <= first.flat_error + bound
+    def keeps(self, first: TrialScores, config: TrialConfig) -> bool:
+        """Whether flat ground is walked as at ``first``, within the bounds of ``config``."""
+        survives = self.flat_survival >= first.flat_survival - config.survival_bound
+        return survives and self.flat_error <= first.flat_error + config.error_bound
 
     @property
     def score(self) -> float:

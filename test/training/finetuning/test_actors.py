@@ -3,8 +3,10 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.policies.closed_loop import run_closed_loop
@@ -81,7 +83,7 @@ def test_a_new_life_begins_uncorrected_at_the_start_of_a_swing():
 
 def test_rollouts_tell_who_is_put_back_on_its_feet():
     class Collapsing:
-        settle_ticks, told = 5, np.zeros(2, dtype=int)
+        settle_ticks, teaches, told = 5, True, np.zeros(2, dtype=int)
 
         def joint_targets(self, state, command):
             # The first robot rolls itself over: hips out on one side, in on the other.
@@ -122,3 +124,18 @@ def test_each_group_plans_for_its_own_robots():
     command[:, 0] = (0.1, 0.2, 0.3, 0.4)
     targets = PlannerActor(groups).joint_targets(RobotState.standing(0, 4), command)
     np.testing.assert_allclose(targets[:, 0], [1.1, 2.2, 2.3, 1.4])
+
+
+def test_named_conditions_keep_the_everyday_gait_off_level_ground():
+    gentle = replace(STEEP, name="gentle", grounds=("slope_up:4",))
+    config = replace(FinetuneConfig(), gait=LOW, conditions=(STEEP, gentle), everyday_gait=("gentle",))
+    simulation = MixedSimulation([(STEEP, 2), (gentle, 2)], seed=5)
+    servoed = ServoedDemonstrator.draw(config, simulation, np.random.default_rng(0))
+    np.testing.assert_array_equal(servoed.settle_ticks, [50, 50, 10, 10])
+    height = servoed._walker.gait.base_height
+    assert np.all(height[:2] < 0.25) and np.all(height[2:] == GaitCommand.default(2).base_height)
+
+
+def test_an_everyday_gait_of_no_condition_is_refused():
+    with pytest.raises(ConfigurationError, match="everyday_gait names gentle; the conditions are flat"):
+        FinetuneConfig(everyday_gait=("gentle",))

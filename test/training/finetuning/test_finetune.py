@@ -18,6 +18,7 @@ from diffusion_mpc_ros.training.finetuning.configuration import (
     FinetuneConfig,
     RecipeConfig,
     TrialConfig,
+    TurnRange,
 )
 from diffusion_mpc_ros.training.finetuning.run import Finetuning
 from diffusion_mpc_ros.training.finetuning.trial import TrialScores
@@ -101,15 +102,26 @@ def test_what_forgets_flat_ground_is_not_kept_and_patience_ends_it(config, monke
     assert best == [0, 0, 0, 0, 4] and finished == [False, False, True, True, False]
 
 
+def test_flat_ground_is_kept_within_the_bounds_of_the_trial():
+    config = TrialConfig(survival_bound=0.02, error_bound=0.005)
+    first = scores(0, 0.5, 0.3, flat_survival=1.0, flat_error=0.06)
+    # One of 64 robots falls, two do; 4 and 6 mm/s more.
+    assert scores(1, 0.9, 0.1, flat_survival=63 / 64, flat_error=0.064).keeps(first, config)
+    assert not scores(1, 0.9, 0.1, flat_survival=62 / 64, flat_error=0.064).keeps(first, config)
+    assert not scores(1, 0.9, 0.1, flat_survival=1.0, flat_error=0.066).keeps(first, config)
+    assert not scores(1, 0.9, 0.1, flat_survival=63 / 64).keeps(first, TrialConfig())
+
+
 @pytest.mark.parametrize(
     "changed",
     [
         {"actor": "demonstrator", "recipe": RecipeConfig("hindsight")},
         {"guided": 0.25, "guided_groups": 1, "recipe": RecipeConfig("paper")},
+        {"actor": "takeover", "recipe": RecipeConfig("hindsight"), "turns": TurnRange((2, 3), (14, 20))},
     ],
-    ids=["demonstrator", "guided"],
+    ids=["demonstrator", "guided", "takeover"],
 )
-def test_either_actor_and_every_recipe_teaches(config, changed):
+def test_every_actor_and_every_recipe_teaches(config, changed):
     run = Finetuning(replace(config, **changed))
     facts = run.iterate()
     assert np.isfinite(facts["loss"]) and run.state.iteration == 2
