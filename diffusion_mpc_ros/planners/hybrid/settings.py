@@ -79,8 +79,9 @@ class HybridSettings(DiffusionMpcSettings):
 def make(settings: HybridSettings, timing: Timing, budgeted: bool) -> Ladder:
     """Return the planner of ``settings``; see :data:`planners.registry.Factory`.
 
-    Levels: the best plan in all precisions, fewer candidates down to one, half the search, and last the prior alone.
-    The simulator is given up last: without it nothing acts of what is declared. Raises :class:`ArtefactError`,
+    Levels: the best plan in all precisions, fewer candidates down to two, half the search, and last the prior alone.
+    The simulator is given up last: without it nothing acts of what is declared. A single candidate leaves nothing to
+    choose, and robots fell so. Raises :class:`ArtefactError`,
     :class:`ConfigurationError` or :class:`TimingError`.
     """
     from diffusion_mpc_ros.planners.hybrid.last_plan import LastPlan
@@ -111,11 +112,12 @@ def _ladder(prior: Ladder, parts: Parts, settings: HybridSettings, budgeted: boo
 
     samples = settings.samples
     priors, quick = (cast("Sequence[DiffusionMpcPlanner]", levels) for levels in (prior.levels, prior.quick))
-    proposing = [base for base in priors if base.config.sampling.cached_steps == settings.cached_steps]
+    alone = [base for base in priors if base.config.sampling.candidates == 1]
+    proposing = priors[: len(priors) - len(alone)] or priors[:1]
     levels = [level(base, samples) for base in proposing]
     if budgeted:
         levels += [level(proposing[-1], samples // 2)] if samples > 1 else []
-        levels += [level(base, 0) for base in (proposing[-1], *priors[len(proposing) :])]
+        levels += [level(base, 0) for base in alone]
     on = prior.on
     return replace(
         prior,
