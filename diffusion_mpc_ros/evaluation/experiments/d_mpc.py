@@ -20,8 +20,8 @@ Distilled: all commands under the policy that `train distil` made of the planner
 tick without delay.
 
 Dynamics: robots that have changed walk all commands, with the models as they are, and with those that `adapt dynamics`
-made of minutes of a bag (--adapted). Of the velocity error that the change costs the loss is the part above that of
-the unchanged robot.
+made of minutes of a bag, or of `train walks` (--adapted). Of the velocity error that the change costs the loss is the
+part above that of the unchanged robot.
 
 examples:
   diffusion-mpc evaluate d-mpc --robots 2 --ticks 200 --experiments open_loop
