@@ -86,6 +86,7 @@ COMMANDS = Group(
                 "demonstrator": _training("PPO on a batch of Go2s", "demonstrator", "DemonstratorConfig"),
                 "specialist": _training("PPO for one objective: its ceiling", "specialist", "SpecialistConfig"),
                 "collect": _training("trajectories of the demonstrator", "collect", "CollectConfig"),
+                "walks": _training("a dataset of what robots did under D-MPC", "walks", "WalksConfig", "d_mpc.walks"),
                 "bags": Command("a dataset of what recorded robots did", "training.bags", config="BagsConfig"),
                 "pretrain": _training("the diffusion model", "pretrain", "PretrainConfig"),
                 "finetune": _training(

@@ -81,6 +81,7 @@ ELSEWHERE = {
     ("train", "gate"): "training/test_gate.py",
     ("train", "proposal"): "training/d_mpc/test_models.py",
     ("train", "dynamics"): "training/d_mpc/test_models.py",
+    ("train", "walks"): "training/d_mpc/test_walks.py",
     ("train", "value"): "training/d_mpc/test_models.py",
     ("train", "d-mpc"): "training/d_mpc/test_models.py",
     ("train", "distil"): "training/d_mpc/test_distil.py",

@@ -78,7 +78,7 @@ def read_row(columns: Mapping[str, Column], message: Any) -> dict[str, np.ndarra
     row = {}
     for name, column in columns.items():
         try:
-            value = np.asarray(column.read(message), dtype=column.dtype)
+            value: np.ndarray = np.asarray(column.read(message), dtype=column.dtype)
         except AttributeError as error:
             raise MessageError(f"its definition lacks a field: {error}") from None
         except (TypeError, ValueError, OverflowError) as error:

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from mcap.well_known import MessageEncoding, Profile, SchemaEncoding
 from mcap.writer import CompressionType, Writer
@@ -29,7 +29,8 @@ class BagWriter:
         self.path = path
         self._file = _File(path)
         self._good = 0  # [bytes], of the file with its last whole chunk
-        self._writer = Writer(self._file, chunk_size=CHUNK_SIZE, compression=CompressionType.ZSTD)
+        # The writer only writes, flushes and asks where it is.
+        self._writer = Writer(cast(IO[Any], self._file), chunk_size=CHUNK_SIZE, compression=CompressionType.ZSTD)
         self._schemas: dict[str, int] = {}
         self._channels: dict[tuple[str, str], int] = {}
         self._writer.start(profile=Profile.ROS2, library="diffusion_mpc_ros")

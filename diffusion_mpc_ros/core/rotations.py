@@ -13,14 +13,17 @@ def rotate(quat_wxyz: np.ndarray, vector_b: np.ndarray) -> np.ndarray:
 def rotate_inverse(quat_wxyz: np.ndarray, vector_w: np.ndarray) -> np.ndarray:
     """World vectors ``(..., 3)`` expressed in the base frame whose orientation is ``quat_wxyz (..., 4)``."""
     w, xyz = quat_wxyz[..., :1], quat_wxyz[..., 1:]
-    return vector_w - 2.0 * w * _cross(xyz, vector_w) + 2.0 * _cross(xyz, _cross(xyz, vector_w))
+    turned = _cross(xyz, vector_w)
+    return vector_w - 2.0 * w * turned + 2.0 * _cross(xyz, turned)
 
 
 def _cross(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Cross products ``(..., 3)``: numpy.cross, without what takes it longer than the arithmetic on small arrays."""
     x, y, z = first[..., 0], first[..., 1], first[..., 2]
     u, v, w = second[..., 0], second[..., 1], second[..., 2]
-    return np.stack([y * w - z * v, z * u - x * w, x * v - y * u], axis=-1)
+    product = np.empty((*np.broadcast_shapes(x.shape, u.shape), 3), np.result_type(first, second))
+    product[..., 0], product[..., 1], product[..., 2] = y * w - z * v, z * u - x * w, x * v - y * u
+    return product
 
 
 def projected_gravity(quat_wxyz: np.ndarray) -> np.ndarray:

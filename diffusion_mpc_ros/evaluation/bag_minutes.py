@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,25 +29,25 @@ CHANGES = {
 
 @dataclass(frozen=True)
 class FromBag:
-    """An artefact that was finetuned from ``minutes`` of a robot recorded with ``change``, one of :data:`CHANGES`."""
+    """An artefact that was finetuned from ``minutes`` of a robot recorded with ``change``."""
 
     change: str
     minutes: float
     folder: Path
 
     @classmethod
-    def parse(cls, text: str) -> FromBag:
-        """Read ``CHANGE:MINUTES=FOLDER``; raises ConfigurationError naming what there is."""
+    def parse(cls, text: str, changes: Collection[str] = CHANGES) -> FromBag:
+        """Read ``CHANGE:MINUTES=FOLDER``, one of ``changes``; raises ConfigurationError naming what there is."""
         label, equals, folder = text.partition("=")
         change, colon, minutes = label.partition(":")
         try:
             number_of = float(minutes)
         except ValueError:
             number_of = math.nan
-        if not (equals and colon and folder and change in CHANGES and 0.0 < number_of < math.inf):
+        if not (equals and colon and folder and change in changes and 0.0 < number_of < math.inf):
             raise ConfigurationError(
                 f"{text!r} is no CHANGE:MINUTES=FOLDER, such as 'payload 8 kg:5=runs/bag/artefact'; changes: "
-                f"{', '.join(CHANGES)}"
+                f"{', '.join(changes)}"
             )
         return cls(change, number_of, Path(folder))
 

@@ -48,6 +48,8 @@ class Thresholds:
     """The bounds that a command has to keep, besides the Go2's own limits."""
 
     joint_target_rate_max: float  # [rad/s]
+    feed_forward_velocity_rate_max: float  # [rad/s^2]
+    feed_forward_torque_rate_max: float  # [N m/s]
     torque_factor: float  # of the motors' torque limit
     lowstate_age_max: float  # [s]
 
@@ -107,7 +109,7 @@ class LowCmdAudit:
         self._history: deque[tuple[float, bool]] = deque(maxlen=KEPT_COMMANDS)  # (time, damping)
         # More than a second of LowStates, twice what the age limit needs.
         self._states: deque[_State] = deque(maxlen=1000)
-        self._targets: np.ndarray | None = None  # of the last moving command
+        self._previous: _Command | None = None  # the last one, where it moved or held the robot
         self._last: float | None = None  # time of the last command
         self._moving = self._permitted = False
         self._silent = False
@@ -191,11 +193,11 @@ class LowCmdAudit:
         if command.damping:
             # What the operator asks for while it is damped is still to come.
             self._permitted = self._permitted and not self._moving
-            self._moving, self._targets = False, None
+            self._moving, self._previous = False, None
             return found
         if not self._permitted:
             found.append(("unasked", "a command that moves the robot though no operator has asked since it was damped"))
-        found += self._position(command)
+        found += self._position(command) + self._feed_forward_rate(command, time)
         states = self._candidates(time)
         if not states:
             limit = self._thresholds.lowstate_age_max
@@ -203,7 +205,7 @@ class LowCmdAudit:
         else:
             found += self._rate(command, states, time) + self._torque(command, states)
         found += self._stale(time) + self._unheld(command, time)
-        self._moving, self._targets = True, command.joint_pos
+        self._moving, self._previous = True, command
         return found
 
     def _stale(self, time: float) -> list[tuple[str, str]]:
@@ -217,9 +219,9 @@ class LowCmdAudit:
 
     def _unheld(self, command: _Command, time: float) -> list[tuple[str, str]]:
         let_go = max(self._unheld_since + LET_GO, self._asked + ASKED_MOTION)
-        if self._targets is None or time <= let_go:
+        if self._previous is None or time <= let_go:
             return []
-        moved = float(np.abs(command.joint_pos - self._targets).max())
+        moved = float(np.abs(command.joint_pos - self._previous.joint_pos).max())
         return [] if moved <= STEPS else [("unheld", f"moves by {moved:.3f} rad a tick though nobody holds the robot")]
 
     def _candidates(self, time: float) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -254,12 +256,37 @@ class LowCmdAudit:
     def _rate(self, command: _Command, states: list, time: float) -> list[tuple[str, str]]:
         """Targets move from the last command's, the first one after damping from the measured pose."""
         step = self._thresholds.joint_target_rate_max * go2.CONTROL_DT
-        ticks, starts = 1, [go2.clip_joint_targets(q) for q, _ in states]
-        if self._targets is not None and self._last is not None:
-            ticks, starts = max(1, round((time - self._last) / go2.CONTROL_DT)), [self._targets]
+        starts = (
+            [go2.clip_joint_targets(q) for q, _ in states] if self._previous is None else [self._previous.joint_pos]
+        )
         stiff = command.kp > 0.0
-        moved = min(float(np.abs(np.where(stiff, command.joint_pos - start, 0.0)).max()) for start in starts) / ticks
+        moved = min(float(np.abs(np.where(stiff, command.joint_pos - start, 0.0)).max()) for start in starts)
+        moved /= self._ticks(time)
         return [] if moved <= step + ROUNDING else [("rate", f"{moved:.3f} rad a tick, {step:.3f} are allowed")]
+
+    def _feed_forward_rate(self, command: _Command, time: float) -> list[tuple[str, str]]:
+        """Feed-forwards move from the last command's, the first ones after damping from zero.
+
+        A torque may fall towards zero at any rate: it is scaled down with the gains where the motor's limit asks so.
+        """
+        previous, ticks, found = self._previous, self._ticks(time), []
+        for name, unit, rate, falls in (
+            ("joint_vel", "rad/s", self._thresholds.feed_forward_velocity_rate_max, False),
+            ("torque", "N m", self._thresholds.feed_forward_torque_rate_max, True),
+        ):
+            now, step = getattr(command, name), rate * go2.CONTROL_DT
+            start = np.zeros_like(now) if previous is None else getattr(previous, name)
+            nearest = np.clip(now, np.minimum(start, 0.0), np.maximum(start, 0.0)) if falls else start
+            moved = float(np.abs(now - nearest).max()) / ticks
+            if moved > step + ROUNDING:
+                found.append(("rate", f"feed-forward {moved:.2f} {unit} a tick, {step:.2f} are allowed"))
+        return found
+
+    def _ticks(self, time: float) -> int:
+        """How many control ticks a command of ``time`` comes after the one before, 1 after damping."""
+        if self._previous is None or self._last is None:
+            return 1
+        return max(1, round((time - self._last) / go2.CONTROL_DT))
 
     def _torque(self, command: _Command, states: list) -> list[tuple[str, str]]:
         limit = self._thresholds.torque_factor * go2.JOINT_TORQUE_MAX

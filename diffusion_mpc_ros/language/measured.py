@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Set
 
+import numpy as np
+
+from diffusion_mpc_ros.core.parameters import Parameter
 from diffusion_mpc_ros.language.meaning import AXES, UNITS, Height, LanguageError, Meaning, combined
 from diffusion_mpc_ros.language.quantities import (
     BARE,
@@ -68,10 +71,9 @@ def factor_of(spoken: Set[str]) -> Meaning:
 
 
 def _length(quantity: Quantity, spoken: Set[str]) -> Meaning:
-    low, high = (float(end) for end in (BASE_HEIGHT_TARGET.minimum, BASE_HEIGHT_TARGET.maximum))
+    low, high = _bounds(BASE_HEIGHT_TARGET)
     if spoken & _FEET:
-        top = float(FOOT_CLEARANCE.maximum)
-        _within("a foot clearance", quantity.value, 0.0, top, "m")
+        _within("a foot clearance", quantity.value, *_bounds(FOOT_CLEARANCE), "m")
         return Meaning(presets=("foot_lifting",), parameters={FOOT_CLEARANCE.name: quantity.value})
     if spoken and not spoken & _HEIGHTS:
         return Meaning()
@@ -95,6 +97,11 @@ def _turn_rate(quantity: Quantity, spoken: Set[str]) -> Meaning:
     if not spoken & (TURNS | LEFT | RIGHT):
         return Meaning()
     return Meaning(velocity={"yaw_rate": quantity.value * _side(spoken)})
+
+
+def _bounds(parameter: Parameter) -> tuple[float, float]:
+    """Return the least and the largest value of a parameter."""
+    return float(np.min(parameter.minimum)), float(np.max(parameter.maximum))
 
 
 def _side(spoken: Set[str]) -> int:
@@ -121,8 +128,7 @@ def _fraction(quantity: Quantity, spoken: Set[str]) -> Meaning:
 def _frequency(quantity: Quantity, spoken: Set[str]) -> Meaning:
     if not spoken & _STEPS:
         return Meaning()
-    low, high = float(STEP_FREQUENCY_TARGET.minimum), float(STEP_FREQUENCY_TARGET.maximum)
-    _within("a step frequency", quantity.value, low, high, "Hz")
+    _within("a step frequency", quantity.value, *_bounds(STEP_FREQUENCY_TARGET), "Hz")
     return Meaning(presets=("quick_steps",), parameters={STEP_FREQUENCY_TARGET.name: quantity.value})
 
 

@@ -97,7 +97,8 @@ class Interpreter:
         return understood
 
     def _together(self, parts: Sequence[str]) -> Understood:
-        whole, findings, unknown, refusals, near = Meaning(), [], [], [], {}
+        whole, findings, unknown, refusals = Meaning(), [], [], []
+        near: dict[str, float] = {}
         for part in parts:
             try:
                 finding, nearest = self._part(part)
@@ -159,7 +160,8 @@ class Interpreter:
         """Return the nearest phrase's cosine and wish (None: none of them), and the cosines of the wishes near."""
         cosines = self._vectors @ self._embedding.embed(spelling.content(said))
         spoken = set(said)
-        best, best_wish, near = 0.0, None, {}
+        best, best_wish = 0.0, None
+        near: dict[str, float] = {}
         for cosine, known in zip(cosines.tolist(), self._known, strict=True):
             wish = known.wish
             if wish is None or (known.denied and not denied):

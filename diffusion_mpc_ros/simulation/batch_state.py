@@ -34,6 +34,8 @@ def flat(points: np.ndarray) -> np.ndarray:
 
 def hip_ground(base_pos: np.ndarray, quat_wxyz: np.ndarray, ground: GroundHeight) -> np.ndarray:
     """Mean height ``(...)`` [m] of the ground under the four hips of bases ``(..., 3)`` [m] and ``(..., 4)``."""
+    if ground is flat:  # wherever the hips are
+        return np.zeros(base_pos.shape[:-1])
     hips = base_pos[..., None, :] + rotations.rotate(quat_wxyz[..., None, :], _HIPS_B)
     return ground(hips[..., :2]).mean(axis=-1)
 

@@ -216,13 +216,13 @@ class Rollouts:
 
     def _final(self, start: State, ends: np.ndarray, targets: np.ndarray) -> State:
         """Return the states ``(m,)`` after targets ``(m, H, 12)``, whose physics are ``ends (m, nx)``."""
-        time, qpos, qvel, act = np.split(ends, np.cumsum([1, self.model.nq, self.model.nv]), axis=1)
+        velocity, activation = 1 + self.model.nq, 1 + self.model.nq + self.model.nv
         known = np.concatenate([start.joint_targets[:, ::-1], targets], axis=1)
         return State(
-            time=time[:, 0],
-            qpos=qpos,
-            qvel=qvel,
-            act=act,
+            time=ends[:, 0],
+            qpos=ends[:, 1:velocity],
+            qvel=ends[:, velocity:activation],
+            act=ends[:, activation:],
             warmstart=np.zeros_like(start.warmstart),
             joint_targets=known[:, : -HISTORY - 1 : -1].copy(),
             latency=start.latency,

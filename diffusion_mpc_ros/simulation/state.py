@@ -101,9 +101,13 @@ class State:
 
     def check(self, model: mujoco.MjModel, shape: tuple[int, ...] | None = None) -> None:
         """Raise :class:`ConfigurationError` unless this is a state of ``model``, in the batch ``shape`` if given."""
-        like = State.zeros(model, self.shape if shape is None else shape)
+        batch = self.shape if shape is None else shape
+        sizes: dict[str, tuple[int, ...]] = {
+            "qpos": (model.nq,), "qvel": (model.nv,), "act": (model.na,), "warmstart": (model.nv,),
+            "joint_targets": (HISTORY, go2.NUM_JOINTS),
+        }  # fmt: skip
         for each in fields(self):
-            array, wanted = getattr(self, each.name), getattr(like, each.name).shape
+            array, wanted = getattr(self, each.name), (*batch, *sizes.get(each.name, ()))
             if array.shape != wanted or not np.isfinite(array).all():
                 raise ConfigurationError(
                     f"{each.name} of a state: finite numbers of shape {wanted} are needed, got {array.shape}, "

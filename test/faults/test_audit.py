@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diffusion_mpc_ros.control.feed_forward import NONE, FeedForward
+from diffusion_mpc_ros.control.limits import limit_command
 from diffusion_mpc_ros.control.settings import load_safety_settings
 from diffusion_mpc_ros.core.go2 import DAMPING_KD, DEFAULT_JOINT_POS, JOINT_POS_MAX
 from diffusion_mpc_ros.core.resources import config_file
@@ -20,7 +22,10 @@ from diffusion_mpc_ros.simulation.robot import Go2Simulation
 
 DT = 0.02
 ROBOT = Go2Simulation().lowstate(0.0)
-THRESHOLDS = Thresholds(joint_target_rate_max=50.0, torque_factor=1.0, lowstate_age_max=0.1)
+THRESHOLDS = Thresholds(
+    joint_target_rate_max=50.0, feed_forward_velocity_rate_max=500.0, feed_forward_torque_rate_max=500.0,
+    torque_factor=1.0, lowstate_age_max=0.1,
+)  # fmt: skip
 
 
 def lowstate(tick_ms: int = 0, joint_pos: np.ndarray = DEFAULT_JOINT_POS, joint_vel: float = 0.0) -> bytes:
@@ -85,8 +90,8 @@ def moved(joint: int, by: float) -> np.ndarray:
 def test_thresholds_are_those_of_the_supervisor():
     settings = load_safety_settings(config_file("safety.yaml"))
     thresholds = Thresholds.of_project()
-    for name in ("joint_target_rate_max", "torque_factor", "lowstate_age_max"):
-        assert getattr(thresholds, name) == getattr(settings, name)
+    for name, value in dataclasses.asdict(thresholds).items():
+        assert value == getattr(settings, name)
 
 
 def test_safe_commands_are_safe(walking):
@@ -158,7 +163,59 @@ def test_torque(walking):
 
 
 def test_feed_forward_torque_counts(walking):
+    for torque in (10.0, 20.0):
+        assert walking.tick(edited(lowcmd(), m0_tau=torque), lowstate()) == []
     assert walking.tick(edited(lowcmd(), m0_tau=30.0), lowstate()) == ["torque: 1.27 times the motor's limit"]
+
+
+def test_feed_forward_torque_rises_at_its_rate_and_falls_at_any(walking):
+    # 500 N m/s allow 10 N m a tick. From 20 to zero is a fall, whatever the other joints do; beyond it a rise.
+    for hip, calf in ((10.0, -10.0), (20.0, -20.0), (0.0, -20.0), (-9.9, 9.9)):
+        assert walking.tick(edited(lowcmd(), m0_tau=hip, m2_tau=calf), lowstate()) == []
+    assert walking.tick(edited(lowcmd(), m0_tau=-20.0), lowstate()) == [
+        "rate: feed-forward 10.10 N m a tick, 10.00 are allowed"
+    ]
+    assert walking.tick(lowcmd(), lowstate()) == []
+    assert walking.tick(edited(lowcmd(), m0_tau=20.0), lowstate(), dt=2 * DT) == []  # the missing tick counts as well
+
+
+def test_feed_forward_velocity_rises_and_falls_at_its_rate(walking):
+    # 500 rad/s^2 allow 10 rad/s a tick; at kd = 1 that are 10 N m.
+    for velocity in (10.0, 20.0, 10.0):
+        assert walking.tick(edited(lowcmd(), m0_dq=velocity), lowstate()) == []
+    assert walking.tick(edited(lowcmd(), m0_dq=-0.1), lowstate()) == [
+        "rate: feed-forward 10.10 rad/s a tick, 10.00 are allowed"
+    ]
+
+
+def test_the_first_feed_forward_after_damping_starts_at_zero(walking):
+    walking.tick(edited(lowcmd(), m0_tau=10.0), lowstate())
+    walking.tick(damping(), lowstate())
+    walking.audit.permit(walking.time)
+    # Two ticks late, too: what the robot did before it was damped does not count.
+    assert walking.tick(edited(lowcmd(), m0_tau=10.1), lowstate(), dt=2 * DT) == [
+        "rate: feed-forward 10.10 N m a tick, 10.00 are allowed"
+    ]
+
+
+def test_what_the_supervisor_limits_is_within_the_rates(walking):
+    """Whatever a plan asks for, where the motor's limit scales the torque down, and where the feed-forward ends."""
+    rng, settings = np.random.default_rng(0), load_safety_settings(config_file("safety.yaml"))
+    walking.audit = LowCmdAudit(Thresholds.of_project())
+    walking.audit.permit(walking.time)
+    targets, sent, scaled = DEFAULT_JOINT_POS, NONE, 0
+    for tick in range(200):
+        asked = NONE if tick % 20 > 15 else FeedForward(*rng.normal(scale=30.0, size=(2, 12)))
+        joint_vel = float(rng.choice([0.0, 40.0, -40.0]))
+        limited = limit_command(
+            DEFAULT_JOINT_POS + rng.normal(scale=0.2, size=12), 40.0, 1.0, previous_targets=targets,
+            joint_pos=DEFAULT_JOINT_POS, joint_vel=np.full(12, joint_vel), settings=settings, feed_forward=asked,
+            previous_feed_forward=sent,
+        )  # fmt: skip
+        targets, sent = limited.command.joint_pos, limited.feed_forward
+        scaled += bool((limited.command.kp < 40.0).any())
+        assert walking.tick(encode_lowcmd(limited.command), lowstate(joint_vel=joint_vel)) == []
+    assert scaled
 
 
 @pytest.mark.parametrize("state", [None, lowstate()[:-1] + b"\xff"], ids=["silent", "broken"])

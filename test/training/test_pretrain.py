@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 
+from diffusion_mpc_ros.artefacts.kinds import DENOISER
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.go2 import NUM_JOINTS
 from diffusion_mpc_ros.core.trajectory import ACTION, COMMAND, OBSERVATION, PREVIOUS_ACTION, ROW_DIM
@@ -21,6 +22,7 @@ from diffusion_mpc_ros.training.device import pick_device
 from diffusion_mpc_ros.training.loop import CHECKPOINT_FILE, METADATA_FILE, averaged, learning_rate_factor
 from diffusion_mpc_ros.training.networks import NetworkConfig
 from diffusion_mpc_ros.training.pretrain import Corruption, PretrainConfig
+from diffusion_mpc_ros.training.weights import load_network
 
 ROWS = 12
 
@@ -122,7 +124,7 @@ def make_dataset(path) -> None:
     dataset.append({"observation": observation, "action": action, "executed": action, "fresh": fresh})
 
 
-def test_training_learns_resumes_and_exports(tmp_path, monkeypatch):
+def test_training_learns_resumes_and_exports(tmp_path, without_graph, monkeypatch):
     make_dataset(tmp_path / "data")
     config = PretrainConfig(
         datasets=(tmp_path / "data",), run_dir=tmp_path / "run", network=NetworkConfig(width=64, blocks=1),
@@ -130,6 +132,9 @@ def test_training_learns_resumes_and_exports(tmp_path, monkeypatch):
         checkpoint_minutes=0.0,
     )  # fmt: skip
     step = loop.TrainingState.step
+    # Two threads of so small a network wait for each other on a busy machine, ten times as long as one computes.
+    threads: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", threads.append)
 
     def interrupted_step(state, loss):
         if state.iteration == 40:
@@ -146,6 +151,7 @@ def test_training_learns_resumes_and_exports(tmp_path, monkeypatch):
     (tmp_path / "run").rename(tmp_path / "moved")
     config = replace(config, run_dir=tmp_path / "moved", threads=2, checkpoint_minutes=2.0)
     pretrain.main(config)
+    assert threads == [1, 2]
     (tmp_path / "moved").rename(tmp_path / "run")
     checkpoint = torch.load(tmp_path / "run" / CHECKPOINT_FILE, weights_only=True)
     assert checkpoint["iteration"] == 80
@@ -155,6 +161,8 @@ def test_training_learns_resumes_and_exports(tmp_path, monkeypatch):
     release.main(release.ExportConfig(tmp_path / "run", "", tmp_path / "artefact"))
     artefact = load(tmp_path / "artefact")
     assert artefact.description.replan_margin == config.replan_margin == 6
+    exported = load_network(artefact, DENOISER, ROWS).state_dict()
+    assert all(torch.equal(exported[name], value) for name, value in checkpoint["ema"].items())
     training = artefact.card["training"]["configuration"]
     assert training["iterations_done"] == 80
     assert (training["loss"], training["cpu_seconds"]) == (checkpoint["loss"], checkpoint["cpu_seconds"])
@@ -178,8 +186,8 @@ def trained(tmp_path):
     return train_a_little(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
+@pytest.fixture
+def exported(without_graph, tmp_path_factory):
     """A run of one iteration, its artefact, and that of one with another seed."""
     folder, other = tmp_path_factory.mktemp("first"), tmp_path_factory.mktemp("second")
     config, _ = train_a_little(folder), train_a_little(other, seed=4)

@@ -14,7 +14,6 @@ from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.rewards.outcomes import COSTS_TO_GO
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
-from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.training import pretrain, release, reward_model
 from diffusion_mpc_ros.training.dataset import ROWS as ROW_ARRAYS
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
@@ -86,7 +85,7 @@ def runs(tmp_path):
     return tmp_path
 
 
-def test_training_learns_resumes_and_is_exported(runs, capsys, monkeypatch):
+def test_training_learns_resumes_and_is_exported(runs, few_terms, capsys, monkeypatch):
     config = RewardModelConfig(
         pretrain_dir=runs / "prior", datasets=(runs / "data",), run_dir=runs / "model", iterations=160, batch=256,
         network=RewardNetworkConfig(width=64), warmup=5, score_windows=256, log_interval=10, learning_rate=3e-3,
@@ -98,7 +97,7 @@ def test_training_learns_resumes_and_is_exported(runs, capsys, monkeypatch):
     assert "base_height" in output and "k = 9" in output
     release.main(release.ExportConfig(runs / "prior", str(runs / "model" / "artefact"), runs / "artefact"))
     artefact = load(runs / "artefact")
-    assert artefact.description.reward_terms == tuple(TERMS)
+    assert artefact.description.reward_terms == few_terms
     scores = artefact.card["scores"]["reward_model_r_squared"]
     assert list(scores) == list(PREDICTIONS) and len(scores["base_height"]) == 10
     # The height can be told from clean rows, less from noisy ones; what has no cause in the rows cannot.
@@ -112,7 +111,7 @@ def test_training_learns_resumes_and_is_exported(runs, capsys, monkeypatch):
     assert again.identity == artefact.identity
     assert {**again.card, "name": "artefact"} == artefact.card
     # A denoiser that was trained further keeps the normaliser, and the artefact's reward model fits it: the same is
-    # exported, as far as the export, which takes half a minute.
+    # exported, as far as the export, which takes long.
     calls = []
     monkeypatch.setattr(release, "export_artefact", lambda *arguments: calls.append(arguments))
     for source in ("model/artefact", "artefact"):
@@ -141,7 +140,7 @@ def test_a_run_of_another_configuration_or_prior_is_refused_and_left(runs):
     assert {path.name: path.read_bytes() for path in config.run_dir.rglob("*.*")} == before
 
 
-def test_a_reward_model_that_does_not_fit_is_refused(runs):
+def test_a_reward_model_that_does_not_fit_is_refused(runs, without_graph):
     reward_model.main(RewardModelConfig(
         pretrain_dir=runs / "prior", datasets=(runs / "data",), run_dir=runs / "model", iterations=2, batch=16,
         network=RewardNetworkConfig(width=16), warmup=1, score_windows=64, held_out=0.2,

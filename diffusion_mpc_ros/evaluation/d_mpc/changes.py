@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,34 +12,41 @@ from diffusion_mpc_ros.evaluation.bag_minutes import FromBag, mended
 from diffusion_mpc_ros.evaluation.experiment import number
 from diffusion_mpc_ros.evaluation.report_file import Row, matches
 from diffusion_mpc_ros.grid import Grid
-from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, UNVARIED, Condition
+from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, Condition
+from diffusion_mpc_ros.simulation import changes
+from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.simulation.changes import changed_model
 from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
 from diffusion_mpc_ros.simulation.randomization import Randomization
 
 
 class Change(NamedTuple):
-    """How the models of the robots are varied, and what they walk on."""
+    """What all robots of a walk are, and what they walk on: drawn as a ``randomization`` says, or with a ``hidden``
+    change of :mod:`simulation.changes`.
+    """
 
     randomization: Randomization | None = None
     ground: Ground = FLAT
+    hidden: str = ""
 
     @classmethod
     def of(cls, condition: Condition) -> Change:
         """Of a condition with one ground."""
         return cls(condition.randomization, condition.draw_ground(np.random.default_rng(0)))
 
+    def simulation(self, robots: int, *, seed: int, threads: int) -> BatchSimulation:
+        """Return such robots."""
+        return BatchSimulation(
+            robots, seed=seed, threads=threads, randomization=self.randomization, ground=self.ground,
+            model=changed_model(self.hidden) if self.hidden else None,
+        )  # fmt: skip
+
 
 UNCHANGED = FLAT_CONDITION.name
-_OFF_CENTRE = replace(
-    UNVARIED, base_mass=(6.0, 6.0), mass_position_x=(0.1, 0.1), mass_position_y=(0.05, 0.05),
-    mass_position_z=(0.05, 0.05),
-)  # fmt: skip
-# Those of a bag, which `adapt dynamics` can learn from, and two more.
 CHANGES = {
     UNCHANGED: Change(),
     **{name: Change.of(condition) for name, condition in bag_minutes.CHANGES.items()},
-    "payload 6 kg off centre": Change(_OFF_CENTRE),
-    "friction 0.25": Change.of(Condition("friction 0.25", friction=(0.25, 0.25))),
+    **{name: Change(hidden=name) for name in changes.CHANGES},
 }
 
 

@@ -20,6 +20,7 @@ _WALKED: tuple[Column, ...] = (
     ("planner", lambda row: row["method"]),
     ("case", lambda row: row["case"]),
     *((name.replace("_", " "), lambda row, name=name: number(row[name], SCORES[name])) for name in SCORES),
+    ("velocity error, 95 % interval", lambda row: bounds(row.get("interval"), "{:.3f}")),
 )
 _TIMED: tuple[Column, ...] = (*_WALKED, ("an action [ms]", lambda row: number(row["action_time"], "{:.2f}")))
 _ASKED: tuple[Column, ...] = (

@@ -20,8 +20,8 @@ Distilled: all commands under the policy that `train distil` made of the planner
 tick without delay.
 
 Dynamics: robots that have changed walk all commands, with the models as they are, and with those that `adapt dynamics`
-made of minutes of a bag (--adapted). Of the velocity error that the change costs the loss is the part above that of
-the unchanged robot.
+made of minutes of a bag, or of `train walks` (--adapted). Of the velocity error that the change costs the loss is the
+part above that of the unchanged robot.
 
 examples:
   diffusion-mpc evaluate d-mpc --robots 2 --ticks 200 --experiments open_loop
@@ -31,7 +31,6 @@ examples:
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -44,7 +43,7 @@ from diffusion_mpc_ros.artefacts.artefact import Artefact, load_artefact
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.settings import Settings
-from diffusion_mpc_ros.core.types import RewardSettings, RobotState
+from diffusion_mpc_ros.core.types import RewardSettings
 from diffusion_mpc_ros.diffusion import prior
 from diffusion_mpc_ros.evaluation.bag_minutes import FromBag
 from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment, command_text
@@ -62,9 +61,9 @@ from diffusion_mpc_ros.evaluation.d_mpc.tables import (
     NEW_REWARD,
     OBJECTIVE,
     OPEN_LOOP,
-    SCORES,
     WALK,
 )
+from diffusion_mpc_ros.evaluation.d_mpc.walked import action_time, finite_scores, of_all
 from diffusion_mpc_ros.evaluation.experiment import Report
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.planning import timing_of
@@ -73,7 +72,7 @@ from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.planners.d_mpc.loading import load, load_dynamics
 from diffusion_mpc_ros.planners.d_mpc.models import Dynamics
 from diffusion_mpc_ros.planners.registry import best_level
-from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, BatchController, WalkScores
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.policies.comparison import RobotScores, compare
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
@@ -167,7 +166,7 @@ class Config(CommandedExperiment):
     @cached_property
     def bags(self) -> list[FromBag]:
         """The adapted artefacts."""
-        return [FromBag.parse(text) for text in self.adapted]
+        return [FromBag.parse(text, CHANGES) for text in self.adapted]
 
     @property
     def head(self) -> dict[str, Any]:
@@ -293,10 +292,11 @@ class Config(CommandedExperiment):
         """Scores over all commands on a robot that has changed."""
         adapted = {adapted_method(bag): bag.folder for bag in self.bags}.get(cell.method)
         controller = self.controller("d_mpc", str(adapted)) if adapted else self.controller(cell.method)
-        change = CHANGES[cell.case]
-        scores = self.walk(controller, f"{cell.case}, {cell.method}", change.randomization, ground=change.ground)
+        commands = np.repeat(np.array(self.commands, dtype=float), self.robots, axis=0)
+        simulation = CHANGES[cell.case].simulation(len(commands), seed=self.seed, threads=self.threads)
+        scores = run_closed_loop(controller, simulation, commands, self.ticks, f"{cell.case}, {cell.method}")
         own = {"artefact": load_artefact(adapted).identity} if adapted else {}
-        return [{**cell.labels, **own, **_of_all(scores)}]
+        return [{**cell.labels, **own, **of_all(scores, self.seed)}]
 
     def walk_forward(self, method: str, rewards: RewardSettings | None, label: str) -> tuple[Row, RobotScores]:
         """Scores over all robots, and of each, walking forward under ``rewards``."""
@@ -339,15 +339,15 @@ class Config(CommandedExperiment):
             make = lambda robots: undelayed.controller(method)  # noqa: E731
         scores = self.walk(make(len(self.commands) * self.robots), f"distilled, {method}")
         return {
-            "experiment": DISTILLED, "case": ALL, "method": method, **own, **_of_all(scores),
+            "experiment": DISTILLED, "case": ALL, "method": method, **own, **of_all(scores, self.seed),
             "action_time": action_time(make(1)),
         }  # fmt: skip
 
     def walk_under(self, name: str) -> list[Row]:
         """Scores over all commands, and of each."""
         scores = self.walk(self.controller(name), name)
-        by_command = [_finite_scores(summary) for summary in self.by_command(scores)]
-        rows = zip([ALL, *map(command_text, self.commands)], [_of_all(scores), *by_command])
+        by_command = [finite_scores(summary) for summary in self.by_command(scores)]
+        rows = zip([ALL, *map(command_text, self.commands)], [of_all(scores, self.seed), *by_command])
         return [{"experiment": WALK, "method": name, "case": case, **row} for case, row in rows]
 
     def grids(self, report: Report) -> list[Grid]:
@@ -368,23 +368,3 @@ def with_changes(own: Settings, changes: Sequence[str]) -> Settings:
             raise ConfigurationError(f"{change!r}: {value!r} is no number of the kind that {name} takes") from None
         own = replace(own, **{name: number})
     return own
-
-
-def action_time(controller: BatchController, ticks: int = 100) -> float:
-    """Median time of an action of one robot that stands and is told to walk [ms]."""
-    times, command = [], np.array([[0.5, 0.0, 0.0]])
-    for tick in range(ticks):
-        start = time.perf_counter()
-        controller.joint_targets(RobotState.standing(tick), command)
-        times.append(time.perf_counter() - start)
-    return 1e3 * float(np.median(times))
-
-
-def _of_all(scores: WalkScores) -> Row:
-    """Return the scores of a walk over all its robots."""
-    return _finite_scores(scores.summary(np.ones(scores.planar_error.shape[1], dtype=bool)))
-
-
-def _finite_scores(summary: Row) -> Row:
-    """Return the :data:`SCORES` of a summary; None for what nobody lived to show."""
-    return {score: finite(summary[score]) for score in SCORES}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from diffusion_mpc_ros.core.declared_model import DeclaredModel
 from diffusion_mpc_ros.core.settings import setting
 from diffusion_mpc_ros.core.types import Timing
+from diffusion_mpc_ros.diffusion.schedule import SAMPLERS
 from diffusion_mpc_ros.planners.anytime_planner import Ladder
 from diffusion_mpc_ros.planners.diffusion_mpc import settings as diffusion_mpc
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcPlanner
@@ -24,8 +25,9 @@ from diffusion_mpc_ros.planners.sampling.updates import ScoreAscent
 if TYPE_CHECKING:
     from diffusion_mpc_ros.planners.hybrid.planner import HybridPlanner, Parts
 
-# Of the terms of the task, which has no gait clock: the prior gives the gait.
-WEIGHTS = {"upright": 4.0, "velocity": 1.0, "yaw_rate": 1.0, "height": 60.0, "energy": 0.0, "sway": 0.0}
+# Of the terms of the task, which has no gait clock: the prior gives the gait. A robot that height counts more for keeps
+# a loaded foot on the ground where the gait lifts it, and falls over it: with 10 kg and 4.0 for the tilt.
+WEIGHTS = {"upright": 10.0, "velocity": 1.0, "yaw_rate": 1.0, "height": 60.0, "energy": 0.0, "sway": 0.05}
 
 
 def _weight(name: str, what: str) -> float:
@@ -36,6 +38,8 @@ def _weight(name: str, what: str) -> float:
 class HybridSettings(DiffusionMpcSettings):
     """hybrid: how its prior samples, how it searches round the best candidate, and for what."""
 
+    sampler: str = setting("Reverse process.", "ddim", choices=SAMPLERS)
+    steps: int = setting("Denoising steps; strided where fewer than those of the schedule.", 5, low=1, high=100)
     samples: int = setting("Samples of the search round the best candidate.", 12, low=1, high=1024)
     search_sigma: float = setting(
         "Standard deviation of the search at the end of the plan, as a share of half the range of a joint.",
@@ -50,7 +54,7 @@ class HybridSettings(DiffusionMpcSettings):
         "What most of the candidates take over of the last plan's correction, for each tick that has passed.",
         0.9, low=0.0, high=1.0,
     )  # fmt: skip
-    model: str = setting("Physics to plan with, by name (`diffusion-mpc bench models`).", "elliptic_10ms")
+    model: str = setting("Physics to plan with, by name (`diffusion-mpc bench models`).", "sweeps_10ms")
     physics_threads: int = setting("Threads of the physics.", 1, low=1, high=64)
     guided_by: str = setting(
         "What guides the prior: all reward terms that it follows, or those that no rollout measures.",
@@ -75,8 +79,9 @@ class HybridSettings(DiffusionMpcSettings):
 def make(settings: HybridSettings, timing: Timing, budgeted: bool) -> Ladder:
     """Return the planner of ``settings``; see :data:`planners.registry.Factory`.
 
-    Levels: the best plan in all precisions, fewer candidates down to one, half the search, and last the prior alone.
-    The simulator is given up last: without it nothing acts of what is declared. Raises :class:`ArtefactError`,
+    Levels: the best plan in all precisions, fewer candidates down to two, half the search, and last the prior alone.
+    The simulator is given up last: without it nothing acts of what is declared. A single candidate leaves nothing to
+    choose, and robots fell so. Raises :class:`ArtefactError`,
     :class:`ConfigurationError` or :class:`TimingError`.
     """
     from diffusion_mpc_ros.planners.hybrid.last_plan import LastPlan
@@ -107,11 +112,12 @@ def _ladder(prior: Ladder, parts: Parts, settings: HybridSettings, budgeted: boo
 
     samples = settings.samples
     priors, quick = (cast("Sequence[DiffusionMpcPlanner]", levels) for levels in (prior.levels, prior.quick))
-    proposing = [base for base in priors if base.config.sampling.cached_steps == settings.cached_steps]
+    alone = [base for base in priors if base.config.sampling.candidates == 1]
+    proposing = priors[: len(priors) - len(alone)] or priors[:1]
     levels = [level(base, samples) for base in proposing]
     if budgeted:
         levels += [level(proposing[-1], samples // 2)] if samples > 1 else []
-        levels += [level(base, 0) for base in (proposing[-1], *priors[len(proposing) :])]
+        levels += [level(base, 0) for base in alone]
     on = prior.on
     return replace(
         prior,

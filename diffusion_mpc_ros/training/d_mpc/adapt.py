@@ -7,7 +7,8 @@ artefact is published only where its dynamics predict unseen stretches of the ro
 examples:
   diffusion-mpc adapt dynamics --bags walk.mcap --replay runs/dataset_dynamics --adapted models/d_mpc_new
   diffusion-mpc artefact load d_mpc_new                    # while the robot walks
-  diffusion-mpc adapt dynamics --datasets runs/dataset_payload --replay runs/dataset_dynamics --run-dir runs/payload
+  diffusion-mpc adapt dynamics --bags walk.mcap --minutes 5 --adapted models/d_mpc_new
+  diffusion-mpc adapt dynamics --datasets runs/walks_payload --replay runs/dataset_dynamics --run-dir runs/payload
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import torch
 
 from diffusion_mpc_ros.artefacts.kinds import D_MPC, DYNAMICS, DYNAMICS_NETWORK
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
+from diffusion_mpc_ros.core.go2 import CONTROL_DT
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion.conditional import sample
 from diffusion_mpc_ros.diffusion.network import OnnxNetwork
@@ -31,26 +33,31 @@ from diffusion_mpc_ros.training.d_mpc import release
 from diffusion_mpc_ros.training.d_mpc.denoising import begin, graph_of, publish_model, train
 from diffusion_mpc_ros.training.d_mpc.dynamics import DynamicsConfig, Task, conditions
 from diffusion_mpc_ros.training.d_mpc.release import ReleaseConfig
-from diffusion_mpc_ros.training.d_mpc.transitions import Arrays, TransitionWindows, load_arrays, split
+from diffusion_mpc_ros.training.d_mpc.transitions import Arrays, TransitionWindows, load_arrays, split, stretches
 from diffusion_mpc_ros.training.dataset import WEIGHT, TrajectoryDataset, window_starts
 from diffusion_mpc_ros.training.networks.conditional_mlp import ConditionalMLP
 from diffusion_mpc_ros.training.pretrain import join
 from diffusion_mpc_ros.training.weights import load_weights
+
+# Ticks of what is learnt from, or judged by, in one piece.
+STRETCH = 250
 
 
 @dataclass(frozen=True)
 class AdaptConfig(DynamicsConfig):
     """``diffusion-mpc adapt dynamics``.
 
-    ``initial``: the artefact that is adapted. ``bags``: recordings of the robot; or ``datasets`` of it. ``replay``: the
-    data that ``initial`` was trained on, ``replay_share`` of each batch. ``forgetting``: by what share of itself the
-    error on that data may grow. ``adapted``: folder of the new artefact; by default ``run_dir/d_mpc``.
+    ``initial``: the artefact that is adapted. ``bags``: recordings of the robot; or ``datasets`` of it. ``minutes``:
+    from the first so many of them; None: from all. ``replay``: the data that ``initial`` was trained on,
+    ``replay_share`` of each batch. ``forgetting``: by what share of itself the error on that data may grow.
+    ``adapted``: folder of the new artefact; by default ``run_dir/d_mpc``.
     """
 
     initial: str = "d_mpc"
     run_dir: Path = Path("runs/adapted")
     bags: tuple[Path, ...] = ()
     datasets: tuple[Path, ...] = ()
+    minutes: float | None = None
     replay: tuple[Path, ...] = (Path("runs/dataset_dynamics"),)
     replay_share: float = 0.3
     forgetting: float = 0.1
@@ -68,6 +75,8 @@ class AdaptConfig(DynamicsConfig):
             raise ConfigurationError(f"replay_share must be a share from 0 to below 1, got {self.replay_share}")
         if self.replay_share and not self.replay:
             raise ConfigurationError("replay names no dataset: name what it was trained on, or set replay_share to 0")
+        if self.minutes is not None and not 0.0 < self.minutes < np.inf:
+            raise ConfigurationError(f"minutes {self.minutes} is not a positive time")
 
     @property
     def new_artefact(self) -> Path:
@@ -130,7 +139,7 @@ def main(config: AdaptConfig) -> None:
         config = replace(config, bags=(), datasets=(_dataset_of(config),))
     datasets, run = begin(config, initial_sha256=artefact.identity)
     rows, normalizer, seed = description.rows, description.normalizer, config.seed
-    new, unseen = split(load_arrays(config.datasets, relabel=False), config.held_out, seed)
+    new, unseen = split(of_the_robot(config), config.held_out, seed)
     old, kept = (None, None)
     if config.replay_share:
         old, kept = split(load_arrays(config.replay, relabel=False), config.held_out, seed)
@@ -161,6 +170,12 @@ def main(config: AdaptConfig) -> None:
     )  # fmt: skip
     whole = str(artefact.path)
     release.main(ReleaseConfig(whole, str(config.output), whole, config.new_artefact))
+
+
+def of_the_robot(config: AdaptConfig) -> Arrays:
+    """What the robot did, in stretches of :data:`STRETCH` ticks."""
+    most = None if config.minutes is None else round(60.0 * config.minutes / CONTROL_DT)
+    return stretches(load_arrays(config.datasets, relabel=False), STRETCH, most)
 
 
 def _dataset_of(config: AdaptConfig) -> Path:

@@ -69,6 +69,27 @@ def split(arrays: Arrays, held_out: float, seed: int) -> tuple[Arrays, Arrays]:
     return taken[0], taken[1]
 
 
+def stretches(arrays: Arrays, ticks: int, most: int | None = None) -> Arrays:
+    """Return the trajectories in pieces of up to ``ticks`` ticks, of their first ``most`` ticks (None: of all).
+
+    One long walk can then be learnt from in one part and judged by in another, see :func:`split`.
+    """
+    pieces = [
+        (each, slice(start, min(start + ticks, len(fresh))))
+        for each, fresh in enumerate(arrays["fresh"])
+        for start in range(0, len(fresh), ticks)
+    ]
+    if most is not None:
+        before = np.cumsum([0, *(piece.stop - piece.start for _, piece in pieces)])[:-1]
+        pieces = [
+            (each, slice(piece.start, min(piece.stop, piece.start + most - int(first))))
+            for (each, piece), first in zip(pieces, before)
+            if first < most
+        ]
+    cut = {name: [values[each][piece] for each, piece in pieces] for name, values in arrays.items() if name != WEIGHT}
+    return {**cut, WEIGHT: np.array([arrays[WEIGHT][each] for each, _ in pieces])}
+
+
 def _take(values: Trajectories, indices: np.ndarray) -> Trajectories:
     return [values[index] for index in indices] if isinstance(values, list) else values[indices]
 

@@ -54,17 +54,17 @@ def test_candidates_are_told_apart_by_ranks():
 
 
 def test_what_is_mended_is_the_share_of_the_loss():
-    bag = FromBag.parse("payload 8 kg:5=runs/x")
+    bag = FromBag.parse("foot 2 cm longer:5=runs/x", changes.CHANGES)
     rows = [
         {"case": case, "method": method, "velocity_error": error, "survival": 1.0}
         for case, method, error in (
             ("flat", "d_mpc", 0.06), ("flat", changes.adapted_method(bag), 0.07),
-            ("payload 8 kg", "d_mpc", 0.16), ("payload 8 kg", changes.adapted_method(bag), 0.1),
+            ("foot 2 cm longer", "d_mpc", 0.16), ("foot 2 cm longer", changes.adapted_method(bag), 0.1),
         )
     ]  # fmt: skip
     (line,) = changes.grid(rows, [bag]).rows
-    # 0.06 of the 0.10 m/s that the payload costs.
-    assert line == ("payload 8 kg", "5", "100.0%", "100.0%", "0.160", "0.100", "0.060", "0.070", "60%")
+    # 0.06 of the 0.10 m/s that the foot costs.
+    assert line == ("foot 2 cm longer", "5", "100.0%", "100.0%", "0.160", "0.100", "0.060", "0.070", "60%")
 
 
 def test_a_planner_is_changed_by_name_and_number():

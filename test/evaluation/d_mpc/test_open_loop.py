@@ -89,20 +89,13 @@ def test_cells_are_told_apart_and_what_is_unknown_is_refused():
         Config(adapted=("wind:5=x",))
 
 
-@pytest.mark.parametrize(
-    ("change", "expected"),
-    [
-        ("payload 6 kg off centre", (6.0, 0.8, 1.0)),
-        ("friction 0.25", (0.0, 0.25, 1.0)),
-        ("motors x 0.7", (0.0, 0.8, 0.7)),
-    ],
-)
-def test_a_robot_changes_in_one_thing(change, expected):
-    simulation = BatchSimulation(1, seed=0, threads=1, randomization=CHANGES[change].randomization)
-    found = variation(simulation.models, simulation.nominal)
-    measured = found["payload_mass"][0], found["friction"][0], found["motor_strength"].mean()
-    np.testing.assert_allclose(measured, expected, atol=1e-6)
-    assert CHANGES[change].ground.flat and not CHANGES["slope 12 deg"].ground.flat
+def test_robots_of_a_change():
+    weak = CHANGES["motors x 0.7"].simulation(1, seed=0, threads=1)
+    assert variation(weak.models, weak.nominal)["motor_strength"].mean() == pytest.approx(0.7)
+    heavy, plain = (CHANGES[name].simulation(2, seed=0, threads=1) for name in ("payload 6 kg off centre", "flat"))
+    mass = [simulation.nominal.body_mass.sum() for simulation in (heavy, plain)]
+    assert mass[0] - mass[1] == pytest.approx(6.0) and heavy.robots == 2
+    assert plain.ground.flat and not CHANGES["slope 12 deg"].ground.flat
 
 
 def test_errors_are_root_mean_squares(stretches):

@@ -147,7 +147,7 @@ def test_the_ladder_ends_with_the_prior_alone(quick) -> None:
     ladder = make(quick, TIMING, True)
     levels = [(level.facts()["candidates"], level.facts()["samples"]) for level in ladder.levels]
     # The simulator goes last: what is declared acts at every level before.
-    assert levels == [(4, 6), (2, 6), (1, 6), (1, 3), (1, 0)]
+    assert levels == [(4, 6), (2, 6), (2, 3), (1, 0)]
     assert [level.facts()["samples"] for level in ladder.quick] == [6]
     alone = ladder.levels[-1].plan(request(0))
     assert alone.planner == "hybrid" and alone.facts["rollouts"] == 0

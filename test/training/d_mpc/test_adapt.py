@@ -1,5 +1,7 @@
 """Adapting the dynamics alone: how much of each batch is old data, and what is not published."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from bag_files import BagFile, walk
@@ -7,7 +9,7 @@ from bag_files import BagFile, walk
 from diffusion_mpc_ros.core.errors import ArtefactError, ConfigurationError
 from diffusion_mpc_ros.training import bags
 from diffusion_mpc_ros.training.bags import BagsConfig
-from diffusion_mpc_ros.training.d_mpc.adapt import AdaptConfig, check_better, main, weighted
+from diffusion_mpc_ros.training.d_mpc.adapt import AdaptConfig, check_better, main, of_the_robot, weighted
 
 ROWS = 4
 
@@ -50,6 +52,8 @@ def test_settings_that_make_no_sense_are_refused(tmp_path):
         AdaptConfig(datasets=data, replay_share=1.0)
     with pytest.raises(ConfigurationError, match="replay names no dataset"):
         AdaptConfig(datasets=data, replay=())
+    with pytest.raises(ConfigurationError, match=r"minutes 0.0 is not a positive time"):
+        AdaptConfig(datasets=data, minutes=0.0)
 
 
 def test_what_another_robot_did_is_not_learned_from_again(tmp_path):
@@ -59,6 +63,15 @@ def test_what_another_robot_did_is_not_learned_from_again(tmp_path):
     bags.main(BagsConfig((first,), run_dir / "data"))
     with pytest.raises(ConfigurationError, match=r"was made of first\.mcap, and not of .*second\.mcap: name another"):
         main(AdaptConfig(bags=(second,), run_dir=run_dir))
-    # Those of the first go on, to what is missing next.
+    # Those of the first go on, to what is missing next: one stretch cannot be learnt from and judged by.
     with pytest.raises(ConfigurationError, match="1 trajectories are too few"):
         main(AdaptConfig(bags=(first,), run_dir=run_dir))
+
+
+def test_the_first_minutes_are_learnt_from(tmp_path):
+    bag = BagFile(tmp_path).write(walk(range(10, 700)), "long.mcap")
+    bags.main(BagsConfig((bag,), tmp_path / "data"))
+    config = AdaptConfig(datasets=(tmp_path / "data",), minutes=0.1)
+    # 0.1 min are 300 ticks: a stretch of 250 and one of 50.
+    assert [len(each) for each in of_the_robot(config)["fresh"]] == [250, 50]
+    assert len(of_the_robot(replace(config, minutes=None))["fresh"]) == 3

@@ -9,7 +9,7 @@ from diffusion_mpc_ros.core.trajectory import COMMAND, JOINT_POS, PREVIOUS_ACTIO
 from diffusion_mpc_ros.core.transition import BASE_HEIGHT, BASE_LIN_VEL
 from diffusion_mpc_ros.core.transition import JOINT_POS as STATE_JOINT_POS
 from diffusion_mpc_ros.diffusion.normalizer import TransitionNormalizer
-from diffusion_mpc_ros.training.d_mpc.transitions import TransitionWindows, blur, settled_windows, split
+from diffusion_mpc_ros.training.d_mpc.transitions import TransitionWindows, blur, settled_windows, split, stretches
 
 NORMALIZER = TransitionNormalizer(np.zeros(49), np.ones(49), clamp=1e6)
 
@@ -108,3 +108,14 @@ def test_an_estimator_errs_in_velocity_and_height_alone():
     np.testing.assert_allclose(blurred[BASE_LIN_VEL], 0.1, rtol=0.03)
     np.testing.assert_allclose(blurred[BASE_HEIGHT], 0.02, rtol=0.03)
     assert not blurred[4:].any()
+
+
+def test_long_walks_are_cut_and_the_first_ticks_taken():
+    cut = stretches(arrays(episodes=2), 8)
+    assert [len(each) for each in cut["fresh"]] == [8, 8, 4, 8, 8, 4] and cut["weight"].shape == (6,)
+    np.testing.assert_array_equal(cut["base_height"][4], 108.0 + np.arange(8))
+    first = stretches({**arrays(episodes=2), "weight": np.array([1.0, 2.0])}, 8, most=23)
+    assert [len(each) for each in first["action"]] == [8, 8, 4, 3] and first["weight"].tolist() == [1.0, 1.0, 1.0, 2.0]
+    # A stretch that begins within a walk begins no new life: its windows are those of the walk.
+    assert len(TransitionWindows(cut, 4, NORMALIZER)) == 2 * (4 + 4 + 0)
+    assert sum(map(len, split(cut, 0.5, seed=0)[0]["fresh"])) + sum(map(len, split(cut, 0.5, seed=0)[1]["fresh"])) == 40

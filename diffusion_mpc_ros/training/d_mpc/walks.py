@@ -1,0 +1,123 @@
+"""``diffusion-mpc train walks``: a dataset of what robots did under D-MPC, as built or with a hidden change.
+
+The demonstrator answers what it sees, so its actions tell what happened to it, and not only what they did. A planner's
+actions were chosen before: ``replan`` ticks of each plan are executed without looking. From them dynamics learn what
+actions do. With ``change`` it stands for a bag of such a robot; velocity and height are true, not estimated.
+
+examples:
+  diffusion-mpc train walks
+  diffusion-mpc train walks --robots 8 --ticks 200 --parts 1 --output runs/quick
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from diffusion_mpc_ros.core import go2
+from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.types import RewardSettings, Timing
+from diffusion_mpc_ros.planners.d_mpc.settings import DMpcSettings
+from diffusion_mpc_ros.planners.registry import best_level
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, BatchController
+from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.simulation.changes import changed_model
+from diffusion_mpc_ros.training.action_noise import ActionNoise, NoiseGenerator
+from diffusion_mpc_ros.training.dataset import TrajectoryDataset
+from diffusion_mpc_ros.training.velocity_commands import CommandRanges, CommandSampler
+
+# Ticks after a robot was put on its feet that are not learnt from.
+SETTLING = 25
+
+
+@dataclass(frozen=True)
+class WalksConfig:
+    """``diffusion-mpc train walks``: ``robots`` x ``ticks`` control ticks, in parts.
+
+    ``artefact`` of the planner, which compares ``candidates``; ``change``: one of :data:`simulation.changes.CHANGES`,
+    "" for none. Plans are executed ``delay`` ticks late, for ``replan`` ticks. Pushes of up to ``push_speed`` [m/s],
+    0 for none, every ``push_ticks``.
+    """
+
+    artefact: str = "d_mpc"
+    candidates: int = 1
+    change: str = ""
+    output: Path = Path("runs/dataset_walks")
+    seed: int = 600011
+    threads: int = 1
+    parts: int = 1
+    robots: int = 100
+    ticks: int = 1000
+    horizon: int = 11
+    delay: int = 0
+    replan: int = 8
+    push_ticks: int = 150
+    push_speed: float = 0.0
+    noise: ActionNoise = field(default_factory=lambda: ActionNoise(clean=1.0))
+    commands: CommandRanges = field(
+        default_factory=lambda: CommandRanges(standing=0.1, slow_starts=0.6, resample_ticks=(60, 250))
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("candidates", "parts", "robots", "ticks", "push_ticks"):
+            if getattr(self, name) < 1:
+                raise ConfigurationError(f"{name} must be at least 1, got {getattr(self, name)}")
+
+    @property
+    def timing(self) -> Timing:
+        """When it plans."""
+        return Timing(self.horizon, self.delay, self.replan)
+
+
+def walk(config: WalksConfig, controller: BatchController, seed: int) -> dict[str, np.ndarray]:
+    """Walk, and return the arrays of a part: the rows, ``base_lin_vel (B, L, 3)`` [m/s], ``base_height (B, L)`` [m]."""
+    simulation = BatchSimulation(config.robots, seed=seed, threads=config.threads, model=changed_model(config.change))
+    rng = np.random.default_rng(seed + 1)
+    commands = CommandSampler(config.robots, config.commands, rng)
+    noise = NoiseGenerator(config.robots, config.noise, rng)
+    previous = np.tile(go2.DEFAULT_JOINT_POS, (config.robots, 1))
+    since = np.zeros(config.robots, dtype=np.intp)
+    record: dict[str, list[np.ndarray]] = {}
+    for tick in tqdm(range(config.ticks), desc=config.change or "walk", unit="tick", leave=False):
+        state = simulation.state
+        action = controller.joint_targets(state.robot_state(tick, previous), commands.command.copy())
+        executed = go2.clip_joint_targets(action + noise.step())
+        row = {
+            "observation": state.observation(commands.command, previous), "action": action, "executed": executed,
+            "fresh": since < SETTLING, "base_lin_vel": state.base_lin_vel_b, "base_height": state.base_height,
+        }  # fmt: skip
+        for name, values in row.items():
+            record.setdefault(name, []).append(np.array(values))
+        fallen = simulation.step(executed).fallen()
+        commands.step()
+        previous, since = executed, np.where(fallen, 0, since + 1)
+        if config.push_speed and tick and tick % config.push_ticks == 0:
+            push = np.zeros((config.robots, 3))
+            push[:, :2] = rng.uniform(-config.push_speed, config.push_speed, size=(config.robots, 2))
+            simulation.push(push)
+        if fallen.any():
+            simulation.reset(fallen)
+            commands.redraw(fallen)
+            previous = np.where(fallen[:, None], go2.DEFAULT_JOINT_POS, previous)
+    return {name: np.stack(values, axis=1) for name, values in record.items()}
+
+
+def main(config: WalksConfig) -> None:
+    """Walk the parts that are missing from ``output``; raises :class:`ConfigurationError` as TrajectoryDataset does."""
+    settings = replace(DMpcSettings(), artefact=config.artefact, candidates=config.candidates, seed=config.seed)
+    planner = best_level("d_mpc", settings, config.timing)
+    attributes = json.loads(
+        json.dumps(dataclasses.asdict(replace(config, output=Path(), threads=1, parts=1)), default=str)
+    )
+    dataset = TrajectoryDataset(config.output, {**attributes, "planner": planner.identity})
+    while dataset.parts < config.parts:
+        controller = AsynchronousController(planner, lambda tick: RewardSettings(), latency_ticks=config.delay)
+        part = walk(config, controller, config.seed + 1000 * dataset.parts)
+        dataset.append(part)
+        falls = int((part["fresh"][:, 1:] & ~part["fresh"][:, :-1]).sum())
+        print(f"{config.output}: part {dataset.parts} of {config.parts}, {falls} falls")
