@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -89,10 +90,17 @@ class MixedSimulation:
     """Robots of several conditions, one group after the other, stepped together as one :class:`BatchSimulation` is.
 
     ``groups``: conditions and how many robots each has. ``group (B,)``: of which each robot is; ``pushed (B,)``: who
-    was pushed in the last tick.
+    was pushed in the last tick. ``model``: the mujoco.MjModel of all robots, in place of a Go2 as it is.
     """
 
-    def __init__(self, groups: Sequence[tuple[Condition, int]], *, seed: int, threads: int = 1) -> None:
+    def __init__(
+        self,
+        groups: Sequence[tuple[Condition, int]],
+        *,
+        seed: int,
+        threads: int = 1,
+        model: Any = None,
+    ) -> None:
         self.rng = np.random.default_rng(seed)
         self.conditions = [condition for condition, _ in groups]
         counts = [count for _, count in groups]
@@ -103,7 +111,12 @@ class MixedSimulation:
         self.grounds = [condition.draw_ground(self.rng) for condition in self.conditions]
         self.parts = [
             BatchSimulation(
-                count, seed=seed + 1 + index, threads=threads, randomization=condition.randomization, ground=ground
+                count,
+                seed=seed + 1 + index,
+                threads=threads,
+                randomization=condition.randomization,
+                ground=ground,
+                model=model,
             )
             for index, ((condition, count), ground) in enumerate(zip(groups, self.grounds))
         ]

@@ -26,7 +26,7 @@ from diffusion_mpc_ros.artefacts.weights import weights_bytes
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.trajectory import OBSERVATION_DIM
-from diffusion_mpc_ros.core.types import RobotState, Timing
+from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.planners.d_mpc.settings import DMpcSettings
 from diffusion_mpc_ros.planners.registry import best_level
@@ -34,6 +34,7 @@ from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.policies.conditions import Condition, MixedSimulation
 from diffusion_mpc_ros.training.action_noise import ActionNoise
 from diffusion_mpc_ros.training.d_mpc.denoising import graph_of
+from diffusion_mpc_ros.training.finetuning.actors import ControllerActor
 from diffusion_mpc_ros.training.finetuning.rollouts import roll_out
 from diffusion_mpc_ros.training.loop import LoopConfig, check_resumable, optimize
 from diffusion_mpc_ros.training.networks.conditional_mlp import MLPConfig, ResidualLayers
@@ -83,27 +84,12 @@ class DistilConfig(LoopConfig):
             raise ConfigurationError(f"of {self.robots} robots a share of {self.held_out:g} cannot be held out")
 
 
-class _Planned:
-    """D-MPC as the actor of a rollout, at every tick and without delay."""
-
-    settle_ticks, teaches = SETTLING, True
-
-    def __init__(self, planner: Planner) -> None:
-        self._controller = AsynchronousController(planner)
-
-    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
-        """See :class:`finetuning.actors.Actor`."""
-        return self._controller.joint_targets(state, command)
-
-    def reset(self, robots: np.ndarray) -> None:
-        """Nothing: the next plan begins with the next tick."""
-
-
 def collect(config: DistilConfig, planner: Planner) -> dict[str, np.ndarray]:
     """Walk, and return ``observation (B, L, 45)``, ``action (B, L, 12)`` [rad] as planned, ``settled (B, L)`` bool."""
     pushed = Condition("pushed", push_speed=config.push_speed, push_ticks=config.push_ticks)
     simulation = MixedSimulation([(pushed, config.robots)], seed=config.seed, threads=config.threads)
-    rollouts = roll_out(_Planned(planner), simulation, config, np.random.default_rng(config.seed + 1), "walk")
+    actor = ControllerActor(AsynchronousController(planner), SETTLING)
+    rollouts = roll_out(actor, simulation, config, np.random.default_rng(config.seed + 1), "walk")
     return {"observation": rollouts.observation, "action": rollouts.action, "settled": ~rollouts.fresh}
 
 

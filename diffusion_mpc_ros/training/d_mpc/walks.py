@@ -17,22 +17,24 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
-from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.types import RewardSettings, Timing
 from diffusion_mpc_ros.planners.d_mpc.settings import DMpcSettings
 from diffusion_mpc_ros.planners.registry import best_level
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, BatchController
-from diffusion_mpc_ros.simulation.batch import BatchSimulation
+from diffusion_mpc_ros.policies.conditions import Condition, MixedSimulation
 from diffusion_mpc_ros.simulation.changes import changed_model
-from diffusion_mpc_ros.training.action_noise import ActionNoise, NoiseGenerator
+from diffusion_mpc_ros.training.action_noise import ActionNoise
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
-from diffusion_mpc_ros.training.velocity_commands import CommandRanges, CommandSampler
+from diffusion_mpc_ros.training.finetuning.actors import ControllerActor
+from diffusion_mpc_ros.training.finetuning.rollouts import roll_out
+from diffusion_mpc_ros.training.velocity_commands import CommandRanges
 
 # Ticks after a robot was put on its feet that are not learnt from.
 SETTLING = 25
+# Of a rollout, what is stored.
+ARRAYS = ("observation", "action", "executed", "fresh", "base_lin_vel", "base_height")
 
 
 @dataclass(frozen=True)
@@ -76,35 +78,13 @@ class WalksConfig:
 
 def walk(config: WalksConfig, controller: BatchController, seed: int) -> dict[str, np.ndarray]:
     """Walk, and return the arrays of a part: the rows, ``base_lin_vel (B, L, 3)`` [m/s], ``base_height (B, L)`` [m]."""
-    simulation = BatchSimulation(config.robots, seed=seed, threads=config.threads, model=changed_model(config.change))
-    rng = np.random.default_rng(seed + 1)
-    commands = CommandSampler(config.robots, config.commands, rng)
-    noise = NoiseGenerator(config.robots, config.noise, rng)
-    previous = np.tile(go2.DEFAULT_JOINT_POS, (config.robots, 1))
-    since = np.zeros(config.robots, dtype=np.intp)
-    record: dict[str, list[np.ndarray]] = {}
-    for tick in tqdm(range(config.ticks), desc=config.change or "walk", unit="tick", leave=False):
-        state = simulation.state
-        action = controller.joint_targets(state.robot_state(tick, previous), commands.command.copy())
-        executed = go2.clip_joint_targets(action + noise.step())
-        row = {
-            "observation": state.observation(commands.command, previous), "action": action, "executed": executed,
-            "fresh": since < SETTLING, "base_lin_vel": state.base_lin_vel_b, "base_height": state.base_height,
-        }  # fmt: skip
-        for name, values in row.items():
-            record.setdefault(name, []).append(np.array(values))
-        fallen = simulation.step(executed).fallen()
-        commands.step()
-        previous, since = executed, np.where(fallen, 0, since + 1)
-        if config.push_speed and tick and tick % config.push_ticks == 0:
-            push = np.zeros((config.robots, 3))
-            push[:, :2] = rng.uniform(-config.push_speed, config.push_speed, size=(config.robots, 2))
-            simulation.push(push)
-        if fallen.any():
-            simulation.reset(fallen)
-            commands.redraw(fallen)
-            previous = np.where(fallen[:, None], go2.DEFAULT_JOINT_POS, previous)
-    return {name: np.stack(values, axis=1) for name, values in record.items()}
+    pushed = Condition("pushed", push_speed=config.push_speed, push_ticks=config.push_ticks)
+    simulation = MixedSimulation(
+        [(pushed, config.robots)], seed=seed, threads=config.threads, model=changed_model(config.change)
+    )
+    rng, actor = np.random.default_rng(seed + 1), ControllerActor(controller, SETTLING)
+    rollouts = roll_out(actor, simulation, config, rng, config.change or "walk")
+    return {name: getattr(rollouts, name) for name in ARRAYS}
 
 
 def main(config: WalksConfig) -> None:

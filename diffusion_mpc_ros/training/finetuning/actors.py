@@ -12,7 +12,7 @@ from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
 from diffusion_mpc_ros.diffusion.prior import Prior
-from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
+from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, BatchController
 from diffusion_mpc_ros.policies.condition_walks import shipped_controller
 from diffusion_mpc_ros.policies.conditions import MixedSimulation
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
@@ -44,6 +44,22 @@ class Actor(Protocol):
     def reset(self, robots: np.ndarray) -> None:
         """The robots of the mask ``(B,)`` were put back on their feet: what belongs to their walk before is over."""
         ...
+
+
+class ControllerActor:
+    """A batch controller that needs not be told of a new life, as an :class:`Actor`."""
+
+    teaches = True
+
+    def __init__(self, controller: BatchController, settle_ticks: int) -> None:
+        self._controller, self.settle_ticks = controller, settle_ticks
+
+    def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
+        """See :class:`Actor`."""
+        return self._controller.joint_targets(state, command)
+
+    def reset(self, robots: np.ndarray) -> None:
+        """Nothing: the walk before is forgotten while a robot settles."""
 
 
 @dataclass(frozen=True)
