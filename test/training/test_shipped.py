@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "training.md").read_text()
 SECTION = TEXT.partition("## How the shipped ones were made\n")[2].partition("\n## ")[0]
 CARDS = {path.parent.name: json.loads(path.read_text()) for path in sorted((ROOT / "models").glob("*/card.json"))}
-TRAININGS = {"demonstrator", "specialist", "pretrain", "reward-model", "proposal", "dynamics", "value"}
+TRAININGS = {"finetune", "demonstrator", "specialist", "pretrain", "reward-model", "proposal", "dynamics", "value"}
 
 
 def typed() -> list[tuple[str, str, str]]:
@@ -38,6 +38,9 @@ def made(card: dict[str, Any], training: str) -> tuple[str, dict[str, Any]]:
     said = card["training"]
     if training == "pretrain":
         return said["configuration"]["source_commit"], said["configuration"]["config"]
+    if training == "finetune":
+        newest = said["configuration"]["finetuning"][-1]
+        return newest["source_commit"], newest["config"]
     if training == "reward-model":
         return said["configuration"]["reward_model"]["source_commit"], said["configuration"]["reward_model"]["config"]
     said = said.get(training, said)
@@ -59,7 +62,7 @@ TRAINED = [each for each in COMMANDS if each[1].split()[1] in TRAININGS]
 
 def test_every_shipped_artefact_has_its_commands():
     assert {name for name, _, _ in COMMANDS} == set(CARDS)
-    assert {name for name, _, _ in TRAINED} == set(CARDS) and len(TRAINED) == 12
+    assert {name for name, _, _ in TRAINED} == set(CARDS) and len(TRAINED) == 13
 
 
 @pytest.mark.parametrize(("name", "command", "told"), TRAINED, ids=lambda text: text[:40])
