@@ -102,12 +102,9 @@ class State:
     def check(self, model: mujoco.MjModel, shape: tuple[int, ...] | None = None) -> None:
         """Raise :class:`ConfigurationError` unless this is a state of ``model``, in the batch ``shape`` if given."""
         batch = self.shape if shape is None else shape
-        sizes: dict[str, tuple[int, ...]] = {
-            "qpos": (model.nq,), "qvel": (model.nv,), "act": (model.na,), "warmstart": (model.nv,),
-            "joint_targets": (HISTORY, go2.NUM_JOINTS),
-        }  # fmt: skip
+        robot = State.zeros(model)  # the shapes of one: a whole batch of zeros takes longer
         for each in fields(self):
-            array, wanted = getattr(self, each.name), (*batch, *sizes.get(each.name, ()))
+            array, wanted = getattr(self, each.name), (*batch, *getattr(robot, each.name).shape)
             if array.shape != wanted or not np.isfinite(array).all():
                 raise ConfigurationError(
                     f"{each.name} of a state: finite numbers of shape {wanted} are needed, got {array.shape}, "

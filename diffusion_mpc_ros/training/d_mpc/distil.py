@@ -46,8 +46,6 @@ from diffusion_mpc_ros.training.weights import parameters
 DATA_FILE = "data.npz"
 # Of the configuration, what the walked data depend on.
 WALKED = ("candidates", "seed", "robots", "ticks", "push_ticks", "push_speed", "noise", "commands")
-# Ticks after a robot was put on its feet that are not learnt from.
-SETTLING = 25
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,7 @@ def collect(config: DistilConfig, planner: Planner) -> dict[str, np.ndarray]:
     """Walk, and return ``observation (B, L, 45)``, ``action (B, L, 12)`` [rad] as planned, ``settled (B, L)`` bool."""
     pushed = Condition("pushed", push_speed=config.push_speed, push_ticks=config.push_ticks)
     simulation = MixedSimulation([(pushed, config.robots)], seed=config.seed, threads=config.threads)
-    actor = ControllerActor(AsynchronousController(planner), SETTLING)
+    actor = ControllerActor(AsynchronousController(planner))
     rollouts = roll_out(actor, simulation, config, np.random.default_rng(config.seed + 1), "walk")
     return {"observation": rollouts.observation, "action": rollouts.action, "settled": ~rollouts.fresh}
 

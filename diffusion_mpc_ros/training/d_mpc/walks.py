@@ -11,15 +11,13 @@ examples:
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.core.types import RewardSettings, Timing
+from diffusion_mpc_ros.core.types import Timing
 from diffusion_mpc_ros.planners.d_mpc.settings import DMpcSettings
 from diffusion_mpc_ros.planners.registry import best_level
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, BatchController
@@ -28,11 +26,10 @@ from diffusion_mpc_ros.simulation.changes import changed_model
 from diffusion_mpc_ros.training.action_noise import ActionNoise
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
 from diffusion_mpc_ros.training.finetuning.actors import ControllerActor
-from diffusion_mpc_ros.training.finetuning.rollouts import roll_out
+from diffusion_mpc_ros.training.finetuning.rollouts import Rollouts, roll_out
+from diffusion_mpc_ros.training.runs import configuration_json
 from diffusion_mpc_ros.training.velocity_commands import CommandRanges
 
-# Ticks after a robot was put on its feet that are not learnt from.
-SETTLING = 25
 # Of a rollout, what is stored.
 ARRAYS = ("observation", "action", "executed", "fresh", "base_lin_vel", "base_height")
 
@@ -76,28 +73,24 @@ class WalksConfig:
         return Timing(self.horizon, self.delay, self.replan)
 
 
-def walk(config: WalksConfig, controller: BatchController, seed: int) -> dict[str, np.ndarray]:
-    """Walk, and return the arrays of a part: the rows, ``base_lin_vel (B, L, 3)`` [m/s], ``base_height (B, L)`` [m]."""
+def walk(config: WalksConfig, controller: BatchController, seed: int) -> Rollouts:
+    """Walk a part, drawn by ``seed``."""
     pushed = Condition("pushed", push_speed=config.push_speed, push_ticks=config.push_ticks)
     simulation = MixedSimulation(
         [(pushed, config.robots)], seed=seed, threads=config.threads, model=changed_model(config.change)
     )
-    rng, actor = np.random.default_rng(seed + 1), ControllerActor(controller, SETTLING)
-    rollouts = roll_out(actor, simulation, config, rng, config.change or "walk")
-    return {name: getattr(rollouts, name) for name in ARRAYS}
+    rng = np.random.default_rng(seed + 1)
+    return roll_out(ControllerActor(controller), simulation, config, rng, config.change or "walk")
 
 
 def main(config: WalksConfig) -> None:
     """Walk the parts that are missing from ``output``; raises :class:`ConfigurationError` as TrajectoryDataset does."""
     settings = replace(DMpcSettings(), artefact=config.artefact, candidates=config.candidates, seed=config.seed)
     planner = best_level("d_mpc", settings, config.timing)
-    attributes = json.loads(
-        json.dumps(dataclasses.asdict(replace(config, output=Path(), threads=1, parts=1)), default=str)
-    )
+    attributes = configuration_json(replace(config, output=Path(), threads=1, parts=1))
     dataset = TrajectoryDataset(config.output, {**attributes, "planner": planner.identity})
     while dataset.parts < config.parts:
-        controller = AsynchronousController(planner, lambda tick: RewardSettings(), latency_ticks=config.delay)
-        part = walk(config, controller, config.seed + 1000 * dataset.parts)
-        dataset.append(part)
-        falls = int((part["fresh"][:, 1:] & ~part["fresh"][:, :-1]).sum())
-        print(f"{config.output}: part {dataset.parts} of {config.parts}, {falls} falls")
+        controller = AsynchronousController(planner, latency_ticks=config.delay)
+        rollouts = walk(config, controller, config.seed + 1000 * dataset.parts)
+        dataset.append({name: getattr(rollouts, name) for name in ARRAYS})
+        print(f"{config.output}: part {dataset.parts} of {config.parts}, {rollouts.falls()} falls")

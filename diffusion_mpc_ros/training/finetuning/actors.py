@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.diffusion.bound_step import StepBackend
@@ -23,6 +24,8 @@ from diffusion_mpc_ros.training.finetuning.configuration import FinetuneConfig
 
 # Of a servoed command: vx, vy [m/s], yaw rate [rad/s].
 LARGEST_CORRECTION = np.array([1.5, 0.6, 0.6])
+# Ticks after a robot was put on its feet that nobody learns from, where a controller is rolled out.
+SETTLING = 25
 # Among which that of a walk is looked for.
 PHASES = np.arange(16) / 16.0
 
@@ -49,10 +52,10 @@ class Actor(Protocol):
 class ControllerActor:
     """A batch controller that needs not be told of a new life, as an :class:`Actor`."""
 
-    teaches = True
+    settle_ticks, teaches = SETTLING, True
 
-    def __init__(self, controller: BatchController, settle_ticks: int) -> None:
-        self._controller, self.settle_ticks = controller, settle_ticks
+    def __init__(self, controller: BatchController) -> None:
+        self._controller = controller
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """See :class:`Actor`."""
@@ -151,11 +154,10 @@ class ServoedDemonstrator:
     def joint_targets(self, state: RobotState, command: np.ndarray, walking: np.ndarray | bool = True) -> np.ndarray:
         """See :class:`Actor`; who is told to stand stands uncorrected. Errors count where it is ``walking (B,)``."""
         velocity = np.column_stack([state.base_lin_vel[:, :2], state.base_ang_vel[:, 2]])
-        moving = is_moving(command)[:, None]
-        judged = moving & np.broadcast_to(walking, len(command))[:, None]
+        judged = (is_moving(command) & walking)[:, None]
         self._correction += np.where(judged, self._gain * (command - velocity), 0.0)
         np.clip(self._correction, -LARGEST_CORRECTION, LARGEST_CORRECTION, out=self._correction)
-        return self._walker.joint_targets(state, command + np.where(moving, self._correction, 0.0))
+        return self._walker.joint_targets(state, self._told(command))
 
     def take_over(self, robots: np.ndarray, state: RobotState, command: np.ndarray, targets: np.ndarray) -> None:
         """Go on with the walk of the robots of the mask ``(B,)``.
@@ -163,12 +165,16 @@ class ServoedDemonstrator:
         The phase becomes the one in which the demonstrator's joint targets are nearest to ``targets (B, 12)`` [rad],
         those of who walked until now.
         """
-        walker, told = self._walker, command + np.where(is_moving(command)[:, None], self._correction, 0.0)
+        walker, observation = self._walker, observe(state, self._told(command), state.previous_action)
         kept, distances = walker.clock.phase.copy(), []
         for phase in PHASES:
             walker.clock.phase = np.full(len(command), phase)
-            distances.append(np.abs(walker.joint_targets(state, told) - targets).sum(axis=1))
+            distances.append(np.abs(walker.act(observation) - targets).sum(axis=1))
         walker.clock.phase = np.where(robots, PHASES[np.argmin(distances, axis=0)], kept)
+
+    def _told(self, command: np.ndarray) -> np.ndarray:
+        """Return what the demonstrator is told ``(B, 3)`` for it to walk ``command (B, 3)``."""
+        return command + np.where(is_moving(command)[:, None], self._correction, 0.0)
 
     def reset(self, robots: np.ndarray) -> None:
         """See :class:`Actor`; the clock waits at the start of a swing, as for everybody who begins to walk."""

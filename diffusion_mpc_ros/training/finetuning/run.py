@@ -25,7 +25,7 @@ from diffusion_mpc_ros.training.finetuning.recipes import lesson
 from diffusion_mpc_ros.training.finetuning.returns import Value
 from diffusion_mpc_ros.training.finetuning.rollouts import gathered, roll_out
 from diffusion_mpc_ros.training.finetuning.takeover import Takeover
-from diffusion_mpc_ros.training.finetuning.torch_steps import TorchSteps
+from diffusion_mpc_ros.training.finetuning.torch_steps import CPU, TorchSteps
 from diffusion_mpc_ros.training.finetuning.trial import TrialScores, run_trial
 from diffusion_mpc_ros.training.loop import (
     CHECKPOINT_FILE,
@@ -48,7 +48,6 @@ from diffusion_mpc_ros.training.provenance import source_commit
 from diffusion_mpc_ros.training.runs import configuration_json, made_of
 from diffusion_mpc_ros.training.weights import load_networks
 
-CPU = torch.device("cpu")
 # Of the way from the weights of before to those learned from bags, the shares that are tried, and the optimiser's
 # steps until its full rate.
 SHARES, WARMUP = (0.75, 0.5, 0.25), 100

@@ -12,7 +12,8 @@ from diffusion_mpc_ros.core.types import RobotState
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.training.d_mpc import distil
-from diffusion_mpc_ros.training.d_mpc.distil import DATA_FILE, SETTLING, DistilConfig
+from diffusion_mpc_ros.training.d_mpc.distil import DATA_FILE, DistilConfig
+from diffusion_mpc_ros.training.finetuning.actors import SETTLING
 from diffusion_mpc_ros.training.networks.conditional_mlp import MLPConfig
 
 

@@ -8,7 +8,8 @@ from diffusion_mpc_ros.core.trajectory import PREVIOUS_ACTION
 from diffusion_mpc_ros.training.action_noise import ActionNoise
 from diffusion_mpc_ros.training.d_mpc import walks
 from diffusion_mpc_ros.training.d_mpc.transitions import TransitionWindows, fit_normalizer, load_arrays
-from diffusion_mpc_ros.training.d_mpc.walks import SETTLING, WalksConfig
+from diffusion_mpc_ros.training.d_mpc.walks import WalksConfig
+from diffusion_mpc_ros.training.finetuning.actors import SETTLING
 
 
 def test_a_dataset_that_dynamics_learn_from(tmp_path):
