@@ -16,7 +16,8 @@ def test_every_shipped_artefact_is_listed_with_its_kind(capsys):
         words[0]: words[1] for words in (line.split() for line in output.replace("│", " ").splitlines()) if words[1:]
     }
     assert {name: rows[name] for name in model_names()} == {
-        name: {"go2": "prior", "d_mpc": "d_mpc"}.get(name, "demonstrator") for name in model_names()
+        name: {"go2": "prior", "go2_terrain": "prior", "d_mpc": "d_mpc"}.get(name, "demonstrator")
+        for name in model_names()
     }
 
 
