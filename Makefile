@@ -41,8 +41,8 @@ setup-say:  ## like setup, and the word vectors that `diffusion-mpc say` underst
 run: setup  ## a simulated Go2 stands up and walks; ARGS="..." goes to `diffusion-mpc run`
 	@$(BIN)/diffusion-mpc run $(RUN_ARGS)
 
-test: setup-test  ## run all tests; ARGS="..." goes to pytest
-	@$(BIN)/python -m pytest $(ARGS)
+test: setup-test  ## run all tests, those that need no real time on all cores; ARGS="..." goes to pytest
+	@$(BIN)/python tools/run_tests.py $(ARGS)
 
 lint: setup-test  ## check style, format, types, large files and merge markers, as .pre-commit-config.yaml says
 	@$(BIN)/pre-commit run --all-files

@@ -22,12 +22,14 @@ settings.load_profile("no deadline")
 # Before torch is imported: several busy threads of several tests on few cores slow each other down many times over.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# A test that talks over DDS, or is marked so, is run again, so many times in all, when it failed while the machine
-# itself stood still for so long [s]: the robot then rightly damps, whatever the test is about. On a machine that keeps
-# time it fails at once.
+# Whoever uses one of these talks over DDS or to a browser, and needs real time as the tests that are marked so.
+REAL_TIME_FIXTURES = {"ros_domain", "free_domain", "hosts", "chromium"}
+
+# A test that needs real time is run again, so many times in all, when it failed while the machine itself stood still
+# for so long [s]: the robot then rightly damps, whatever the test is about. On a machine that keeps time it fails at
+# once.
 ATTEMPTS, STALL = 3, 0.04
 STALL_MONITOR = Path(__file__).with_name("stall_monitor.py")
-REAL_TIME_FIXTURES = {"ros_domain", "free_domain"}
 
 # Domains whose default ports lie below Linux's ephemeral ones; 0 and 1 are the robot's and the simulator's.
 DOMAINS = range(10, 100)
@@ -59,10 +61,17 @@ def watch_stalls() -> Iterator[list[float]]:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that use one of :data:`REAL_TIME_FIXTURES`, before `-m` selects."""
+    for item in items:
+        if REAL_TIME_FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            item.add_marker("real_time")
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Run a test that needs real time up to :data:`ATTEMPTS` times; any other one as usual."""
-    fixtures = getattr(item, "fixturenames", ())
-    if item.get_closest_marker("real_time") is None and not REAL_TIME_FIXTURES.intersection(fixtures):
+    if item.get_closest_marker("real_time") is None:
         return None
     item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     for attempts_left in reversed(range(ATTEMPTS)):

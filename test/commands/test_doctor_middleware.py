@@ -36,7 +36,7 @@ def test_rmw(name, status):
 
 
 @pytest.mark.parametrize(
-    ("ros_domain", "status", "text"),
+    ("value", "status", "text"),
     [
         ("", Status.OK, "ROS_DOMAIN_ID=0, the Unitree topics are in domain 1"),
         ("1", Status.OK, "side by side"),
@@ -48,8 +48,8 @@ def test_rmw(name, status):
         ("robot", Status.BAD, "no DDS domain"),
     ],
 )
-def test_ros_domain(ros_domain, status, text):
-    found = middleware.judge_ros_domain({"ROS_DOMAIN_ID": ros_domain}, domain_id=1)
+def test_ros_domain(value, status, text):
+    found = middleware.judge_ros_domain({"ROS_DOMAIN_ID": value}, domain_id=1)
     assert found.status is status and text in found.text and bool(found.remedy) == (status is not Status.OK)
 
 

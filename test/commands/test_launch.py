@@ -16,6 +16,9 @@ from diffusion_mpc_ros.commands.process_group import ProcessGroup
 from diffusion_mpc_ros.nodes import launcher
 from diffusion_mpc_ros.nodes.end_requests import EndRequests
 
+# Processes have to be up, and to end, within times that hold on a machine with nothing else to do.
+pytestmark = pytest.mark.real_time
+
 WAIT = 60.0
 SURVIVES = "import time; time.sleep({seconds}); open({path!r}, 'w').close()"
 LAUNCH = """

@@ -92,6 +92,7 @@ def test_unknown_rows_and_no_trials_are_refused():
         caching.Config(commands=())
 
 
+@pytest.mark.real_time  # it measures latencies
 def test_the_command_on_an_untrained_artefact(random_artefact, tmp_path, monkeypatch, capsys):
     short = tuple(CommandStretch(segment.name, segment.command, 76) for segment in execution.WALKED)
     monkeypatch.setattr(execution, "WALKED", short)

@@ -20,20 +20,23 @@ from diffusion_mpc_ros.go2.domain import Go2Domain, open_domain
 
 WAIT = 20.0
 ROOT = Path(__file__).parents[2]
-# One DDS domain for this test run, away from the robot's 0 and the simulator's 1.
-DOMAIN = 100 + os.getpid() % 100
 
 
 @pytest.fixture
-def domain():
-    with open_domain("lo", DOMAIN) as opened:
+def domain_id(free_domain) -> int:
+    return free_domain()
+
+
+@pytest.fixture
+def domain(domain_id):
+    with open_domain("lo", domain_id) as opened:
         yield opened
 
 
-def test_two_processes_exchange_states_and_commands(domain):
+def test_two_processes_exchange_states_and_commands(domain, domain_id):
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     peer = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("dds_peer.py")), str(DOMAIN), "peer 7"],
+        [sys.executable, str(Path(__file__).with_name("dds_peer.py")), str(domain_id), "peer 7"],
         stdout=subprocess.PIPE,
         text=True,
         env=environment,
@@ -251,7 +254,7 @@ def test_nothing_is_received_after_closing(domain):
 
 def test_a_wrong_interface_is_named_with_the_valid_ones():
     with pytest.raises(InterfaceError, match=r"'eth99' does not exist.*'lo'"):
-        open_domain("eth99", DOMAIN)
+        open_domain("eth99", 1)
 
 
 @pytest.mark.parametrize("domain_id", [-1, 231])
@@ -260,11 +263,11 @@ def test_a_domain_id_out_of_range_is_refused(domain_id):
         open_domain("lo", domain_id)
 
 
-def test_a_domain_is_joined_once_and_can_be_joined_again_after_closing():
-    with open_domain("lo", DOMAIN):
+def test_a_domain_is_joined_once_and_can_be_joined_again_after_closing(domain_id):
+    with open_domain("lo", domain_id):
         with pytest.raises(InterfaceError, match="cannot join DDS domain"):
-            open_domain("lo", DOMAIN)
-    with open_domain("lo", DOMAIN) as again:
+            open_domain("lo", domain_id)
+    with open_domain("lo", domain_id) as again:
         assert again.participant is not None
     with pytest.raises(InterfaceError, match="closed"):
         channels.Publisher(again, channels.LOWCMD)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import closing
 
 import pytest
@@ -12,13 +11,12 @@ from diffusion_mpc_ros.go2 import motion_switcher
 from diffusion_mpc_ros.go2.domain import open_domain
 from diffusion_mpc_ros.go2.motion_switcher import CHECK_MODE, RELEASE_MODE, SELECT_MODE, STAND_DOWN, MotionSwitcher
 
-DOMAIN = 100 + (os.getpid() + 50) % 100
 TIMEOUT = 10.0
 
 
 @pytest.fixture
-def domain():
-    with open_domain("lo", DOMAIN) as opened:
+def domain(free_domain):
+    with open_domain("lo", free_domain()) as opened:
         yield opened
 
 
