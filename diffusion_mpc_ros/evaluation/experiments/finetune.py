@@ -37,20 +37,16 @@ from diffusion_mpc_ros.evaluation.report_file import Row
 from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS, BatchController, WalkScores, run_closed_loop
 from diffusion_mpc_ros.policies.condition_walks import shipped_controller
-from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, NAMED, Condition, MixedSimulation
+from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, NAMED, RANDOMISED, Condition, MixedSimulation
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.policies.intervals import finite
-from diffusion_mpc_ros.simulation.batch import BatchSimulation
-from diffusion_mpc_ros.simulation.randomization import Randomization
 
 GROUND, TABLE_III, SCRATCH, BAG = "ground", "III", "scratch", bag_minutes.TABLE
 TABLES = (GROUND, TABLE_III, SCRATCH, BAG)
 UNTUNED, FINETUNED, DEMONSTRATOR = "untuned", "finetuned", "demonstrator"
 FORWARD = ((0.5, 0.0, 0.0), (0.7, 0.0, 0.0), (1.0, 0.0, 0.0))
 STEERED = ((0.3, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, 0.0, 0.5))
-# Table I for every robot, none nominal.
-RANDOMISED = Randomization(nominal_fraction=0.0)
 
 
 @dataclass(frozen=True)
@@ -166,7 +162,7 @@ class Config(Experiment):
 
     def _of_table(self, table: str, method: str) -> list[Cell]:
         if table == TABLE_III:
-            return [Cell(table, "Table I", method, FORWARD)]
+            return [Cell(table, RANDOMISED.name, method, FORWARD)]
         if table == SCRATCH:
             return [Cell(table, "flat", method, STEERED)]
         commands = {FLAT_CONDITION.name: COMMANDS}
@@ -199,18 +195,14 @@ class Config(Experiment):
     def walk(self, cell: Cell) -> WalkScores:
         """All robots of the cell side by side, in the order of its commands."""
         commands = np.repeat(np.array(cell.commands), self.robots, axis=0)
-        simulation: BatchSimulation | MixedSimulation
-        if cell.table == TABLE_III:
-            simulation = BatchSimulation(len(commands), seed=self.seed, threads=self.threads, randomization=RANDOMISED)
-        else:
-            condition = self.condition(cell.condition)
-            simulation = MixedSimulation([(condition, len(commands))], seed=self.seed, threads=self.threads)
+        condition = self.condition(cell.condition)
+        simulation = MixedSimulation([(condition, len(commands))], seed=self.seed, threads=self.threads)
         walker = self.controller(cell.method, len(commands))
         return run_closed_loop(walker, simulation, commands, self.ticks, f"{cell.method}, {cell.condition}")
 
     def condition(self, name: str) -> Condition:
         """The condition of that name."""
-        return {**NAMED, **bag_minutes.CHANGES}[name]
+        return {**NAMED, **bag_minutes.CHANGES, RANDOMISED.name: RANDOMISED}[name]
 
     def controller(self, method: str, robots: int) -> BatchController:
         """Who walks."""
