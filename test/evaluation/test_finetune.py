@@ -69,7 +69,7 @@ def test_table_three_has_all_speeds_and_scratch_its_own_commands(config):
     ("changed", "message"),
     [
         ({"conditions": ("moon",)}, "conditions must be some of flat, payload 8 kg.*; got moon"),
-        ({"tables": ()}, "tables must be some of ground, III, scratch, bag; got none"),
+        ({"tables": ()}, "tables must be some of ground, III, V, scratch, bag; got none"),
         ({"tables": ("bag",)}, "the table bag needs --bags"),
         ({"robots": 0}, "robots must be at least 1, got 0"),
     ],

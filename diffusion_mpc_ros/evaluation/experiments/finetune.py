@@ -2,6 +2,8 @@
 
 Table "ground": payload, weak motors, slopes, rough, soft and slippery ground and pushes at --walked, and flat ground
 at every command of `evaluate walk`. Table "III" (arXiv 2510.04234): the randomisation of Table I at .5, .7 and 1 m/s.
+Table "V": the same speeds in real time, --walks of 10 m by the five processes, each with another robot drawn from
+Table I (payload, friction, motors); a walk counts that is 10 m long and without a fall.
 Table "scratch": flat ground at .3 and .5 m/s and turning at .5 rad/s. D = 3, R = 2, N = 1, no guidance; the same robots
 for all methods, of a seed that no training saw. Errors are those of every tick before a fall, after the first 100.
 Minutes are the processor time of finetuning that the artefact's card tells, with what it was finetuned from.
@@ -32,20 +34,30 @@ from diffusion_mpc_ros.evaluation import bag_minutes
 from diffusion_mpc_ros.evaluation.bag_minutes import FromBag
 from diffusion_mpc_ros.evaluation.commanded import command_text
 from diffusion_mpc_ros.evaluation.experiment import Experiment, Report, number
+from diffusion_mpc_ros.evaluation.live_walk import randomised_robot, walk_live
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import Row
 from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS, BatchController, WalkScores, run_closed_loop
 from diffusion_mpc_ros.policies.condition_walks import shipped_controller
-from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, NAMED, RANDOMISED, Condition, MixedSimulation
+from diffusion_mpc_ros.policies.conditions import (
+    FLAT_CONDITION,
+    NAMED,
+    RANDOMISED,
+    TABLE_I,
+    Condition,
+    MixedSimulation,
+)
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.policies.intervals import finite
 
-GROUND, TABLE_III, SCRATCH, BAG = "ground", "III", "scratch", bag_minutes.TABLE
-TABLES = (GROUND, TABLE_III, SCRATCH, BAG)
+GROUND, TABLE_III, TABLE_V, SCRATCH, BAG = "ground", "III", "V", "scratch", bag_minutes.TABLE
+TABLES = (GROUND, TABLE_III, TABLE_V, SCRATCH, BAG)
 UNTUNED, FINETUNED, DEMONSTRATOR = "untuned", "finetuned", "demonstrator"
 FORWARD = ((0.5, 0.0, 0.0), (0.7, 0.0, 0.0), (1.0, 0.0, 0.0))
+# Of a walk of table V [m], and how much longer than at the commanded speed it may take.
+DISTANCE, SLACK = 10.0, 1.1
 STEERED = ((0.3, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, 0.0, 0.5))
 
 
@@ -85,7 +97,7 @@ class Config(Experiment):
     methods: Methods = field(default_factory=Methods)
     """Artefacts that are compared."""
     tables: tuple[str, ...] = (GROUND,)
-    """ground, III, scratch, bag."""
+    """ground, III, V, scratch, bag."""
     bags: tuple[str, ...] = ()
     """For the table "bag": CHANGE:MINUTES=FOLDER each, the artefact finetuned from so much of a changed robot."""
     conditions: tuple[str, ...] = tuple(NAMED)
@@ -98,6 +110,8 @@ class Config(Experiment):
     """Robots for each condition and command."""
     ticks: int = 1000
     """Control ticks that they walk; the first 100 do not count."""
+    walks: int = 10
+    """Walks in real time for each speed of the table V."""
     seed: int = 4211
     """Seed of robots, grounds, pushes and sampling noise."""
     threads: int = 1
@@ -106,7 +120,7 @@ class Config(Experiment):
     """Inference backend: auto, onnxruntime, openvino."""
 
     def __post_init__(self) -> None:
-        self.refuse_below_one("robots", "ticks", "threads")
+        self.refuse_below_one("robots", "ticks", "walks", "threads")
         for name, values, valid in (("tables", self.tables, TABLES), ("conditions", self.conditions, NAMED)):
             unknown = [value for value in values if value not in valid]
             if unknown or not values:
@@ -136,7 +150,7 @@ class Config(Experiment):
 
     @property
     def head(self) -> dict[str, Any]:
-        config = {name: getattr(self, name) for name in ("robots", "ticks", "seed", "walked", "backend")}
+        config = {name: getattr(self, name) for name in ("robots", "ticks", "walks", "seed", "walked", "backend")}
         return {"config": config, "machine": describe_machine()}
 
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
@@ -161,7 +175,7 @@ class Config(Experiment):
         return cells
 
     def _of_table(self, table: str, method: str) -> list[Cell]:
-        if table == TABLE_III:
+        if table in (TABLE_III, TABLE_V):
             return [Cell(table, RANDOMISED.name, method, FORWARD)]
         if table == SCRATCH:
             return [Cell(table, "flat", method, STEERED)]
@@ -175,20 +189,45 @@ class Config(Experiment):
         return [Cell(BAG, condition, method, COMMANDS) for condition, method in pairs]
 
     def run(self, cell: Cell) -> Sequence[Row]:
-        scores = self.walk(cell)
-        rows = []
-        for index, command in enumerate(cell.commands):
-            summary = scores.summary(np.repeat(np.arange(len(cell.commands)) == index, self.robots))
-            rows.append({
+        scores = self.walk_live(cell) if cell.table == TABLE_V else self.summaries(cell)
+        return [
+            {
                 **cell.labels,
                 "artefact": self.identities.get(cell.method, ""),
                 "minutes": self.minutes(cell.method),
                 "command": list(command),
-                "survival": summary["survival"],
-                "velocity_error": finite(summary["velocity_error"]),
-                "yaw_rate_error": finite(summary["yaw_rate_error"]),
-                "robots": self.robots,
+                **score,
+                "robots": self.walks if cell.table == TABLE_V else self.robots,
                 "seed": self.seed,
+            }
+            for command, score in zip(cell.commands, scores)
+        ]
+
+    def summaries(self, cell: Cell) -> list[Row]:
+        """Survival and errors at each command of the cell."""
+        scores, rows = self.walk(cell), []
+        for index in range(len(cell.commands)):
+            summary = scores.summary(np.repeat(np.arange(len(cell.commands)) == index, self.robots))
+            names = ("velocity_error", "yaw_rate_error")
+            rows.append({"survival": summary["survival"], **{name: finite(summary[name]) for name in names}})
+        return rows
+
+    def walk_live(self, cell: Cell) -> list[Row]:
+        """The same of walks in real time; all methods and speeds meet the same robots."""
+        planner = f"planner.artefact={model_folder(getattr(self.methods, cell.method))}"
+        rows = []
+        for command in cell.commands:
+            rng = np.random.default_rng(self.seed)
+            robots = [randomised_robot(TABLE_I, rng) for _ in range(self.walks)]
+            seconds = SLACK * DISTANCE / command[0]
+            walks = [walk_live(command, seconds, (planner, *robot)) for robot in robots]
+            arrived = [walk.stood and walk.distance >= DISTANCE for walk in walks]
+            rows.append({
+                "survival": float(np.mean(arrived)),
+                "velocity_error": float(np.mean([walk.velocity_error for walk in walks])),
+                "yaw_rate_error": None,
+                "plan_p99": max(walk.plan_p99 for walk in walks),
+                "late_share": float(np.mean([walk.late_share for walk in walks])),
             })  # fmt: skip
         return rows
 
