@@ -17,6 +17,7 @@ from diffusion_mpc_ros.nodes.robot_settings import FrameSettings, RobotLinkSetti
 from diffusion_mpc_ros.planners.diffusion_mpc.settings import DiffusionMpcSettings
 from diffusion_mpc_ros.planners.settings import PlanningSettings
 from diffusion_mpc_ros.realtime.settings import TimingSettings
+from diffusion_mpc_ros.rewards.by_slope import THRESHOLD
 from diffusion_mpc_ros.rewards.registry import TERMS
 
 Velocity = tuple[float, float, float]
@@ -92,6 +93,14 @@ class RewardComposerSettings(Settings):
     """reward_composer: the weights of the reward terms; presets are in rewards.yaml."""
 
     ramp_time: float = setting("Time over which weights move to new values.", 1.0, unit="s", low=0.0, high=60.0)
+    slope_presets: bool = setting(
+        "Let the slope of the ground weigh what you do not: by the preset uphill or downhill (docs/rewards.md).",
+        False, live=True,
+    )  # fmt: skip
+    slope_threshold: float = setting(
+        "Slope along the heading at which its preset is taken; below 0.6 of it, it is left.", THRESHOLD, unit="deg",
+        low=1.0, high=30.0, live=True,
+    )  # fmt: skip
     weights: RewardWeightSettings = dataclasses.field(default_factory=RewardWeightSettings)  # type: ignore[valid-type]
 
 
