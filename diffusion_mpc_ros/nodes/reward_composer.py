@@ -26,8 +26,8 @@ from diffusion_mpc_ros.nodes import reward_requests
 from diffusion_mpc_ros.nodes.conversions.rewards import reward_weights_message
 from diffusion_mpc_ros.nodes.managed_node import ManagedNode
 from diffusion_mpc_ros.nodes.qos import SETTINGS
+from diffusion_mpc_ros.nodes.reward_settings import RewardComposerSettings
 from diffusion_mpc_ros.nodes.runtime import run
-from diffusion_mpc_ros.nodes.settings import RewardComposerSettings
 from diffusion_mpc_ros.nodes.slope_presets import SlopePresets
 from diffusion_mpc_ros.rewards.by_slope import DOWNHILL, UPHILL
 from diffusion_mpc_ros.rewards.composition import RewardComposer

@@ -169,8 +169,8 @@ class RewardComposer:
         if filling is None:
             return own
         weights, parameters = dict(own.weights), dict(own.parameters)
-        users = [self.terms[name] for name, weight in own.weights.items() if weight]
-        users += [self.constraints[name] for name in own.constraints]
+        terms = [self.terms[name] for name, weight in own.weights.items() if weight]
+        users = [*terms, *(self.constraints[name] for name in own.constraints)]
         used = {parameter.name for user in users for parameter in user.parameters}
         for name, weight in filling.weights.items():
             of_term = {parameter.name for parameter in self.terms[name].parameters}
