@@ -65,6 +65,13 @@ def test_table_three_has_all_speeds_and_scratch_its_own_commands(config):
     ]  # fmt: skip
 
 
+def test_the_slope_chooses_rewards_on_ground_alone(config):
+    by_slope = replace(config, tables=("ground", "III"), conditions=("flat",), methods=Methods("", by_slope="go2"))
+    (cell,) = by_slope.cells()
+    assert (cell.table, cell.method) == ("ground", "by_slope")
+    assert len(by_slope.run(replace(cell, commands=((0.5, 0.0, 0.0),)))) == 1
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [

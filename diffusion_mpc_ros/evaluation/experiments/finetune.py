@@ -7,6 +7,8 @@ Table I (payload, friction, motors); a walk counts that is 10 m long and without
 Table "scratch": flat ground at .3 and .5 m/s and turning at .5 rad/s. D = 3, R = 2, N = 1, no guidance; the same robots
 for all methods, of a seed that no training saw. Errors are those of every tick before a fall, after the first 100.
 Minutes are the processor time of finetuning that the artefact's card tells, with what it was finetuned from.
+The method by_slope, of table "ground", is guided as reward_composer.slope_presets does it (docs/rewards.md). Robots of
+a batch share their weights: the slope under the median robot chooses.
 
 Table "bag": artefacts finetuned from minutes of a robot that was recorded with a change (--bags; here minutes are those
 of the bag), with that change and without it, at every command of `evaluate walk`. Of the velocity error that the change
@@ -38,6 +40,7 @@ from diffusion_mpc_ros.evaluation.live_walk import randomised_robot, walk_live
 from diffusion_mpc_ros.evaluation.machine import describe_machine
 from diffusion_mpc_ros.evaluation.report_file import Row
 from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.by_slope import BySlopeController
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS, BatchController, WalkScores, run_closed_loop
 from diffusion_mpc_ros.policies.condition_walks import shipped_controller
 from diffusion_mpc_ros.policies.conditions import (
@@ -54,7 +57,7 @@ from diffusion_mpc_ros.policies.intervals import finite
 
 GROUND, TABLE_III, TABLE_V, SCRATCH, BAG = "ground", "III", "V", "scratch", bag_minutes.TABLE
 TABLES = (GROUND, TABLE_III, TABLE_V, SCRATCH, BAG)
-UNTUNED, FINETUNED, DEMONSTRATOR = "untuned", "finetuned", "demonstrator"
+UNTUNED, FINETUNED, DEMONSTRATOR, BY_SLOPE = "untuned", "finetuned", "demonstrator", "by_slope"
 FORWARD = ((0.5, 0.0, 0.0), (0.7, 0.0, 0.0), (1.0, 0.0, 0.0))
 # Of a walk of table V [m], and how much longer than at the commanded speed it may take.
 DISTANCE, SLACK = 10.0, 1.1
@@ -63,11 +66,15 @@ STEERED = ((0.3, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, 0.0, 0.5))
 
 @dataclass(frozen=True)
 class Methods:
-    """Artefacts by what was done to them, each a name in models/ or a folder; "" leaves a method out."""
+    """Artefacts by what was done to them, each a name in models/ or a folder; "" leaves a method out.
+
+    ``by_slope``: see above.
+    """
 
     untuned: str = "go2"
     finetuned: str = ""
     scratch: str = ""
+    by_slope: str = ""
 
 
 @dataclass(frozen=True)
@@ -168,11 +175,17 @@ class Config(Experiment):
                 cells += self._of_bags()
                 continue
             for method, folder in vars(self.methods).items():
-                if folder and (method == "scratch") == (table == SCRATCH):
+                if folder and self._belongs(method, table):
                     cells += self._of_table(table, method)
             if table == GROUND and self.with_demonstrator:
                 cells += self._of_table(table, DEMONSTRATOR)
         return cells
+
+    @staticmethod
+    def _belongs(method: str, table: str) -> bool:
+        if method == BY_SLOPE:
+            return table == GROUND
+        return (method == "scratch") == (table == SCRATCH)
 
     def _of_table(self, table: str, method: str) -> list[Cell]:
         if table in (TABLE_III, TABLE_V):
@@ -248,7 +261,8 @@ class Config(Experiment):
         if method == DEMONSTRATOR:
             policy = DemonstratorPolicy(model_folder(DEMONSTRATOR), self.threads)
             return DemonstratorWalker(policy, GaitCommand.default(robots))
-        return shipped_controller(self.artefacts[method], self.seed, threads=self.threads, backend=self.backend)
+        kind = BySlopeController if method == BY_SLOPE else shipped_controller
+        return kind(self.artefacts[method], self.seed, threads=self.threads, backend=self.backend)
 
     def minutes(self, method: str) -> float:
         """Processor time of finetuning [min], of all runs that the card tells; 0 without any. Or those of a bag."""
