@@ -4,7 +4,8 @@ Table "ground": payload, weak motors, slopes, rough, soft and slippery ground an
 at every command of `evaluate walk`. Table "III" (arXiv 2510.04234): the randomisation of Table I at .5, .7 and 1 m/s.
 Table "V": the same speeds in real time, --walks of 10 m by the five processes, each with another robot drawn from
 Table I (payload, friction, motors); a walk counts that is 10 m long and without a fall.
-Table "scratch": flat ground at .3 and .5 m/s and turning at .5 rad/s. D = 3, R = 2, N = 1, no guidance; the same robots
+Table "scratch": flat ground at .3 and .5 m/s and turning at .5 rad/s, a method for each of --scratch; --plot draws what
+their training tried out, over its minutes. D = 3, R = 2, N = 1, no guidance; the same robots
 for all methods, of a seed that no training saw. Errors are those of every tick before a fall, after the first 100.
 Minutes are the processor time of finetuning that the artefact's card tells, with what it was finetuned from.
 The method by_slope, of table "ground", is guided as reward_composer.slope_presets does it (docs/rewards.md). Robots of
@@ -25,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,9 +37,10 @@ from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.evaluation import bag_minutes
 from diffusion_mpc_ros.evaluation.bag_minutes import FromBag
 from diffusion_mpc_ros.evaluation.commanded import command_text
-from diffusion_mpc_ros.evaluation.experiment import Experiment, Report, number
+from diffusion_mpc_ros.evaluation.experiment import PlottedExperiment, Report, number
 from diffusion_mpc_ros.evaluation.live_walk import randomised_robot, walk_live
 from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.evaluation.plots import curves
 from diffusion_mpc_ros.evaluation.report_file import Row
 from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.policies.by_slope import BySlopeController
@@ -73,7 +76,6 @@ class Methods:
 
     untuned: str = "go2"
     finetuned: str = ""
-    scratch: str = ""
     by_slope: str = ""
 
 
@@ -93,7 +95,7 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Experiment):
+class Config(PlottedExperiment):
     """Which artefacts, in which tables, on how many robots, and where the results go."""
 
     command = "evaluate finetune"
@@ -105,6 +107,8 @@ class Config(Experiment):
     """Artefacts that are compared."""
     tables: tuple[str, ...] = (GROUND,)
     """ground, III, V, scratch, bag."""
+    scratch: tuple[str, ...] = ()
+    """For the table "scratch": what `train scratch` made, a folder for each of its seeds."""
     bags: tuple[str, ...] = ()
     """For the table "bag": CHANGE:MINUTES=FOLDER each, the artefact finetuned from so much of a changed robot."""
     conditions: tuple[str, ...] = tuple(NAMED)
@@ -135,6 +139,8 @@ class Config(Experiment):
                     f"{name} must be some of {', '.join(valid)}; got {', '.join(values) or 'none'}"
                 )
 
+        if SCRATCH in self.tables and not self.scratch:
+            raise ConfigurationError("the table scratch needs --scratch: artefacts of `train scratch`")
         if BAG in self.tables and not self.bags:
             raise ConfigurationError("the table bag needs --bags: artefacts that were finetuned from bags")
 
@@ -148,7 +154,14 @@ class Config(Experiment):
         """The methods' artefacts by name."""
         folders = {name: folder for name, folder in vars(self.methods).items() if folder}
         folders |= {bag.method: str(bag.folder) for bag in self.from_bags}
-        return {name: load(model_folder(folder)) for name, folder in folders.items()}
+        artefacts = {name: load(model_folder(folder)) for name, folder in folders.items()}
+        return artefacts | self.from_scratch
+
+    @cached_property
+    def from_scratch(self) -> dict[str, Prior]:
+        """The artefacts of --scratch by name, which says the seed of the training."""
+        artefacts = [load(model_folder(folder)) for folder in self.scratch] if SCRATCH in self.tables else []
+        return {f"scratch, seed {_finetuning(each)[-1]['config']['seed']}": each for each in artefacts}
 
     @cached_property
     def identities(self) -> dict[str, str]:
@@ -174,18 +187,13 @@ class Config(Experiment):
             if table == BAG:
                 cells += self._of_bags()
                 continue
-            for method, folder in vars(self.methods).items():
-                if folder and self._belongs(method, table):
-                    cells += self._of_table(table, method)
+            methods = [method for method, folder in vars(self.methods).items() if folder]
+            methods = [method for method in methods if method != BY_SLOPE or table == GROUND]
+            for method in self.from_scratch if table == SCRATCH else methods:
+                cells += self._of_table(table, method)
             if table == GROUND and self.with_demonstrator:
                 cells += self._of_table(table, DEMONSTRATOR)
         return cells
-
-    @staticmethod
-    def _belongs(method: str, table: str) -> bool:
-        if method == BY_SLOPE:
-            return table == GROUND
-        return (method == "scratch") == (table == SCRATCH)
 
     def _of_table(self, table: str, method: str) -> list[Cell]:
         if table in (TABLE_III, TABLE_V):
@@ -271,8 +279,7 @@ class Config(Experiment):
             return of_bags[method]
         if method == DEMONSTRATOR:
             return 0.0
-        runs = self.artefacts[method].card["training"]["configuration"].get("finetuning", [])
-        return round(sum(run["cpu_minutes"] for run in runs), 1)
+        return round(sum(run["cpu_minutes"] for run in _finetuning(self.artefacts[method])), 1)
 
     def grids(self, report: Report) -> list[Grid]:
         columns = (
@@ -290,3 +297,25 @@ class Config(Experiment):
         if self.from_bags:
             grids.append(bag_minutes.grid(by_table.get(BAG, []), self.from_bags, UNTUNED))
         return grids
+
+    def draw(self, path: Path, report: Report) -> None:
+        """Draw the trials of the trainings from nothing."""
+        trials = {name: _finetuning(artefact)[-1]["trials"] for name, artefact in self.from_scratch.items()}
+        shown = {
+            "velocity error [m/s]": "flat_error",
+            "yaw rate error [rad/s]": "flat_yaw_error",
+            "survival": "flat_survival",
+        }
+        curves(
+            path,
+            {
+                label: {name: [(trial["minutes"], trial[key]) for trial in each] for name, each in trials.items()}
+                for label, key in shown.items()
+            },
+            "minutes of processor time after the first prior",
+        )
+
+
+def _finetuning(artefact: Prior) -> list[dict[str, Any]]:
+    """What the card tells of the runs of finetuning, the oldest first."""
+    return artefact.card["training"]["configuration"].get("finetuning", [])
