@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from rclpy.node import Node
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 from rclpy.serialization import deserialize_message
+from rclpy.subscription import Subscription
 from rclpy.task import Future
 
 from diffusion_mpc_ros.core import clock
@@ -43,7 +44,7 @@ class Intake:
         decode: Callable[[Any], Decoded],
         handle: Callable[[Decoded], object],
         qos: QoSProfile,
-    ) -> None:
+    ) -> Subscription:
         """Hand what ``decode`` makes of each message to ``handle``, in the executor's thread.
 
         A message that either refuses (MessageError, PlanError, RewardError), or that is none, is counted and told of.
@@ -57,7 +58,7 @@ class Intake:
 
         self.expect(topic, message_type, qos)
         # As bytes: what cannot even be read would raise within the executor otherwise.
-        self.node.create_subscription(message_type, topic, take, qos, raw=True)
+        return self.node.create_subscription(message_type, topic, take, qos, raw=True)
 
     def expect(self, topic: str, message_type: type, qos: QoSProfile) -> None:
         """Note that ``topic`` is also read as ``message_type`` with ``qos``."""

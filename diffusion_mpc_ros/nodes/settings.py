@@ -1,6 +1,7 @@
 """What can be set of every node: one dataclass each. ROS declarations, ``config/*.yaml``, command line and docs follow.
 
-Nothing of ROS is imported here: ``bringup`` checks by it before any process starts.
+Those of reward_composer are in reward_settings.py. Nothing of ROS is imported: ``bringup`` checks before any process
+starts.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from diffusion_mpc_ros.nodes.robot_settings import FrameSettings, RobotLinkSetti
 from diffusion_mpc_ros.planners.diffusion_mpc.settings import DiffusionMpcSettings
 from diffusion_mpc_ros.planners.settings import PlanningSettings
 from diffusion_mpc_ros.realtime.settings import TimingSettings
-from diffusion_mpc_ros.rewards.registry import TERMS
 
 Velocity = tuple[float, float, float]
 Joints = tuple[float, float, float, float, float, float, float, float, float, float, float, float]
@@ -63,36 +63,6 @@ class StateEstimatorSettings(FrameSettings, RobotSettings):
 
     odom_frame: str = setting("Odometry frame.", "odom")
     realtime_priority: int = _priority(30)
-
-
-RewardWeightSettings = dataclasses.make_dataclass(
-    "RewardWeightSettings",
-    [
-        (
-            term.name,
-            float,
-            setting(
-                f"Weight of {term.name}: {term.description}.",
-                float(term.default_weight),
-                unit=f"1/({term.unit})",
-                low=term.min_weight,
-                high=term.max_weight,
-                live=True,
-            ),
-        )
-        for term in TERMS.values()
-    ],
-    bases=(Settings,),
-    frozen=True,
-)
-
-
-@dataclass(frozen=True)
-class RewardComposerSettings(Settings):
-    """reward_composer: the weights of the reward terms; presets are in rewards.yaml."""
-
-    ramp_time: float = setting("Time over which weights move to new values.", 1.0, unit="s", low=0.0, high=60.0)
-    weights: RewardWeightSettings = dataclasses.field(default_factory=RewardWeightSettings)  # type: ignore[valid-type]
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from diffusion_mpc_ros.core import config_files
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.settings import Declaration, Settings, declarations, suggestion
+from diffusion_mpc_ros.nodes.reward_settings import RewardComposerSettings
 from diffusion_mpc_ros.nodes.settings import (
     CommandPublisherSettings,
     Go2SimulatorSettings,
     PlannerSettings,
-    RewardComposerSettings,
     StateEstimatorSettings,
     ViewSettings,
 )

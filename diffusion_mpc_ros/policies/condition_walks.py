@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -40,23 +41,29 @@ class Walked:
     velocity_error: float
 
 
-def shipped_controller(
+def shipped_planner(
     artefact: Prior,
     seed: int,
     *,
     steps: StepBackend | None = None,
-    rewards: RewardSettings | None = None,
     guidance_scale: float = 1.0,
     threads: int = 1,
     backend: str = "onnxruntime",
     precision: str = "f32",
-) -> AsynchronousController:
-    """Return the asynchronous planner of ``artefact`` at D = 3, R = 2, N = 1, on ``steps`` where they are given."""
+) -> DiffusionMpcPlanner:
+    """Return the planner of ``artefact`` at D = 3, R = 2, N = 1, on ``steps`` where they are given."""
     sampling = SamplingOptions(candidates=1, seed=seed, guidance_scale=guidance_scale)
     timing = Timing(artefact.description.horizon)
     config = DiffusionMpcConfig(timing, sampling, threads=threads, backend=backend, precision=precision)
+    return DiffusionMpcPlanner(artefact, config, steps)
+
+
+def shipped_controller(
+    artefact: Prior, seed: int, *, rewards: RewardSettings | None = None, **options: Any
+) -> AsynchronousController:
+    """Return :func:`shipped_planner`, with its ``options``, behind the session of the real nodes."""
     settings = RewardSettings() if rewards is None else rewards
-    return AsynchronousController(DiffusionMpcPlanner(artefact, config, steps), lambda tick: settings)
+    return AsynchronousController(shipped_planner(artefact, seed, **options), lambda tick: settings)
 
 
 def walk(artefact: Prior, condition: Condition, trial: Trial) -> list[Walked]:

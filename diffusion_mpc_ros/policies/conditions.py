@@ -20,6 +20,8 @@ UNVARIED = Randomization(
     friction=(0.8, 0.8), initial_joint_pos=(0.95, 1.05), motor_strength=(1.0, 1.0), latency=(0.0, 0.0),
     nominal_fraction=0.0,
 )  # fmt: skip
+# Table I for every robot, none nominal.
+TABLE_I = Randomization(nominal_fraction=0.0)
 
 
 @dataclass(frozen=True)
@@ -28,9 +30,10 @@ class Condition:
 
     ``grounds``: ``NAME[:DIFFICULTY][@SEED]`` each (docs/ground.md), one is drawn; ``difficulty``: a range, in the
     kind's unit, that the drawn ground's is taken from instead. ``payload`` [kg] on the base; ``motor_strength``, a
-    factor on the gains; ``friction`` of foot and ground. Pushes add up to ``push_speed`` [m/s], in any direction of the
-    plane, every ``push_ticks``: exactly so much where ``push_exactly``. ``share``: how many robots it has, relative to
-    others.
+    factor on the gains; ``friction`` of foot and ground; ``randomised``: in place of these three all of Table I for
+    every robot, latency and the joints it starts from too. Pushes add up to ``push_speed`` [m/s], in any direction of
+    the plane, every ``push_ticks``: exactly so much where ``push_exactly``. ``share``: how many robots it has, relative
+    to others.
     """
 
     name: str
@@ -39,6 +42,7 @@ class Condition:
     payload: Range = (0.0, 0.0)
     motor_strength: Range = (1.0, 1.0)
     friction: Range = (0.8, 0.8)
+    randomised: bool = False
     push_speed: float = 0.0
     push_ticks: int = 100
     push_exactly: bool = False
@@ -49,14 +53,23 @@ class Condition:
             raise ConfigurationError(
                 f"condition {self.name!r} needs a ground, a share above 0, push_ticks of 1 or more"
             )
+        if self.randomised and self._varied != UNVARIED:
+            raise ConfigurationError(
+                f"condition {self.name!r} is randomised: Table I says its payload, motor_strength and friction"
+            )
         for ground in self.grounds:
             Ground.parse(ground)
 
     @property
+    def _varied(self) -> Randomization:
+        return replace(UNVARIED, base_mass=self.payload, motor_strength=self.motor_strength, friction=self.friction)
+
+    @property
     def randomization(self) -> Randomization | None:
         """How its robots' models are drawn; None for Go2s as they are."""
-        varied = replace(UNVARIED, base_mass=self.payload, motor_strength=self.motor_strength, friction=self.friction)
-        return None if varied == UNVARIED else varied
+        if self.randomised:
+            return TABLE_I
+        return None if self._varied == UNVARIED else self._varied
 
     def draw_ground(self, rng: np.random.Generator) -> Ground:
         """One of its grounds, with a seed of its own where the name says none."""
@@ -71,6 +84,7 @@ class Condition:
 
 # What a finetuned prior is measured in: flat ground, and what the demonstrations lack.
 FLAT_CONDITION = Condition("flat")
+RANDOMISED = Condition("Table I", randomised=True)
 TESTED: tuple[Condition, ...] = (
     Condition("payload 8 kg", payload=(8.0, 8.0)),
     Condition("motors x 0.7", motor_strength=(0.7, 0.7)),

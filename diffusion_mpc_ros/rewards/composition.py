@@ -41,7 +41,7 @@ class RewardComposer:
     """Keeps the current settings. A change is applied as a whole or not at all; numbers ramp, constraints switch.
 
     With a constraint its parameters switch: what was checked is where the ramp ends, and on the way two constraints may
-    leave nothing.
+    leave nothing. :meth:`fill` adds a preset to what the operator asks for, without being a change of his.
 
     Time is handed in as ``now`` [s] on any monotonic clock. ``constraints``: the valid constraints by name;
     ``ramp_time`` [s] from the settings in effect to the new ones; ``check(constraints, parameters)`` raises
@@ -63,7 +63,8 @@ class RewardComposer:
         self.parameters: dict[str, Parameter] = {p.name: p for owner in owners for p in owner.parameters}
         self._ramp_time = self._validate_ramp(ramp_time)
         self._target = RewardSettings(0, self._default_weights(), self._default_parameters(), ())
-        self._from, self._start, self._ramp = self._target, 0.0, 0.0
+        self._filling: RewardSettings | None = None
+        self._from, self._goal, self._start, self._ramp = self._target, self._target, 0.0, 0.0
         self._history: deque[RewardSettings] = deque(maxlen=UNDO_DEPTH)
         for preset in self.presets.values():
             try:
@@ -73,15 +74,20 @@ class RewardComposer:
 
     @property
     def target(self) -> RewardSettings:
-        """The settings asked for last, where the ramp ends."""
+        """The settings asked for last; its revision counts what :meth:`fill` does, too."""
         return self._target
 
+    @property
+    def goal(self) -> RewardSettings:
+        """Where the ramp ends: :attr:`target` with what :meth:`fill` adds."""
+        return self._goal
+
     def at(self, now: float) -> RewardSettings:
-        """Return the settings in effect at ``now``: on the linear ramp to :attr:`target`, constraints at its end."""
+        """Return the settings in effect at ``now``: on the linear ramp to :attr:`goal`, constraints at its end."""
         fraction = 1.0 if self._ramp <= 0.0 else float(np.clip((now - self._start) / self._ramp, 0.0, 1.0))
         if fraction >= 1.0:
-            return self._target
-        old, new = self._from, self._target
+            return self._goal
+        old, new = self._from, self._goal
         weights = {name: _blend(old.weights[name], value, fraction) for name, value in new.weights.items()}
         switched = {parameter.name for name in new.constraints for parameter in self.constraints[name].parameters}
         parameters = {
@@ -130,22 +136,48 @@ class RewardComposer:
         if not self._history:
             raise RewardError("there is no change to undo")
         ramp = self._validate_ramp(self._ramp_time if ramp_time is None else ramp_time)
-        self._begin(now, self._history.pop(), ramp)
+        self._begin(now, self._history.pop(), ramp, self._filling)
         return self._target
+
+    def fill(self, now: float, preset: str) -> RewardSettings:
+        """Have ``preset`` ("" for none) weigh the terms that the target does not weigh, until it is called again.
+
+        -> the new goal. A term whose parameters the target uses elsewhere is left out, and so are the preset's
+        constraints. Raises :class:`RewardError`, changing nothing, for an unknown preset.
+        """
+        filling = self.preset_settings(preset) if preset else None
+        self._begin(now, self._target, self._ramp_time, filling)
+        return self._goal
 
     def _change(self, now: float, settings: RewardSettings, ramp_time: float | None) -> RewardSettings:
         ramp = self._validate_ramp(self._ramp_time if ramp_time is None else ramp_time)
         previous = self._target
-        self._begin(now, settings, ramp)
+        self._begin(now, settings, ramp, self._filling)
         self._history.append(previous)
         return self._target
 
-    def _begin(self, now: float, settings: RewardSettings, ramp: float) -> None:
+    def _begin(self, now: float, settings: RewardSettings, ramp: float, filling: RewardSettings | None) -> None:
         if not np.isfinite(now):
             raise RewardError(f"the time of a change must be finite, got {now!r}")
         self._from, self._start, self._ramp = self.at(now), now, ramp
         revision = self._target.revision + 1
         self._target = RewardSettings(revision, settings.weights, settings.parameters, settings.constraints)
+        self._filling, self._goal = filling, self._filled(self._target, filling)
+
+    def _filled(self, own: RewardSettings, filling: RewardSettings | None) -> RewardSettings:
+        """Return ``own`` with what ``filling`` adds; a parameter that ``own`` uses stays as it is."""
+        if filling is None:
+            return own
+        weights, parameters = dict(own.weights), dict(own.parameters)
+        terms = [self.terms[name] for name, weight in own.weights.items() if weight]
+        users = [*terms, *(self.constraints[name] for name in own.constraints)]
+        used = {parameter.name for user in users for parameter in user.parameters}
+        for name, weight in filling.weights.items():
+            of_term = {parameter.name for parameter in self.terms[name].parameters}
+            if weight and not weights[name] and not used & of_term:
+                weights[name] = weight
+                parameters |= {parameter: filling.parameters[parameter] for parameter in of_term}
+        return RewardSettings(own.revision, weights, parameters, own.constraints)
 
     def _compose(
         self, base: RewardSettings, weights: Mapping[str, Any], parameters: Mapping[str, Any], names: Iterable[str]

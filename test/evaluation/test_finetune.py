@@ -58,19 +58,33 @@ def test_rows_of_another_artefact_are_measured_again_and_those_of_other_methods_
     assert [config.outdated(row) for row in rows] == [False, True, False, False]
 
 
-def test_table_three_has_all_speeds_and_scratch_its_own_commands(config):
-    cells = replace(config, tables=("III", "scratch"), methods=Methods(scratch="go2")).cells()
-    assert [(cell.table, cell.method, len(cell.commands)) for cell in cells] == [
-        ("III", "untuned", 3), ("scratch", "scratch", 3)
+def test_table_three_has_all_speeds_and_scratch_its_own_commands_and_curve(config, tmp_path):
+    # The finetuned one stands for one from nothing: its card tells of trials, too.
+    config = replace(
+        config, tables=("III", "scratch"), methods=Methods(), scratch=("go2_terrain",), plot=tmp_path / "curve.png"
+    )
+    seed = load(model_folder("go2_terrain")).card["training"]["configuration"]["finetuning"][-1]["config"]["seed"]
+    assert [(cell.table, cell.method, len(cell.commands)) for cell in config.cells()] == [
+        ("III", "untuned", 3), ("scratch", f"scratch, seed {seed}", 3)
     ]  # fmt: skip
+    config.publish({"rows": []})
+    assert config.plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_slope_chooses_rewards_on_ground_alone(config):
+    by_slope = replace(config, tables=("ground", "III"), conditions=("flat",), methods=Methods("", by_slope="go2"))
+    (cell,) = by_slope.cells()
+    assert (cell.table, cell.method) == ("ground", "by_slope")
+    assert len(by_slope.run(replace(cell, commands=((0.5, 0.0, 0.0),)))) == 1
 
 
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
         ({"conditions": ("moon",)}, "conditions must be some of flat, payload 8 kg.*; got moon"),
-        ({"tables": ()}, "tables must be some of ground, III, scratch, bag; got none"),
+        ({"tables": ()}, "tables must be some of ground, III, V, scratch, bag; got none"),
         ({"tables": ("bag",)}, "the table bag needs --bags"),
+        ({"tables": ("scratch",)}, "the table scratch needs --scratch"),
         ({"robots": 0}, "robots must be at least 1, got 0"),
     ],
 )

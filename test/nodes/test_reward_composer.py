@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import rclpy
 from diffusion_mpc_msgs.msg import RewardParameter, RewardWeights
+from diffusion_mpc_msgs.msg import RobotState as RobotStateMessage
 from diffusion_mpc_msgs.srv import GetRewardWeights, SetRewardWeights
+from lowstates import STANDING
 from rclpy.parameter import Parameter
+from robot_states import standing
 
-from diffusion_mpc_ros.nodes.qos import SETTINGS
+from diffusion_mpc_ros.nodes.conversions.robot_states import robot_state_message
+from diffusion_mpc_ros.nodes.qos import SETTINGS, STREAM
 from diffusion_mpc_ros.nodes.reward_composer import RewardComposerNode
+
+# Legs alike, so that it stands on ground as tilted as its base.
+ALIKE = standing(joint_pos=np.tile([0.0, 0.8, -1.6], 4), foot_contact=np.ones(4, dtype=bool))
 
 
 @pytest.fixture
@@ -116,3 +128,65 @@ def test_get_tells_what_is_in_force_and_what_can_be_set(composer):
     assert weights_of(answer.current)["energy"] == 0.25
     assert len(answer.terms) == len(answer.units) == len(answer.minimums) == len(answer.maximums)
     assert "balance" in answer.presets and "joint_range" in answer.constraints
+
+
+@pytest.fixture
+def robot(composer):
+    """A function that tells the composer of a robot on a slope [deg], None for of none, until something is true."""
+    node = rclpy.create_node("robot")
+    states = node.create_publisher(RobotStateMessage, "robot_state", STREAM)
+    executor = rclpy.executors.SingleThreadedExecutor()
+    executor.add_node(composer)
+    executor.add_node(node)
+    tick = itertools.count(100)
+
+    def stand(degrees: float | None, until) -> None:
+        def tell() -> None:
+            half = -0.5 * math.radians(degrees)
+            quat = np.array([math.cos(half), 0.0, math.sin(half), 0.0])
+            state = replace(ALIKE, tick=next(tick), base_quat_wxyz=quat)
+            states.publish(robot_state_message(state, STANDING, node.get_clock().now().to_msg(), "base"))
+
+        timer = None if degrees is None else node.create_timer(0.02, tell)
+        for _ in range(2000):
+            executor.spin_once(timeout_sec=0.05)
+            if until():
+                break
+        if timer is not None:
+            node.destroy_timer(timer)
+        assert until()
+
+    yield stand
+    executor.shutdown()
+    node.destroy_node()
+
+
+def test_the_slope_weighs_what_the_operator_does_not_while_that_is_asked_for(composer, robot):
+    goal = lambda: {name: weight for name, weight in composer._composer.goal.weights.items() if weight}  # noqa: E731
+    preset = lambda name: composer._composer.preset_settings(name).weights  # noqa: E731
+    assert not composer.get_subscriptions_info_by_topic("robot_state")
+    change(composer, names=["base_height"], weights=[500.0])
+    own = {"base_height": 500.0}
+    (result,) = composer.set_parameters([Parameter("slope_presets", value=True)])
+    assert result.successful
+    robot(12.0, lambda: goal().get("posture") == preset("uphill")["posture"])
+    assert goal()["base_height"] == 500.0
+    # What is asked for is still the operator's own, and so are the parameters.
+    answer = composer._on_get(GetRewardWeights.Request(), GetRewardWeights.Response())
+    assert {name: weight for name, weight in weights_of(answer.current).items() if weight} == own
+    assert composer.get_parameter("weights.posture").value == 0.0
+    # A threshold above the slope ends it; without states nobody knows of a slope.
+    composer.set_parameters([Parameter("slope_threshold", value=25.0)])
+    robot(12.0, lambda: goal() == own)
+    composer.set_parameters([Parameter("slope_threshold", value=6.0)])
+    robot(-12.0, lambda: goal().get("posture") == preset("downhill")["posture"])
+    robot(None, lambda: goal() == own)
+    robot(12.0, lambda: goal() != own)
+    composer.set_parameters([Parameter("slope_presets", value=False)])
+    assert goal() == own and not composer.get_subscriptions_info_by_topic("robot_state")
+
+
+def test_presets_that_are_missing_are_named_when_they_are_asked_for(composer):
+    del composer._composer.presets["downhill"]
+    (result,) = composer.set_parameters([Parameter("slope_presets", value=True)])
+    assert not result.successful and "unknown preset 'downhill'" in result.reason

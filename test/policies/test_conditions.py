@@ -7,7 +7,14 @@ from hypothesis import strategies as st
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import ConfigurationError
-from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, TESTED, Condition, MixedSimulation, shared_out
+from diffusion_mpc_ros.policies.conditions import (
+    FLAT_CONDITION,
+    RANDOMISED,
+    TESTED,
+    Condition,
+    MixedSimulation,
+    shared_out,
+)
 from diffusion_mpc_ros.simulation.randomization import variation
 
 STAND = np.tile(go2.DEFAULT_JOINT_POS, (6, 1))
@@ -29,6 +36,17 @@ def test_each_group_has_its_own_ground_and_dynamics():
     gravity = simulation.step(STAND).projected_gravity_b
     np.testing.assert_allclose(gravity[4:, 0], -np.sin(np.deg2rad(10.0)), atol=0.06)
     np.testing.assert_allclose(gravity[:4, 0], 0.0, atol=0.06)
+
+
+def test_who_is_randomised_has_all_of_table_one():
+    (part,) = MixedSimulation([(RANDOMISED, 12)], seed=3).parts
+    drawn = variation(part.models, part.nominal)
+    assert ((drawn["payload_mass"] > 0.99) & (drawn["payload_mass"] < 3.01)).all()
+    assert np.ptp(drawn["friction"]) > 0.5 and np.ptp(drawn["motor_strength"]) > 0.15
+    assert (part.full_state.latency > 0.0).all() and np.ptp(part.full_state.latency) > 0.01
+    assert np.abs(part.state.joint_pos / go2.DEFAULT_JOINT_POS - 1.0).max() > 0.3
+    with pytest.raises(ConfigurationError, match="'both' is randomised: Table I says its payload"):
+        Condition("both", randomised=True, friction=(0.4, 0.4))
 
 
 def test_pushes_come_when_due_and_are_as_strong_as_asked():

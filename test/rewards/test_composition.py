@@ -188,3 +188,47 @@ def test_a_preset_that_does_not_fit_is_named():
 def test_settings_cannot_be_changed_from_outside(composer):
     with pytest.raises(ValueError, match="read-only"):
         composer.target.parameters["posture.target"][0] = np.nan
+
+
+UPHILL = {
+    "uphill": Preset("uphill", "", {"posture": 400.0, "base_height": 8000.0, "joint_range": 50.0, "smooth": 0.0},
+                     {"base_height.target": 0.23, "joint_range.min": [-0.5, 0.2, -2.2] * 4}, ("torque",))
+}  # fmt: skip
+
+
+def test_a_preset_fills_what_the_operator_does_not_weigh():
+    composer = RewardComposer(UPHILL, CONSTRAINTS, ramp_time=2.0)
+    composer.apply(0.0, {"base_height": 500.0}, {"base_height.target": 0.3}, ["joint_range"], ramp_time=0.0)
+    own = composer.target
+    goal = composer.fill(10.0, "uphill")
+    # His are the height and the range, which a constraint holds; the preset's constraint is not asked for.
+    assert {name: weight for name, weight in goal.weights.items() if weight} == {"posture": 400.0, "base_height": 500.0}
+    assert goal.parameters["base_height.target"] == pytest.approx(0.3)
+    assert (goal.parameters["joint_range.min"] == own.parameters["joint_range.min"]).all()
+    assert goal.constraints == ("joint_range",) and goal.revision == own.revision + 1
+    # A quarter of the ramp of 2 s.
+    assert composer.at(10.5).weights["posture"] == pytest.approx(100.0)
+    assert composer.at(12.0) is goal is composer.goal
+    assert composer.target.weights == own.weights and composer.target.revision == goal.revision
+    composer.fill(20.0, "")
+    assert composer.at(20.5).weights["posture"] == pytest.approx(300.0)
+    assert composer.at(22.0) is composer.target and composer.target.weights == own.weights
+
+
+def test_changes_and_undo_are_the_operators_alone_under_a_filling_preset():
+    composer = RewardComposer(UPHILL, CONSTRAINTS, ramp_time=0.0)
+    composer.apply(0.0, {"energy": 0.4})
+    composer.fill(0.0, "uphill")
+    composer.apply(0.0, {"base_height": 500.0})
+    assert composer.goal.weights["base_height"] == 500.0 and composer.goal.weights["posture"] == 400.0
+    assert composer.target.weights == {**dict.fromkeys(TERMS, 0.0), "energy": 0.4, "base_height": 500.0}
+    composer.undo(0.0)
+    assert composer.target.weights["base_height"] == 0.0 and composer.goal.weights["base_height"] == 8000.0
+    composer.undo(0.0)
+    with pytest.raises(RewardError, match="no change to undo"):
+        composer.undo(0.0)
+    before = composer.goal
+    for now, preset, message in ((0.0, "gallop", "unknown preset"), (np.nan, "", "time of a change must be finite")):
+        with pytest.raises(RewardError, match=message):
+            composer.fill(now, preset)
+    assert composer.goal is before

@@ -37,7 +37,8 @@ def unitree_domain(free_domain) -> int:
 @pytest.fixture
 def robot(ros_domain, unitree_domain, monkeypatch, tmp_path) -> Iterator[RobotProcesses]:
     """The five processes in simulation and the watchdog, in the environment that bringup gives them, all at work."""
-    options = BringupOptions(domain_id=unitree_domain, parameters={"planner": QUICK})
+    parameters = {"planner": QUICK, "reward_composer": {"slope_presets": True}}
+    options = BringupOptions(domain_id=unitree_domain, parameters=parameters)
     for name, value in bringup.environment(sim=True).items():
         monkeypatch.setenv(name, value)
     processes = RobotProcesses(bringup.processes(options), {}, tmp_path)

@@ -2,9 +2,14 @@
 
 Table "ground": payload, weak motors, slopes, rough, soft and slippery ground and pushes at --walked, and flat ground
 at every command of `evaluate walk`. Table "III" (arXiv 2510.04234): the randomisation of Table I at .5, .7 and 1 m/s.
-Table "scratch": flat ground at .3 and .5 m/s and turning at .5 rad/s. D = 3, R = 2, N = 1, no guidance; the same robots
+Table "V": the same speeds in real time, --walks of 10 m by the five processes, each with another robot drawn from
+Table I (payload, friction, motors); a walk counts that is 10 m long and without a fall.
+Table "scratch": flat ground at .3 and .5 m/s and turning at .5 rad/s, a method for each of --scratch; --plot draws what
+their training tried out, over its minutes. D = 3, R = 2, N = 1, no guidance; the same robots
 for all methods, of a seed that no training saw. Errors are those of every tick before a fall, after the first 100.
 Minutes are the processor time of finetuning that the artefact's card tells, with what it was finetuned from.
+The method by_slope, of table "ground", is guided as reward_composer.slope_presets does it (docs/rewards.md). Robots of
+a batch share their weights: the slope under the median robot chooses.
 
 Table "bag": artefacts finetuned from minutes of a robot that was recorded with a change (--bags; here minutes are those
 of the bag), with that change and without it, at every command of `evaluate walk`. Of the velocity error that the change
@@ -21,6 +26,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,35 +37,46 @@ from diffusion_mpc_ros.diffusion.prior import Prior, load
 from diffusion_mpc_ros.evaluation import bag_minutes
 from diffusion_mpc_ros.evaluation.bag_minutes import FromBag
 from diffusion_mpc_ros.evaluation.commanded import command_text
-from diffusion_mpc_ros.evaluation.experiment import Experiment, Report, number
+from diffusion_mpc_ros.evaluation.experiment import PlottedExperiment, Report, number
+from diffusion_mpc_ros.evaluation.live_walk import randomised_robot, walk_live
 from diffusion_mpc_ros.evaluation.machine import describe_machine
+from diffusion_mpc_ros.evaluation.plots import curves
 from diffusion_mpc_ros.evaluation.report_file import Row
 from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.policies.by_slope import BySlopeController
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS, BatchController, WalkScores, run_closed_loop
 from diffusion_mpc_ros.policies.condition_walks import shipped_controller
-from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, NAMED, Condition, MixedSimulation
+from diffusion_mpc_ros.policies.conditions import (
+    FLAT_CONDITION,
+    NAMED,
+    RANDOMISED,
+    TABLE_I,
+    Condition,
+    MixedSimulation,
+)
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.policies.intervals import finite
-from diffusion_mpc_ros.simulation.batch import BatchSimulation
-from diffusion_mpc_ros.simulation.randomization import Randomization
 
-GROUND, TABLE_III, SCRATCH, BAG = "ground", "III", "scratch", bag_minutes.TABLE
-TABLES = (GROUND, TABLE_III, SCRATCH, BAG)
-UNTUNED, FINETUNED, DEMONSTRATOR = "untuned", "finetuned", "demonstrator"
+GROUND, TABLE_III, TABLE_V, SCRATCH, BAG = "ground", "III", "V", "scratch", bag_minutes.TABLE
+TABLES = (GROUND, TABLE_III, TABLE_V, SCRATCH, BAG)
+UNTUNED, FINETUNED, DEMONSTRATOR, BY_SLOPE = "untuned", "finetuned", "demonstrator", "by_slope"
 FORWARD = ((0.5, 0.0, 0.0), (0.7, 0.0, 0.0), (1.0, 0.0, 0.0))
+# Of a walk of table V [m], and how much longer than at the commanded speed it may take.
+DISTANCE, SLACK = 10.0, 1.1
 STEERED = ((0.3, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, 0.0, 0.5))
-# Table I for every robot, none nominal.
-RANDOMISED = Randomization(nominal_fraction=0.0)
 
 
 @dataclass(frozen=True)
 class Methods:
-    """Artefacts by what was done to them, each a name in models/ or a folder; "" leaves a method out."""
+    """Artefacts by what was done to them, each a name in models/ or a folder; "" leaves a method out.
+
+    ``by_slope``: see above.
+    """
 
     untuned: str = "go2"
     finetuned: str = ""
-    scratch: str = ""
+    by_slope: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +95,7 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(Experiment):
+class Config(PlottedExperiment):
     """Which artefacts, in which tables, on how many robots, and where the results go."""
 
     command = "evaluate finetune"
@@ -89,7 +106,9 @@ class Config(Experiment):
     methods: Methods = field(default_factory=Methods)
     """Artefacts that are compared."""
     tables: tuple[str, ...] = (GROUND,)
-    """ground, III, scratch, bag."""
+    """ground, III, V, scratch, bag."""
+    scratch: tuple[str, ...] = ()
+    """For the table "scratch": what `train scratch` made, a folder for each of its seeds."""
     bags: tuple[str, ...] = ()
     """For the table "bag": CHANGE:MINUTES=FOLDER each, the artefact finetuned from so much of a changed robot."""
     conditions: tuple[str, ...] = tuple(NAMED)
@@ -102,6 +121,8 @@ class Config(Experiment):
     """Robots for each condition and command."""
     ticks: int = 1000
     """Control ticks that they walk; the first 100 do not count."""
+    walks: int = 10
+    """Walks in real time for each speed of the table V."""
     seed: int = 4211
     """Seed of robots, grounds, pushes and sampling noise."""
     threads: int = 1
@@ -110,7 +131,7 @@ class Config(Experiment):
     """Inference backend: auto, onnxruntime, openvino."""
 
     def __post_init__(self) -> None:
-        self.refuse_below_one("robots", "ticks", "threads")
+        self.refuse_below_one("robots", "ticks", "walks", "threads")
         for name, values, valid in (("tables", self.tables, TABLES), ("conditions", self.conditions, NAMED)):
             unknown = [value for value in values if value not in valid]
             if unknown or not values:
@@ -118,6 +139,8 @@ class Config(Experiment):
                     f"{name} must be some of {', '.join(valid)}; got {', '.join(values) or 'none'}"
                 )
 
+        if SCRATCH in self.tables and not self.scratch:
+            raise ConfigurationError("the table scratch needs --scratch: artefacts of `train scratch`")
         if BAG in self.tables and not self.bags:
             raise ConfigurationError("the table bag needs --bags: artefacts that were finetuned from bags")
 
@@ -131,7 +154,14 @@ class Config(Experiment):
         """The methods' artefacts by name."""
         folders = {name: folder for name, folder in vars(self.methods).items() if folder}
         folders |= {bag.method: str(bag.folder) for bag in self.from_bags}
-        return {name: load(model_folder(folder)) for name, folder in folders.items()}
+        artefacts = {name: load(model_folder(folder)) for name, folder in folders.items()}
+        return artefacts | self.from_scratch
+
+    @cached_property
+    def from_scratch(self) -> dict[str, Prior]:
+        """The artefacts of --scratch by name, which says the seed of the training."""
+        artefacts = [load(model_folder(folder)) for folder in self.scratch] if SCRATCH in self.tables else []
+        return {f"scratch, seed {_finetuning(each)[-1]['config']['seed']}": each for each in artefacts}
 
     @cached_property
     def identities(self) -> dict[str, str]:
@@ -140,7 +170,7 @@ class Config(Experiment):
 
     @property
     def head(self) -> dict[str, Any]:
-        config = {name: getattr(self, name) for name in ("robots", "ticks", "seed", "walked", "backend")}
+        config = {name: getattr(self, name) for name in ("robots", "ticks", "walks", "seed", "walked", "backend")}
         return {"config": config, "machine": describe_machine()}
 
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
@@ -157,16 +187,17 @@ class Config(Experiment):
             if table == BAG:
                 cells += self._of_bags()
                 continue
-            for method, folder in vars(self.methods).items():
-                if folder and (method == "scratch") == (table == SCRATCH):
-                    cells += self._of_table(table, method)
+            methods = [method for method, folder in vars(self.methods).items() if folder]
+            methods = [method for method in methods if method != BY_SLOPE or table == GROUND]
+            for method in self.from_scratch if table == SCRATCH else methods:
+                cells += self._of_table(table, method)
             if table == GROUND and self.with_demonstrator:
                 cells += self._of_table(table, DEMONSTRATOR)
         return cells
 
     def _of_table(self, table: str, method: str) -> list[Cell]:
-        if table == TABLE_III:
-            return [Cell(table, "Table I", method, FORWARD)]
+        if table in (TABLE_III, TABLE_V):
+            return [Cell(table, RANDOMISED.name, method, FORWARD)]
         if table == SCRATCH:
             return [Cell(table, "flat", method, STEERED)]
         commands = {FLAT_CONDITION.name: COMMANDS}
@@ -179,45 +210,67 @@ class Config(Experiment):
         return [Cell(BAG, condition, method, COMMANDS) for condition, method in pairs]
 
     def run(self, cell: Cell) -> Sequence[Row]:
-        scores = self.walk(cell)
-        rows = []
-        for index, command in enumerate(cell.commands):
-            summary = scores.summary(np.repeat(np.arange(len(cell.commands)) == index, self.robots))
-            rows.append({
+        scores = self.walk_live(cell) if cell.table == TABLE_V else self.summaries(cell)
+        return [
+            {
                 **cell.labels,
                 "artefact": self.identities.get(cell.method, ""),
                 "minutes": self.minutes(cell.method),
                 "command": list(command),
-                "survival": summary["survival"],
-                "velocity_error": finite(summary["velocity_error"]),
-                "yaw_rate_error": finite(summary["yaw_rate_error"]),
-                "robots": self.robots,
+                **score,
+                "robots": self.walks if cell.table == TABLE_V else self.robots,
                 "seed": self.seed,
+            }
+            for command, score in zip(cell.commands, scores)
+        ]
+
+    def summaries(self, cell: Cell) -> list[Row]:
+        """Survival and errors at each command of the cell."""
+        scores, rows = self.walk(cell), []
+        for index in range(len(cell.commands)):
+            summary = scores.summary(np.repeat(np.arange(len(cell.commands)) == index, self.robots))
+            names = ("velocity_error", "yaw_rate_error")
+            rows.append({"survival": summary["survival"], **{name: finite(summary[name]) for name in names}})
+        return rows
+
+    def walk_live(self, cell: Cell) -> list[Row]:
+        """The same of walks in real time; all methods and speeds meet the same robots."""
+        planner = f"planner.artefact={model_folder(getattr(self.methods, cell.method))}"
+        rows = []
+        for command in cell.commands:
+            rng = np.random.default_rng(self.seed)
+            robots = [randomised_robot(TABLE_I, rng) for _ in range(self.walks)]
+            seconds = SLACK * DISTANCE / command[0]
+            walks = [walk_live(command, seconds, (planner, *robot)) for robot in robots]
+            arrived = [walk.stood and walk.distance >= DISTANCE for walk in walks]
+            rows.append({
+                "survival": float(np.mean(arrived)),
+                "velocity_error": float(np.mean([walk.velocity_error for walk in walks])),
+                "yaw_rate_error": None,
+                "plan_p99": max(walk.plan_p99 for walk in walks),
+                "late_share": float(np.mean([walk.late_share for walk in walks])),
             })  # fmt: skip
         return rows
 
     def walk(self, cell: Cell) -> WalkScores:
         """All robots of the cell side by side, in the order of its commands."""
         commands = np.repeat(np.array(cell.commands), self.robots, axis=0)
-        simulation: BatchSimulation | MixedSimulation
-        if cell.table == TABLE_III:
-            simulation = BatchSimulation(len(commands), seed=self.seed, threads=self.threads, randomization=RANDOMISED)
-        else:
-            condition = self.condition(cell.condition)
-            simulation = MixedSimulation([(condition, len(commands))], seed=self.seed, threads=self.threads)
+        condition = self.condition(cell.condition)
+        simulation = MixedSimulation([(condition, len(commands))], seed=self.seed, threads=self.threads)
         walker = self.controller(cell.method, len(commands))
         return run_closed_loop(walker, simulation, commands, self.ticks, f"{cell.method}, {cell.condition}")
 
     def condition(self, name: str) -> Condition:
         """The condition of that name."""
-        return {**NAMED, **bag_minutes.CHANGES}[name]
+        return {**NAMED, **bag_minutes.CHANGES, RANDOMISED.name: RANDOMISED}[name]
 
     def controller(self, method: str, robots: int) -> BatchController:
         """Who walks."""
         if method == DEMONSTRATOR:
             policy = DemonstratorPolicy(model_folder(DEMONSTRATOR), self.threads)
             return DemonstratorWalker(policy, GaitCommand.default(robots))
-        return shipped_controller(self.artefacts[method], self.seed, threads=self.threads, backend=self.backend)
+        kind = BySlopeController if method == BY_SLOPE else shipped_controller
+        return kind(self.artefacts[method], self.seed, threads=self.threads, backend=self.backend)
 
     def minutes(self, method: str) -> float:
         """Processor time of finetuning [min], of all runs that the card tells; 0 without any. Or those of a bag."""
@@ -226,8 +279,7 @@ class Config(Experiment):
             return of_bags[method]
         if method == DEMONSTRATOR:
             return 0.0
-        runs = self.artefacts[method].card["training"]["configuration"].get("finetuning", [])
-        return round(sum(run["cpu_minutes"] for run in runs), 1)
+        return round(sum(run["cpu_minutes"] for run in _finetuning(self.artefacts[method])), 1)
 
     def grids(self, report: Report) -> list[Grid]:
         columns = (
@@ -245,3 +297,25 @@ class Config(Experiment):
         if self.from_bags:
             grids.append(bag_minutes.grid(by_table.get(BAG, []), self.from_bags, UNTUNED))
         return grids
+
+    def draw(self, path: Path, report: Report) -> None:
+        """Draw the trials of the trainings from nothing."""
+        trials = {name: _finetuning(artefact)[-1]["trials"] for name, artefact in self.from_scratch.items()}
+        shown = {
+            "velocity error [m/s]": "flat_error",
+            "yaw rate error [rad/s]": "flat_yaw_error",
+            "survival": "flat_survival",
+        }
+        curves(
+            path,
+            {
+                label: {name: [(trial["minutes"], trial[key]) for trial in each] for name, each in trials.items()}
+                for label, key in shown.items()
+            },
+            "minutes of processor time after the first prior",
+        )
+
+
+def _finetuning(artefact: Prior) -> list[dict[str, Any]]:
+    """What the card tells of the runs of finetuning, the oldest first."""
+    return artefact.card["training"]["configuration"].get("finetuning", [])

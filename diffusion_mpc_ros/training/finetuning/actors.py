@@ -119,12 +119,17 @@ class ServoedDemonstrator:
     """The demonstrator whose command is corrected by the integral of its velocity error, true in simulation.
 
     Up a slope of 20 degrees it walks 0.8 m/s less than it is told: corrected, it shows the walk that is wanted there.
+    ``gain`` [1/tick], one for all robots or ``(B,)``: none for who is pushed, whom the integral of a push long over
+    would make fall.
     """
 
     teaches = True
 
-    def __init__(self, walker: DemonstratorWalker, gain: float, settle_ticks: np.ndarray | int = 0) -> None:
-        self._walker, self._gain, self.settle_ticks = walker, gain, settle_ticks
+    def __init__(
+        self, walker: DemonstratorWalker, gain: np.ndarray | float, settle_ticks: np.ndarray | int = 0
+    ) -> None:
+        self._walker, self.settle_ticks = walker, settle_ticks
+        self._gain = np.broadcast_to(gain, len(walker.gait.base_height))[:, None]
         self._correction = np.zeros((len(walker.gait.base_height), 3))
 
     @classmethod
@@ -149,7 +154,8 @@ class ServoedDemonstrator:
         for name in GAIT_PARAMETERS:
             setattr(gait, name, (1.0 - share) * getattr(gait, name) + share * getattr(drawn, name))
         settle_ticks = np.where(everyday, config.settle_ticks, config.gait_ticks)
-        return cls(DemonstratorWalker(policy, gait), config.servo, settle_ticks)
+        pushed = np.array([condition.push_speed > 0.0 for condition in simulation.conditions])[simulation.group]
+        return cls(DemonstratorWalker(policy, gait), np.where(pushed, 0.0, config.servo), settle_ticks)
 
     def joint_targets(self, state: RobotState, command: np.ndarray, walking: np.ndarray | bool = True) -> np.ndarray:
         """See :class:`Actor`; who is told to stand stands uncorrected. Errors count where it is ``walking (B,)``."""
