@@ -7,11 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from diffusion_mpc_ros.artefacts.card import read_card
+from diffusion_mpc_ros.artefacts.kinds import PRIOR
 from diffusion_mpc_ros.evaluation import bag_minutes
 from diffusion_mpc_ros.evaluation.bag_minutes import FromBag, mended
 from diffusion_mpc_ros.evaluation.experiment import number
 from diffusion_mpc_ros.evaluation.report_file import Row, matches
 from diffusion_mpc_ros.grid import Grid
+from diffusion_mpc_ros.planners.d_mpc.planner import NAME as D_MPC
+from diffusion_mpc_ros.planners.diffusion_mpc.planner import NAME as DIFFUSION_MPC
 from diffusion_mpc_ros.policies.conditions import FLAT_CONDITION, Condition
 from diffusion_mpc_ros.simulation import changes
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
@@ -50,28 +54,33 @@ CHANGES = {
 }
 
 
+def planner_of(bag: FromBag) -> str:
+    """Name of the planner whose artefact was adapted to a bag; raises :class:`ArtefactError` for one that is none."""
+    return DIFFUSION_MPC if read_card(bag.folder)["kind"] == PRIOR.name else D_MPC
+
+
 def adapted_method(bag: FromBag) -> str:
     """What the rows of an artefact that was adapted to a bag are called."""
-    return f"d_mpc, {bag.method}"
+    return f"{planner_of(bag)}, {bag.method}"
 
 
 def grid(rows: Sequence[Row], bags: Sequence[FromBag]) -> Grid:
-    """A line for each of ``bags``: what the change costs, and what adapted dynamics mend of it."""
+    """A line for each of ``bags``: what the change costs, and what adapting to it mends of that."""
 
     def value(case: str, method: str, name: str) -> float:
         found = [row[name] for row in rows if matches(row, {"case": case, "method": method}) and row[name] is not None]
         return found[0] if found else np.nan
 
     def line(bag: FromBag) -> tuple[str, ...]:
-        method = adapted_method(bag)
-        survival = [value(bag.change, each, "survival") for each in ("d_mpc", method)]
-        errors = [value(case, each, "velocity_error") for case in (bag.change, UNCHANGED) for each in ("d_mpc", method)]
+        methods = planner_of(bag), adapted_method(bag)
+        survival = [value(bag.change, each, "survival") for each in methods]
+        errors = [value(case, each, "velocity_error") for case in (bag.change, UNCHANGED) for each in methods]
         share = mended(errors[2], errors[0], errors[1])
         texts = [*(number(each, "{:.1%}") for each in survival), *(number(each, "{:.3f}") for each in errors)]
-        return bag.change, f"{bag.minutes:g}", *texts, number(share, "{:.0%}")
+        return bag.change, methods[0], f"{bag.minutes:g}", *texts, number(share, "{:.0%}")
 
     headings = (
-        "change", "minutes", "survival before", "after", "velocity error before [m/s]", "after",
+        "change", "planner", "minutes", "survival before", "after", "velocity error before [m/s]", "after",
         "unchanged robot before", "after", "loss mended",
     )  # fmt: skip
-    return Grid("Dynamics adapted to minutes of a bag", headings, [line(bag) for bag in bags])
+    return Grid("Adapted to minutes of a changed robot", headings, [line(bag) for bag in bags])

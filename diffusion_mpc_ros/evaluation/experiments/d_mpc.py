@@ -19,9 +19,9 @@ and what comes out for all of them, for the one that is predicted to have the le
 Distilled: all commands under the policy that `train distil` made of the planner, and under the planner, both at every
 tick without delay.
 
-Dynamics: robots that have changed walk all commands, with the models as they are, and with those that `adapt dynamics`
-made of minutes of a bag, or of `train walks` (--adapted). Of the velocity error that the change costs the loss is the
-part above that of the unchanged robot.
+Dynamics: robots that have changed walk all commands, with the models as they are, and with those that were adapted to
+minutes of a bag, or of `train walks` (--adapted): D-MPC by `adapt dynamics`, Diffusion-MPC by `train finetune`. Of the
+velocity error that the change costs the loss is the part above that of the unchanged robot.
 
 examples:
   diffusion-mpc evaluate d-mpc --robots 2 --ticks 200 --experiments open_loop
@@ -49,7 +49,7 @@ from diffusion_mpc_ros.evaluation.bag_minutes import FromBag
 from diffusion_mpc_ros.evaluation.commanded import CommandedExperiment, command_text
 from diffusion_mpc_ros.evaluation.d_mpc import predictors, tables
 from diffusion_mpc_ros.evaluation.d_mpc.asked import ASKED, NEW_REWARDS, forward_commands, walk_measured
-from diffusion_mpc_ros.evaluation.d_mpc.changes import CHANGES, UNCHANGED, adapted_method
+from diffusion_mpc_ros.evaluation.d_mpc.changes import CHANGES, UNCHANGED, adapted_method, planner_of
 from diffusion_mpc_ros.evaluation.d_mpc.choice import compare_candidates
 from diffusion_mpc_ros.evaluation.d_mpc.open_loop import CASES, ERRORS, errors
 from diffusion_mpc_ros.evaluation.d_mpc.predictors import Predictor
@@ -133,7 +133,7 @@ class Config(CommandedExperiment):
     changes: tuple[str, ...] = tuple(CHANGES)
     """Robots of the experiment dynamics."""
     adapted: tuple[str, ...] = ()
-    """CHANGE:MINUTES=FOLDER each: an artefact adapted to minutes of a changed robot's bag."""
+    """CHANGE:MINUTES=FOLDER each: an artefact of either planner, adapted to minutes of a changed robot."""
     ahead: tuple[int, ...] = (1, 2, 4, 8, 16, 32)
     """Ticks after which errors are told."""
     planners: tuple[str, ...] = ("d_mpc", "diffusion_mpc")
@@ -290,12 +290,12 @@ class Config(CommandedExperiment):
 
     def walk_changed(self, cell: Cell) -> list[Row]:
         """Scores over all commands on a robot that has changed."""
-        adapted = {adapted_method(bag): bag.folder for bag in self.bags}.get(cell.method)
-        controller = self.controller("d_mpc", str(adapted)) if adapted else self.controller(cell.method)
+        bag = {adapted_method(bag): bag for bag in self.bags}.get(cell.method)
+        controller = self.controller(planner_of(bag), str(bag.folder)) if bag else self.controller(cell.method)
         commands = np.repeat(np.array(self.commands, dtype=float), self.robots, axis=0)
         simulation = CHANGES[cell.case].simulation(len(commands), seed=self.seed, threads=self.threads)
         scores = run_closed_loop(controller, simulation, commands, self.ticks, f"{cell.case}, {cell.method}")
-        own = {"artefact": load_artefact(adapted).identity} if adapted else {}
+        own = {"artefact": load_artefact(bag.folder).identity} if bag else {}
         return [{**cell.labels, **own, **of_all(scores, self.seed)}]
 
     def walk_forward(self, method: str, rewards: RewardSettings | None, label: str) -> tuple[Row, RobotScores]:

@@ -18,6 +18,10 @@ class Proposals:
     def __init__(self, description: Description, network: Denoiser, steps: int) -> None:
         self.description, self._network, self.steps = description, network, steps
 
+    def with_steps(self, steps: int) -> Proposals:
+        """Return the same model, sampling by other ``steps``; one step from noise 0 says the mean."""
+        return Proposals(self.description, self._network, steps)
+
     def __call__(
         self, noise: np.ndarray, state: np.ndarray, previous: np.ndarray, command: np.ndarray, committed: np.ndarray
     ) -> np.ndarray:

@@ -1,7 +1,9 @@
 """D-MPC: sample action sequences, predict where they lead, take the best (arXiv 2410.05364, Algorithm 1).
 
-Proposals of one moment are much alike, and hold little of what is asked for. A search goes on round the mean of the
-best, as the cross-entropy method does, by differences between proposals: it varies what they vary, and gets further.
+Proposals of one moment are much alike. None of them makes up for a robot that walks otherwise than the demonstrator's
+did, however well that is predicted: so they are made for a command that does. And they hold little of what rewards ask
+for. A search goes on round the mean of the best, as the cross-entropy method does, by differences between proposals: it
+varies what they vary, and gets further.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ from diffusion_mpc_ros.core.transition import STATE_DIM, state_of_robots, trajec
 from diffusion_mpc_ros.core.types import Candidates, Plan, PlanRequest, RewardSettings, RobotState, Timing
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.planners.d_mpc.loading import Models
-from diffusion_mpc_ros.planners.d_mpc.scoring import Scoring
+from diffusion_mpc_ros.planners.d_mpc.scoring import Scoring, mean_velocity
 from diffusion_mpc_ros.rewards.following import check_followed, terms_reading, weighted_terms
 from diffusion_mpc_ros.rewards.predictions import PREDICTED
 
 NAME = "d_mpc"
+# How far from its own a command may be that proposals are made for: vx, vy [m/s], yaw rate [rad/s].
+CORRECTION_LIMIT = np.array([0.15, 0.15, 0.4])
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,7 @@ class DMpcConfig:
     survivors: float = 0.25
     spread: float = 0.5
     noise_scale: float = 1.0
+    correction: float = 1.0
     hold_committed: bool = True
     scoring: Scoring = field(default_factory=Scoring)
     seed: int = 0
@@ -60,6 +65,10 @@ class _Windows:
         state = request.state
         of_robots = state_of_robots(state), state.previous_action, request.command, committed.swapaxes(0, 1)
         return cls(*(np.repeat(array, candidates, axis=0) for array in of_robots))
+
+    def first_of(self, candidates: int) -> _Windows:
+        """Return each robot once, B of them."""
+        return _Windows(*(array[::candidates] for array in (self.state, self.previous, self.command, self.committed)))
 
     def after_committed(self, actions: np.ndarray) -> np.ndarray:
         """Return ``actions (n, F, 12)`` [rad] within the joint limits, the committed ones in the place of the first."""
@@ -109,6 +118,7 @@ class DMpcPlanner(Planner):
                 f"horizon H = {timing.horizon}"
             )
         self.models, self.config, self.timing = models, config, timing
+        self._mean_proposals, self._mean_dynamics = models.proposals.with_steps(1), models.dynamics.with_steps(1)
         self.identity = models.artefact.identity
 
     def at(self, timing: Timing) -> DMpcPlanner:
@@ -134,10 +144,27 @@ class DMpcPlanner(Planner):
             found = found.beside(self._judge(rng, request, windows, candidates)).best(config.candidates)
         return self._best(request, found, start)
 
+    def _corrected(self, windows: _Windows) -> np.ndarray:
+        """Return the commands ``(n, 3)`` that are proposed for: beyond those of the windows by what is to be missing.
+
+        Of the mean of the proposals and the mean of what that leads to. Who is told to stand is given nothing else.
+        """
+        if not self.config.correction:
+            return windows.command
+        one = windows.first_of(self.config.candidates)
+        zero = np.zeros((len(one.state), self.models.rows, STATE_DIM))
+        actions = self._mean_proposals(zero[..., :NUM_JOINTS], one.state, one.previous, one.command, one.committed)
+        states = self._mean_dynamics(zero, one.state, one.previous, one.after_committed(actions))
+        missing = self.config.correction * (one.command - mean_velocity(states))
+        moving = one.command.any(axis=1, keepdims=True)
+        command = one.command + moving * np.clip(missing, -CORRECTION_LIMIT, CORRECTION_LIMIT)
+        return np.repeat(command, self.config.candidates, axis=0)
+
     def _propose(self, rng: np.random.Generator, windows: _Windows) -> np.ndarray:
         """Return actions ``(n, F, 12)`` [rad] within the joint limits, the committed ones first, as they are."""
         noise = self.config.noise_scale * rng.standard_normal((len(windows.state), self.models.rows, NUM_JOINTS))
-        actions = self.models.proposals(noise, windows.state, windows.previous, windows.command, windows.committed)
+        command = self._corrected(windows)
+        actions = self.models.proposals(noise, windows.state, windows.previous, command, windows.committed)
         return windows.after_committed(actions)
 
     def _search(self, rng: np.random.Generator, windows: _Windows, found: _Judged, proposed: _Judged) -> np.ndarray:

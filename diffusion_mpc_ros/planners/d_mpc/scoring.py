@@ -53,11 +53,15 @@ class Scoring:
         return score
 
 
+def mean_velocity(states: np.ndarray) -> np.ndarray:
+    """Mean planar velocity [m/s] and yaw rate [rad/s] of ``states (n, F, 34)``: ``(n, 3)``."""
+    mean = states.mean(axis=1)
+    return np.concatenate([mean[:, BASE_LIN_VEL][:, :2], mean[:, BASE_ANG_VEL][:, 2:]], axis=1)
+
+
 def tracking_error(command: np.ndarray, states: np.ndarray) -> np.ndarray:
     """Squared errors of mean planar velocity [m/s] and yaw rate [rad/s] of ``states (n, F, 34)``, summed: ``(n,)``."""
-    mean = states.mean(axis=1)
-    planar = mean[:, BASE_LIN_VEL][:, :2] - command[:, :2]
-    return (planar**2).sum(axis=1) + (mean[:, BASE_ANG_VEL][:, 2] - command[:, 2]) ** 2
+    return ((mean_velocity(states) - command) ** 2).sum(axis=1)
 
 
 def outcomes(states: np.ndarray, predicted: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

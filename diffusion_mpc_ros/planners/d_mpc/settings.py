@@ -33,6 +33,12 @@ class DMpcSettings(Settings):
     proposal_steps: int = setting("DDIM steps of a proposal.", 3, low=1, high=100)
     dynamics_steps: int = setting("DDIM steps of a prediction; with 1 it is the mean.", 1, low=1, high=100)
     noise_scale: float = setting("Sampling temperature of the proposals.", 1.0, low=0.0, high=10.0)
+    correction: float = setting(
+        "Share of a predicted velocity error that the command makes up for which proposals are made for; 0: none.",
+        1.0,
+        low=0.0,
+        high=3.0,
+    )
     hold_committed: bool = setting("Propose from the actions that are already committed.", True)
     tracking_weight: float = setting(
         "What the squared error of the predicted velocity counts, in (m/s)^2.", 1.0, low=0.0, high=1e3
@@ -53,7 +59,7 @@ class DMpcSettings(Settings):
         scoring = Scoring(self.tracking_weight, self.value_weight, self.reward_scale, self.constraint_weight)
         return DMpcConfig(
             self.candidates, self.rounds, self.survivors, self.spread, self.noise_scale,
-            self.hold_committed, scoring, self.seed,
+            self.correction, self.hold_committed, scoring, self.seed,
         )  # fmt: skip
 
 

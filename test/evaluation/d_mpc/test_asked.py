@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from diffusion_mpc_ros.core.errors import ConfigurationError
+from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.evaluation.bag_minutes import FromBag
 from diffusion_mpc_ros.evaluation.d_mpc import asked, changes
 from diffusion_mpc_ros.evaluation.d_mpc.choice import told_apart
@@ -53,18 +54,20 @@ def test_candidates_are_told_apart_by_ranks():
     assert (right["mean"], right["chosen"], right["least"]) == (3.5, 2.5, 2.5) and wrong["chosen"] == 4.5
 
 
-def test_what_is_mended_is_the_share_of_the_loss():
-    bag = FromBag.parse("foot 2 cm longer:5=runs/x", changes.CHANGES)
+@pytest.mark.parametrize(("artefact", "planner"), [("d_mpc", "d_mpc"), ("go2", "diffusion_mpc")])
+def test_what_is_mended_is_the_share_of_the_loss(artefact, planner):
+    bag = FromBag.parse(f"foot 2 cm longer:5={model_folder(artefact)}", changes.CHANGES)
+    assert changes.adapted_method(bag) == f"{planner}, 5 min of foot 2 cm longer"
     rows = [
         {"case": case, "method": method, "velocity_error": error, "survival": 1.0}
         for case, method, error in (
-            ("flat", "d_mpc", 0.06), ("flat", changes.adapted_method(bag), 0.07),
-            ("foot 2 cm longer", "d_mpc", 0.16), ("foot 2 cm longer", changes.adapted_method(bag), 0.1),
+            ("flat", planner, 0.06), ("flat", changes.adapted_method(bag), 0.07),
+            ("foot 2 cm longer", planner, 0.16), ("foot 2 cm longer", changes.adapted_method(bag), 0.1),
         )
     ]  # fmt: skip
     (line,) = changes.grid(rows, [bag]).rows
     # 0.06 of the 0.10 m/s that the foot costs.
-    assert line == ("foot 2 cm longer", "5", "100.0%", "100.0%", "0.160", "0.100", "0.060", "0.070", "60%")
+    assert line == ("foot 2 cm longer", planner, "5", "100.0%", "100.0%", "0.160", "0.100", "0.060", "0.070", "60%")
 
 
 def test_a_planner_is_changed_by_name_and_number():

@@ -67,7 +67,7 @@ def test_stretches_are_what_was_walked(stretches):
 
 
 def test_cells_are_told_apart_and_what_is_unknown_is_refused():
-    bag = "payload 8 kg:5=runs/x"
+    bag = f"payload 8 kg:5={model_folder('d_mpc')}"
     config = Config(
         experiments=("open_loop", "walk", "objective", "new_reward", "dynamics"), planners=("d_mpc",), adapted=(bag,)
     )

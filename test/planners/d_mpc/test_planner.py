@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from d_mpc_models import ROWS, models
+from d_mpc_models import ROWS, first_joint_is_the_speed, models
 
 from diffusion_mpc_ros.core import go2
 from diffusion_mpc_ros.core.errors import PlanError, RewardError, TimingError
 from diffusion_mpc_ros.core.trajectory import JOINT_POS
+from diffusion_mpc_ros.core.transition import BASE_LIN_VEL, STATE_DIM
 from diffusion_mpc_ros.core.types import PlanRequest, RewardSettings, RobotState, Timing
 from diffusion_mpc_ros.planners.d_mpc.planner import DMpcConfig, DMpcPlanner
 from diffusion_mpc_ros.planners.d_mpc.settings import DMpcSettings, configs
@@ -78,6 +79,36 @@ def test_a_search_gets_further_than_as_many_proposals():
 def test_without_rewards_nothing_is_searched():
     one, four = (planner(DMpcConfig(candidates=8, rounds=rounds)).plan(request()) for rounds in (1, 4))
     np.testing.assert_array_equal(one.joint_targets, four.joint_targets)
+
+
+def as_fast_as_told(noisy, level, condition):
+    """Proposals whose first joint's offset is a tenth of the commanded forward speed, with a little noise."""
+    actions = 0.02 * noisy.reshape(len(noisy), ROWS, 12)
+    actions[..., 0] += condition[:, STATE_DIM + 12, None]
+    return actions.reshape(len(noisy), -1)
+
+
+def slower_than_told(noisy, level, condition):
+    """Dynamics of a robot that lacks 0.2 m/s, whichever way it goes."""
+    changes = first_joint_is_the_speed(noisy, level, condition).reshape(len(noisy), ROWS, STATE_DIM)
+    told = changes[..., BASE_LIN_VEL.start].mean(axis=1, keepdims=True)
+    changes[..., BASE_LIN_VEL.start] -= 0.2 * np.sign(told)
+    return changes.reshape(len(noisy), -1)
+
+
+@pytest.mark.parametrize(("correction", "proposed"), [(0.0, 0.5), (0.25, 0.55), (0.5, 0.6), (3.0, 0.65)])
+def test_proposals_make_up_for_the_speed_that_is_predicted_to_be_missing(correction, proposed):
+    config = DMpcConfig(correction=correction, candidates=8)
+    made = planner(config, proposals=as_fast_as_told, dynamics=slower_than_told).plan(request())
+    speed = 10.0 * (made.joint_targets[..., 0] - go2.DEFAULT_JOINT_POS[0]).mean(axis=0)
+    # At most by 0.15 m/s.
+    np.testing.assert_allclose(speed, [proposed, -proposed], atol=0.03)
+
+
+def test_who_is_told_to_stand_is_proposed_nothing_else():
+    made = planner(DMpcConfig(candidates=8), proposals=as_fast_as_told, dynamics=slower_than_told)
+    standing = PlanRequest(RobotState.standing(0, 1), np.zeros((1, 3)), NOTHING)
+    np.testing.assert_allclose(made.plan(standing).joint_targets[..., 0], go2.DEFAULT_JOINT_POS[0], atol=0.01)
 
 
 def test_what_is_committed_comes_back_unchanged():
