@@ -52,6 +52,9 @@ def differing(card: Any, today: Any, name: str = "") -> Iterator[str]:
     if isinstance(card, dict) and isinstance(today, dict):
         for key in card.keys() - PLACES:
             yield from differing(card[key], today.get(key), f"{name}.{key}" if name else key)
+    elif isinstance(card, list) and isinstance(today, list) and len(card) == len(today):
+        for index, pair in enumerate(zip(card, today)):
+            yield from differing(*pair, f"{name}.{index}")
     elif card != today:
         yield f"{name}: {card}, not {today}"
 

@@ -32,7 +32,7 @@ from diffusion_mpc_ros.diffusion.processor import computes_in_int8
 from diffusion_mpc_ros.grid import Grid
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS
 from diffusion_mpc_ros.policies.condition_walks import Command, Trial, Walked, overall, walk
-from diffusion_mpc_ros.policies.conditions import Condition
+from diffusion_mpc_ros.policies.conditions import RANDOMISED, Condition
 from diffusion_mpc_ros.policies.intervals import finite
 from diffusion_mpc_ros.training import quantise
 
@@ -63,6 +63,7 @@ def _bounds() -> tuple[Bound, ...]:
         Bound(Condition("payload 3 kg", payload=(3.0, 3.0))),
         Bound(Condition("friction 0.4", friction=(0.4, 0.4)), survival=0.02),
         Bound(Condition("slope 6 deg", grounds=("slope:6",)), survival=0.02, velocity_error=0.01, one_command=0.03),
+        Bound(RANDOMISED, survival=0.02),
     )
 
 
