@@ -1,5 +1,6 @@
 """Fixtures shared by the packages' tests."""
 
+import fcntl
 import itertools
 import os
 import socket
@@ -53,7 +54,7 @@ _domains = itertools.cycle([*DOMAINS[os.getpid() % len(DOMAINS) :], *DOMAINS[: o
 def watch_stalls() -> Iterator[list[float]]:
     """A list that holds, once the ``with`` statement is left, how long [s] the machine stood still at worst."""
     worst: list[float] = []
-    monitor = subprocess.Popen([sys.executable, STALL_MONITOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    monitor = subprocess.Popen([sys.executable, "-IS", STALL_MONITOR], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         yield worst
     finally:
@@ -97,8 +98,21 @@ def _environment_put_back() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def random_artefact(tmp_path_factory):
-    """Folder of an artefact of small untrained networks: H = 11, D = 3, K = 10, all reward terms."""
+def random_artefact(tmp_path_factory) -> Path:
+    """Folder of an artefact of small untrained networks: H = 11, D = 3, K = 10, all reward terms.
+
+    Its export takes long: of the processes that share a folder (tools/run_tests.py) the first one does it for all.
+    """
+    shared = os.environ.get("SHARED_BY_TESTS")
+    path = (Path(shared) if shared else tmp_path_factory.mktemp("models")) / "random"
+    with path.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not path.exists():
+            _export_random(path)
+    return path
+
+
+def _export_random(path: Path) -> None:
     import numpy as np
     import torch
     from torch import nn
@@ -124,17 +138,15 @@ def random_artefact(tmp_path_factory):
     for joints in (JOINT_POS, PREVIOUS_ACTION, ACTION):
         mean[joints] = DEFAULT_JOINT_POS
     torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("models") / "random"
     networks = {"denoiser": {"kind": "small"}, "reward_model": {"width": 16}}
     metadata = ArtefactMetadata("random", horizon=11, replan_margin=3, networks=networks, seeds={"torch": 0})
     denoiser, reward_model = SmallDenoiser(), RewardModel(12, width=16)
     for parameter in reward_model.parameters():
         nn.init.normal_(parameter, std=0.3)
     export_artefact(denoiser, Normalizer(mean, std), NoiseSchedule(10), metadata, path, reward_model)
-    return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def free_domain():
     """A function that returns a DDS domain id which nobody uses, another one at each call."""
 

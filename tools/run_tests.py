@@ -10,11 +10,14 @@ import argparse
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PASSED, NO_TESTS = 0, 5  # exit statuses of pytest
+# Each takes up to 1.5 GB of memory.
+MAX_WORKERS = 4
 
 
 def halves(given: Sequence[str], cores: int) -> list[list[str]]:
@@ -38,10 +41,14 @@ def overall(statuses: Sequence[int]) -> int:
 
 def main() -> int:
     """Run both; the exit status."""
-    statuses = [
-        subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT).returncode
-        for arguments in halves(sys.argv[1:], len(os.sched_getaffinity(0)))
-    ]
+    workers = min(len(os.sched_getaffinity(0)), MAX_WORKERS)
+    with tempfile.TemporaryDirectory() as folder:
+        # What takes long to make is made once, for all workers and both halves (test/conftest.py).
+        environment = {**os.environ, "SHARED_BY_TESTS": folder}
+        statuses = [
+            subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=ROOT, env=environment).returncode
+            for arguments in halves(sys.argv[1:], workers)
+        ]
     return overall(statuses)
 
 

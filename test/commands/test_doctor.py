@@ -189,7 +189,7 @@ def test_the_robots_own_controller_is_the_one_bad_line(link):
 
 def test_a_foreign_publisher_is_the_one_bad_line(link):
     with simulated_robot(link) as domain, closing(Publisher(domain, LOWCMD)):
-        findings, status = diagnose(link)
+        findings, status = diagnose(link, "--quick")
     assert status == 1 and bad_ones(findings) == {"rt/lowcmd"}
     assert f"(pid {os.getpid()} on {socket.gethostname()})" in findings["rt/lowcmd"].text
     assert f"kill {os.getpid()}" in findings["rt/lowcmd"].remedy

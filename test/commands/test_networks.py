@@ -20,37 +20,43 @@ from diffusion_mpc_ros.training.weights import load_weights
 CONFIGS = (NetworkConfig("residual_mlp", 16, 1), NetworkConfig("mixer", 16, 1))
 
 
+def random_network(config: NetworkConfig) -> nn.Module:
+    torch.manual_seed(0)
+    network = build_denoiser(config, 12)
+    for parameter in network.parameters():
+        nn.init.normal_(parameter, std=0.05)
+    return network
+
+
+def export(config: NetworkConfig, folder: Path, **training) -> str:
+    """Export such a network; the artefact's identity."""
+    # One of the terms that plans are timed with: an export takes longer with each.
+    metadata = ArtefactMetadata(
+        "random", horizon=11, replan_margin=3, reward_terms=("posture",),
+        training={"config": {"network": config.__dict__}, **training}, networks={"denoiser": config.__dict__},
+    )  # fmt: skip
+    normalizer = Normalizer(np.zeros(57), np.full(57, 0.5))
+    return export_artefact(random_network(config), normalizer, NoiseSchedule(10), metadata, folder)
+
+
 @pytest.fixture(scope="module")
 def artefacts(tmp_path_factory):
     """Two folders; the second card says how its network was trained."""
-    folders = []
-    for config in CONFIGS:
-        torch.manual_seed(0)
-        network = build_denoiser(config, 12)
-        for parameter in network.parameters():
-            nn.init.normal_(parameter, std=0.05)
-        training = {"config": {"network": config.__dict__}}
-        if folders:
-            training.update(iterations_done=24000, loss=0.125, cpu_seconds=90.0)
-        # One of the terms that plans are timed with: an export takes longer with each.
-        metadata = ArtefactMetadata(
-            "random", horizon=11, replan_margin=3, reward_terms=("posture",), training=training,
-            networks={"denoiser": config.__dict__},
-        )  # fmt: skip
-        folders.append(str(tmp_path_factory.mktemp("models") / config.kind))
-        export_artefact(network, Normalizer(np.zeros(57), np.full(57, 0.5)), NoiseSchedule(10), metadata, folders[-1])
-    return folders
+    folders = [tmp_path_factory.mktemp("models") / config.kind for config in CONFIGS]
+    export(CONFIGS[0], folders[0])
+    export(CONFIGS[1], folders[1], iterations_done=24000, loss=0.125, cpu_seconds=90.0)
+    return [str(folder) for folder in folders]
 
 
 @pytest.mark.parametrize("index", range(len(CONFIGS)))
 def test_each_network_was_exported_with_its_weights_by_name(artefacts, index):
-    torch.manual_seed(0)
-    network = build_denoiser(CONFIGS[index], 12)
-    for parameter in network.parameters():
-        nn.init.normal_(parameter, std=0.05)
     restored = load_weights(build_denoiser(CONFIGS[index], 12), load(Path(artefacts[index])))
-    for name, value in network.state_dict().items():
+    for name, value in random_network(CONFIGS[index]).state_dict().items():
         torch.testing.assert_close(restored.state_dict()[name], value, rtol=0.0, atol=0.0)
+
+
+def test_the_same_network_is_exported_as_the_same_files(artefacts, tmp_path):
+    assert export(CONFIGS[0], tmp_path / "again") == load(Path(artefacts[0])).identity
 
 
 def compare(artefacts, folder, *more) -> int:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from control_loops import WAIT, Controller
 
+from diffusion_mpc_ros.control import ending
 from diffusion_mpc_ros.control.modes import Event, Mode
+from diffusion_mpc_ros.go2 import motion_switcher
 from diffusion_mpc_ros.go2.channels import LOWCMD, Subscriber
 from diffusion_mpc_ros.go2.motion_switcher import RELEASE_MODE, STAND_DOWN, MotionSwitcher, MotionSwitcherServer
 from diffusion_mpc_ros.nodes import control_loop
@@ -37,7 +39,8 @@ def test_the_last_command_on_the_wire_is_damping(robot, domain):
 
 
 @pytest.mark.parametrize("lies", [True, False])
-def test_the_released_controller_gets_the_motors_of_a_lying_robot_back(domain, domain_id, lies):
+def test_the_released_controller_gets_the_motors_of_a_lying_robot_back(domain, domain_id, lies, monkeypatch):
+    monkeypatch.setattr(motion_switcher, "_STAND_DOWN_TIME", 0.1)
     failures = []
     simulation = SimulationLoop(domain, Go2Simulation(), None, failures.append, "normal", releases_needed=2)
     robot = Controller(domain, domain_id, release=True, restore=True)
@@ -71,7 +74,8 @@ def test_an_orderly_end_sits_down_damps_and_is_over_when_the_robot_lies(robot, s
     assert truth.height < 0.15 and np.abs(truth.lin_vel_w).max() < 0.1
 
 
-def test_an_end_of_a_robot_that_cannot_be_trusted_damps_for_a_bounded_time(robot, simulation):
+def test_an_end_of_a_robot_that_cannot_be_trusted_damps_for_a_bounded_time(robot, simulation, monkeypatch):
+    monkeypatch.setattr(ending, "RESTS_WITHIN", 1.0)
     robot.stand()
     simulation.close()
     robot.loop.end()

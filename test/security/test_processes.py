@@ -28,20 +28,28 @@ QUICK = {"candidates": 1, "steps": 1, "replan_margin": 10, "replan_interval": 1}
 _PIDFD_GETFD = 438  # the same system call number on every architecture
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def unitree_domain(free_domain) -> int:
-    """The id of a Unitree domain of this test's own."""
+    """The id of a Unitree domain of these tests' own."""
     return free_domain()
 
 
-@pytest.fixture
-def robot(ros_domain, unitree_domain, monkeypatch, tmp_path) -> Iterator[RobotProcesses]:
-    """The five processes in simulation and the watchdog, in the environment that bringup gives them, all at work."""
+@pytest.fixture(scope="module")
+def environment(free_domain) -> Iterator[None]:
+    """What bringup sets in the environment of a simulated robot, in a ROS domain of these tests' own."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in bringup.environment(sim=True).items():
+            patch.setenv(name, value)
+        patch.setenv("ROS_DOMAIN_ID", str(free_domain()))
+        yield
+
+
+@pytest.fixture(scope="module")
+def robot(environment, unitree_domain, tmp_path_factory) -> Iterator[RobotProcesses]:
+    """The five processes in simulation and the watchdog, all at work."""
     parameters = {"planner": QUICK, "reward_composer": {"slope_presets": True}}
     options = BringupOptions(domain_id=unitree_domain, parameters=parameters)
-    for name, value in bringup.environment(sim=True).items():
-        monkeypatch.setenv(name, value)
-    processes = RobotProcesses(bringup.processes(options), {}, tmp_path)
+    processes = RobotProcesses(bringup.processes(options), {}, tmp_path_factory.mktemp("robot"))
     try:
         processes.start_missing()
         with Operator() as operator:

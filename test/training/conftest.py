@@ -1,23 +1,10 @@
-"""Exports without most of what an export takes; whole ones: ``random_artefact``, and test_export.py."""
+"""An export without what takes long of it; whole ones: ``random_artefact``, and test_export.py."""
 
 import hashlib
 
 import pytest
 
-from diffusion_mpc_ros.rewards.following import terms_reading
 from diffusion_mpc_ros.training import export
-
-# What the reward model predicts is read, so that all of it is in the graph.
-FEW_TERMS = ("base_height",)
-
-
-@pytest.fixture
-def few_terms(monkeypatch):
-    """Export of the reward terms, whose gradients take most of the time, :data:`FEW_TERMS` alone; -> their names."""
-    monkeypatch.setattr(
-        export, "terms_reading", lambda read: [name for name in terms_reading(read) if name in FEW_TERMS]
-    )
-    return FEW_TERMS
 
 
 @pytest.fixture

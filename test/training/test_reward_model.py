@@ -14,6 +14,7 @@ from diffusion_mpc_ros.diffusion.normalizer import Normalizer
 from diffusion_mpc_ros.diffusion.prior import load
 from diffusion_mpc_ros.rewards.outcomes import COSTS_TO_GO
 from diffusion_mpc_ros.rewards.predictions import PREDICTIONS
+from diffusion_mpc_ros.rewards.registry import TERMS
 from diffusion_mpc_ros.training import pretrain, release, reward_model
 from diffusion_mpc_ros.training.dataset import ROWS as ROW_ARRAYS
 from diffusion_mpc_ros.training.dataset import TrajectoryDataset
@@ -85,7 +86,7 @@ def runs(tmp_path):
     return tmp_path
 
 
-def test_training_learns_resumes_and_is_exported(runs, few_terms, capsys, monkeypatch):
+def test_training_learns_resumes_and_is_exported(runs, without_graph, capsys, monkeypatch):
     config = RewardModelConfig(
         pretrain_dir=runs / "prior", datasets=(runs / "data",), run_dir=runs / "model", iterations=160, batch=256,
         network=RewardNetworkConfig(width=64), warmup=5, score_windows=256, log_interval=10, learning_rate=3e-3,
@@ -97,7 +98,7 @@ def test_training_learns_resumes_and_is_exported(runs, few_terms, capsys, monkey
     assert "base_height" in output and "k = 9" in output
     release.main(release.ExportConfig(runs / "prior", str(runs / "model" / "artefact"), runs / "artefact"))
     artefact = load(runs / "artefact")
-    assert artefact.description.reward_terms == few_terms
+    assert artefact.description.reward_terms == tuple(TERMS)
     scores = artefact.card["scores"]["reward_model_r_squared"]
     assert list(scores) == list(PREDICTIONS) and len(scores["base_height"]) == 10
     # The height can be told from clean rows, less from noisy ones; what has no cause in the rows cannot.
@@ -105,13 +106,13 @@ def test_training_learns_resumes_and_is_exported(runs, few_terms, capsys, monkey
     assert scores["mechanical_power"][0] < 0.2
     assert artefact.card["training"]["configuration"]["reward_model"]["config"]["iterations"] == 160
     assert artefact.card["seeds"] == {"pretrain": 3, "collect": [0], "reward_model": 5}
-    # Exported again from the artefact alone: the same graph, and what is known of it.
+    # Exported again from the artefact alone: the same weights, and what is known of them.
     release.main(release.ExportConfig(output=runs / "again", artefact=str(runs / "artefact")))
     again = load(runs / "again")
     assert again.identity == artefact.identity
     assert {**again.card, "name": "artefact"} == artefact.card
-    # A denoiser that was trained further keeps the normaliser, and the artefact's reward model fits it: the same is
-    # exported, as far as the export, which takes long.
+    # A denoiser that was trained further keeps the normaliser, and the artefact's reward model fits it: the same goes
+    # to the export.
     calls = []
     monkeypatch.setattr(release, "export_artefact", lambda *arguments: calls.append(arguments))
     for source in ("model/artefact", "artefact"):
