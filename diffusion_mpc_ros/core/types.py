@@ -168,8 +168,9 @@ class PlanRequest:
 
     ``state``: of the B robots, each array ``(B, ...)``; ``command (B, 3)``: vx, vy [m/s], yaw rate [rad/s];
     ``committed_actions (d, B, 12)`` [rad] for ticks ``tick .. tick + d - 1``, or None when nothing is committed to (the
-    first plan). ``mode`` names the operating mode; a change of it refreshes cached plans. Raises :class:`PlanError` for
-    other shapes and for numbers that are not finite.
+    first plan). ``mode`` names the operating mode; a change of it refreshes cached plans. ``added (B, 3)``: what
+    velocity feedback adds to the command, None for nothing. Raises :class:`PlanError` for other shapes and for numbers
+    that are not finite.
     """
 
     state: RobotState
@@ -177,13 +178,21 @@ class PlanRequest:
     rewards: RewardSettings
     committed_actions: np.ndarray | None = None
     mode: str = "walking"
+    added: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self._check("velocity command", self.command, (self.robots, 3))
+        if self.added is not None:
+            self._check("velocity feedback", self.added, (self.robots, 3))
         for name, shape in _STATE_SHAPES.items():
             self._check(name, getattr(self.state, name), (self.robots, *shape))
         if self.committed_actions is not None:
             self._check("committed actions", self.committed_actions, (-1, self.robots, NUM_JOINTS))
+
+    @property
+    def aim(self) -> np.ndarray:
+        """The velocity ``(B, 3)`` to plan for: the command, and what feedback adds."""
+        return self.command if self.added is None else self.command + self.added
 
     @property
     def tick(self) -> int:
@@ -221,6 +230,8 @@ class Candidates:
         return Candidates(self.joint_pos[robot], self.reward[robot])
 
 
+# Facts of a plan: what velocity feedback added to its command, vx, vy [m/s], yaw rate [rad/s].
+ADDED_VELOCITY = ("added_vx", "added_vy", "added_yaw_rate")
 # In messages, in place of a replan margin that a plan does not say.
 UNSAID = -1
 

@@ -53,7 +53,8 @@ class PlannerNode(ManagedNode):
         self._rewards = FollowedRewards(self._planner)
         self._failures = 0
         self._plans = PlanPublisher(self, frame_prefix(self, settings.frame_prefix) + settings.base_frame)
-        self._loop = PlanningLoop(self._planner, self._publish, self._on_failure, self._show)
+        gain = settings.velocity_feedback
+        self._loop = PlanningLoop(self._planner, self._publish, self._on_failure, self._show, gain)
         priority = settings.realtime_priority if realtime else 0
         self._loading = ArtefactLoading(self, self._planner, self._rewards, priority)
         self._declaration = ModelDeclaration(self, self._planner, priority)

@@ -13,7 +13,7 @@ import numpy as np
 
 from diffusion_mpc_ros.core.declared_model import DeclaredModel
 from diffusion_mpc_ros.core.errors import ConfigurationError, PlanError
-from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, Timing
+from diffusion_mpc_ros.core.types import ADDED_VELOCITY, Plan, PlanRequest, RewardSettings, Timing
 from diffusion_mpc_ros.planners.anytime import LevelController, Trial, choose_level, first_level
 from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.planners.latency import guided, plan_times
@@ -116,7 +116,8 @@ class AnytimePlanner(Planner):
         plan_time = time.perf_counter() - start
         self.controller.add(plan_time / self.budgets[level])
         committed = 0 if request.committed_actions is None else len(request.committed_actions)
-        return replace(plan, plan_time=plan_time, facts={**plan.facts, LEVEL: level, COMMITTED: committed})
+        made = {LEVEL: level, COMMITTED: committed, **_added(request)}
+        return replace(plan, plan_time=plan_time, facts={**plan.facts, **made})
 
     def resume(self, facts: Mapping[str, float]) -> None:
         """Take the level, and go to the place in it, of the plan that told ``facts``; raises PlanError without one."""
@@ -279,3 +280,8 @@ class AnytimePlanner(Planner):
             "degraded": self.controller.degraded,
             "over_budget": self.controller.overruns,
         }
+
+
+def _added(request: PlanRequest) -> dict[str, float]:
+    """Return what feedback added to the command of the first robot, as facts."""
+    return {} if request.added is None else dict(zip(ADDED_VELOCITY, request.added[0].tolist()))

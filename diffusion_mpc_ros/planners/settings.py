@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from diffusion_mpc_ros.core.settings import setting
 from diffusion_mpc_ros.planners.anytime import AUTOMATIC
 from diffusion_mpc_ros.realtime.settings import TimingSettings
+from diffusion_mpc_ros.realtime.velocity_feedback import VELOCITY_FEEDBACK
 
 
 @dataclass(frozen=True)
@@ -25,4 +26,11 @@ class PlanningSettings(TimingSettings):
         unit="ms",
         low=-1.0,
         high=2000.0,
+    )
+    velocity_feedback: float = setting(
+        "Gain of the integral of the velocity error, estimated, that is added to the command to plan for; 0: none.",
+        VELOCITY_FEEDBACK,
+        unit="1/s",
+        low=0.0,
+        high=1.0,
     )

@@ -13,6 +13,7 @@ from diffusion_mpc_ros.estimation.ground_slope import GroundSlope
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController
 from diffusion_mpc_ros.policies.condition_walks import shipped_planner
 from diffusion_mpc_ros.policies.objectives import make_composer
+from diffusion_mpc_ros.realtime.velocity_feedback import VELOCITY_FEEDBACK
 from diffusion_mpc_ros.rewards.by_slope import PresetBySlope
 
 
@@ -23,10 +24,14 @@ class BySlopeController:
     as of :func:`shipped_planner`.
     """
 
-    def __init__(self, artefact: Prior, seed: int, **options: Any) -> None:
+    def __init__(
+        self, artefact: Prior, seed: int, *, velocity_feedback: float = VELOCITY_FEEDBACK, **options: Any
+    ) -> None:
         self._composer, self._ground, self._choice = make_composer(), GroundSlope(), PresetBySlope()
         planner = shipped_planner(artefact, seed, **options)
-        self._walker = AsynchronousController(planner, lambda tick: self._composer.at(tick * CONTROL_DT))
+        self._walker = AsynchronousController(
+            planner, lambda tick: self._composer.at(tick * CONTROL_DT), velocity_feedback=velocity_feedback
+        )
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
         """See :class:`BatchController`."""

@@ -58,12 +58,13 @@ class AsynchronousController:
         planner: Planner,
         settings: Callable[[int], RewardSettings] | None = None,
         latency_ticks: int = 0,
+        velocity_feedback: float = 0.0,
     ) -> None:
         if latency_ticks < 0:
             raise TimingError(f"a plan cannot be known before it is begun: latency_ticks = {latency_ticks}, not >= 0")
         self._planner, self._settings = planner, settings or (lambda tick: RewardSettings())
         self._latency = latency_ticks
-        self._session = PlanSession(planner.timing)
+        self._session = PlanSession(planner.timing, velocity_feedback)
         self._waiting: DueRequest | None = None  # the newest request
         self._running: tuple[int, Plan] | None = None  # the plan being made, and the tick from which it is known
         self._settle_time = load_safety_settings(config_file("safety.yaml")).settle_time

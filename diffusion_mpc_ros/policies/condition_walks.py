@@ -15,6 +15,7 @@ from diffusion_mpc_ros.diffusion.sampler import SamplingOptions
 from diffusion_mpc_ros.planners.diffusion_mpc.planner import DiffusionMpcConfig, DiffusionMpcPlanner
 from diffusion_mpc_ros.policies.closed_loop import AsynchronousController, run_closed_loop
 from diffusion_mpc_ros.policies.conditions import Condition, MixedSimulation
+from diffusion_mpc_ros.realtime.velocity_feedback import VELOCITY_FEEDBACK
 
 Command = tuple[float, float, float]
 
@@ -59,11 +60,16 @@ def shipped_planner(
 
 
 def shipped_controller(
-    artefact: Prior, seed: int, *, rewards: RewardSettings | None = None, **options: Any
+    artefact: Prior,
+    seed: int,
+    *,
+    rewards: RewardSettings | None = None,
+    velocity_feedback: float = VELOCITY_FEEDBACK,
+    **options: Any,
 ) -> AsynchronousController:
     """Return :func:`shipped_planner`, with its ``options``, behind the session of the real nodes."""
-    settings = RewardSettings() if rewards is None else rewards
-    return AsynchronousController(shipped_planner(artefact, seed, **options), lambda tick: settings)
+    settings, planner = rewards or RewardSettings(), shipped_planner(artefact, seed, **options)
+    return AsynchronousController(planner, lambda tick: settings, velocity_feedback=velocity_feedback)
 
 
 def walk(artefact: Prior, condition: Condition, trial: Trial) -> list[Walked]:

@@ -30,7 +30,7 @@ class PlanningLoop:
     """Plans for one robot from the states for which a plan is due; keeps a mirror of the publisher's buffer.
 
     ``publish`` gets every plan. Only what it has sent without an exception is mirrored, and then goes to ``show``.
-    They and ``on_failure`` run in the planner's thread.
+    They and ``on_failure`` run in the planner's thread. ``velocity_feedback``: see :class:`PlanSession`.
     """
 
     def __init__(
@@ -39,10 +39,11 @@ class PlanningLoop:
         publish: Callable[[Plan], None],
         on_failure: Callable[[PlannerFailure], None],
         show: Callable[[Plan], None] = lambda plan: None,
+        velocity_feedback: float = 0.0,
     ) -> None:
         self.latency = LatencyStatistics(planner.timing.plan_time_limit)
         self._planner, self._publish, self._show = planner, publish, show
-        self._session = PlanSession(planner.timing)
+        self._session = PlanSession(planner.timing, velocity_feedback)
         self._worker = AsynchronousPlanner(self, self._take, on_failure, self.latency)
 
     def update(self, state: RobotState, command: np.ndarray, rewards: RewardSettings, followed: bool) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState, Timing
 from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer, ExecutedRow
 from diffusion_mpc_ros.realtime.replan import ReplanSchedule
+from diffusion_mpc_ros.realtime.velocity_feedback import VelocityFeedback
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class DueRequest(PlanRequest):
 class PlanSession:
     """One robot's, or one batch's, sequence of plans; :attr:`timing` may change between two, the horizon stays.
 
+    ``velocity_feedback`` [1/s]: gain of the :class:`VelocityFeedback`, 0 for none.
     :meth:`complete` and :meth:`add` may run in the planner's thread while another one calls the rest.
     """
 
-    def __init__(self, timing: Timing) -> None:
+    def __init__(self, timing: Timing, velocity_feedback: float = 0.0) -> None:
         self.timing = timing
+        self._feedback = VelocityFeedback(velocity_feedback)
         self._buffer = ActionBuffer(timing)
         self._schedule = ReplanSchedule(timing)
         self._tick = -1
@@ -47,6 +50,7 @@ class PlanSession:
         """Forget every plan: nothing planned before has a meaning."""
         self._buffer.clear()
         self._schedule.reset()
+        self._feedback.reset()
         self._tick = -1
 
     def due(
@@ -58,10 +62,12 @@ class PlanSession:
         """
         self._tick = state.tick
         self._buffer.advance(state.tick)
+        added = self._feedback(state, command, followed)
         self._schedule.interval = self.timing.replan_interval
         if not self._schedule.due(state.tick):
             return None
-        request = DueRequest(state, command, rewards, followed=followed, margin=self.timing.replan_margin)
+        margin = self.timing.replan_margin
+        request = DueRequest(state, command, rewards, added=added, followed=followed, margin=margin)
         self._schedule.start(state.tick)
         return request
 

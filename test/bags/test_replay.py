@@ -51,7 +51,7 @@ def message_of(plan, identity: str) -> PlanMessage:
 def sent(random_artefact) -> list[Sent]:
     """What is on the topics while a planner plans for a robot that follows it from tick 30 on, its load changing."""
     planner, settings = make_planner(random_artefact), {}
-    session = PlanSession(planner.timing)
+    session = PlanSession(planner.timing, velocity_feedback=0.4)
     messages = [Sent("/reward_weights", time_of(19), rewards())]
     for tick in TICKS:
         if tick in RAMP:
@@ -73,6 +73,7 @@ def sent(random_artefact) -> list[Sent]:
 def test_every_plan_is_made_again_bit_for_bit(sent, tmp_path, random_artefact):
     bag = load(BagFile(tmp_path).write(sent))
     assert {recorded.plan.facts["committed"] for recorded in bag.plans} == {0.0, 3.0}
+    assert len({recorded.plan.facts["added_yaw_rate"] for recorded in bag.plans}) > 10
     assert {recorded.plan.facts["level"] for recorded in bag.plans} == {0.0, 1.0}
     replayed = list(replay(bag, make_planner(random_artefact)))
     assert len(replayed) == 20 and [each.obstacle for each in replayed] == [""] * 20

@@ -77,6 +77,7 @@ from diffusion_mpc_ros.policies.comparison import RobotScores, compare
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.policies.intervals import finite
+from diffusion_mpc_ros.realtime.velocity_feedback import VELOCITY_FEEDBACK
 from diffusion_mpc_ros.simulation.batch import BatchSimulation
 
 EXPERIMENTS = (OPEN_LOOP, CHOICE, WALK, DISTILLED, OBJECTIVE, NEW_REWARD, DYNAMICS)
@@ -146,6 +147,8 @@ class Config(CommandedExperiment):
     """Replan margin D of the walks."""
     replan: int = 1
     """Replan interval R of the walks."""
+    velocity_feedback: float = VELOCITY_FEEDBACK
+    """Gain of the velocity feedback [1/s], see planner.velocity_feedback; 0: none."""
     robots: int = 8
     ticks: int = 500
     threads: int = 1
@@ -170,7 +173,7 @@ class Config(CommandedExperiment):
 
     @property
     def head(self) -> dict[str, Any]:
-        names = ("robots", "ticks", "seed", "delay", "replan", "commands", "ahead")
+        names = ("robots", "ticks", "seed", "delay", "replan", "commands", "ahead", "velocity_feedback")
         artefacts = {"d_mpc": self.models.artefact.identity, "prior": self.joint.identity}
         config = {name: getattr(self, name) for name in names}
         return {"artefacts": artefacts, "config": config, "machine": describe_machine()}
@@ -286,7 +289,7 @@ class Config(CommandedExperiment):
         planner = best_level(name, own, timing_of(planning.horizon, self.delay, self.replan))
         settings = rewards or RewardSettings()
         planner.check(settings)
-        return AsynchronousController(planner, lambda tick: settings, latency_ticks=self.delay)
+        return AsynchronousController(planner, lambda tick: settings, self.delay, self.velocity_feedback)
 
     def walk_changed(self, cell: Cell) -> list[Row]:
         """Scores over all commands on a robot that has changed."""

@@ -57,6 +57,7 @@ from diffusion_mpc_ros.policies.conditions import (
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.policies.intervals import finite
+from diffusion_mpc_ros.realtime.velocity_feedback import VELOCITY_FEEDBACK
 
 GROUND, TABLE_III, TABLE_V, SCRATCH, BAG = "ground", "III", "V", "scratch", bag_minutes.TABLE
 TABLES = (GROUND, TABLE_III, TABLE_V, SCRATCH, BAG)
@@ -129,6 +130,8 @@ class Config(PlottedExperiment):
     """Threads of the simulator and of the planner."""
     backend: str = "onnxruntime"
     """Inference backend: auto, onnxruntime, openvino."""
+    velocity_feedback: float = VELOCITY_FEEDBACK
+    """Gain of the velocity feedback [1/s], see planner.velocity_feedback; 0: none."""
 
     def __post_init__(self) -> None:
         self.refuse_below_one("robots", "ticks", "walks", "threads")
@@ -170,7 +173,8 @@ class Config(PlottedExperiment):
 
     @property
     def head(self) -> dict[str, Any]:
-        config = {name: getattr(self, name) for name in ("robots", "ticks", "walks", "seed", "walked", "backend")}
+        names = ("robots", "ticks", "walks", "seed", "walked", "backend", "velocity_feedback")
+        config = {name: getattr(self, name) for name in names}
         return {"config": config, "machine": describe_machine()}
 
     def summary(self, rows: Sequence[Row]) -> dict[str, Any]:
@@ -270,7 +274,8 @@ class Config(PlottedExperiment):
             policy = DemonstratorPolicy(model_folder(DEMONSTRATOR), self.threads)
             return DemonstratorWalker(policy, GaitCommand.default(robots))
         kind = BySlopeController if method == BY_SLOPE else shipped_controller
-        return kind(self.artefacts[method], self.seed, threads=self.threads, backend=self.backend)
+        options = {name: getattr(self, name) for name in ("threads", "backend", "velocity_feedback")}
+        return kind(self.artefacts[method], self.seed, **options)
 
     def minutes(self, method: str) -> float:
         """Processor time of finetuning [min], of all runs that the card tells; 0 without any. Or those of a bag."""

@@ -37,6 +37,7 @@ from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.planners.registry import best_level
 from diffusion_mpc_ros.policies.closed_loop import SETTLING_TICKS, AsynchronousController, WalkScores
 from diffusion_mpc_ros.policies.intervals import finite, interval, wilson_interval
+from diffusion_mpc_ros.realtime.velocity_feedback import VELOCITY_FEEDBACK
 from diffusion_mpc_ros.simulation.ground.ground import FLAT, Ground
 
 HYBRID, PRIOR = "hybrid", "diffusion_mpc"
@@ -77,6 +78,8 @@ class Config(CommandedExperiment):
     threads: int = 1
     precision: str = "int8"
     """Arithmetic of the prior: what a live plan every tick takes on a slow core."""
+    velocity_feedback: float = VELOCITY_FEEDBACK
+    """Gain of the velocity feedback [1/s], see planner.velocity_feedback; 0: none."""
 
     table: Path | None = None
     """Put the rows into this common table of all tasks, too."""
@@ -90,7 +93,7 @@ class Config(CommandedExperiment):
 
     @property
     def head(self) -> dict[str, Any]:
-        names = ("robots", "ticks", "seed", "commands", "threads", "precision")
+        names = ("robots", "ticks", "seed", "commands", "threads", "precision", "velocity_feedback")
         config = {name: getattr(self, name) for name in names}
         settings = bringup.load_parameters("planner", HYBRID)
         return {"config": config, "planner_settings": settings, "machine": describe_machine()}
@@ -107,7 +110,7 @@ class Config(CommandedExperiment):
         declared, planner = CHANGES[change], self._make(*cell)
         ground = Ground.parse(f"slope_up:{declared.slope:g}") if declared.slope else FLAT
         begin = time.process_time()
-        controller = AsynchronousController(planner, latency_ticks=delay)
+        controller = AsynchronousController(planner, latency_ticks=delay, velocity_feedback=self.velocity_feedback)
         scores = self.walk(controller, " ".join(map(str, cell)), ground=ground, declared=declared)
         seconds = (time.process_time() - begin) / (scores.planar_error.size * CONTROL_DT)
         facts = planner.facts()

@@ -31,6 +31,7 @@ from diffusion_mpc_ros.planners.base import Planner
 from diffusion_mpc_ros.policies.closed_loop import COMMANDS, AsynchronousController, WalkScores
 from diffusion_mpc_ros.policies.demonstrator import DemonstratorPolicy, DemonstratorWalker
 from diffusion_mpc_ros.policies.gait import GaitCommand
+from diffusion_mpc_ros.realtime.velocity_feedback import VELOCITY_FEEDBACK
 from diffusion_mpc_ros.simulation.ground.ground import Ground
 
 DEMONSTRATOR = "demonstrator"
@@ -73,6 +74,8 @@ class Config(CommandedExperiment, PlannerExperiment):
     """Inference backend: auto, onnxruntime, openvino."""
     precision: str = "f32"
     """f32, bf16, int8."""
+    velocity_feedback: float = VELOCITY_FEEDBACK
+    """Gain of the velocity feedback [1/s], see planner.velocity_feedback; 0: none."""
     record: bool = False
     """Write the rows into the artefact's card as well."""
 
@@ -85,7 +88,7 @@ class Config(CommandedExperiment, PlannerExperiment):
     def head(self) -> dict[str, Any]:
         sampling = {name: getattr(self.sampling, name) for name in ("candidates", "sampler", "steps")}
         others = {} if self.commands == COMMANDS else {"commands": self.commands}
-        names = ("robots", "ticks", "seed", "hold_committed", "backend", "precision")
+        names = ("robots", "ticks", "seed", "hold_committed", "backend", "precision", "velocity_feedback")
         ground = str(Ground.parse(self.ground))
         return {**self.head_of(*names, **sampling, **others, ground=ground), "machine": describe_machine()}
 
@@ -112,7 +115,8 @@ class Config(CommandedExperiment, PlannerExperiment):
     def walk_loop(self, delay: int, replan: int) -> WalkScores:
         """Under the planner at D and R."""
         planner = self.shared_planner.at(timing_of(self.horizon, delay, replan))
-        return self.walk(AsynchronousController(planner), f"D={delay} R={replan}", ground=Ground.parse(self.ground))
+        controller = AsynchronousController(planner, velocity_feedback=self.velocity_feedback)
+        return self.walk(controller, f"D={delay} R={replan}", ground=Ground.parse(self.ground))
 
     def walk_demonstrator(self) -> WalkScores:
         """Under the demonstrator, in the default gait."""

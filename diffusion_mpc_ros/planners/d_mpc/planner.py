@@ -63,7 +63,7 @@ class _Windows:
         if committed is None:
             committed = np.zeros((0, request.robots, NUM_JOINTS))
         state = request.state
-        of_robots = state_of_robots(state), state.previous_action, request.command, committed.swapaxes(0, 1)
+        of_robots = state_of_robots(state), state.previous_action, request.aim, committed.swapaxes(0, 1)
         return cls(*(np.repeat(array, candidates, axis=0) for array in of_robots))
 
     def first_of(self, candidates: int) -> _Windows:

@@ -115,8 +115,8 @@ class DialMpcPlanner(Planner):
 
     @staticmethod
     def _trajectory(shown: Rollout, request: PlanRequest) -> np.ndarray:
-        observation = observe(request.state, request.command, request.state.previous_action)
-        return shown.trajectory(observation, request.command)[:, 0]
+        observation = observe(request.state, request.aim, request.state.previous_action)
+        return shown.trajectory(observation, request.aim)[:, 0]
 
     def check(self, rewards: RewardSettings) -> None:
         """Raise :class:`RewardError` for a weight of an outcome that no rollout measures, or an unknown constraint."""

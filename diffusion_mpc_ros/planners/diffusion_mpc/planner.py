@@ -98,7 +98,7 @@ class DiffusionMpcPlanner:
         """Sample the candidates for ``request``: the best of them, and all. Raises :class:`RewardError`."""
         guidance = make_guidance(self.artefact.description, request.rewards, request.tick, self.name, request.mode)
         committed = request.committed_actions if self.config.hold_committed else None
-        observation = observe(request.state, request.command, request.state.previous_action)
+        observation = observe(request.state, request.aim, request.state.previous_action)
         return self._sampler.sample(request.tick, observation, committed, guidance)
 
     def check(self, rewards: RewardSettings) -> None:

@@ -202,8 +202,8 @@ def _best(scores: np.ndarray) -> np.ndarray:
 
 def _trajectory(known: Rollout | None, planned: Rollout, request: PlanRequest) -> np.ndarray:
     """Return rows ``(B, T, 57)`` of the committed ticks ``known (B, 1)``, then of those that are ``planned (B, 1)``."""
-    observation = observe(request.state, request.command, request.state.previous_action)
+    observation = observe(request.state, request.aim, request.state.previous_action)
     if known is None:
-        return planned.trajectory(observation, request.command)[:, 0]
-    first = known.trajectory(observation, request.command)[:, 0]
-    return np.concatenate([first[:, :-1], planned.trajectory(first[:, -1, OBSERVATION], request.command)[:, 0]], axis=1)
+        return planned.trajectory(observation, request.aim)[:, 0]
+    first = known.trajectory(observation, request.aim)[:, 0]
+    return np.concatenate([first[:, :-1], planned.trajectory(first[:, -1, OBSERVATION], request.aim)[:, 0]], axis=1)

@@ -36,7 +36,7 @@ class Scoring:
     def __call__(self, rollout: Rollout, begin: int, request: PlanRequest, normal: np.ndarray = UP) -> np.ndarray:
         """Scores ``(B, N)`` of rollouts from tick ``begin`` on, on ground of the ``normal (3,)``, world frame."""
         heading = rotations.yaw(request.state.base_quat_wxyz)
-        score = self.task.score(rollout.ticks, begin, request.command, heading, normal)
+        score = self.task.score(rollout.ticks, begin, request.aim, heading, normal)
         if weighted_terms(measured_part(request.rewards)):
             score = score + self.reward_scale * operator_reward(rollout, request)
         if request.rewards.constraints:
@@ -49,8 +49,8 @@ def operator_reward(rollout: Rollout, request: PlanRequest) -> np.ndarray:
 
     Of those terms that a rollout measures; others are left to whoever predicts what they read.
     """
-    observation = observe(request.state, request.command, request.state.previous_action)
-    rows = rollout.trajectory(observation, request.command)
+    observation = observe(request.state, request.aim, request.state.previous_action)
+    rows = rollout.trajectory(observation, request.aim)
     robots, candidates = rows.shape[:2]
     outcomes = measure({name: _flat(values) for name, values in rollout.measured().items()})
     segment = Segment.of(_flat(rows), outcomes)
