@@ -82,9 +82,10 @@ def test_the_slope_chooses_rewards_on_ground_alone(config):
     ("changed", "message"),
     [
         ({"conditions": ("moon",)}, "conditions must be some of flat, payload 8 kg.*; got moon"),
-        ({"tables": ()}, "tables must be some of ground, III, V, scratch, bag; got none"),
+        ({"tables": ()}, "tables must be some of ground, III, V, scratch, bag, ablation; got none"),
         ({"tables": ("bag",)}, "the table bag needs --bags"),
         ({"tables": ("scratch",)}, "the table scratch needs --scratch"),
+        ({"tables": ("ablation",)}, "the table ablation needs --ablation"),
         ({"robots": 0}, "robots must be at least 1, got 0"),
     ],
 )

@@ -11,6 +11,9 @@ Minutes are the processor time of finetuning that the artefact's card tells, wit
 The method by_slope, of table "ground", is guided as reward_composer.slope_presets does it (docs/rewards.md). Robots of
 a batch share their weights: the slope under the median robot chooses.
 
+Table "ablation": the conditions of "ground", a method for each of --ablation: trainings that differ in one thing,
+several seeds of each, to tell what it is worth from chance.
+
 Table "bag": artefacts finetuned from minutes of a robot that was recorded with a change (--bags; here minutes are those
 of the bag), with that change and without it, at every command of `evaluate walk`. Of the velocity error that the change
 costs the untuned artefact, the loss, it says which share is mended.
@@ -34,7 +37,8 @@ import numpy as np
 from diffusion_mpc_ros.core.errors import ConfigurationError
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.diffusion.prior import Prior, load
-from diffusion_mpc_ros.evaluation import bag_minutes
+from diffusion_mpc_ros.evaluation import ablation, bag_minutes
+from diffusion_mpc_ros.evaluation.ablation import Variant, finetuning_of, training_seed
 from diffusion_mpc_ros.evaluation.bag_minutes import FromBag
 from diffusion_mpc_ros.evaluation.commanded import command_text
 from diffusion_mpc_ros.evaluation.experiment import PlottedExperiment, Report, number
@@ -59,8 +63,9 @@ from diffusion_mpc_ros.policies.gait import GaitCommand
 from diffusion_mpc_ros.policies.intervals import finite
 from diffusion_mpc_ros.realtime.velocity_feedback import VELOCITY_FEEDBACK
 
-GROUND, TABLE_III, TABLE_V, SCRATCH, BAG = "ground", "III", "V", "scratch", bag_minutes.TABLE
-TABLES = (GROUND, TABLE_III, TABLE_V, SCRATCH, BAG)
+GROUND, TABLE_III, TABLE_V, SCRATCH = "ground", "III", "V", "scratch"
+BAG, ABLATION = bag_minutes.TABLE, ablation.TABLE
+TABLES = (GROUND, TABLE_III, TABLE_V, SCRATCH, BAG, ABLATION)
 UNTUNED, FINETUNED, DEMONSTRATOR, BY_SLOPE = "untuned", "finetuned", "demonstrator", "by_slope"
 FORWARD = ((0.5, 0.0, 0.0), (0.7, 0.0, 0.0), (1.0, 0.0, 0.0))
 # Of a walk of table V [m], and how much longer than at the commanded speed it may take.
@@ -107,13 +112,15 @@ class Config(PlottedExperiment):
     methods: Methods = field(default_factory=Methods)
     """Artefacts that are compared."""
     tables: tuple[str, ...] = (GROUND,)
-    """ground, III, V, scratch, bag."""
+    """ground, III, V, scratch, bag, ablation."""
     scratch: tuple[str, ...] = ()
     """For the table "scratch": what `train scratch` made, a folder for each of its seeds."""
     bags: tuple[str, ...] = ()
     """For the table "bag": CHANGE:MINUTES=FOLDER each, the artefact finetuned from so much of a changed robot."""
+    ablation: tuple[str, ...] = ()
+    """For the table "ablation": VARIANT=FOLDER each, the artefact of a training; the same variant for several seeds."""
     conditions: tuple[str, ...] = tuple(NAMED)
-    """Conditions of the table "ground", by name."""
+    """Conditions of the tables "ground" and "ablation", by name."""
     walked: tuple[float, float, float] = (0.5, 0.0, 0.0)
     """Command in the conditions (vx, vy [m/s], yaw rate [rad/s])."""
     with_demonstrator: bool = False
@@ -142,10 +149,14 @@ class Config(PlottedExperiment):
                     f"{name} must be some of {', '.join(valid)}; got {', '.join(values) or 'none'}"
                 )
 
-        if SCRATCH in self.tables and not self.scratch:
-            raise ConfigurationError("the table scratch needs --scratch: artefacts of `train scratch`")
-        if BAG in self.tables and not self.bags:
-            raise ConfigurationError("the table bag needs --bags: artefacts that were finetuned from bags")
+        for table, given, needed in (
+            (SCRATCH, self.scratch, "artefacts of `train scratch`"),
+            (BAG, self.bags, "artefacts that were finetuned from bags"),
+            (ABLATION, self.ablation, "artefacts of trainings that differ in one thing"),
+        ):
+            if table in self.tables and not given:
+                option = "bags" if table == BAG else table
+                raise ConfigurationError(f"the table {table} needs --{option}: {needed}")
 
     @cached_property
     def from_bags(self) -> tuple[FromBag, ...]:
@@ -158,13 +169,18 @@ class Config(PlottedExperiment):
         folders = {name: folder for name, folder in vars(self.methods).items() if folder}
         folders |= {bag.method: str(bag.folder) for bag in self.from_bags}
         artefacts = {name: load(model_folder(folder)) for name, folder in folders.items()}
-        return artefacts | self.from_scratch
+        return artefacts | self.from_scratch | {each.method: each.artefact for each in self.variants}
 
     @cached_property
     def from_scratch(self) -> dict[str, Prior]:
         """The artefacts of --scratch by name, which says the seed of the training."""
         artefacts = [load(model_folder(folder)) for folder in self.scratch] if SCRATCH in self.tables else []
-        return {f"scratch, seed {_finetuning(each)[-1]['config']['seed']}": each for each in artefacts}
+        return {f"scratch, seed {training_seed(each)}": each for each in artefacts}
+
+    @cached_property
+    def variants(self) -> list[Variant]:
+        """The artefacts of --ablation; raises ConfigurationError."""
+        return [Variant.parse(text) for text in self.ablation] if ABLATION in self.tables else []
 
     @cached_property
     def identities(self) -> dict[str, str]:
@@ -193,6 +209,7 @@ class Config(PlottedExperiment):
                 continue
             methods = [method for method, folder in vars(self.methods).items() if folder]
             methods = [method for method in methods if method != BY_SLOPE or table == GROUND]
+            methods += [each.method for each in self.variants] if table == ABLATION else []
             for method in self.from_scratch if table == SCRATCH else methods:
                 cells += self._of_table(table, method)
             if table == GROUND and self.with_demonstrator:
@@ -284,7 +301,7 @@ class Config(PlottedExperiment):
             return of_bags[method]
         if method == DEMONSTRATOR:
             return 0.0
-        return round(sum(run["cpu_minutes"] for run in _finetuning(self.artefacts[method])), 1)
+        return round(sum(run["cpu_minutes"] for run in finetuning_of(self.artefacts[method])), 1)
 
     def grids(self, report: Report) -> list[Grid]:
         columns = (
@@ -299,13 +316,15 @@ class Config(PlottedExperiment):
         tables = dict.fromkeys(row["table"] for row in report["rows"])
         by_table = {table: [row for row in report["rows"] if row["table"] == table] for table in tables}
         grids = [Grid.of(f"Table {table}", columns, rows) for table, rows in by_table.items()]
+        if self.variants:
+            grids.append(ablation.grid(by_table.get(ABLATION, []), self.variants, UNTUNED))
         if self.from_bags:
             grids.append(bag_minutes.grid(by_table.get(BAG, []), self.from_bags, UNTUNED))
         return grids
 
     def draw(self, path: Path, report: Report) -> None:
         """Draw the trials of the trainings from nothing."""
-        trials = {name: _finetuning(artefact)[-1]["trials"] for name, artefact in self.from_scratch.items()}
+        trials = {name: finetuning_of(artefact)[-1]["trials"] for name, artefact in self.from_scratch.items()}
         shown = {
             "velocity error [m/s]": "flat_error",
             "yaw rate error [rad/s]": "flat_yaw_error",
@@ -319,8 +338,3 @@ class Config(PlottedExperiment):
             },
             "minutes of processor time after the first prior",
         )
-
-
-def _finetuning(artefact: Prior) -> list[dict[str, Any]]:
-    """What the card tells of the runs of finetuning, the oldest first."""
-    return artefact.card["training"]["configuration"].get("finetuning", [])
