@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.observation import observe
 from diffusion_mpc_ros.core.resources import model_folder
 from diffusion_mpc_ros.core.types import RobotState
@@ -120,17 +121,23 @@ class ServoedDemonstrator:
 
     Up a slope of 20 degrees it walks 0.8 m/s less than it is told: corrected, it shows the walk that is wanted there.
     ``gain`` [1/tick], one for all robots or ``(B,)``: none for who is pushed, whom the integral of a push long over
-    would make fall.
+    would make fall. ``lead`` [m/s]: on a slope it begins with so much uphill, times the sine of the slope: a start that
+    first slides back teaches that.
     """
 
     teaches = True
 
     def __init__(
-        self, walker: DemonstratorWalker, gain: np.ndarray | float, settle_ticks: np.ndarray | int = 0
+        self,
+        walker: DemonstratorWalker,
+        gain: np.ndarray | float,
+        settle_ticks: np.ndarray | int = 0,
+        lead: float = 0.0,
     ) -> None:
-        self._walker, self.settle_ticks = walker, settle_ticks
+        self._walker, self.settle_ticks, self._lead = walker, settle_ticks, lead
         self._gain = np.broadcast_to(gain, len(walker.gait.base_height))[:, None]
         self._correction = np.zeros((len(walker.gait.base_height), 3))
+        self._begins = np.ones(len(walker.gait.base_height), dtype=bool)
 
     @classmethod
     def draw(cls, config: FinetuneConfig, simulation: MixedSimulation, rng: np.random.Generator) -> ServoedDemonstrator:
@@ -155,11 +162,15 @@ class ServoedDemonstrator:
             setattr(gait, name, (1.0 - share) * getattr(gait, name) + share * getattr(drawn, name))
         settle_ticks = np.where(everyday, config.settle_ticks, config.gait_ticks)
         pushed = np.array([condition.push_speed > 0.0 for condition in simulation.conditions])[simulation.group]
-        return cls(DemonstratorWalker(policy, gait), np.where(pushed, 0.0, config.servo), settle_ticks)
+        gain = np.where(pushed, 0.0, config.servo)
+        return cls(DemonstratorWalker(policy, gait), gain, settle_ticks, config.servo_lead)
 
     def joint_targets(self, state: RobotState, command: np.ndarray, walking: np.ndarray | bool = True) -> np.ndarray:
         """See :class:`Actor`; who is told to stand stands uncorrected. Errors count where it is ``walking (B,)``."""
         velocity = np.column_stack([state.base_lin_vel[:, :2], state.base_ang_vel[:, 2]])
+        downhill = rotations.projected_gravity(state.base_quat_wxyz)[self._begins, :2]
+        self._correction[self._begins, :2] = -self._lead * downhill
+        self._begins[:] = False
         judged = (is_moving(command) & walking)[:, None]
         self._correction += np.where(judged, self._gain * (command - velocity), 0.0)
         np.clip(self._correction, -LARGEST_CORRECTION, LARGEST_CORRECTION, out=self._correction)
@@ -184,7 +195,7 @@ class ServoedDemonstrator:
 
     def reset(self, robots: np.ndarray) -> None:
         """See :class:`Actor`; the clock waits at the start of a swing, as for everybody who begins to walk."""
-        self._correction[robots] = 0.0
+        self._correction[robots], self._begins[robots] = 0.0, True
         self._walker.clock.phase[robots] = START_PHASE
 
 

@@ -115,7 +115,8 @@ class FinetuneConfig(CorruptionConfig):
     whose planner has a preset of config/rewards.yaml, drawn from ``presets``, its guidance scale from
     ``guidance_scale``, in ``guided_groups`` groups.
 
-    ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks; ``gait``: what
+    ``servo``: integral gain [1/tick] by which the demonstrator's command is corrected for what it walks, ``servo_lead``
+    [m/s]: what that begins with, uphill, times the sine of the slope; ``gait``: what
     its gaits are drawn from where the ground is not level, but for the conditions named in ``everyday_gait``;
     ``gait_slopes`` [deg]: up to the first it walks slopes in the everyday gait, from the second on in the drawn one, in
     between as far between the two. ``gait_ticks``: how long it settles there. ``bfloat16``
@@ -139,6 +140,7 @@ class FinetuneConfig(CorruptionConfig):
     noise: ActionNoise = field(default_factory=lambda: ActionNoise(scale=(0.0, 0.4), folding=0.0))
     demonstrator: str = "demonstrator"
     servo: float = 0.03
+    servo_lead: float = 0.0
     gait: GaitRanges = field(default_factory=GaitRanges)
     everyday_gait: tuple[str, ...] = ()
     gait_slopes: tuple[float, float] | None = None

@@ -57,6 +57,31 @@ def test_only_who_moves_is_corrected_and_only_so_far():
     np.testing.assert_allclose(told[-1], [[2.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
 
 
+def test_a_walk_on_a_slope_begins_with_a_command_uphill():
+    told = []
+
+    class Walker:
+        gait, clock = GaitCommand.default(2), GaitClock(2)
+
+        def joint_targets(self, state, command):
+            told.append(command)
+            return state.joint_pos
+
+    # The nose 30 degrees up, and level; then both walk at 0.5 m/s, as they are told.
+    half = np.deg2rad(15.0)
+    standing = RobotState.standing(0, 2)
+    tilted = replace(standing, base_quat_wxyz=np.array([[np.cos(half), 0.0, -np.sin(half), 0.0], [1.0, 0.0, 0.0, 0.0]]))
+    walking = replace(standing, base_lin_vel=np.tile([0.5, 0.0, 0.0], (2, 1)))
+    servoed = ServoedDemonstrator(Walker(), gain=0.0, lead=2.0)
+    command = np.tile([0.5, 0.0, 0.0], (2, 1))
+    for state in (tilted, walking):
+        servoed.joint_targets(state, command)
+    np.testing.assert_allclose(told, [[[1.5, 0.0, 0.0], [0.5, 0.0, 0.0]]] * 2)
+    servoed.reset(np.array([True, False]))
+    servoed.joint_targets(walking, command)
+    np.testing.assert_allclose(told[-1], command)
+
+
 def test_a_new_life_begins_uncorrected_at_the_start_of_a_swing():
     told = []
 
