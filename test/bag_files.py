@@ -63,7 +63,8 @@ def plan(start: int) -> Plan:
     message = Plan(start_tick=start, horizon=HORIZON, planner="diffusion_mpc", replan_margin=MARGIN, artefact=ARTEFACT)
     message.joint_targets = np.concatenate([action_of(start + row) for row in range(HORIZON)])
     message.velocity, message.reward, message.plan_time = VELOCITY, 1.5, 0.01
-    message.fact_names, message.fact_values = ["committed"], [0.0]
+    message.fact_names = ["committed", "added_vx", "added_vy", "added_yaw_rate"]
+    message.fact_values = [0.0, 0.25, 0.0, -0.125]
     return message
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from diffusion_mpc_ros.artefacts.artefact import identity_of
+
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
 REPORTS = {path.stem: json.loads(path.read_text()) for path in sorted(RESULTS.glob("*.json"))}
@@ -41,6 +43,18 @@ def test_what_was_measured_on_an_earlier_controller_says_at_which_commit(name, p
     (commit,) = set(said(REPORTS[name], "commit"))
     for page in pages:
         assert f"`{commit[:7]}`" in (ROOT / page).read_text(), page
+
+
+def test_the_page_says_which_tables_are_not_of_a_shipped_artefact():
+    cards = (json.loads(path.read_text()) for path in (ROOT / "models").glob("*/card.json"))
+    shipped = {identity_of(card)[:12] for card in cards}
+    named = {
+        (name, digits)
+        for names, digits in re.findall(r"^\| (`.*`) \| ([0-9a-f]{12}) \|", (RESULTS / "README.md").read_text(), re.M)
+        for name in re.findall(r"`(\w+)`", names)
+    }
+    used = {(name, report["artefact"][:12]) for name, report in REPORTS.items() if "artefact" in report}
+    assert len(used) > 10 and {each for each in used if each[1] not in shipped} == named
 
 
 def test_the_page_names_the_machines():

@@ -13,7 +13,7 @@ from diffusion_mpc_ros.core import rotations
 from diffusion_mpc_ros.core.errors import BagError
 from diffusion_mpc_ros.core.go2 import has_fallen
 from diffusion_mpc_ros.core.observation import observe
-from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState
+from diffusion_mpc_ros.core.types import Plan, RewardSettings, RobotState, added_velocity
 
 # A window of a plan's H = 11 rows and the state that it leads to.
 SHORTEST = 12
@@ -39,17 +39,19 @@ class Ending:
 class Episode:
     """``L`` ticks without a gap in which the robot walked after its plans; arrays have a first axis of L.
 
-    ``states``: the robot's state at each tick, its arrays ``(L, ...)`` and its tick the first one. ``command (L, 3)``:
-    the velocity that the followed plan was made for; ``asked (L, 3)``: what the holder asked for at the tick
-    [m/s, m/s, rad/s]. ``action (L, 12)`` [rad]: the joint target that was sent in the tick. ``plans`` and ``rewards``:
-    each that was followed or in force, with the index of that of a tick in ``plan_of (L,)`` and ``rewards_of (L,)``;
-    ``plan_row (L,)``: the row that was executed. ``weight``: how much it counts in training.
+    ``states``: the robot's state at each tick, its arrays ``(L, ...)`` and its tick the first one. Velocities
+    [m/s, m/s, rad/s]: ``command (L, 3)``, what the followed plan was asked for; ``added (L, 3)``, what velocity
+    feedback added to that; ``asked (L, 3)``, what the holder asked for at the tick. ``action (L, 12)`` [rad]: the joint
+    target that was sent in the tick. ``plans`` and ``rewards``: each that was followed or in force, with the index of
+    that of a tick in ``plan_of (L,)`` and ``rewards_of (L,)``; ``plan_row (L,)``: the row that was executed.
+    ``weight``: how much it counts in training.
     """
 
     source: str
     started: int  # when its first tick was received [ns since 1970]
     states: RobotState
     command: np.ndarray
+    added: np.ndarray
     asked: np.ndarray
     action: np.ndarray
     plans: tuple[Plan, ...]
@@ -71,7 +73,7 @@ class Episode:
     @property
     def observation(self) -> np.ndarray:
         """Return what a planner observed at each tick, ``(L, 45)``."""
-        return observe(self.states, self.command, self.states.previous_action)
+        return observe(self.states, self.command + self.added, self.states.previous_action)
 
     @property
     def mechanical_power(self) -> np.ndarray:
@@ -92,7 +94,7 @@ def first_ticks(episodes: Sequence[Episode], ticks: int) -> list[Episode]:
 
 def _cut(episode: Episode, ticks: int) -> Episode:
     states = replace(episode.states, **{name: getattr(episode.states, name)[:ticks] for name in STATE_COLUMNS})
-    names = ("command", "asked", "action", "plan_of", "plan_row", "rewards_of")
+    names = ("command", "added", "asked", "action", "plan_of", "plan_row", "rewards_of")
     arrays = {name: getattr(episode, name)[:ticks] for name in names}
     return replace(episode, states=states, **arrays, ending=Ending("cut"))
 
@@ -122,6 +124,7 @@ def _episode(bag: Bag, timeline: Timeline, stretch: Stretch, ending: Ending) -> 
     rewards, rewards_of = np.unique(timeline.rewards[rows], return_inverse=True)
     followed = tuple(bag.plans[index].plan for index in plans)
     velocity = np.stack([np.zeros(3) if plan.command is None else plan.command for plan in followed])
+    added = np.array([added_velocity(plan.facts) for plan in followed])
     return Episode(
         source=bag.path.name,
         started=int(timeline.log_time[stretch.first]),
@@ -129,6 +132,7 @@ def _episode(bag: Bag, timeline: Timeline, stretch: Stretch, ending: Ending) -> 
             tick=int(timeline.tick[stretch.first]), **{name: bag.states[name][rows] for name in STATE_COLUMNS}
         ),
         command=velocity[plan_of],
+        added=added[plan_of],
         asked=bag.commands["velocity"][command],
         action=bag.commands["joint_pos"][command],
         plans=followed,

@@ -14,7 +14,7 @@ from diffusion_mpc_ros.bags.decoding import RecordedPlan
 from diffusion_mpc_ros.bags.episodes import STATE_COLUMNS
 from diffusion_mpc_ros.bags.timeline import SAME_TIME
 from diffusion_mpc_ros.core.errors import DiffusionMpcError, PlanError
-from diffusion_mpc_ros.core.types import ADDED_VELOCITY, Plan, PlanRequest, RewardSettings, RobotState, Timing
+from diffusion_mpc_ros.core.types import Plan, PlanRequest, RewardSettings, RobotState, Timing, added_velocity
 from diffusion_mpc_ros.realtime.action_buffer import ActionBuffer
 
 # The weights of a ramp change every tick: which of those that came so close before its state [ns] a plan followed a bag
@@ -109,7 +109,7 @@ class _Replay:
             command=np.zeros((1, 3)) if plan.command is None else plan.command[None],
             rewards=rewards[0],
             committed_actions=None if committed is None else committed[:, None],
-            added=np.array([[plan.facts.get(name, 0.0) for name in ADDED_VELOCITY]]),
+            added=np.array([added_velocity(plan.facts)]),
         )
         difference = np.inf
         for settings in rewards:

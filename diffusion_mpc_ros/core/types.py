@@ -232,6 +232,13 @@ class Candidates:
 
 # Facts of a plan: what velocity feedback added to its command, vx, vy [m/s], yaw rate [rad/s].
 ADDED_VELOCITY = ("added_vx", "added_vy", "added_yaw_rate")
+
+
+def added_velocity(facts: Mapping[str, float]) -> list[float]:
+    """Return what velocity feedback added to the command of a plan, by its ``facts``: nothing where they do not say."""
+    return [facts.get(name, 0.0) for name in ADDED_VELOCITY]
+
+
 # In messages, in place of a replan margin that a plan does not say.
 UNSAID = -1
 

@@ -61,7 +61,9 @@ def test_an_episode_holds_what_was_told_done_and_felt(tmp_path):
     assert (episode.ending.cause, episode.ending.fell, episode.ending.stopped) == ("the bag ends", False, False)
     observation = episode.observation
     assert observation.shape == (30, 45)
-    np.testing.assert_array_equal(observation[:, trajectory.COMMAND], episode.command)
+    # What the planner observed is what it was asked for, with what velocity feedback added.
+    np.testing.assert_array_equal(episode.added, np.tile([0.25, 0.0, -0.125], (30, 1)))
+    np.testing.assert_array_equal(observation[:, trajectory.COMMAND], episode.command + episode.added)
     np.testing.assert_array_equal(observation[1:, trajectory.PREVIOUS_ACTION], episode.action[:-1])
     # 12 joints of |-3 N m * 2 rad/s|.
     assert episode.mechanical_power == pytest.approx(72.0)

@@ -18,6 +18,7 @@ import torch
 from diffusion_mpc_ros.bags.episodes import Episode, first_ticks
 from diffusion_mpc_ros.core.errors import BagError
 from diffusion_mpc_ros.core.go2 import CONTROL_DT
+from diffusion_mpc_ros.core.trajectory import COMMAND
 from diffusion_mpc_ros.training.bags import BagsConfig, collect, trajectory
 from diffusion_mpc_ros.training.dataset import WEIGHT
 from diffusion_mpc_ros.training.finetuning import hindsight_fit
@@ -51,13 +52,14 @@ class BagLesson:
 
 
 def walked(episode: Episode) -> Rollouts:
-    """An episode as the rollouts of one robot ``(1, L)``, its velocity and height as estimated.
+    """An episode as the rollouts of one robot ``(1, L)``, its velocity and height as estimated, its command as asked.
 
     ``fell``: it did, or its operator stopped it, in the last tick. A stretch begins with it as after a push.
     """
     arrays: dict[str, Any] = {name: array[None] for name, array in trajectory(episode).items()}
     begins = np.zeros((1, len(episode)), dtype=bool)
     begins[:, 0] = True
+    arrays["observation"][..., COMMAND] = episode.command
     return Rollouts(
         **{name: arrays[name].astype(np.float32) for name in ("observation", "action", "executed", "base_lin_vel")},
         base_height=arrays["base_height"].astype(np.float32),
@@ -85,7 +87,8 @@ def lesson(episodes: Sequence[Episode], config: FinetuneConfig, value: Value, ge
     returns = np.concatenate([window_returns(each, window, settings.gamma) for each in per_tick], axis=1)
     usable = np.concatenate([walk.usable(config.cut_before_fall) for walk in walks], axis=1)
     joined = join(walks)
-    observation, labelled = hindsight_fit.relabelled(joined, config.recipe.hindsight_within)
+    added = np.concatenate([episode.added for episode in episodes])[None]
+    observation, labelled = hindsight_fit.relabelled(joined, config.recipe.hindsight_within, added)
     windows = whole_windows(usable & labelled, config.horizon + 1)
     if not windows.any():
         raise BagError(

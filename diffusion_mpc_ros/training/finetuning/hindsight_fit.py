@@ -21,8 +21,12 @@ RIDGE = 0.3
 INCLINATION_SCALE = 5.0
 
 
-def relabelled(rollouts: Rollouts, within: float = np.inf) -> tuple[np.ndarray, np.ndarray]:
+def relabelled(
+    rollouts: Rollouts, within: float = np.inf, added: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Observations ``(E, L, 45)`` under the commands of the fit, and where they are to be learned from ``(E, L)``.
+
+    ``added (E, L, 3)``: what velocity feedback added to the commands. Of the sum it depends what is walked.
 
     Blocks that walked further than ``within`` [m/s, rad/s] from their command count neither for the fit nor as a
     lesson: a robot that stumbles, or whose estimate is lost, does not show how to walk. Nor do stretches too short to
@@ -39,6 +43,8 @@ def relabelled(rollouts: Rollouts, within: float = np.inf) -> tuple[np.ndarray, 
         [observation[robot, first:stop, PROJECTED_GRAVITY].mean(axis=0)[:2] for robot, _, stop, first in blocks]
     )
     near = np.abs(velocity - command).max(axis=1) <= within
+    if added is not None:
+        command = command + [added[robot, first:stop].mean(axis=0) for robot, _, stop, first in blocks]
     columns = features(command, INCLINATION_SCALE * inclination.astype(np.float64))
     known = columns[near]
     ridge = RIDGE * np.eye(columns.shape[1])

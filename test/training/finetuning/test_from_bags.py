@@ -148,6 +148,19 @@ def test_a_robot_that_is_always_off_alike_has_the_labels_that_it_walks(seed, fac
     assert off.mean() < 0.9 * of_blocks.mean()
 
 
+def test_a_robot_that_feedback_helps_walks_what_it_is_told_with_what_is_added():
+    command, rng = commanded(np.random.default_rng(0), 40), np.random.default_rng(1)
+    added = np.repeat(rng.uniform(0.0, 0.4, size=(1, 40, 3)), STRETCH, axis=1)
+    # It walks three quarters of the sum: what the command alone says of that is next to nothing.
+    velocity = (0.75 * (command + added)).astype(np.float32)
+    rollouts = made_rollouts(command, velocity)
+    known, _ = hindsight_fit.relabelled(rollouts, added=added)
+    unknown, _ = hindsight_fit.relabelled(rollouts)
+    off, off_unknown = (np.abs(each[..., COMMAND] - velocity).mean() for each in (known, unknown))
+    print(off, off_unknown)
+    assert off < 0.01 and off_unknown > 0.05
+
+
 def test_the_label_knows_how_the_ground_tilts():
     command = commanded(np.random.default_rng(0), 40)
     tilt = np.repeat(np.tile([0.2, -0.2], 20), STRETCH)
