@@ -62,7 +62,7 @@ class Config(CommandedExperiment, PlottedExperiment):
 
     command = "evaluate sampling"
     title = "Sampling methods"
-    size = "{robots} robots for each command x {ticks} ticks, D = {delay}, R = {replan}, seed {seed}"
+    size = "{robots} robots for each of {commands} x {ticks} ticks, D = {delay}, R = {replan}, seed {seed}"
     unit = "case"
 
     tasks: tuple[str, ...] = ("walk",)
