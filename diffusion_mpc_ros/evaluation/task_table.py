@@ -19,10 +19,10 @@ IDENTITY = ("task", "method", "samples", "iterations", "live", "variant")
 class TaskRow:
     """One method at one task; None for what the task does not have.
 
-    ``live``: in real time by the five processes, else in lock-step. ``score``: of the task, 1 at best;
-    ``interval``: its 95 % interval over ``trials``. ``survival``: share of trials without a fall. ``velocity_error``
-    [m/s]. ``seconds_per_second``: of computing on one core, for a robot and a simulated second. ``variant``: what is
-    not as usual.
+    ``live``: in real time by the five processes, else in lock-step. ``score``: of the task, 1 at best.
+    ``survival``: share of trials without a fall. ``velocity_error`` [m/s]. ``interval``: 95 % over ``trials``, of the
+    velocity error where there is one, else of the score. ``seconds_per_second``: of computing on one core, for a robot
+    and a simulated second. ``variant``: what is not as usual.
     """
 
     task: str
