@@ -31,6 +31,9 @@ from diffusion_mpc_ros.training.pretrain import PretrainConfig
 from diffusion_mpc_ros.training.runs import configuration_json
 from diffusion_mpc_ros.training.velocity_commands import CommandRanges
 
+# How long a motion stands, or moves, at a time [ticks].
+STRETCH = 100
+
 
 @dataclass(frozen=True)
 class ScratchConfig:
@@ -60,13 +63,13 @@ def make_motions(config: ScratchConfig) -> TrajectoryDataset:
     attributes = {"seed": config.seed, "motions": configuration_json(config.motions),
                   "robots": config.robots, "ticks": config.ticks, "sway": config.loop.recipe.sway}  # fmt: skip
     dataset = TrajectoryDataset(config.run_dir / "motions", attributes)
-    # The command only tells who moves; hindsight then says what was done.
-    moving = CommandRanges(standing=0.05, single_axis=0.95, resample_ticks=(config.ticks, config.ticks + 1))
+    # The command only tells who moves; hindsight then says what was done. Who never saw a start would go on standing.
+    moving = CommandRanges(standing=0.3, single_axis=0.7, resample_ticks=(STRETCH, STRETCH + 1))
     rolled = replace(config.loop, robots=config.robots, ticks=config.ticks, commands=moving)
     for part in tqdm(range(dataset.parts, config.parts), unit="part", desc="motions"):
         rng = np.random.default_rng([config.seed, part])
         simulation = MixedSimulation([(FLAT_CONDITION, config.robots)], seed=int(rng.integers(2**31)))
-        motions = Sinusoids(config.robots, config.motions, rng, rolled.settle_ticks)
+        motions = Sinusoids(config.robots, config.motions, rng)
         rollouts = roll_out(motions, simulation, rolled, rng)
         even = ~rollouts.fell.any(axis=1) & (hindsight.sway(rollouts).max(axis=1) <= config.loop.recipe.sway)
         dataset.append({

@@ -60,10 +60,10 @@ class Sinusoids:
         self._lift = rng.uniform(*ranges.lift, size=robots)
         self._crouch = rng.uniform(*ranges.crouch, size=robots)
         self._lag = rng.uniform(*ranges.lag, size=robots)
-        self._phase = rng.uniform(size=robots)
+        self._phase = np.zeros(robots)
 
     def joint_targets(self, state: RobotState, command: np.ndarray) -> np.ndarray:
-        """Joint targets ``(B, 12)`` [rad]; the phase of who moves goes on by a tick."""
+        """Joint targets ``(B, 12)`` [rad]; the phase of who moves goes on by a tick, who stands waits at 0."""
         moving = is_moving(command)
         angle = 2.0 * np.pi * (self._phase[:, None] + self._offsets)  # (B, 4)
         swing, lifted = np.sin(angle), np.maximum(np.cos(angle - 2.0 * np.pi * self._lag[:, None]), 0.0)
@@ -71,7 +71,7 @@ class Sinusoids:
         stride = self._stride[:, None] - self._turn[:, None] * _RIGHT
         sideways = self._sideways[:, None] + _HIP_OF_TURN * self._turn[:, None] * _FRONT
         legs = np.stack([sideways * swing, _THIGH_OF_FOLD * fold - stride * swing, -fold], axis=-1)
-        self._phase = (self._phase + moving * self._frequency * go2.CONTROL_DT) % 1.0
+        self._phase = moving * (self._phase + self._frequency * go2.CONTROL_DT) % 1.0
         return go2.DEFAULT_JOINT_POS + moving[:, None] * legs.reshape(len(command), go2.NUM_JOINTS)
 
     def reset(self, robots: np.ndarray) -> None:
