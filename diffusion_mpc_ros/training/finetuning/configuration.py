@@ -44,13 +44,15 @@ class RecipeConfig:
     ``exp((R - max) / (temperature * spread of R))``, labels as commanded.
     ``window``: for each class of commands, the ``top`` windows by return less a learned value, weighed alike; commands
     in hindsight where the walk was within ``hindsight_within`` [m/s, rad/s] of the command.
-    ``hindsight``: all windows alike, every command in hindsight: supervised learning from who is rolled out.
+    ``hindsight``: all windows alike, every command in hindsight: supervised learning from who is rolled out. Those of
+    blocks whose yaw rate sways by more than ``sway`` [rad/s] (:func:`hindsight.sway`) are left out; 10 is no bound.
     """
 
     name: str = WINDOW
     top: float = 0.3
     temperature: float = 0.5
     hindsight_within: float = 0.25
+    sway: float = 10.0
 
     def __post_init__(self) -> None:
         if self.name not in RECIPES:
@@ -59,6 +61,8 @@ class RecipeConfig:
             raise ConfigurationError(
                 f"top must be in (0, 1] and temperature above 0, got {self.top}, {self.temperature}"
             )
+        if not self.sway > 0.0:
+            raise ConfigurationError(f"sway must be above 0 rad/s, got {self.sway}: else nothing counts that moves")
 
 
 @dataclass(frozen=True)

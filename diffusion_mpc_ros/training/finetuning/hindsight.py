@@ -29,6 +29,16 @@ def relabelled(rollouts: Rollouts, within: float = np.inf) -> np.ndarray:
     return observation
 
 
+def sway(rollouts: Rollouts) -> np.ndarray:
+    """Mean deviation of the yaw rate from its mean [rad/s] of the block of each tick ``(E, L)``; 0 without a block."""
+    values = np.zeros(rollouts.fell.shape)
+    yaw_rate = rollouts.velocity[..., 2]
+    for robot, start, stop, label_from in blocks_of(rollouts):
+        walked = yaw_rate[robot, label_from:stop]
+        values[robot, start:stop] = np.abs(walked - walked.mean()).mean()
+    return values
+
+
 def blocks_of(rollouts: Rollouts) -> list[tuple[int, int, int, int]]:
     """Blocks of moving robots as (robot, start, stop, where their mean begins)."""
     found = []

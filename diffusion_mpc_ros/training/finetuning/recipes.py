@@ -59,7 +59,8 @@ def lesson(rollouts: Rollouts, config: FinetuneConfig, value: Value, generator: 
         weights = exponential_weights(rewards.sum(axis=1), recipe.top, recipe.temperature)
         weights = np.broadcast_to(weights[:, None], usable.shape)
     elif recipe.name == HINDSIGHT:
-        weights, observation = np.ones(usable.shape), hindsight.relabelled(rollouts)
+        even = hindsight.sway(rollouts) <= recipe.sway
+        weights, observation = even.astype(float), hindsight.relabelled(rollouts)
     else:
         returns = window_returns(rewards, config.returns.window, config.returns.gamma)
         facts["value_r_squared"] = value.fit(rollouts, returns, usable, generator)

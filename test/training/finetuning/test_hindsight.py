@@ -5,7 +5,7 @@ import pytest
 from made_rollouts import constant, made_rollouts
 
 from diffusion_mpc_ros.core.trajectory import COMMAND
-from diffusion_mpc_ros.training.finetuning.hindsight import BLOCK, STARTING, relabelled
+from diffusion_mpc_ros.training.finetuning.hindsight import BLOCK, STARTING, relabelled, sway
 
 
 def labels(rollouts, within=np.inf):
@@ -48,3 +48,14 @@ def test_a_command_a_push_and_a_fall_each_begin_a_new_stretch():
     got = labels(made_rollouts(command, velocity, pushed=pushed, fell=fell))
     np.testing.assert_allclose(got[0, ::stretch, 0], [0.4, 0.5, 0.3, 0.2], atol=1e-6)
     assert len(np.unique(got[0, :, 0])) == 4
+
+
+def test_the_sway_is_that_of_the_yaw_rate_about_its_mean_in_a_block():
+    ticks = STARTING + 2 * BLOCK
+    velocity = constant(1, ticks, 0.5, 0.0, 0.3)
+    # 0.5 and 0.1 in turns: 0.2 from the mean of 0.3. A turn that is even does not sway, nor does getting up to speed.
+    velocity[0, :STARTING, 2] = 0.0
+    velocity[0, STARTING : STARTING + BLOCK, 2] += np.tile([0.2, -0.2], BLOCK // 2)
+    got = sway(made_rollouts(constant(1, ticks, 0.5, 0.0, 0.3), velocity))
+    np.testing.assert_allclose(got[0, : STARTING + BLOCK], 0.2, atol=1e-6)
+    np.testing.assert_allclose(got[0, STARTING + BLOCK :], 0.0, atol=1e-6)

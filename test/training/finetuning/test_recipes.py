@@ -106,6 +106,15 @@ def test_supervised_learning_takes_all_windows_and_every_label():
     assert (arrays["weight"][:, :89] == 1.0).all()
 
 
+def test_in_hindsight_walks_that_sway_do_not_count():
+    velocity = constant(2, 100, 0.5, 0, 0)
+    velocity[1, :, 2] = np.tile([0.3, -0.3], 50)
+    arrays = taught(made_rollouts(constant(2, 100, 0.5, 0, 0), velocity), name="hindsight", sway=0.2)
+    assert (arrays["weight"][0, :89] == 1.0).all() and not arrays["weight"][1].any()
+    # A sampler adds weights up: they are numbers, not whether.
+    assert arrays["weight"].dtype == float
+
+
 def test_unknown_recipes_are_refused_with_those_there_are():
     with pytest.raises(ConfigurationError, match="recipe 'best' is none of paper, window, hindsight"):
         RecipeConfig(name="best")
