@@ -102,5 +102,5 @@ def test_of_walking_robots_it_is_that_of_the_ground_under_their_heading():
     expected = np.arctan(steep[:, None] * np.stack([np.cos(yaws), -np.sin(yaws)], axis=-1))
     off = np.degrees(np.array(slopes) - expected)[50:]
     assert np.abs(off).max() < 3.0 and np.abs(off.mean(axis=0)).max() < 2.0
-    # On flat ground the nose rises by more than 3 deg, the ground does not.
-    assert np.degrees(np.max(noses, axis=0)[3]) > 3.0 and np.abs(off[:, 3]).max() < 1.0
+    # On flat ground the nose rises by more than 2.5 deg, the ground does not.
+    assert np.degrees(np.max(noses, axis=0)[3]) > 2.5 and np.abs(off[:, 3]).max() < 1.0

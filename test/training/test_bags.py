@@ -32,7 +32,8 @@ def test_bags_become_trajectories_of_their_own_length(files, tmp_path, capsys):
     assert [len(fresh) for fresh in arrays["fresh"]] == [25, 13, 20]
     np.testing.assert_allclose(arrays["action"][1], [action_of(tick) for tick in range(37, 50)], rtol=1e-6)
     np.testing.assert_array_equal(arrays["executed"][1], arrays["action"][1])
-    np.testing.assert_allclose(arrays["observation"][0][:, COMMAND], np.tile([0.5, 0.0, 0.1], (25, 1)), rtol=1e-6)
+    # 0.5 m/s and 0.1 rad/s were asked for, velocity feedback added 0.25 and -0.125.
+    np.testing.assert_allclose(arrays["observation"][0][:, COMMAND], np.tile([0.75, 0.0, -0.025], (25, 1)), rtol=1e-6)
     assert arrays["mechanical_power"][0] == pytest.approx(72.0)
     assert [np.flatnonzero(failed).tolist() for failed in arrays["failed"]] == [[], [], [19]]
     assert len(window_starts(arrays["fresh"], 12)) == 14 + 2 + 9
